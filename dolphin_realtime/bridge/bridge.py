@@ -1,0 +1,185 @@
+"""The bridge's loop: ask the reader, put scans in order, publish, remember.
+
+When to look (cadence) and the order of scans belong here; reading is reader.py's,
+publishing publish.py's.
+"""
+
+import time
+from collections import deque
+from datetime import UTC, datetime
+from statistics import median
+from typing import Final
+
+from dolphin_realtime.bridge.child import ReaderChild, ReaderOverdue
+from dolphin_realtime.bridge.ledger import Ledger, Line
+from dolphin_realtime.bridge.publish import OUTBOX, Publisher
+from dolphin_realtime.bridge.reader import BATCH, Found, Request
+from dolphin_realtime.model.errors import ScanOutOfOrder
+from dolphin_realtime.model.scan import Scan, encode_scan
+from dolphin_realtime.service import Frame
+from dolphin_realtime.trace import Trace
+
+DENSE_SHARE: Final = 0.5
+"""Polling is dense from this share of a cadence before the next expected scan."""
+DENSE_MAX_S: Final = 1.0
+LATE_CADENCES: Final = 3.0
+CADENCE_WINDOW: Final = 20
+LOOK_S: Final = 1.0
+"""Longest single request: the loop turns at least this often."""
+
+
+class Cadence:
+    """When the next scan is expected, from the wall intervals of the last ones."""
+
+    def __init__(self, idle_poll_s: float, dense_poll_s: float) -> None:
+        self._idle_s, self._dense_s = idle_poll_s, dense_poll_s
+        self._gaps: deque[float] = deque(maxlen=CADENCE_WINDOW)
+        self._last: float | None = None
+
+    def saw(self, now: float) -> None:
+        """Take the monotonic time of a new scan."""
+        if self._last is not None:
+            self._gaps.append(now - self._last)
+        self._last = now
+
+    def poll_s(self, now: float) -> tuple[float, float]:
+        """Return (how often to look, for how long) from ``now`` on.
+
+        Dense around the expected next scan, coarse before it, idle when it is long overdue.
+        """
+        if self._last is None or not self._gaps:
+            return min(0.05, self._idle_s), LOOK_S
+        cadence = median(self._gaps)
+        age = now - self._last
+        dense_from = cadence - min(DENSE_SHARE * cadence, DENSE_MAX_S)
+        if age < dense_from:
+            return min(0.05, self._idle_s), min(dense_from - age, LOOK_S)
+        if age > max(LATE_CADENCES * cadence, self._idle_s):
+            return self._idle_s, min(self._idle_s, LOOK_S)
+        return self._dense_s, LOOK_S
+
+
+class Bridge:
+    """One scan folder carried into the grid; `step` is one unit of work."""
+
+    def __init__(self, frame: Frame) -> None:
+        s = frame.settings
+        self._frame = frame
+        self._ledger = Ledger(s.run_dir / "bridge" / "seen.jsonl")
+        self._child = ReaderChild(s.scans, self._ledger.path, s.reader_deadline_s)
+        self._cadence = Cadence(s.scan_idle_poll_s, s.scan_dense_poll_s)
+        self._publisher = Publisher(frame)
+        self._trace = Trace(s.trace)
+        self._last_number = self._ledger.order.scan_number
+
+    async def run(self) -> None:
+        """Bridge scans until the service stops."""
+        await self._publisher.start()
+        self._publisher.remember(await self._last_documents())
+        is_ready = False
+        try:
+            while not self._frame.stopping.is_set():
+                await self.step()
+                if not is_ready:
+                    self._frame.ready()
+                    is_ready = True
+                self._frame.turn()
+        finally:
+            await self._child.close()
+            self._ledger.close()
+            self._trace.write()
+
+    async def step(self) -> None:
+        """Look once, publish what was found, remember it."""
+        poll_s, wait_s = self._cadence.poll_s(time.monotonic())
+        wait_s = 0.05 if self._publisher.has_work else wait_s
+        try:
+            found = await self._child.ask(Request(wait_s, min(poll_s, max(wait_s, 0.001))))
+        except ReaderOverdue as e:
+            self._frame.counts["reader_replaced"] = self._child.n_replaced
+            self._frame.say("share_hung", reason=str(e))
+            found = []
+        else:
+            if self._frame.phase == "share_hung":
+                self._frame.say("ready")
+        lines, documents = self._take(found)
+        if documents or self._publisher.has_work:
+            went = await self._publisher.send(documents)
+            if went and self._frame.phase == "grid_away":
+                self._frame.say("ready")
+        for line in lines:
+            self._ledger.add(line)
+        self._describe()
+
+    def _take(self, found: list[Found]) -> tuple[list[Line], list[str]]:
+        lines, documents = [], []
+        for one in sorted(found, key=_in_market_order):
+            line, scan = self._place(one)
+            lines.append(line)
+            if scan is not None:
+                self._trace.stamp("read", scan.epoch, scan.scan_number)
+                documents.append(encode_scan(scan, datetime.now(UTC)))
+                self._trace.stamp("put", scan.epoch, scan.scan_number)
+                self._cadence.saw(time.monotonic())
+        return lines, documents
+
+    def _place(self, found: Found) -> tuple[Line, Scan | None]:
+        """Give a scan its epoch and sequence number, or quarantine it."""
+        line = Line(path=found.path, stamp=found.stamp, reason=found.reason)
+        scan = found.scan
+        if scan is None:
+            self._frame.refuse("bad_file", file=found.path, why=found.reason)
+            return line, None
+        try:
+            is_new = self._ledger.order.accept(scan.scan_number, scan.timestamp_us)
+        except ScanOutOfOrder as e:
+            line.reason = f"out of order: {e}"
+            self._frame.refuse("out_of_order", file=found.path, why=str(e))
+            return line, None
+        if not is_new:
+            line.reason = f"duplicate of scan {scan.scan_number}"
+            self._frame.refuse("duplicate", file=found.path, why=line.reason)
+            return line, None
+        self._ledger.seq += 1
+        scan.epoch, scan.seq = self._ledger.order.epoch, self._ledger.seq
+        line.epoch, line.seq = scan.epoch, scan.seq
+        line.scan_number, line.timestamp_us = scan.scan_number, scan.timestamp_us
+        self._last_number = scan.scan_number
+        return line, scan
+
+    async def _last_documents(self) -> list[str]:
+        """Return the documents of the newest files an earlier process published."""
+        lines = {line.path: line for line in self._ledger.kept if line.seq}
+        newest = list(lines)[-OUTBOX:]
+        documents = []
+        for start in range(0, len(newest), BATCH):
+            try:
+                found = await self._child.ask(Request(0.0, 0.0, newest[start : start + BATCH]))
+            except ReaderOverdue as e:
+                self._frame.say("share_hung", reason=str(e))
+                return documents
+            for one in found:
+                line = lines[one.path]
+                if one.scan is None or one.stamp != line.stamp:
+                    continue
+                one.scan.epoch, one.scan.seq = line.epoch, line.seq
+                seen_at = datetime.fromtimestamp(line.stamp[0] / 1e9, UTC)
+                documents.append(encode_scan(one.scan, seen_at))
+        return documents
+
+    def _describe(self) -> None:
+        self._frame.detail = (
+            f"scan {self._last_number}, epoch {self._ledger.order.epoch}, "
+            f"seq {self._ledger.seq}, {self._ledger.bad} quarantined"
+        )
+
+
+def _in_market_order(found: Found) -> tuple[int, int]:
+    if found.scan is None:
+        return 0, 0
+    return found.scan.timestamp_us, found.scan.scan_number
+
+
+async def run(frame: Frame) -> None:
+    """Run the bridge in its service frame."""
+    await Bridge(frame).run()

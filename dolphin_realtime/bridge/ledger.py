@@ -1,0 +1,90 @@
+"""What the bridge remembers on disk: files seen, epochs and sequence numbers, quarantine.
+
+One JSON line a file, appended after the scan was handed on; read again at the start, and
+rewritten without the days that are no longer watched. Lost lines are harmless: the file is
+read again and found to be a repeat.
+"""
+
+import os
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from dolphin_realtime.model.scan import ScanOrder
+
+KEPT_DAYS: Final = 2
+Stamp = tuple[int, int]
+
+
+class Line(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """One file that was handled: published with its order, or bad with a reason."""
+
+    path: str
+    stamp: Stamp
+    epoch: int = 0
+    scan_number: int = -1
+    timestamp_us: int = 0
+    seq: int = 0
+    reason: str = ""
+
+
+_decoder = msgspec.json.Decoder(Line)
+
+
+def read_lines(path: Path) -> list[Line]:
+    """Return the ledger's lines; a last line cut off by a crash is left out."""
+    if not path.is_file():
+        return []
+    lines = []
+    for raw in path.read_bytes().splitlines():
+        try:
+            lines.append(_decoder.decode(raw))
+        except msgspec.DecodeError:
+            continue
+    return lines
+
+
+def read_stamps(path: Path) -> dict[str, Stamp]:
+    """Return the stamp of every file in the ledger."""
+    return {line.path: line.stamp for line in read_lines(path)}
+
+
+class Ledger:
+    """The ledger of one scan folder, open for appending.
+
+    Attributes:
+        order: The order of scans as it stood after the last published one.
+        seq: Count of published scans.
+        bad: Count of quarantined files, ever.
+    """
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.path = path
+        lines = read_lines(path)
+        self.bad = sum(1 for line in lines if line.reason)
+        published = [line for line in lines if line.seq]
+        self.order, self.seq = ScanOrder(), 0
+        if published:
+            last = max(published, key=lambda line: line.seq)
+            self.order = ScanOrder(last.epoch, last.scan_number, last.timestamp_us)
+            self.seq = last.seq
+        days = sorted({line.path.split("/")[0] for line in lines})[-KEPT_DAYS:]
+        self.kept = [line for line in lines if line.path.split("/")[0] in days]
+        self._rewrite()
+        self._file = path.open("ab", buffering=0)
+
+    def _rewrite(self) -> None:
+        partial = self.path.with_suffix(".part")
+        partial.write_bytes(b"".join(msgspec.json.encode(line) + b"\n" for line in self.kept))
+        os.replace(partial, self.path)
+
+    def add(self, line: Line) -> None:
+        """Append one handled file."""
+        self.bad += bool(line.reason)
+        self._file.write(msgspec.json.encode(line) + b"\n")
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()

@@ -1,0 +1,101 @@
+"""The `dolphin` program: its groups of commands, and how errors leave it.
+
+Exit status: 0 good, 1 the thing asked about is not good, 2 usage or settings, 3 a part
+could not be reached. Errors go to standard error as what is wrong and what to do.
+"""
+
+import sys
+from importlib import import_module
+from typing import Any, Final
+
+import click
+
+from dolphin_realtime.model.errors import (
+    DolphinError,
+    GridError,
+    JournalError,
+    MemberError,
+    ScanError,
+    ServiceError,
+    SettingsError,
+)
+
+EXIT_STATUS: Final[dict[type[DolphinError], int]] = {
+    SettingsError: 2,
+    GridError: 3,
+    ServiceError: 3,
+    MemberError: 1,
+    JournalError: 1,
+    ScanError: 1,
+}
+COMMANDS: Final = {
+    "up": "stack",
+    "down": "stack",
+    "status": "stack",
+    "start": "stack",
+    "stop": "stack",
+    "restart": "stack",
+    "logs": "stack",
+    "service": "service",
+    "health": "inspect",
+    "scan": "inspect",
+    "posture": "safety",
+    "journal": "journal",
+    "signals": "offline",
+    "replay": "offline",
+    "bench": "bench",
+}
+"""Each command and the module that holds it: a module is imported when it is used."""
+
+
+class LazyGroup(click.Group):
+    """A group that imports a command's module when the command is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        """Return every command, in the order of the manual."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        """Return one command, None where there is none of that name."""
+        module = COMMANDS.get(cmd_name)
+        if module is None:
+            return None
+        command: click.Command = getattr(import_module(f"dolphin_realtime.cli.{module}"), cmd_name)
+        return command
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+def dolphin() -> None:
+    """Dolphin: eigenvalue scans in, paper orders out, every part watched.
+
+    \b
+    Start here:   dolphin up --demo      replayed market, paper venue, Dagster UI
+    Is it well?   dolphin status         services, scan, posture, positions, why not trading
+                  dolphin health         the five health sensors; exit status says the word
+    Stop:         dolphin down
+
+    State lies under DOLPHIN_HOME (default var/); docs/settings.md lists every setting.
+    """
+
+
+def main() -> None:
+    """Run the program; a deliberate error becomes one line and an exit status."""
+    try:
+        dolphin(standalone_mode=False)
+    except click.exceptions.Exit as e:
+        sys.exit(e.exit_code)
+    except click.Abort:
+        sys.exit(130)
+    except click.ClickException as e:
+        e.show()
+        sys.exit(2)
+    except DolphinError as e:
+        click.echo(f"dolphin: {e}", err=True)
+        sys.exit(next(code for kind, code in EXIT_STATUS.items() if isinstance(e, kind)))
+    except BrokenPipeError:
+        sys.exit(0)
+
+
+def say(text: str, **style: Any) -> None:
+    """Print one line for a person."""
+    click.secho(text, **style)

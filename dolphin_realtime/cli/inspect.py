@@ -1,0 +1,103 @@
+"""`dolphin health` and `dolphin scan`: documents of the grid, for people and for scripts."""
+
+import sys
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import click
+
+from dolphin_realtime import grid
+from dolphin_realtime.cli.app import say
+from dolphin_realtime.settings import load
+
+EXIT_OF_STATUS: Final = {"GREEN": 0, "DEGRADED": 1, "CRITICAL": 2, "DEAD": 3}
+EXIT_UNKNOWN: Final = 4
+HEALTH_STALE_S: Final = 30.0
+SENSOR_NAMES: Final = {
+    "m1_proc": "M1 process integrity",
+    "m2_heartbeat": "M2 heartbeat freshness",
+    "m3_data_freshness": "M3 data freshness",
+    "m4_control_plane": "M4 control plane",
+    "m5_coherence": "M5 data coherence",
+}
+
+
+def fetch(map_name: str, key: str) -> str | None:
+    """Return a document of the grid as it is on the wire, None where absent.
+
+    Raises:
+        GridError: If the grid cannot be reached.
+    """
+    settings = load()
+    client = grid.connect_blocking(settings.cluster_name, settings.hazelcast_port, "cli")
+    try:
+        value = client.get_map(map_name).blocking().get(key)
+    finally:
+        client.shutdown()
+    return value if isinstance(value, str) else None
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="The document of the grid, one line.")
+def health(as_json: bool) -> None:
+    """Five health sensors, their product, its word, and each subsystem.
+
+    Exit status: 0 GREEN, 1 DEGRADED, 2 CRITICAL, 3 DEAD, 4 unknown.
+    """
+    text = fetch(grid.META_HEALTH, grid.LATEST)
+    document = grid.decode(text)
+    age_s = grid.age_s(document.get("timestamp"), datetime.now(UTC)) if document else None
+    if document is None or age_s is None or age_s > HEALTH_STALE_S:
+        click.echo("dolphin: health is unknown: no fresh document; dolphin status shows meta-health", err=True)
+        sys.exit(EXIT_UNKNOWN)
+    if as_json:
+        click.echo(text)
+    else:
+        _print_health(document, age_s)
+    sys.exit(EXIT_OF_STATUS.get(str(document["status"]), EXIT_UNKNOWN))
+
+
+def _print_health(document: dict[str, Any], age_s: float) -> None:
+    say(f"{document['status']}  rm_meta {document['rm_meta']:.3f}, {age_s:.1f} s old", bold=True)
+    for key, name in SENSOR_NAMES.items():
+        say(f"  {name:24} {document[key]:.2f}")
+    for group, members in document["subsystem_health"].items():
+        for name, facts in members.items():
+            shown = ", ".join(f"{k} {_short(v)}" for k, v in facts.items())
+            say(f"  {group:14} {name:18} {shown}")
+
+
+def _short(value: object) -> str:
+    return f"{value:.1f}" if isinstance(value, float) else str(value)
+
+
+@click.group()
+def scan() -> None:
+    """The newest scan."""
+
+
+@scan.command("show")
+@click.option("--json", "as_json", is_flag=True, help="The document of the grid, one line.")
+def show(as_json: bool) -> None:
+    """Print the newest scan's number, age, prices and eigenvalues.
+
+    \b
+    Example: dolphin scan show --json | jq .scan_number
+    """
+    text = fetch(grid.FEATURES, grid.LATEST_SCAN)
+    document = grid.decode(text)
+    if document is None:
+        click.echo("dolphin: no scan in the grid; is the bridge up, and do scans arrive?", err=True)
+        sys.exit(1)
+    if as_json:
+        click.echo(text)
+        return
+    age_s = grid.age_s(document["bridge_ts"], datetime.now(UTC))
+    say(f"scan {document['scan_number']} of epoch {document['epoch']}, seq {document['seq']}")
+    say(f"market time {document['timestamp']}, bridged {age_s or 0.0:.1f} s ago")
+    if document.get("simulated"):
+        say(f"SIMULATED {document['simulated']}")
+    for asset, price in document["asset_prices"].items():
+        say(f"  {asset:12} {price if price is not None else 'no price'}")
+    values = ", ".join("null" if v is None else f"{v:.4f}" for v in document["eigenvalues"][:8])
+    say(f"  eigenvalues  {values}{' …' if len(document['eigenvalues']) > 8 else ''}")

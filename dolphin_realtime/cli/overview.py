@@ -1,0 +1,188 @@
+"""What `dolphin status` and the live view show: one reading of runner and grid.
+
+Reading and wording belong here; judging health or posture does not.
+"""
+
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import msgspec
+from hazelcast.client import HazelcastClient
+from rich.console import Console, Group
+from rich.table import Table
+from rich.text import Text
+
+from dolphin_realtime import grid
+from dolphin_realtime.model.errors import GridError
+from dolphin_realtime.settings import Settings
+
+HEALTH_STYLE: Final = {"GREEN": "green", "DEGRADED": "yellow", "CRITICAL": "red", "DEAD": "bold red"}
+TRADING_POSTURES: Final = ("NORMAL", "REDUCED")
+
+
+class Overview(msgspec.Struct, kw_only=True):
+    """One reading of the stack; None where a part could not be read."""
+
+    services: list[dict[str, Any]]
+    ui_port: int
+    scan: dict[str, Any] | None = None
+    scan_age_s: float | None = None
+    safety: dict[str, Any] | None = None
+    health: dict[str, Any] | None = None
+    states: dict[str, dict[str, Any] | None] = {}
+    pnl: dict[str, dict[str, Any] | None] = {}
+    beats: dict[str, dict[str, Any] | None] = {}
+    grid_error: str | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the stable keys of `dolphin status --json`."""
+        state = next((s for s in self.states.values() if s), None)
+        scan = None
+        if self.scan is not None:
+            scan = {"number": self.scan.get("scan_number"), "epoch": self.scan.get("epoch")}
+            scan["age_s"] = self.scan_age_s
+            scan["simulated"] = self.scan.get("simulated")
+        return {
+            "services": [{k: s.get(k) for k in (
+                "name", "state", "pid", "since", "restarts", "rss_mb", "detail")} for s in self.services],
+            "scan": scan,
+            "posture": self.safety.get("posture") if self.safety else None,
+            "health": self.health.get("status") if self.health else None,
+            "equity": state.get("equity") if state else None,
+            "positions": state.get("positions", []) if state else [],
+            "not_trading_because": not_trading_because(self),
+        }  # fmt: skip
+
+
+def read_documents(overview: Overview, client: HazelcastClient, instances: list[str]) -> None:
+    """Fill an overview with the grid's documents."""
+    now = datetime.now(UTC)
+
+    def get(map_name: str, key: str) -> dict[str, Any] | None:
+        return grid.decode(client.get_map(map_name).blocking().get(key))
+
+    overview.scan = get(grid.FEATURES, grid.LATEST_SCAN)
+    if overview.scan is not None:
+        overview.scan_age_s = grid.age_s(overview.scan.get("bridge_ts"), now)
+    overview.safety = get(grid.SAFETY, grid.LATEST)
+    overview.health = get(grid.META_HEALTH, grid.LATEST)
+    overview.states = {i: get(grid.state_map(i), grid.LATEST_STATE) for i in instances}
+    overview.pnl = {
+        i: get(grid.pnl_map(i), str(state["since"])) if state else None
+        for i, state in overview.states.items()
+    }
+    beats = client.get_map(grid.HEARTBEAT).blocking().entry_set()
+    overview.beats = {str(name): grid.decode(value) for name, value in beats}
+    for service in overview.services:
+        beat = overview.beats.get(service["name"])
+        if beat is not None and service["state"] == "running":
+            refused = beat.get("refused") or {}
+            tail = f"; refused {refused}" if refused else ""
+            service["detail"] = f"{beat.get('phase')}: {beat.get('detail')}{tail}"
+
+
+def read_overview(settings: Settings, services: list[dict[str, Any]], ui_port: int) -> Overview:
+    """Return one reading; a grid that is away leaves its parts None."""
+    overview = Overview(services=services, ui_port=ui_port)
+    try:
+        client = grid.connect_blocking(settings.cluster_name, settings.hazelcast_port, "cli")
+    except GridError as e:
+        overview.grid_error = str(e)
+        return overview
+    try:
+        read_documents(overview, client, settings.instance_names)
+    finally:
+        client.shutdown()
+    return overview
+
+
+def not_trading_because(overview: Overview) -> str | None:
+    """Return the first reason why no position may be opened, None where one may."""
+    if overview.grid_error:
+        return f"GRID_AWAY: {overview.grid_error}"
+    down = [s["name"] for s in overview.services if s["state"] != "running" and not s["name"].startswith("dagster")]
+    if down:
+        return f"SERVICE_DOWN: {', '.join(down)}"
+    safety = overview.safety
+    age = grid.age_s(safety.get("ts"), datetime.now(UTC)) if safety else None
+    if safety is None or age is None or age > 10.0:
+        return "POSTURE_UNKNOWN: the safety document is missing or old"
+    if safety["posture"] not in TRADING_POSTURES:
+        return f"POSTURE_{safety['posture']}: {'; '.join(safety['reasons']) or 'cooling down'}"
+    return _instance_reason(overview)
+
+
+def _instance_reason(overview: Overview) -> str | None:
+    for instance, state in overview.states.items():
+        if state is None:
+            return f"NO_STATE: trader {instance} has published nothing"
+        if state.get("mismatch"):
+            return f"RECONCILIATION: {instance}: {state['mismatch']}"
+        if (state.get("journal") or {}).get("fault"):
+            return f"JOURNAL_FAILED: {instance}: {state['journal']['fault']}"
+        reasons = state.get("reasons") or {}
+        if set(reasons) == {"WARMING_UP"}:
+            return f"WARMING_UP: {instance} has too little history"
+    return None
+
+
+def _services_table(overview: Overview) -> Table:
+    table = Table(box=None, pad_edge=False)
+    for column in ("service", "state", "pid", "up", "restarts", "MB", "detail"):
+        table.add_column(column, overflow="fold")
+    now = datetime.now(UTC)
+    for s in overview.services:
+        age = grid.age_s(s["since"], now) or 0.0
+        style = "green" if s["state"] == "running" else "yellow" if s["state"] in ("starting", "stopped") else "red"
+        cells = [s["name"], Text(s["state"], style=style), str(s["pid"] or "-"), f"{age:.0f} s"]
+        table.add_row(*cells, str(s["restarts"]), str(s["rss_mb"] or "-"), s["detail"])
+    return table
+
+
+def lines_of(overview: Overview) -> list[Text]:
+    """Return the facts below the services, a line each."""
+    lines = []
+    scan, health, safety = overview.scan, overview.health, overview.safety
+    if scan is not None:
+        text = f"scan      {scan['scan_number']} of epoch {scan['epoch']}, market time {scan['timestamp']}, "
+        lines.append(Text(text + f"{len(scan['assets'])} assets, {overview.scan_age_s or 0.0:.1f} s old"))
+        note = scan.get("simulated")
+        if note:
+            lines.append(Text(f"SIMULATED {note}", style="magenta"))
+    if health is not None:
+        word = str(health["status"])
+        lines.append(Text(f"health    {word} {health['rm_meta']:.3f}", style=HEALTH_STYLE.get(word, "")))
+    if safety is not None:
+        reasons = "; ".join(safety["reasons"])
+        lines.append(Text(f"posture   {safety['posture']} since {safety['since'][:19]} {reasons}"))
+    for instance, state in overview.states.items():
+        lines += _instance_lines(instance, state, overview.pnl.get(instance))
+    because = not_trading_because(overview)
+    lines.append(Text(f"not trading because {because}", style="yellow") if because else Text("trading", style="green"))
+    return lines
+
+
+def _instance_lines(instance: str, state: dict[str, Any] | None, pnl: dict[str, Any] | None) -> list[Text]:
+    if state is None:
+        return [Text(f"{instance:9} no state published")]
+    latency = state["latency_us"]
+    speed = f", callback to last order p50 {latency['p50']:.0f} µs p99 {latency['p99']:.0f} µs" if latency["n"] else ""
+    head = f"{instance:9} {state['mode']}, equity {state['equity']:,.2f} USDT, {len(state['positions'])} positions, "
+    lines = [Text(f"{head}{state['in_flight']} orders in flight, {state['fills']} fills since start{speed}")]
+    if pnl is not None:
+        money = f"realised {pnl['realised']:,.2f}, unrealised {pnl['unrealised']:,.2f}, fees {pnl['fees']:,.2f}"
+        lines.append(Text(f"          day {state['since']}: {money}, {pnl['trades']} trades"))
+    reasons = ", ".join(f"{k} {v}" for k, v in sorted(state["reasons"].items(), key=lambda kv: -kv[1]))
+    lines.append(Text(f"          decisions of the last scan: {reasons or 'none yet'}"))
+    return lines
+
+
+def view(overview: Overview) -> Group:
+    """Return everything as one terminal view."""
+    ui = Text(f"Dagster UI http://127.0.0.1:{overview.ui_port}")
+    return Group(_services_table(overview), Text(""), *lines_of(overview), ui)
+
+
+def render(overview: Overview) -> None:
+    """Print an overview."""
+    Console(soft_wrap=True).print(view(overview))

@@ -1,0 +1,247 @@
+"""What `dolphin up` does in front: the runner, the live view, the demo's first runs, the end."""
+
+import asyncio
+import os
+import signal
+import sqlite3
+import time
+from typing import Any, Final
+
+import click
+import msgspec
+from hazelcast.client import HazelcastClient
+from rich.console import Console
+from rich.live import Live
+
+from dolphin_realtime import grid, journal
+from dolphin_realtime.cli.app import say
+from dolphin_realtime.cli.overview import Overview, lines_of, read_documents, view
+from dolphin_realtime.model.errors import GridError, JournalError, ServiceError, SettingsError
+from dolphin_realtime.runner import dagster_api
+from dolphin_realtime.runner.probe import next_free
+from dolphin_realtime.runner.runner import Runner
+from dolphin_realtime.settings import Settings
+
+DEMO_MARKER: Final = "DEMO"
+DEMO_ENV: Final = {
+    "DOLPHIN_MARKET_CLOCK": "replay",
+    "DOLPHIN_SAFETY_COOL_DOWN_S": "10",
+    "DOLPHIN_ARCHIVE_FIRST_DAY": "2025-05-12",
+    "DOLPHIN_ARCHIVE_LAST_DAY": "2025-05-15",
+}
+REFRESH_S: Final = 1.0
+LINE_EVERY_S: Final = 5.0
+
+
+def _demo_settings(settings: Settings) -> Settings:
+    """Return the demo's settings, and put them into the environment of every service."""
+    for name, value in DEMO_ENV.items():
+        os.environ.setdefault(name, value)
+    free = next_free(settings.ui_port)
+    if free is None:
+        raise ServiceError(f"no free port for the Dagster UI from {settings.ui_port} on")
+    return msgspec.structs.replace(settings, ui_port=free)
+
+
+def _refuse_mixed_home(settings: Settings, *, is_demo: bool) -> None:
+    """Raise where a demo would write among real state, or the other way round."""
+    marker = settings.home / DEMO_MARKER
+    is_used = (settings.home / "journal").exists()
+    if is_demo and is_used and not marker.exists():
+        raise SettingsError(f"{settings.home} holds a real stack's state; give the demo another DOLPHIN_HOME")
+    if not is_demo and marker.exists():
+        raise SettingsError(
+            f"{settings.home} holds the demo's state; make clean, or set another DOLPHIN_HOME"
+        )
+    settings.home.mkdir(parents=True, exist_ok=True)
+    if is_demo:
+        marker.write_text("This folder holds simulated trading on replayed prices.\n")
+
+
+class Totals(msgspec.Struct, frozen=True):
+    """What the journals of all instances hold in sum."""
+
+    scans: int = 0
+    orders: int = 0
+    fills: int = 0
+    equity: float | None = None
+
+
+def totals(settings: Settings) -> Totals:
+    """Return the counts and the equity over all journals; an absent one counts nothing."""
+    scans = orders = fills = 0
+    equities = []
+    for instance in settings.instance_names:
+        try:
+            db = journal.open_read_only(settings.journal_dir(instance))
+        except JournalError:
+            continue
+        try:
+            counts = [db.execute(f"SELECT count(*) FROM {t}").fetchone()[0] for t in ("equity", "orders", "fills")]  # noqa: S608
+            last = db.execute("SELECT equity FROM equity ORDER BY timestamp_us DESC LIMIT 1").fetchone()
+            start = db.execute("SELECT value FROM meta WHERE name = 'start_cash'").fetchone()
+        except sqlite3.Error:
+            continue
+        finally:
+            db.close()
+        scans, orders, fills = scans + counts[0], orders + counts[1], fills + counts[2]
+        equities += [last[0]] if last else [float(start[0])] if start else []
+    return Totals(scans, orders, fills, sum(equities) if equities else None)
+
+
+class Front:
+    """The runner with a person, or a script, in front of it."""
+
+    def __init__(self, settings: Settings, runner: Runner, *, is_demo: bool, with_dagster: bool) -> None:
+        self.settings, self.runner = settings, runner
+        self.is_demo, self.with_dagster = is_demo, with_dagster
+        self.before = totals(settings)
+        self.began = time.monotonic()
+        self._client: HazelcastClient | None = None
+        self._live = Live(console=Console(), auto_refresh=False) if Console().is_terminal else None
+        self._next_line = 0.0
+
+    def look(self) -> Overview:
+        """Return one reading of the stack."""
+        overview = Overview(services=self.runner.status(), ui_port=self.settings.ui_port)
+        try:
+            if self._client is None:
+                s = self.settings
+                self._client = grid.connect_blocking(s.cluster_name, s.hazelcast_port, "up", 1.0)
+            read_documents(overview, self._client, self.settings.instance_names)
+        except (GridError, *_GRID_FAULTS) as e:
+            overview.grid_error = str(e)
+        return overview
+
+    async def show(self) -> None:
+        """Refresh the view until cancelled."""
+        while True:
+            overview = await asyncio.to_thread(self.look)
+            if self._live is not None:
+                if not self._live.is_started:
+                    self._live.start()
+                self._live.update(view(overview), refresh=True)
+            elif time.monotonic() >= self._next_line:
+                self._next_line = time.monotonic() + LINE_EVERY_S
+                states = ", ".join(f"{s['name']} {s['state']}" for s in overview.services if s["state"] != "running")
+                head = f"[{time.monotonic() - self.began:5.0f} s] {states or 'all services run'}"
+                click.echo(" | ".join([head, *(str(t) for t in lines_of(overview))]))
+            await asyncio.sleep(REFRESH_S)
+
+    def close(self) -> None:
+        """Stop the view and leave the grid."""
+        if self._live is not None and self._live.is_started:
+            self._live.stop()
+        if self._client is not None:
+            self._client.shutdown()
+
+    async def first_runs(self) -> None:
+        """Fill, once, the assets that the demo's health and checks look for."""
+        await self.runner.managed["dagster-webserver"].ready.wait()
+        await self.runner.managed["dagster-daemon"].ready.wait()
+        await self.runner.managed["bridge"].ready.wait()
+        port = self.settings.ui_port
+        await asyncio.to_thread(dagster_api.materialize, port, ["calendar_factors"])
+        day = DEMO_ENV["DOLPHIN_ARCHIVE_LAST_DAY"]
+        await asyncio.to_thread(dagster_api.materialize, port, ["scan_archive"], day)
+
+    def summary(self, overview: Overview) -> dict[str, Any]:
+        """Return what happened since the start."""
+        after = totals(self.settings)
+        start = self.before.equity
+        if start is None:
+            start = sum(100_000.0 for _ in self.settings.instance_names)
+        state = next((s for s in overview.states.values() if s), None)
+        red = dagster_api.red_checks(self.settings.ui_port) if self.with_dagster else []
+        scan = overview.scan or {}
+        return {
+            "scans": after.scans - self.before.scans,
+            "orders": after.orders - self.before.orders,
+            "fills": after.fills - self.before.fills,
+            "net_pnl": (after.equity or start) - start,
+            "latency": state["latency_us"] if state else {"n": 0},
+            "health": overview.health.get("status") if overview.health else None,
+            "restarts": sum(s["restarts"] for s in overview.services),
+            "red_checks": red,
+            "simulated": scan.get("simulated"),
+            "source": "replayed prices, paper venue" if self.is_demo else "live scans, paper venue",
+        }
+
+
+_GRID_FAULTS = (OSError, RuntimeError, KeyError, TypeError)
+
+
+def failures(summary: dict[str, Any]) -> list[str]:
+    """Return what makes a run of the demo not good."""
+    found = []
+    if summary["fills"] == 0:
+        found.append("nothing was traded")
+    if summary["health"] != "GREEN":
+        found.append(f"health is {summary['health']}, not GREEN")
+    if summary["red_checks"]:
+        found.append(f"checks are red: {', '.join(summary['red_checks'])}")
+    if summary["restarts"]:
+        found.append(f"{summary['restarts']} processes had to be restarted")
+    return found
+
+
+async def run_stack(
+    settings: Settings, *, is_demo: bool, for_s: float | None, with_dagster: bool, as_json: bool
+) -> int:
+    """Run a stack in front and return the exit status.
+
+    Raises:
+        ServiceError: If a stack of this home runs already, or a port is taken.
+    """
+    if is_demo:
+        settings = _demo_settings(settings)
+    _refuse_mixed_home(settings, is_demo=is_demo)
+    runner = Runner(settings, is_demo=is_demo, with_dagster=with_dagster)
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, runner.stopping.set)
+    if with_dagster:
+        say(f"Dagster UI: http://127.0.0.1:{settings.ui_port}   state: {settings.home}", err=as_json)
+    front = Front(settings, runner, is_demo=is_demo, with_dagster=with_dagster)
+    helpers = [] if as_json else [asyncio.create_task(front.show())]
+    if is_demo and with_dagster:
+        helpers.append(asyncio.create_task(front.first_runs()))
+    running = asyncio.create_task(runner.run())
+    try:
+        await asyncio.wait([running], timeout=for_s)
+        if for_s is None or running.done():
+            return 0
+        return await _finish(front, is_demo=is_demo, as_json=as_json)
+    finally:
+        for helper in helpers:
+            helper.cancel()
+        await asyncio.gather(*helpers, return_exceptions=True)
+        runner.stopping.set()
+        await running
+        front.close()
+
+
+async def _finish(front: Front, *, is_demo: bool, as_json: bool) -> int:
+    overview = await asyncio.to_thread(front.look)
+    summary = await asyncio.to_thread(front.summary, overview)
+    if front._live is not None and front._live.is_started:  # noqa: SLF001
+        front._live.stop()  # noqa: SLF001
+    if as_json:
+        click.echo(msgspec.json.encode(summary).decode())
+    else:
+        _print_summary(summary)
+    bad = failures(summary) if is_demo else []
+    for line in bad:
+        say(f"NOT GOOD: {line}", err=True, fg="red")
+    return 1 if bad else 0
+
+
+def _print_summary(summary: dict[str, Any]) -> None:
+    latency = summary["latency"]
+    speed = f"p50 {latency['p50']:.0f} µs, p99 {latency['p99']:.0f} µs" if latency["n"] else "no orders"
+    say("")
+    say(f"summary ({summary['source']}; {summary['simulated'] or 'prices as recorded'})")
+    say(f"  scans {summary['scans']}, orders {summary['orders']}, fills {summary['fills']}")
+    say(f"  net PnL {summary['net_pnl']:+.2f} USDT after fees and spread, open positions marked")
+    say(f"  callback to last order returned: {speed} (n = {latency['n']})")
+    say(f"  health {summary['health']}, restarts {summary['restarts']}, red checks {len(summary['red_checks'])}")

@@ -1,0 +1,158 @@
+"""The grid: Hazelcast's maps and keys, clients that read no pickle, and safe documents.
+
+The only file that knows a map's name. Following a document's newest value belongs to
+feed.py; what the documents mean belongs to the model.
+"""
+
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import msgspec
+from hazelcast.asyncio import HazelcastClient as AsyncClient
+from hazelcast.client import HazelcastClient
+from hazelcast.errors import HazelcastError
+from hazelcast.serialization.serializer import BaseSerializer
+
+from dolphin_realtime.model.errors import GridError
+
+FEATURES: Final = "DOLPHIN_FEATURES"
+SAFETY: Final = "DOLPHIN_SAFETY"
+META_HEALTH: Final = "DOLPHIN_META_HEALTH"
+HEARTBEAT: Final = "DOLPHIN_HEARTBEAT"
+LATEST_SCAN: Final = "latest_eigen_scan"
+LATEST_BOOKS: Final = "ob_features_latest"
+LATEST_FACTORS: Final = "exf_latest"
+LATEST_CALENDAR: Final = "esof_latest"
+LATEST: Final = "latest"
+LATEST_STATE: Final = "latest_nautilus"
+SCAN_RING: Final = "dolphin_scans"
+SCAN_RING_CAPACITY: Final = 2000
+
+_PICKLE_TYPE_ID: Final = -120
+PROBE_TIMEOUT_S: Final = 3.0
+
+
+def state_map(instance: str) -> str:
+    """Return the name of an instance's state map."""
+    return f"DOLPHIN_STATE_{instance}"
+
+
+def pnl_map(instance: str) -> str:
+    """Return the name of an instance's daily profit map."""
+    return f"DOLPHIN_PNL_{instance}"
+
+
+class Refused:
+    """What a pickled value reads as: never a value, only a refusal to count."""
+
+    def __repr__(self) -> str:
+        return "<pickled value refused>"
+
+
+REFUSED: Final = Refused()
+
+
+class _NoPickle(BaseSerializer):  # type: ignore[misc]  # the client ships no types
+    def get_type_id(self) -> int:
+        return _PICKLE_TYPE_ID
+
+    def read(self, inp: Any) -> Refused:  # noqa: ARG002 - reading it would run its code
+        return REFUSED
+
+    def write(self, out: Any, obj: object) -> None:  # noqa: ARG002
+        raise TypeError(f"refusing to pickle {type(obj).__name__}: put JSON text")
+
+
+def forbid_pickle(client: AsyncClient | HazelcastClient) -> None:
+    """Make a client unable to read or write pickle (hazelcast-python-client issue 363).
+
+    A read must not raise: an exception inside an event closes the connection.
+    """
+    registry = client._serialization_service._registry  # noqa: SLF001 - there is no public switch
+    serializer = _NoPickle()
+    registry._python_serializer = serializer  # noqa: SLF001
+    registry._id_dict[_PICKLE_TYPE_ID] = serializer  # noqa: SLF001
+
+
+def _options(cluster_name: str, port: int, role: str) -> dict[str, Any]:
+    return {
+        "cluster_name": cluster_name,
+        "cluster_members": [f"127.0.0.1:{port}"],
+        "client_name": f"dolphin-{role}",
+        "connection_timeout": 2.0,
+        "retry_initial_backoff": 0.05,
+        "retry_max_backoff": 1.0,
+        "retry_multiplier": 1.5,
+        "retry_jitter": 0.2,
+        "heartbeat_interval": 1.0,
+        "heartbeat_timeout": 5.0,
+        "invocation_timeout": 5.0,
+        "invocation_retry_pause": 0.02,
+        "shuffle_member_list": False,
+        "smart_routing": False,
+    }
+
+
+async def connect(cluster_name: str, port: int, role: str) -> AsyncClient:
+    """Return an asyncio client that keeps trying for ever and fails calls fast while down.
+
+    Every proxy must be created at start-up: creating one is not retried by the client.
+    """
+    options = _options(cluster_name, port, role)
+    client = await AsyncClient.create_and_start(
+        **options, cluster_connect_timeout=-1, reconnect_mode="ASYNC"
+    )
+    forbid_pickle(client)
+    return client
+
+
+def connect_blocking(
+    cluster_name: str, port: int, role: str, timeout_s: float = PROBE_TIMEOUT_S
+) -> HazelcastClient:
+    """Return a blocking client for command lines, tests and Dagster.
+
+    Raises:
+        GridError: If no member of that cluster answers within ``timeout_s``.
+    """
+    options = _options(cluster_name, port, role)
+    try:
+        client = HazelcastClient(**options, cluster_connect_timeout=timeout_s)
+    except (HazelcastError, OSError) as e:
+        raise GridError(
+            f"no Hazelcast member of cluster {cluster_name!r} answers on 127.0.0.1:{port} ({e}); "
+            "is the stack up (dolphin status), and is DOLPHIN_CLUSTER_NAME right?"
+        ) from e
+    forbid_pickle(client)
+    return client
+
+
+def now_iso() -> str:
+    """Return the wall time as ISO 8601 with offset."""
+    return datetime.now(UTC).isoformat()
+
+
+def encode(document: object) -> str:
+    """Return a document as the plain JSON string that goes on the wire."""
+    return msgspec.json.encode(document).decode()
+
+
+def decode(value: object) -> dict[str, Any] | None:
+    """Return a wire value as a dict, or None where it is absent, pickled or not an object."""
+    if not isinstance(value, str):
+        return None
+    try:
+        document = msgspec.json.decode(value)
+    except (msgspec.DecodeError, ValueError):
+        return None
+    return document if isinstance(document, dict) else None
+
+
+def age_s(moment: object, now: datetime) -> float | None:
+    """Return the age of an ISO 8601 instant with offset, or None where it is none."""
+    if not isinstance(moment, str):
+        return None
+    try:
+        parsed = datetime.fromisoformat(moment)
+    except ValueError:
+        return None
+    return None if parsed.tzinfo is None else (now - parsed).total_seconds()

@@ -1,0 +1,1 @@
+"""The Hazelcast member: fetch its jar, find a Java, configure, start, wait for readiness."""

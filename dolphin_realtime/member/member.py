@@ -1,0 +1,116 @@
+"""One member as a child process: started, waited for by readiness, stopped cleanly.
+
+It dies with the process that started it. The configuration is config.py's, the jar
+fetch.py's.
+"""
+
+import errno
+import http.client
+import signal
+import socket
+import subprocess
+import time
+from pathlib import Path
+from typing import IO, Final
+
+from dolphin_realtime.member.config import command_line, render_config
+from dolphin_realtime.member.fetch import ensure_jar
+from dolphin_realtime.member.java import find_java
+from dolphin_realtime.model.errors import MemberError
+from dolphin_realtime.process import die_with_parent
+
+READY_TIMEOUT_S: Final = 60.0
+STOP_TIMEOUT_S: Final = 25.0
+_POLL_TIMEOUT_S: Final = 0.15
+
+
+def is_ready(port: int, timeout_s: float = _POLL_TIMEOUT_S) -> bool:
+    """Return whether a member on the loopback port says it is ready.
+
+    Its port opens seconds before that; a request sent then hangs, hence the short timeout.
+    """
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout_s)
+    try:
+        connection.request("GET", "/hazelcast/health/ready")
+        return connection.getresponse().status == http.client.OK
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+
+
+def refuse_taken_port(port: int) -> None:
+    """Raise where something listens on the loopback port already.
+
+    Raises:
+        MemberError: Naming the port.
+    """
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as s:
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            s.bind(("127.0.0.1", port))
+        except OSError as e:
+            if e.errno != errno.EADDRINUSE:
+                raise
+            raise MemberError(
+                f"port {port} on 127.0.0.1 is in use; stop what holds it (ss -ltnp), or set "
+                "DOLPHIN_HAZELCAST_PORT to another"
+            ) from e
+
+
+class Member:
+    """A running member; `start` returns once it is ready."""
+
+    def __init__(self, cluster_name: str, port: int, run_dir: Path, output: IO[bytes] | None) -> None:
+        self.cluster_name, self.port = cluster_name, port
+        self._run_dir, self._output = run_dir, output
+        self._jvm: subprocess.Popen[bytes] | None = None
+
+    @property
+    def pid(self) -> int | None:
+        """Process id of the JVM, None before the start."""
+        return self._jvm.pid if self._jvm else None
+
+    def start(self, jar: str = "", maven_base: str = "", java: str = "") -> None:
+        """Start the member and return when it is ready.
+
+        Raises:
+            MemberError: If the jar or a Java is missing, the port is taken, or the member
+                exits or is not ready in time.
+        """
+        refuse_taken_port(self.port)
+        jar_path = ensure_jar(jar, maven_base)
+        java_path, major = find_java(java)
+        self._run_dir.mkdir(parents=True, exist_ok=True)
+        config = self._run_dir / "hazelcast.yaml"
+        config.write_text(render_config(self.cluster_name, self.port))
+        self._jvm = subprocess.Popen(
+            command_line(java_path, major, jar_path, config),
+            stdin=subprocess.DEVNULL,
+            stdout=self._output,
+            stderr=subprocess.STDOUT,
+            preexec_fn=die_with_parent,  # noqa: PLW1509 - no threads run yet
+        )
+        deadline = time.monotonic() + READY_TIMEOUT_S
+        while not is_ready(self.port):
+            if self._jvm.poll() is not None:
+                raise MemberError(f"the member exited with {self._jvm.returncode} before it was ready")
+            if time.monotonic() > deadline:
+                self.stop()
+                raise MemberError(f"the member was not ready within {READY_TIMEOUT_S:.0f} s")
+            time.sleep(0.02)
+
+    def exit_code(self) -> int | None:
+        """Return the JVM's exit code, None while it runs."""
+        return self._jvm.poll() if self._jvm else None
+
+    def stop(self) -> None:
+        """Stop the member: TERM, and KILL if it does not end."""
+        if self._jvm is None or self._jvm.poll() is not None:
+            return
+        self._jvm.send_signal(signal.SIGTERM)
+        try:
+            self._jvm.wait(STOP_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            self._jvm.kill()
+            self._jvm.wait()

@@ -1,0 +1,124 @@
+"""A paper account: positions by average cost, cash, fees, funding and their identities.
+
+Bookkeeping of fills and settlements belongs here; choosing orders does not (desk.py).
+Money is USDT, quantities are units of the base, signed: positive is long.
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+import msgspec
+
+from dolphin_realtime.model.errors import JournalError
+
+FLAT_BELOW: Final = 1e-9
+"""A position smaller than this is rounding noise of decimal steps, and is flat."""
+TOLERANCE_USD: Final = 1e-6
+
+
+class Position(msgspec.Struct):
+    """One asset's position: signed quantity, average entry price, realised profit so far."""
+
+    quantity: float = 0.0
+    average_price: float = 0.0
+    realised: float = 0.0
+
+    def apply(self, signed_quantity: float, price: float) -> float:
+        """Take one fill and return the profit it realised, before fees."""
+        before = self.quantity
+        realised = 0.0
+        if before * signed_quantity < 0.0:
+            closed = min(abs(signed_quantity), abs(before))
+            realised = closed * (price - self.average_price) * (1.0 if before > 0.0 else -1.0)
+        after = before + signed_quantity
+        if abs(after) < FLAT_BELOW:
+            after, self.average_price = 0.0, 0.0
+        elif before * after <= 0.0:
+            self.average_price = price
+        elif abs(after) > abs(before):
+            cost = before * self.average_price + signed_quantity * price
+            self.average_price = cost / after
+        self.quantity = after
+        self.realised += realised
+        return realised
+
+    def unrealised(self, price: float) -> float:
+        """Return the open profit at ``price``."""
+        return self.quantity * (price - self.average_price)
+
+
+class Account(msgspec.Struct):
+    """Cash and positions of one instance, rebuilt from the journal alone.
+
+    Attributes:
+        start_cash: What the account opened with.
+        fees: Paid so far.
+        funding: Paid so far (negative: received).
+        slippage: Sum of quantity * |fill - mid|, for reports; already inside the prices.
+    """
+
+    start_cash: float
+    realised: float = 0.0
+    fees: float = 0.0
+    funding: float = 0.0
+    slippage: float = 0.0
+    positions: dict[str, Position] = {}
+
+    @property
+    def cash(self) -> float:
+        """start_cash + realised - fees - funding."""
+        return self.start_cash + self.realised - self.fees - self.funding
+
+    def apply_fill(self, asset: str, signed_quantity: float, price: float, fee: float) -> float:
+        """Book one fill and return the profit it realised, before fees."""
+        realised = self.positions.setdefault(asset, Position()).apply(signed_quantity, price)
+        self.realised += realised
+        self.fees += fee
+        return realised
+
+    def held(self) -> dict[str, float]:
+        """Return the signed quantity of every open position."""
+        return {a: p.quantity for a, p in self.positions.items() if p.quantity != 0.0}
+
+    def unrealised(self, prices: Mapping[str, float]) -> float:
+        """Return the open profit of all positions at ``prices``; unpriced ones count 0."""
+        return sum(
+            p.unrealised(prices[a])
+            for a, p in self.positions.items()
+            if p.quantity != 0.0 and a in prices
+        )
+
+    def check(self) -> None:
+        """Verify the identities that hold after every fill.
+
+        Raises:
+            JournalError: If the realised profits of the positions are not the account's,
+                or a flat position has an entry price.
+        """
+        total = sum(p.realised for p in self.positions.values())
+        if abs(total - self.realised) > TOLERANCE_USD:
+            raise JournalError(f"positions realised {total!r}, the account {self.realised!r}")
+        for asset, p in self.positions.items():
+            if p.quantity == 0.0 and p.average_price != 0.0:
+                raise JournalError(f"{asset} is flat but has the entry price {p.average_price!r}")
+
+
+class DayPnl(msgspec.Struct):
+    """Figures of one UTC market day, differences from where the day began."""
+
+    day: str
+    start_equity: float
+    start_realised: float
+    start_fees: float
+    start_funding: float
+    trades: int = 0
+    peak_equity: float = 0.0
+    max_drawdown: float = 0.0
+    equity: float = 0.0
+
+    def mark(self, equity: float) -> None:
+        """Take the equity after a scan; drawdown is a fraction of the day's peak."""
+        self.equity = equity
+        self.peak_equity = max(self.peak_equity, equity, self.start_equity)
+        if self.peak_equity > 0.0:
+            self.max_drawdown = max(self.max_drawdown, 1.0 - equity / self.peak_equity)

@@ -1,0 +1,169 @@
+"""What the signal remembers of each asset, as arrays with one slot an asset.
+
+The recursions over single assets (variance, beta, residual sum, direction, usual spread)
+belong here; what a whole scan means does not (signal.py). Returns are logarithmic,
+variances per second, instants microseconds since the Unix epoch.
+"""
+
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dolphin_realtime.model.ewma import Ewma, step_weights, weight
+from dolphin_realtime.model.signal_params import SignalParams
+
+Floats = NDArray[np.float64]
+Slots = NDArray[np.intp]
+
+_FLOAT_FIELDS: Final = (
+    "price", "span_s", "var", "var_w", "cov", "market", "beta_w", "x", "x_var",
+    "spread_w", "spread_m",
+)  # fmt: skip
+_INT_FIELDS: Final = ("price_us", "n_returns", "direction", "n_books")
+NEVER_US: Final = -1
+
+
+class AssetStates:
+    """State arrays of all assets ever seen and not forgotten.
+
+    Attributes:
+        price: Last price.
+        price_us: When it was seen, NEVER_US if not.
+        n_returns: Returns counted since the asset was (re)learnt.
+        span_s: Time those returns span.
+        var: Mean squared return per second (own weight var_w).
+        cov: Mean of own times market return per second (weight beta_w).
+        market: Mean squared market return per second over the asset's own scans.
+        x: Decaying sum of residual returns.
+        x_var: Mean squared x (weight beta_w).
+        direction: -1, 0 or +1.
+        spread_m: Mean log spread in ln bps, over n_books books.
+    """
+
+    price: Floats
+    span_s: Floats
+    var: Floats
+    var_w: Floats
+    cov: Floats
+    market: Floats
+    beta_w: Floats
+    x: Floats
+    x_var: Floats
+    spread_w: Floats
+    spread_m: Floats
+    price_us: NDArray[np.int64]
+    n_returns: NDArray[np.int64]
+    direction: NDArray[np.int64]
+    n_books: NDArray[np.int64]
+
+    def __init__(self) -> None:
+        self._slot: dict[str, int] = {}
+        self._names: list[str] = []
+        self._last_asked: list[str] = []
+        self._last_slots: Slots = np.zeros(0, dtype=np.intp)
+        for name in _FLOAT_FIELDS:
+            setattr(self, name, np.zeros(0))
+        for name in _INT_FIELDS:
+            setattr(self, name, np.zeros(0, dtype=np.int64))
+
+    def slots_of(self, names: list[str]) -> Slots:
+        """Return the slots of ``names`` in order, making room for new ones."""
+        if names == self._last_asked:
+            return self._last_slots
+        new = [n for n in names if n not in self._slot]
+        for name in new:
+            self._slot[name] = len(self._names)
+            self._names.append(name)
+        if new:
+            for field in (*_FLOAT_FIELDS, *_INT_FIELDS):
+                old = getattr(self, field)
+                fill = NEVER_US if field == "price_us" else 0
+                added = np.full(len(new), fill, dtype=old.dtype)
+                setattr(self, field, np.concatenate([old, added]))
+        self._last_asked = list(names)
+        self._last_slots = np.array([self._slot[n] for n in names], dtype=np.intp)
+        return self._last_slots
+
+    def forget_older(self, now_us: int, tau_x_s: float) -> None:
+        """Reset every asset whose last price is more than ``tau_x_s`` old."""
+        old = (self.price_us != NEVER_US) & (now_us - self.price_us > round(tau_x_s * 1e6))
+        if old.any():
+            for field in (*_FLOAT_FIELDS, *_INT_FIELDS):
+                getattr(self, field)[old] = NEVER_US if field == "price_us" else 0
+
+    def is_warm(self, slots: Slots, params: SignalParams) -> NDArray[np.bool_]:
+        """Return which assets have enough returns over enough time."""
+        enough = self.n_returns[slots] >= params.warm_up_returns
+        warm: NDArray[np.bool_] = enough & (self.span_s[slots] >= 3.0 * params.tau_x_s)
+        return warm
+
+    def take_returns(  # noqa: PLR0913 - one return's parts
+        self,
+        slots: Slots,
+        r: Floats,
+        r_m: float,
+        warm: NDArray[np.bool_],
+        dt_s: float,
+        params: SignalParams,
+    ) -> None:
+        """Update variance, beta and residual sum with this scan's clipped returns."""
+        beta = np.ones(len(slots))
+        market = self.market[slots]
+        usable = warm & (market >= 1e-20)
+        np.divide(self.cov[slots], market, out=beta, where=usable)
+        np.clip(beta, 0.0, 3.0, out=beta)
+        var_w, g = step_weights(self.var_w[slots], weight(dt_s, params.tau_v_s))
+        self.var_w[slots] = var_w
+        self.var[slots] += g * (r * r / dt_s - self.var[slots])
+        beta_w, g = step_weights(self.beta_w[slots], weight(dt_s, params.tau_beta_s))
+        self.beta_w[slots] = beta_w
+        self.cov[slots] += g * (r * (r_m / dt_s) - self.cov[slots])
+        self.market[slots] = market + g * (r_m * r_m / dt_s - market)
+        x = (1.0 - weight(dt_s, params.tau_x_s)) * self.x[slots] + (r - beta * r_m)
+        self.x[slots] = x
+        self.x_var[slots] += g * (x * x - self.x_var[slots])
+        self.n_returns[slots] += 1
+        self.span_s[slots] += dt_s
+
+    def update_direction(
+        self, slots: Slots, warm: NDArray[np.bool_], params: SignalParams
+    ) -> Floats:
+        """Update the directions with hysteresis and return the scores s = x / sqrt(V)."""
+        v = self.x_var[slots]
+        s = np.zeros(len(slots))
+        known = v >= 1e-16
+        np.divide(self.x[slots], np.sqrt(v), out=s, where=known)
+        size = np.abs(s)
+        against = -np.sign(s).astype(np.int64)
+        held = self.direction[slots]
+        stays = np.where((size <= params.s_out) | (against != held), 0, held)
+        self.direction[slots] = np.where(warm, np.where(size >= params.s_in, against, stays), 0)
+        return s
+
+    def take_spread(self, slot: int, spread_bps: float, a: float) -> bool:
+        """Take a book's spread; return False where it is over three times the usual one."""
+        mean = Ewma(w=float(self.spread_w[slot]), m=float(self.spread_m[slot]))
+        usual = float(np.exp(mean.m))
+        is_defined = self.n_books[slot] >= 20
+        limit = 3.0 * usual if is_defined else spread_bps
+        mean.update(float(np.log(min(spread_bps, limit))), a)
+        self.spread_w[slot], self.spread_m[slot] = mean.w, mean.m
+        self.n_books[slot] += 1
+        return spread_bps <= limit
+
+    def save(self) -> dict[str, Any]:
+        """Return the state as names and raw array bytes; nothing is rounded."""
+        fields = {f: getattr(self, f).tobytes() for f in (*_FLOAT_FIELDS, *_INT_FIELDS)}
+        return {"names": self._names, **fields}
+
+    @classmethod
+    def load(cls, saved: dict[str, Any]) -> "AssetStates":
+        """Return the states held in what `save` returned."""
+        states = cls()
+        states.slots_of(saved["names"])
+        for field in _FLOAT_FIELDS:
+            setattr(states, field, np.frombuffer(saved[field], dtype=np.float64).copy())
+        for field in _INT_FIELDS:
+            setattr(states, field, np.frombuffer(saved[field], dtype=np.int64).copy())
+        return states

@@ -1,0 +1,60 @@
+"""Every error Dolphin raises on purpose, split by what the caller does next.
+
+    * DolphinError
+      x SettingsError      stop at start: a person must change a setting or a command
+      x ScanError          no trade may follow from this scan
+        + ScanFileError      quarantine the file, count it, go on
+        + ScanIncomplete     the file is still being written: look again later
+        + ScanOutOfOrder     older than what is held: quarantine, do not publish
+        + ScanSchemaError    the document breaks its shape: count it, ignore it
+      x GridError          the grid is away or refuses: keep trying, open nothing
+      x MemberError        the Hazelcast member cannot be fetched or started
+      x JournalError       the journal cannot be read or breaks an identity: do not trade
+      x ServiceError       a service or the local runner did not do what was asked
+
+Errors of one library stay with their caller; they are wrapped where they cross a border.
+"""
+
+
+class DolphinError(Exception):
+    """Base of every deliberate error: the message says what is wrong and what to do."""
+
+
+class SettingsError(DolphinError):
+    """A setting or an argument is missing, malformed or unknown."""
+
+
+class ScanError(DolphinError):
+    """A scan from which no trade may follow."""
+
+
+class ScanFileError(ScanError):
+    """A scan file that can never be read: names the file, the field and the value."""
+
+
+class ScanIncomplete(ScanError):  # noqa: N818 - a state of the file, not a fault
+    """A scan file that ends too early and may still be growing."""
+
+
+class ScanOutOfOrder(ScanError):  # noqa: N818 - a state of the feed, not a fault
+    """A scan that is not later than the newest one held."""
+
+
+class ScanSchemaError(ScanError):
+    """A scan document that is not JSON or breaks its schema."""
+
+
+class GridError(DolphinError):
+    """The Hazelcast grid cannot be reached or refused the request."""
+
+
+class MemberError(DolphinError):
+    """The Hazelcast member could not be fetched, configured or started."""
+
+
+class JournalError(DolphinError):
+    """The journal is locked, unreadable or breaks an identity."""
+
+
+class ServiceError(DolphinError):
+    """The local runner or a service refused, failed or did not answer."""

@@ -1,0 +1,103 @@
+"""Gates of the signal: factors in [0, 1] that take risk away, never add or turn it.
+
+One function a gate belongs here, each 1 where its input is missing. Freshness is judged
+by the scan's timestamp. Rates are fractions per interval, spreads basis points.
+"""
+
+import calendar
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+import msgspec
+
+from dolphin_realtime.model.scan import from_us
+
+DAY_S: Final = 86_400
+_US: Final = 1_000_000
+
+
+class Book(msgspec.Struct, frozen=True, kw_only=True):
+    """What the gates need of one asset's order book.
+
+    Attributes:
+        event_us: The venue's time of the book.
+        imbalance_5: (bid - ask) / (bid + ask) over five levels, in [-1, 1].
+        spread_bps: Best ask over best bid, of the mid.
+    """
+
+    event_us: int
+    imbalance_5: float
+    spread_bps: float
+
+
+class Reading(msgspec.Struct, frozen=True, kw_only=True):
+    """One factor's value with the span of scan time in which it may be used."""
+
+    value: float
+    fetch_us: int
+    lifetime_s: float
+    percentile_90: float | None = None
+    interval_h: float | None = None
+
+    def is_current(self, now_us: int) -> bool:
+        """Return whether the reading may be used at scan time ``now_us``."""
+        return self.fetch_us <= now_us <= self.fetch_us + round(self.lifetime_s * _US)
+
+
+class Factors(msgspec.Struct, frozen=True, kw_only=True):
+    """The external factors the signal weighs: funding by asset, and Bitcoin's DVOL."""
+
+    funding: dict[str, Reading] = {}
+    dvol_btc: Reading | None = None
+
+
+NO_FACTORS: Final = Factors()
+
+
+def clip(value: float, low: float, high: float) -> float:
+    """Return ``value`` held within [low, high]."""
+    return min(max(value, low), high)
+
+
+def book_gate(direction: int, imbalance_5: float) -> float:
+    """Return the gate of a book that leans against the direction."""
+    return clip(1.0 + 0.5 * direction * imbalance_5, 0.0, 1.0)
+
+
+def is_book_stale(event_us: int, now_us: int, dt_s: float) -> bool:
+    """Return whether a book is older than max(2 dt, 30 s) at the scan, or after it."""
+    return event_us > now_us or now_us - event_us > max(2.0 * dt_s, 30.0) * _US
+
+
+def funding_gate(direction: int, rate: float, interval_h: float | None) -> float:
+    """Return the gate of the yearly funding a position in ``direction`` would pay."""
+    paid = direction * rate * (24.0 / (interval_h or 8.0)) * 365.0
+    return clip((1.0 - paid) / 0.8, 0.0, 1.0)
+
+
+def dvol_gate(reading: Reading | None, now_us: int) -> float:
+    """Return 0.5 where Bitcoin's implied volatility is at or above its 30-day 90th percentile."""
+    if reading is None or reading.percentile_90 is None or not reading.is_current(now_us):
+        return 1.0
+    return 1.0 if reading.value < reading.percentile_90 else 0.5
+
+
+def calendar_gate(timestamp_us: int) -> float:
+    """Return the smallest of the weekend, settlement and monthly-expiry gates at an instant."""
+    second_us = timestamp_us % (DAY_S * _US)
+    weekday = (timestamp_us // (DAY_S * _US) + 3) % 7
+    gate = 0.75 if weekday >= 5 else 1.0
+    to_settlement = second_us % (8 * 3600 * _US)
+    if min(to_settlement, 8 * 3600 * _US - to_settlement) <= 60 * _US:
+        return 0.0
+    if weekday == 4 and abs(second_us - 8 * 3600 * _US) <= 900 * _US:
+        day = from_us(timestamp_us)
+        if day.date() == last_friday(day.year, day.month).date():
+            gate = min(gate, 0.5)
+    return gate
+
+
+def last_friday(year: int, month: int) -> datetime:
+    """Return 08:00 UTC on the month's last Friday: the monthly options expiry."""
+    last = datetime(year, month, calendar.monthrange(year, month)[1], 8, tzinfo=UTC)
+    return last - timedelta(days=(last.weekday() - calendar.FRIDAY) % 7)

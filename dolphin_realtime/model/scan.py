@@ -1,0 +1,164 @@
+"""One eigen scan of the market, as NG6 writes it and as the grid carries it.
+
+The record, its wire document and the order of scans belong here; reading files does not
+(bridge/scan_files.py), nor does deciding to trade (signal.py). Prices are quote per unit
+of base; instants are whole microseconds since the Unix epoch, UTC.
+"""
+
+import math
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Final
+
+import msgspec
+
+from dolphin_realtime.model.errors import ScanOutOfOrder, ScanSchemaError
+
+BRIDGE_SOURCE: Final = "scan_bridge"
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND: Final = timedelta(microseconds=1)
+_UtcTime = Annotated[datetime, msgspec.Meta(tz=True)]
+
+
+class Scan(msgspec.Struct, kw_only=True):
+    """One scan over all assets at one instant; treated as immutable.
+
+    Attributes:
+        epoch: Count of NG6's restarts as seen by the reader, from 1.
+        scan_number: Count of scans since NG6 started; restarts at 1.
+        timestamp_us: When NG6 took the scan.
+        assets: Symbols, in NG6's order.
+        prices: Price of each asset, None where it is not finite.
+        eigenvalues: Of the assets' correlation matrix, any order, None where not finite.
+        seq: Count of scans the bridge has published, over all epochs.
+        simulated: How the scan was made, where it is not recorded as it stands.
+    """
+
+    scan_number: int
+    timestamp_us: int
+    assets: list[str]
+    prices: list[float | None]
+    eigenvalues: list[float | None]
+    epoch: int = 1
+    seq: int = 0
+    bridge_ts: datetime | None = None
+    simulated: str | None = None
+
+    @property
+    def key(self) -> tuple[int, int]:
+        """What makes a scan one of its kind: (epoch, scan_number)."""
+        return self.epoch, self.scan_number
+
+
+class ScanDocument(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """`latest_eigen_scan` on the wire; `simulated` is there only for simulated scans."""
+
+    scan_number: Annotated[int, msgspec.Meta(ge=0)]
+    timestamp: _UtcTime
+    assets: list[str]
+    asset_prices: dict[str, float | None]
+    eigenvalues: list[float | None]
+    bridge_ts: _UtcTime
+    bridge_source: str
+    epoch: Annotated[int, msgspec.Meta(ge=1)]
+    seq: Annotated[int, msgspec.Meta(ge=0)]
+    simulated: str | None = None
+
+
+_decoder = msgspec.json.Decoder(ScanDocument)
+_encoder = msgspec.json.Encoder()
+
+
+def to_us(moment: datetime) -> int:
+    """Return an aware instant as whole microseconds since the Unix epoch."""
+    return (moment - _EPOCH) // _MICROSECOND
+
+
+def from_us(microseconds: int) -> datetime:
+    """Return the aware UTC instant of whole microseconds since the Unix epoch."""
+    return _EPOCH + timedelta(microseconds=microseconds)
+
+
+def finite_or_none(values: list[float | None]) -> list[float | None]:
+    """Return ``values`` with None where a value is not finite (JSON has no NaN)."""
+    return [v if v is not None and math.isfinite(v) else None for v in values]
+
+
+def encode_scan(scan: Scan, bridge_ts: datetime) -> str:
+    """Return the wire document of ``scan``; names must be distinct and lengths equal."""
+    document = ScanDocument(
+        scan_number=scan.scan_number,
+        timestamp=from_us(scan.timestamp_us),
+        assets=scan.assets,
+        asset_prices=dict(zip(scan.assets, finite_or_none(scan.prices), strict=True)),
+        eigenvalues=finite_or_none(scan.eigenvalues),
+        bridge_ts=bridge_ts,
+        bridge_source=BRIDGE_SOURCE,
+        epoch=scan.epoch,
+        seq=scan.seq,
+        simulated=scan.simulated,
+    )
+    return _encoder.encode(document).decode()
+
+
+def decode_scan(payload: str | bytes) -> Scan:
+    """Return the scan held in a wire document.
+
+    Raises:
+        ScanSchemaError: If the payload is not JSON or breaks the schema.
+    """
+    try:
+        doc = _decoder.decode(payload)
+    except (msgspec.DecodeError, UnicodeEncodeError, ValueError) as e:
+        raise ScanSchemaError(f"scan document refused: {e}") from e
+    return Scan(
+        scan_number=doc.scan_number,
+        timestamp_us=to_us(doc.timestamp),
+        assets=doc.assets,
+        prices=[doc.asset_prices.get(asset) for asset in doc.assets],
+        eigenvalues=doc.eigenvalues,
+        epoch=doc.epoch,
+        seq=doc.seq,
+        bridge_ts=doc.bridge_ts,
+        simulated=doc.simulated,
+    )
+
+
+class ScanOrder(msgspec.Struct):
+    """The order of scans over restarts of NG6: what was last seen, and what may follow.
+
+    A lower number with a later timestamp begins a new epoch; an equal number is a
+    duplicate; anything else must be later than the last scan.
+    """
+
+    epoch: int = 0
+    scan_number: int = -1
+    timestamp_us: int = -(2**62)
+
+    def accept(self, scan_number: int, timestamp_us: int, epoch: int | None = None) -> bool:
+        """Take the next scan; return False where it repeats the last one.
+
+        Args:
+            scan_number: NG6's count.
+            timestamp_us: The scan's instant.
+            epoch: The epoch another reader gave it; None to count here.
+
+        Raises:
+            ScanOutOfOrder: If the scan is not later than the last one.
+        """
+        is_later = timestamp_us > self.timestamp_us
+        if self.epoch == 0:
+            new_epoch = epoch or 1
+        elif epoch is not None and epoch != self.epoch:
+            new_epoch = epoch
+            is_later = is_later and epoch > self.epoch
+        elif scan_number == self.scan_number:
+            return False
+        else:
+            new_epoch = self.epoch + (scan_number < self.scan_number)
+        if not is_later:
+            raise ScanOutOfOrder(
+                f"scan {scan_number} at {from_us(timestamp_us).isoformat()} is not later than "
+                f"scan {self.scan_number} at {from_us(self.timestamp_us).isoformat()}"
+            )
+        self.epoch, self.scan_number, self.timestamp_us = new_epoch, scan_number, timestamp_us
+        return True

@@ -1,0 +1,33 @@
+"""What every long-running process shares with its manager: readiness, watchdog, last rites.
+
+systemd's notification protocol and Linux' parent-death signal belong here; managing
+processes does not (runner/).
+"""
+
+import ctypes
+import os
+import signal
+import socket
+from typing import Final
+
+_PR_SET_PDEATHSIG: Final = 1
+_LIBC: Final = ctypes.CDLL(None, use_errno=True)
+
+
+def notify(message: str) -> None:
+    """Send one line of the sd_notify protocol, e.g. READY=1; nothing without a manager."""
+    address = os.environ.get("NOTIFY_SOCKET")
+    if not address:
+        return
+    target = "\0" + address[1:] if address.startswith("@") else address
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as s:
+        s.setblocking(False)
+        try:
+            s.sendto(message.encode(), target)
+        except OSError:
+            return  # a manager that is gone or busy must not stop the service
+
+
+def die_with_parent() -> None:
+    """Ask the kernel to kill this process when its parent dies; for use as preexec_fn."""
+    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

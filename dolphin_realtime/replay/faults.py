@@ -1,0 +1,69 @@
+"""What NG6 and its share do on a bad day: slow writes, broken files, restarted numbers.
+
+For tests and drills of the bridge. Each function leaves one file in the scan folder.
+"""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+import pyarrow as pa
+
+from dolphin_realtime.model.scan import Scan
+from dolphin_realtime.scan_files import scan_path, to_bytes
+
+
+def _target(scan_dir: Path, scan: Scan) -> Path:
+    path = scan_path(scan_dir, scan)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def write_in_place(
+    scan_dir: Path, scan: Scan, parts: int = 4, wait: Callable[[int], None] = lambda _: time.sleep(0.05)
+) -> Path:
+    """Write a scan in place in ``parts`` pieces, calling ``wait`` after each."""
+    data, path = to_bytes(scan), _target(scan_dir, scan)
+    size = -(-len(data) // parts)
+    with path.open("wb", buffering=0) as f:
+        for n, start in enumerate(range(0, len(data), size)):
+            f.write(data[start : start + size])
+            wait(n)
+    return path
+
+
+def write_cut_off(scan_dir: Path, scan: Scan) -> Path:
+    """Write the first half of a scan file and stop."""
+    path = _target(scan_dir, scan)
+    data = to_bytes(scan)
+    path.write_bytes(data[: len(data) // 2])
+    return path
+
+
+def write_garbage(scan_dir: Path, scan: Scan) -> Path:
+    """Write a file that is no Arrow file."""
+    path = _target(scan_dir, scan)
+    path.write_bytes(b"<html>503 Service Unavailable</html>")
+    return path
+
+
+def write_wrong_field(scan_dir: Path, scan: Scan) -> Path:
+    """Write an Arrow file whose prices are texts."""
+    path = _target(scan_dir, scan)
+    table = pa.table({"scan_number": [scan.scan_number], "asset_prices": [["1.0"]]})
+    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
+        writer.write_table(table)
+    return path
+
+
+def write_unequal(scan_dir: Path, scan: Scan) -> Path:
+    """Write a scan with one price less than assets."""
+    path = _target(scan_dir, scan)
+    path.write_bytes(to_bytes(msgspec.structs.replace(scan, prices=scan.prices[:-1])))
+    return path
+
+
+def restarted(scan: Scan) -> Scan:
+    """Return the scan as NG6 would number it after a restart."""
+    return msgspec.structs.replace(scan, scan_number=1)

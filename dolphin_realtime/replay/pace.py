@@ -1,0 +1,102 @@
+"""Pacing a replay: which scan comes when, remembered over restarts.
+
+Writes scan files by rename at a wall cadence, keeps its place on disk, and archives the
+days before the replayed one so that a trader can warm up.
+"""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from dolphin_realtime.model.scan import Scan, from_us
+from dolphin_realtime.replay.market import DAY_US, Market
+from dolphin_realtime.scan_files import write_archive, write_scan
+
+ARCHIVE_SOURCE: Final = "replay"
+
+
+class Place(msgspec.Struct):
+    """Where a replay stands: the next row, its round, the next scan number."""
+
+    row: int
+    lap: int = 0
+    scan_number: int = 1
+
+
+class Pacer:
+    """A market written out scan by scan; `write_next` is one unit of work."""
+
+    def __init__(self, market: Market, scan_dir: Path, place_file: Path, first_us: int) -> None:
+        self._market, self._scan_dir, self._file = market, scan_dir, place_file
+        rows = market.rows_of(first_us, 2**62)
+        self._step = rows.step
+        self._first_row = rows.start
+        self.place = self._load() or Place(row=rows.start)
+        self._queue: list[Scan] = []
+
+    def _load(self) -> Place | None:
+        if not self._file.is_file():
+            return None
+        return msgspec.json.decode(self._file.read_bytes(), type=Place)
+
+    def write_next(self) -> Scan:
+        """Write the next scan and return it."""
+        if not self._queue:
+            self._queue = self._next_scans()
+        scan = self._queue.pop(0)
+        scan.scan_number = self.place.scan_number
+        write_scan(self._scan_dir, scan)
+        self.place.scan_number += 1
+        if not self._queue:
+            self.place.row += self._step
+            self._save()
+        return scan
+
+    def restart_numbers(self) -> None:
+        """Number the next scan 1, as a restarted NG6 does."""
+        self.place.scan_number = 1
+
+    def _next_scans(self) -> list[Scan]:
+        if self.place.row >= self._market.n_rows:
+            first = self._market.rows_of(0, 2**62).start
+            self.place = Place(row=first, lap=self.place.lap + 1)
+        return list(self._market.scans_at(self.place.row, self.place.lap))
+
+    def _save(self) -> None:
+        self._file.parent.mkdir(parents=True, exist_ok=True)
+        partial = self._file.with_suffix(".part")
+        partial.write_bytes(msgspec.json.encode(self.place))
+        partial.replace(self._file)
+
+
+def run(pacer: Pacer, interval_s: float, is_stopping: Callable[[float], bool]) -> None:
+    """Write a scan every ``interval_s`` of wall time until ``is_stopping`` says so.
+
+    ``is_stopping`` waits for at most the seconds it is given. A late scan is not caught up
+    by a burst: the next one is due an interval after it.
+    """
+    due = time.monotonic()
+    while not is_stopping(max(0.0, due - time.monotonic())):
+        pacer.write_next()
+        due = max(due + interval_s, time.monotonic())
+
+
+def archive_days(market: Market, archive: Path, first_us: int, last_us: int) -> list[Path]:
+    """Write the archive of every whole day in [first, last) that has none, and return them."""
+    written = []
+    for day_us in range(first_us // DAY_US * DAY_US, last_us, DAY_US):
+        path = archive / f"{from_us(day_us):%Y-%m-%d}.parquet"
+        if path.exists():
+            continue
+        scans: list[Scan] = []
+        for row in market.rows_of(day_us, day_us + DAY_US):
+            for scan in market.scans_at(row):
+                scan.scan_number = len(scans) + 1
+                scans.append(scan)
+        if scans:
+            write_archive(path, scans, [ARCHIVE_SOURCE] * len(scans))
+            written.append(path)
+    return written

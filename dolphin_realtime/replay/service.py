@@ -1,0 +1,97 @@
+"""`dolphin service replay` and `dolphin replay`: write scans until stopped."""
+
+import signal
+import threading
+import time
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from dolphin_realtime import log
+from dolphin_realtime.model.errors import SettingsError
+from dolphin_realtime.model.scan import from_us
+from dolphin_realtime.process import notify
+from dolphin_realtime.replay.market import DAY_US, SAMPLE, Market, ReplayParams, load_prices
+from dolphin_realtime.replay.pace import Pacer, archive_days, run
+from dolphin_realtime.settings import Settings, load_group
+
+PREFIX: Final = "DOLPHIN_REPLAY_"
+CHUNK_S: Final = 1.0
+
+
+class ReplaySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """``DOLPHIN_REPLAY_*``: what is replayed and how fast.
+
+    Attributes:
+        prices: Wide parquet of prices; empty: the shipped sample.
+        cadence_s: Market time between scans.
+        speed: How much faster than market time.
+        window: Returns the correlation matrix is made of.
+        seed: Of the Brownian bridge below the record's step.
+        archive_days: Whole days before the replayed one that become archive.
+    """
+
+    prices: str = ""
+    cadence_s: float = 60.0
+    speed: float = 120.0
+    window: int = 240
+    seed: int = 1
+    archive_days: int = 3
+
+
+def make_market(settings: ReplaySettings) -> Market:
+    """Return the market of the settings' prices.
+
+    Raises:
+        SettingsError: If the prices cannot be read or a number is out of range.
+    """
+    if settings.cadence_s <= 0.0 or settings.speed <= 0.0 or settings.window < 2:
+        raise SettingsError("cadence_s and speed must be above 0, window at least 2")
+    table = load_prices(Path(settings.prices) if settings.prices else SAMPLE)
+    params = ReplayParams(
+        cadence_s=settings.cadence_s, window=settings.window, seed=settings.seed
+    )
+    return Market(table, params)
+
+
+def first_replayed_us(market: Market, archive_days: int) -> int:
+    """Return where the replay begins: the day after the archived ones."""
+    first = int(market.rows_of(0, 2**62).start)
+    begin = next(iter(market.scans_at(first))).timestamp_us // DAY_US * DAY_US
+    return begin + archive_days * DAY_US
+
+
+def serve(settings: Settings) -> int:
+    """Archive the days before, then write scans until SIGTERM; return 0."""
+    log.configure("replay")
+    stopping = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stopping.set())
+    replay = load_group(ReplaySettings, PREFIX)
+    market = make_market(replay)
+    first_us = first_replayed_us(market, replay.archive_days)
+    archived = archive_days(market, settings.archive, 0 if not replay.archive_days else
+                            first_us - replay.archive_days * DAY_US, first_us)  # fmt: skip
+    pacer = Pacer(market, settings.scans, settings.run_dir / "replay.json", first_us)
+    log.get().info(
+        "replay.started",
+        archived=[p.name for p in archived],
+        begins=from_us(first_us).isoformat(),
+        simulated=market.note(0) or "no: recorded prices as they are",
+    )
+    notify("READY=1\nSTATUS=replaying")
+    run(pacer, replay.cadence_s / replay.speed, lambda s: _wait(stopping, s))
+    return 0
+
+
+def _wait(stopping: threading.Event, seconds: float) -> bool:
+    """Wait in chunks so that the watchdog hears of a slow cadence as well."""
+    until = time.monotonic() + seconds
+    while True:
+        notify("WATCHDOG=1")
+        left = until - time.monotonic()
+        if stopping.wait(min(max(left, 0.0), CHUNK_S)):
+            return True
+        if left <= CHUNK_S:
+            return stopping.is_set()

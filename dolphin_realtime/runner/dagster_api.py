@@ -1,0 +1,96 @@
+"""Asking a running Dagster webserver over GraphQL: launch assets, read asset checks.
+
+HTTP only: nothing here imports Dagster.
+"""
+
+import json
+import time
+import urllib.error
+import urllib.request
+from typing import Any, Final
+
+from dolphin_realtime.model.errors import ServiceError
+
+TIMEOUT_S: Final = 20.0
+LOCATION_TIMEOUT_S: Final = 60.0
+REPOSITORY: Final = "__repository__"
+
+_LAUNCH: Final = """
+mutation($p: ExecutionParams!) { launchPipelineExecution(executionParams: $p) {
+  __typename ... on LaunchRunSuccess { run { runId } } ... on PythonError { message } } }"""
+_CHECKS: Final = """
+{ assetNodes { assetKey { path } assetChecksOrError { ... on AssetChecks { checks {
+  name executionForLatestMaterialization { status evaluation { severity } } } } } } }"""
+
+
+def query(port: int, text: str, variables: dict[str, Any] | None = None) -> dict[str, Any]:
+    """Return the data of a GraphQL request.
+
+    Raises:
+        ServiceError: If the webserver does not answer, or answers with errors.
+    """
+    body = json.dumps({"query": text, "variables": variables or {}}).encode()
+    request = urllib.request.Request(  # noqa: S310 - loopback http
+        f"http://127.0.0.1:{port}/graphql", body, {"Content-Type": "application/json"}
+    )
+    try:
+        with urllib.request.urlopen(request, timeout=TIMEOUT_S) as response:  # noqa: S310
+            answer = json.load(response)
+    except (OSError, urllib.error.URLError, ValueError) as e:
+        raise ServiceError(f"the Dagster webserver on port {port} did not answer: {e}") from e
+    if answer.get("errors"):
+        raise ServiceError(f"Dagster refused: {answer['errors'][0].get('message')}")
+    data: dict[str, Any] = answer["data"]
+    return data
+
+
+def materialize(port: int, asset_path: list[str], partition: str | None = None) -> str:
+    """Launch a run that materializes one asset and return the run's id.
+
+    Raises:
+        ServiceError: If the run could not be launched.
+    """
+    tags = [{"key": "dagster/partition", "value": partition}] if partition else []
+    parameters = {
+        "mode": "default",
+        "executionMetadata": {"tags": tags},
+        "selector": {
+            "repositoryLocationName": "dolphin",
+            "repositoryName": REPOSITORY,
+            "pipelineName": "__ASSET_JOB",
+            "assetSelection": [{"path": asset_path}],
+            "assetCheckSelection": [],
+        },
+    }
+    deadline = time.monotonic() + LOCATION_TIMEOUT_S
+    while True:
+        result = query(port, _LAUNCH, {"p": parameters})["launchPipelineExecution"]
+        if result["__typename"] == "LaunchRunSuccess":
+            return str(result["run"]["runId"])
+        if time.monotonic() > deadline:
+            raise ServiceError(f"{'/'.join(asset_path)} was not launched: {result}")
+        time.sleep(1.0)
+
+
+def check_states(port: int) -> dict[str, str]:
+    """Return the state of every asset check: SUCCEEDED, FAILED, …, or NOT_EVALUATED.
+
+    Raises:
+        ServiceError: If the webserver does not answer.
+    """
+    states = {}
+    for node in query(port, _CHECKS)["assetNodes"]:
+        for check in (node["assetChecksOrError"] or {}).get("checks", []):
+            run = check["executionForLatestMaterialization"]
+            name = f"{'/'.join(node['assetKey']['path'])}:{check['name']}"
+            states[name] = run["status"] if run else "NOT_EVALUATED"
+    return states
+
+
+def red_checks(port: int) -> list[str]:
+    """Return the checks that failed or were never evaluated, with their state."""
+    try:
+        states = check_states(port)
+    except ServiceError as e:
+        return [str(e)]
+    return [f"{name} {state}" for name, state in states.items() if state != "SUCCEEDED"]

@@ -1,0 +1,162 @@
+"""`dolphin up`: all services of a stack, started in order, kept running, stopped in reverse.
+
+The order, the control socket and the guarantees (one copy, no orphans) belong here; one
+service's life is managed.py's.
+"""
+
+import asyncio
+import fcntl
+import hashlib
+import os
+import subprocess
+import sys
+import uuid
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Final, TextIO
+
+from dolphin_realtime.local_socket import serve_json
+from dolphin_realtime.model.errors import ServiceError
+from dolphin_realtime.runner import services, sweeper
+from dolphin_realtime.runner.managed import Limits, Managed
+from dolphin_realtime.runner.probe import is_free, owner_of
+from dolphin_realtime.settings import Settings
+
+SOCKET: Final = "runner.sock"
+LOCK: Final = "runner.lock"
+LOG_CHECK_S: Final = 30.0
+PORT_WAIT_S: Final = 5.0
+
+
+def stack_mark(home: Path) -> str:
+    """Return what begins the mark of every process of a stack with this home."""
+    return hashlib.sha256(str(home).encode()).hexdigest()[:16]
+
+
+class Runner:
+    """The services of one DOLPHIN_HOME.
+
+    Raises:
+        ServiceError: If a stack of this home runs already, or a port is taken.
+    """
+
+    def __init__(self, settings: Settings, *, is_demo: bool, with_dagster: bool) -> None:
+        self.settings = settings
+        settings.run_dir.mkdir(parents=True, exist_ok=True)
+        self._lock = self._only_one()
+        self._mark = f"{stack_mark(settings.home)}-{uuid.uuid4().hex}"
+        sweeper.sweep(stack_mark(settings.home))
+        specs = services.table(settings, is_demo=is_demo, with_dagster=with_dagster)
+        self._refuse_taken_ports(specs)
+        services.workspace_file(settings).write_text(services.render_workspace(settings))
+        env = services.environment(settings, dict(os.environ)) | {sweeper.MARK: self._mark}
+        limits = Limits(
+            settings.restart_pause_s, settings.start_limit_burst, settings.start_limit_interval_s
+        )
+        log_dir = settings.home / "logs"
+        self.managed = {s.name: Managed(s, env, log_dir, limits) for s in specs}
+        self.stopping = asyncio.Event()
+        self._sweeper = self._start_sweeper()
+
+    def _only_one(self) -> TextIO:
+        lock = (self.settings.run_dir / LOCK).open("a+")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as e:
+            raise ServiceError(
+                f"a stack already runs in {self.settings.home}; see dolphin status, stop it with "
+                "dolphin down, or set DOLPHIN_HOME and the ports for a second one"
+            ) from e
+        return lock
+
+    def _refuse_taken_ports(self, specs: list[services.Spec]) -> None:
+        for spec in specs:
+            if spec.port and not is_free(spec.port):
+                raise ServiceError(
+                    f"port {spec.port} on 127.0.0.1, needed by {spec.name}, is held by "
+                    f"{owner_of(spec.port)}; stop it, or set another port (docs/settings.md)"
+                )
+
+    def _start_sweeper(self) -> "subprocess.Popen[bytes]":
+        return subprocess.Popen(
+            [sys.executable, "-I", "-S", str(Path(sweeper.__file__)), self._mark],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+
+    async def run(self) -> None:
+        """Start everything in order and keep it running until `stopping` is set."""
+        server = await serve_json(self.settings.run_dir / SOCKET, self._handle)
+        starting = asyncio.create_task(self._start_all())
+        trimming = asyncio.create_task(self._trim_logs())
+        try:
+            await self.stopping.wait()
+        finally:
+            starting.cancel()
+            trimming.cancel()
+            await asyncio.gather(starting, trimming, return_exceptions=True)
+            await self._stop_all()
+            server.close()
+            with suppress(OSError):
+                (self.settings.run_dir / SOCKET).unlink()
+            if self._sweeper.stdin is not None:
+                self._sweeper.stdin.close()
+            await asyncio.to_thread(self._sweeper.wait)
+            self._lock.close()
+
+    async def _start_all(self) -> None:
+        await asyncio.gather(*(self._start_after(m) for m in self.managed.values()))
+
+    async def _start_after(self, managed: Managed) -> None:
+        for name in managed.spec.waits_for:
+            await self.managed[name].ready.wait()
+        if not self.stopping.is_set() and managed.is_wanted:
+            managed.start()
+
+    async def _stop_all(self) -> None:
+        """Stop in reverse order; those that wait for nobody's end stop together."""
+        for managed in self.managed.values():
+            managed.is_wanted = False
+        for group in self._stop_groups():
+            await asyncio.gather(*(m.stop() for m in group))
+
+    def _stop_groups(self) -> list[list[Managed]]:
+        dagster = [m for n, m in self.managed.items() if n.startswith("dagster")]
+        last = [m for n, m in self.managed.items() if n == "hazelcast"]
+        rest = [m for m in self.managed.values() if m not in dagster and m not in last]
+        return [dagster + rest, last]
+
+    async def _trim_logs(self) -> None:
+        while True:
+            await asyncio.sleep(LOG_CHECK_S)
+            for managed in self.managed.values():
+                await asyncio.to_thread(managed.trim_log)
+
+    def status(self) -> list[dict[str, Any]]:
+        """Return every service that is meant to be there; a finished set-up step is not."""
+        return [m.describe() for m in self.managed.values() if m.state != "done"]
+
+    async def _handle(self, request: dict[str, Any]) -> dict[str, Any]:
+        do, name = request.get("do"), str(request.get("name", ""))
+        if do == "status":
+            facts = {"ui_port": self.settings.ui_port, "pid": os.getpid()}
+            return {"ok": True, "services": self.status(), **facts}
+        if do == "down":
+            self.stopping.set()
+            return {"ok": True}
+        if do not in ("start", "stop", "restart"):
+            return {"ok": False, "error": f"unknown request {do!r}"}
+        managed = self.managed.get(name)
+        if managed is None:
+            known = ", ".join(self.managed)
+            return {"ok": False, "error": f"no service {name!r}; known: {known}"}
+        if do in ("stop", "restart"):
+            await managed.stop()
+        if do in ("start", "restart"):
+            managed.start()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(managed.spec.start_timeout_s):
+                    await managed.ready.wait()
+        return {"ok": True, "state": managed.state}

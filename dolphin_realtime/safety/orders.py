@@ -1,0 +1,85 @@
+"""Manual orders: an fsynced ledger, and the 0600 socket over which a person gives them.
+
+Keeping and answering belong here; what an order means for the posture does not
+(model/posture.py).
+"""
+
+import asyncio
+import os
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from dolphin_realtime.local_socket import serve_json
+from dolphin_realtime.model.posture import ManualOrder, Posture
+
+SOCKET: Final = "safety.sock"
+
+
+class OrderLedger:
+    """Every manual order there ever was; the last one stands.
+
+    Attributes:
+        standing: The last order, None where there never was one.
+    """
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._path = path
+        self.standing: ManualOrder | None = None
+        if path.is_file():
+            for line in path.read_bytes().splitlines():
+                try:
+                    self.standing = msgspec.json.decode(line, type=ManualOrder)
+                except msgspec.DecodeError:
+                    continue  # the last line of a crash: its order was never acknowledged
+
+    def add(self, order: ManualOrder) -> None:
+        """Write an order to disk; it stands once this returns."""
+        with self._path.open("ab") as f:
+            f.write(msgspec.json.encode(order) + b"\n")
+            f.flush()
+            os.fsync(f.fileno())
+        self.standing = order
+
+
+def order_of(request: dict[str, Any], now: datetime) -> ManualOrder:
+    """Return the order held in a request of the command line.
+
+    Raises:
+        ValueError: If the action or the level is unknown, or a reason is missing.
+    """
+    action = request.get("action")
+    reason, who = str(request.get("reason") or "").strip(), str(request.get("who") or "unknown")
+    if not reason:
+        raise ValueError("a reason is needed: --reason TEXT")
+    if action == "resume":
+        return ManualOrder(action="resume", posture=Posture.NORMAL, reason=reason, who=who, at=now)
+    if action == "set":
+        try:
+            level = Posture(str(request.get("level")).upper())
+        except ValueError as e:
+            known = ", ".join(Posture)
+            raise ValueError(f"no posture {request.get('level')!r}; known: {known}") from e
+        return ManualOrder(action="set", posture=level, reason=reason, who=who, at=now)
+    raise ValueError(f"unknown action {action!r}")
+
+
+async def serve_orders(
+    run_dir: Path, ledger: OrderLedger, on_order: Callable[[ManualOrder], None]
+) -> asyncio.Server:
+    """Listen for orders; each is answered after it is on disk."""
+
+    async def handle(request: dict[str, Any]) -> dict[str, Any]:
+        try:
+            order = order_of(request, datetime.now(UTC))
+        except ValueError as e:
+            return {"ok": False, "error": str(e)}
+        ledger.add(order)
+        on_order(order)
+        return {"ok": True, "posture": order.posture.value}
+
+    return await serve_json(run_dir / SOCKET, handle)

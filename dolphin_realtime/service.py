@@ -1,0 +1,135 @@
+"""The frame of an asyncio service: stop signals, the grid, heartbeat and watchdog.
+
+What every service does around its work belongs here; the work does not.
+"""
+
+import asyncio
+import os
+import signal
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
+
+from hazelcast.asyncio import HazelcastClient
+from hazelcast.errors import HazelcastError
+
+from dolphin_realtime import grid, log
+from dolphin_realtime.model.errors import GridError
+from dolphin_realtime.process import notify
+from dolphin_realtime.settings import Settings
+
+BEAT_S: Final = 2.0
+START_TIMEOUT_S: Final = 20.0
+GRID_FAULTS: Final = (HazelcastError, OSError, TimeoutError)
+
+
+class Frame:
+    """What a service's work gets: settings, a grid client, and a place to say how it goes.
+
+    Attributes:
+        phase: One word for the heartbeat; "ready" when all is well.
+        detail: One line for `dolphin status`.
+        counts: What was refused or lost, by reason.
+    """
+
+    def __init__(self, name: str, settings: Settings, client: HazelcastClient) -> None:
+        self.name, self.settings, self.client = name, settings, client
+        self.stopping = asyncio.Event()
+        self.phase = "starting"
+        self.detail = ""
+        self.counts: Counter[str] = Counter()
+        self.log = log.get()
+
+    def own_signals(self) -> None:
+        """Make SIGTERM and SIGINT stop this service, whatever took them before."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.stopping.set)
+
+    def ready(self, phase: str = "ready") -> None:
+        """Tell the manager that the service does its work from now on."""
+        self.phase = phase
+        notify(f"READY=1\nSTATUS={phase}")
+
+    def turn(self) -> None:
+        """Tell the watchdog that the work loop has turned; call it from that loop only."""
+        notify("WATCHDOG=1")
+
+    def say(self, phase: str, **facts: object) -> None:
+        """Set the phase, and log it where it changed."""
+        if phase != self.phase:
+            self.log.info(f"{self.name}.{phase}", **facts)
+            self.phase = phase
+
+    def refuse(self, reason: str, **facts: object) -> None:
+        """Count a refusal, and log it the first time of its kind."""
+        self.counts[reason] += 1
+        if self.counts[reason] == 1:
+            self.log.warning(f"{self.name}.refused", reason=reason, **facts)
+
+    def heartbeat(self) -> str:
+        """Return the heartbeat document."""
+        document: dict[str, Any] = {"ts": grid.now_iso(), "pid": os.getpid(), "phase": self.phase}
+        document["detail"] = self.detail
+        document["refused"] = dict(self.counts)
+        return grid.encode(document)
+
+    async def beat(self) -> None:
+        """Write the heartbeat every BEAT_S until the service stops."""
+        beats = await self.client.get_map(grid.HEARTBEAT)
+        while not self.stopping.is_set():
+            try:
+                async with asyncio.timeout(BEAT_S):
+                    await beats.set(self.name, self.heartbeat())
+            except GRID_FAULTS:
+                self.counts["heartbeat_lost"] += 1
+            await pause(self.stopping, BEAT_S)
+
+
+async def pause(stopping: asyncio.Event, seconds: float) -> None:
+    """Sleep for ``seconds`` or until the service stops."""
+    try:
+        async with asyncio.timeout(seconds):
+            await stopping.wait()
+    except TimeoutError:
+        return
+
+
+async def connect_or_refuse(settings: Settings, role: str) -> HazelcastClient:
+    """Return a client of the grid that never gives up, once the grid has answered.
+
+    Raises:
+        GridError: If no member of the cluster answers within START_TIMEOUT_S.
+    """
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + START_TIMEOUT_S
+    while True:
+        try:
+            probe = await asyncio.to_thread(
+                grid.connect_blocking, settings.cluster_name, settings.hazelcast_port, role
+            )
+        except GridError:
+            if loop.time() > deadline:
+                raise
+            continue
+        await asyncio.to_thread(probe.shutdown)
+        return await grid.connect(settings.cluster_name, settings.hazelcast_port, role)
+
+
+async def serve(name: str, settings: Settings, work: Callable[[Frame], Awaitable[None]]) -> None:
+    """Run a service's work until SIGTERM, with heartbeats beside it.
+
+    Raises:
+        GridError: If the grid does not answer at the start.
+    """
+    client = await connect_or_refuse(settings, name)
+    frame = Frame(name, settings, client)
+    frame.own_signals()
+    beating = asyncio.create_task(frame.beat())
+    try:
+        await work(frame)
+    finally:
+        frame.stopping.set()
+        notify("STOPPING=1")
+        await asyncio.gather(beating, return_exceptions=True)
+        await client.shutdown()

@@ -1,0 +1,145 @@
+"""Settings: DOLPHIN_* environment variables to frozen, typed values, read once at start.
+
+Every setting and its default belong here, and in docs/settings.md (a test compares). A
+missing, malformed or misspelt variable stops the process. Secrets are never here: they
+come from files.
+"""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+from dolphin_realtime.model.errors import SettingsError
+
+Seconds = Annotated[float, msgspec.Meta(gt=0)]
+Port = Annotated[int, msgspec.Meta(ge=1, le=65535)]
+
+PREFIX = "DOLPHIN_"
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Everything a person may set, as ``DOLPHIN_<NAME>``.
+
+    Attributes:
+        home: Everything a run writes lies under it.
+        scan_dir: Where NG6 leaves its scans; empty: home/scans.
+        cluster_name: Hazelcast cluster; also its only, plaintext, secret.
+        hazelcast_port: Loopback port of the member.
+        ui_port: Loopback port of the Dagster UI.
+        code_port: Loopback port of the Dagster code server.
+        hazelcast_jar: A member jar to use instead of fetching one.
+        maven_base: Base address of a Maven repository to fetch the jar from.
+        java: A Java 17, 21 or 25 to use instead of the one found.
+        instances: Trader instances to run, separated by commas.
+        market_clock: wall, or replay: market time is the newest scan's.
+        scan_idle_poll_s: How often an idle bridge looks for scans.
+        scan_dense_poll_s: How often it looks around the next expected scan.
+        reader_deadline_s: How long a read of the scan folder may take.
+        warm_up_days: Days of archive the trader reads at its first start.
+        safety_cool_down_s: Calm needed before the posture rises one step.
+        archive_first_day: First partition of the scan archive, YYYY-MM-DD.
+        archive_last_day: Last partition; empty: today.
+        mhs_sources: Data sources that are meant to be produced, separated by commas.
+        start_limit_burst: Starts within start_limit_interval_s after which a service stays down.
+        start_limit_interval_s: See start_limit_burst.
+        restart_pause_s: Pause before a service that died is started again.
+        trace: File that latency stamps are written to at exit; empty: none.
+        mode: paper; live is refused.
+    """
+
+    home: Path = Path("var")
+    scan_dir: str = ""
+    cluster_name: str = "dolphin"
+    hazelcast_port: Port = 5701
+    ui_port: Port = 3000
+    code_port: Port = 4266
+    hazelcast_jar: str = ""
+    maven_base: str = ""
+    java: str = ""
+    instances: str = "BLUE"
+    market_clock: Literal["wall", "replay"] = "wall"
+    scan_idle_poll_s: Seconds = 5.0
+    scan_dense_poll_s: Seconds = 0.002
+    reader_deadline_s: Seconds = 5.0
+    warm_up_days: Annotated[int, msgspec.Meta(ge=0)] = 3
+    safety_cool_down_s: Annotated[float, msgspec.Meta(ge=0)] = 300.0
+    archive_first_day: str = "2025-05-10"
+    archive_last_day: str = ""
+    mhs_sources: str = "scan,esof,safety,state"
+    start_limit_burst: Annotated[int, msgspec.Meta(ge=1)] = 3
+    start_limit_interval_s: Seconds = 60.0
+    restart_pause_s: Seconds = 1.0
+    trace: str = ""
+    mode: Literal["paper", "live"] = "paper"
+
+    @property
+    def scans(self) -> Path:
+        """The scan folder."""
+        return Path(self.scan_dir) if self.scan_dir else self.home / "scans"
+
+    @property
+    def archive(self) -> Path:
+        """Folder of the daily scan archives."""
+        return self.home / "archive"
+
+    @property
+    def run_dir(self) -> Path:
+        """Small state of running services: sockets, locks, epochs."""
+        return self.home / "run"
+
+    @property
+    def instance_names(self) -> list[str]:
+        """Trader instances, in order."""
+        return [i.strip() for i in self.instances.split(",") if i.strip()]
+
+    def journal_dir(self, instance: str) -> Path:
+        """Folder of one instance's journal."""
+        return self.home / "journal" / instance
+
+
+FOREIGN = frozenset({"DOLPHIN_DAGSTER_VAR", "DOLPHIN_STACK"})
+"""Variables of the same prefix that Dolphin sets itself for its children."""
+GROUP_PREFIXES = ("DOLPHIN_SIGNAL_", "DOLPHIN_TARGET_", "DOLPHIN_COST_", "DOLPHIN_REPLAY_")
+"""Groups of parameters, read by `load_group` where they are used."""
+
+
+def _decode(kind: type[Any], value: Any) -> Any:
+    return kind(value)
+
+
+def _convert[S: msgspec.Struct](kind: type[S], raw: Mapping[str, str], prefix: str) -> S:
+    try:
+        return msgspec.convert(dict(raw), kind, strict=False, dec_hook=_decode)
+    except msgspec.ValidationError as e:
+        raise SettingsError(f"{prefix}*: {e}; docs/settings.md lists every setting") from e
+
+
+def load(env: Mapping[str, str] = os.environ) -> Settings:
+    """Return the settings of the environment, paths made absolute.
+
+    Raises:
+        SettingsError: If a variable is unknown or its value is not of its kind.
+    """
+    raw = {
+        name.removeprefix(PREFIX).lower(): value
+        for name, value in env.items()
+        if name.startswith(PREFIX) and name not in FOREIGN and not name.startswith(GROUP_PREFIXES)
+    }
+    settings = _convert(Settings, raw, PREFIX)
+    scans = str(settings.scans.absolute()) if settings.scan_dir else ""
+    return msgspec.structs.replace(settings, home=settings.home.absolute(), scan_dir=scans)
+
+
+def load_group[S: msgspec.Struct](
+    kind: type[S], prefix: str, env: Mapping[str, str] = os.environ
+) -> S:
+    """Return one group of parameters, e.g. `SignalParams` from ``DOLPHIN_SIGNAL_*``.
+
+    Raises:
+        SettingsError: If a variable is unknown or its value is not of its kind.
+    """
+    raw = {n.removeprefix(prefix).lower(): v for n, v in env.items() if n.startswith(prefix)}
+    return _convert(kind, raw, prefix)

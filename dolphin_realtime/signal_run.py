@@ -1,0 +1,162 @@
+"""Scans to signals, offline: read in market order, step the signal, write Parquet.
+
+The order of reading and the output's columns belong here; the formulas are the model's.
+Book and factor files are JSON lines, each line a document as it is on the wire
+(`ob_features_latest`, `exf_latest`), used from its own event or fetch time on.
+"""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from dolphin_realtime.documents import BookHistory, FactorHistory
+from dolphin_realtime.model.errors import ScanError, ScanFileError, ScanOutOfOrder
+from dolphin_realtime.model.scan import Scan
+from dolphin_realtime.model.signal import Signal, SignalState
+from dolphin_realtime.model.signal_params import SignalParams
+from dolphin_realtime.scan_files import parse_scan, read_archive, rows_of_arrow
+
+FLUSH_SCANS: Final = 500
+SCHEMA: Final = pa.schema(
+    [
+        ("epoch", pa.int64()),
+        ("scan_number", pa.int64()),
+        ("timestamp", pa.timestamp("us", tz="UTC")),
+        ("asset", pa.string()),
+        ("s_score", pa.float64()),
+        ("direction", pa.int64()),
+        ("r_ar", pa.float64()),
+        ("r_vol", pa.float64()),
+        ("gate_book", pa.float64()),
+        ("gate_funding", pa.float64()),
+        ("gate_dvol", pa.float64()),
+        ("gate_calendar", pa.float64()),
+        ("signal", pa.float64()),
+        ("reason", pa.string()),
+        ("flags", pa.string()),
+    ]
+)
+
+
+class RunResult(msgspec.Struct):
+    """What a run read and wrote."""
+
+    scans: int = 0
+    rows: int = 0
+    refused: int = 0
+    duplicates: int = 0
+
+
+def read_scans(path: Path) -> Iterator[Scan]:
+    """Yield the scans of a folder, an Arrow file or an archive in (timestamp, number) order.
+
+    Raises:
+        ScanFileError: If a file is neither a scan file nor an archive; a folder's broken
+            scan files are left out.
+    """
+    if path.is_dir():
+        yield from _read_folder(path)
+    elif path.suffix == ".parquet":
+        yield from sorted(read_archive(path), key=_order)
+    else:
+        yield from sorted(rows_of_arrow(path), key=_order)
+
+
+def _order(scan: Scan) -> tuple[int, int]:
+    return scan.timestamp_us, scan.scan_number
+
+
+def _read_folder(folder: Path) -> Iterator[Scan]:
+    archives = sorted(folder.glob("*.parquet"))
+    for archive in archives:
+        yield from sorted(read_archive(archive), key=_order)
+    scans = []
+    for file in sorted(folder.rglob("*.arrow")):
+        if file.name.startswith("."):
+            continue
+        try:
+            scans.append(parse_scan(file.read_bytes(), str(file.relative_to(folder))))
+        except ScanError:
+            continue
+    if not archives and not scans:
+        raise ScanFileError(f"{folder}: no scan file and no archive in it")
+    yield from sorted(scans, key=_order)
+
+
+def _columns(signal: Signal) -> dict[str, list[Any]]:
+    n = len(signal.assets)
+    return {
+        "epoch": [signal.epoch] * n,
+        "scan_number": [signal.scan_number] * n,
+        "timestamp": [signal.timestamp_us] * n,
+        "asset": signal.assets,
+        "s_score": signal.s_score,
+        "direction": signal.direction,
+        "r_ar": [signal.r_ar] * n,
+        "r_vol": [signal.r_vol] * n,
+        "gate_book": signal.gate_book,
+        "gate_funding": signal.gate_funding,
+        "gate_dvol": [signal.gate_dvol] * n,
+        "gate_calendar": [signal.gate_calendar] * n,
+        "signal": signal.signal,
+        "reason": signal.reason,
+        "flags": [",".join(signal.flags)] * n,
+    }
+
+
+def run_signals(
+    scans: Iterator[Scan],
+    params: SignalParams,
+    books: BookHistory,
+    factors: FactorHistory,
+    result: RunResult,
+) -> Iterator[Signal]:
+    """Yield the signal of every scan that is neither refused nor a duplicate."""
+    state = SignalState(params)
+    for scan in scans:
+        scan.epoch = state.order.epoch or 1
+        before = state.last
+        now_us = scan.timestamp_us
+        try:
+            signal = state.step(scan, books.at(now_us), factors.at(now_us))
+        except ScanOutOfOrder:
+            result.refused += 1
+            continue
+        if signal is before:
+            result.duplicates += 1
+            continue
+        result.scans += 1
+        result.rows += len(signal.assets)
+        yield signal
+
+
+def write_signals(
+    scans: Path, out: Path, params: SignalParams, book: Path | None, factors: Path | None
+) -> RunResult:
+    """Write the signals of ``scans`` to a Parquet file and return the counts.
+
+    Raises:
+        ScanFileError: If the scans cannot be read.
+        SettingsError: If the book or factor file cannot be read.
+    """
+    result = RunResult()
+    run = run_signals(read_scans(scans), params, BookHistory.read(book), FactorHistory.read(factors), result)
+    partial = out.with_name(f".{out.name}.{os.getpid()}.part")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with pq.ParquetWriter(partial, SCHEMA, compression="zstd") as writer:
+        waiting: dict[str, list[Any]] = {name: [] for name in SCHEMA.names}
+        for n, signal in enumerate(run, start=1):
+            for name, values in _columns(signal).items():
+                waiting[name] += values
+            if n % FLUSH_SCANS == 0:
+                writer.write_table(pa.table(waiting, schema=SCHEMA))
+                waiting = {name: [] for name in SCHEMA.names}
+        writer.write_table(pa.table(waiting, schema=SCHEMA))
+    partial.replace(out)
+    return result
+

@@ -1,0 +1,141 @@
+"""STATE and PNL: what the trader shows of itself in the grid, always put back from memory.
+
+Building and publishing the two documents belongs here; the journal stays the only truth.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from dolphin_realtime import grid
+from dolphin_realtime.model.posture import Posture
+from dolphin_realtime.service import GRID_FAULTS, Frame
+from dolphin_realtime.trader.guard import Guard
+from dolphin_realtime.trader.session import Session
+
+REFRESH_S: Final = 2.0
+TRADING_STATE: Final = {
+    Posture.NORMAL: "ACTIVE",
+    Posture.REDUCED: "ACTIVE",
+    Posture.CLOSE_ONLY: "REDUCING",
+    Posture.HALTED: "HALTED",
+}
+
+
+def percentiles(values: Sequence[float]) -> dict[str, float]:
+    """Return p50, p90, p99, max and n of some measurements."""
+    if not values:
+        return {"n": 0}
+    ordered = sorted(values)
+    at = {f"p{q}": ordered[min(len(ordered) - 1, len(ordered) * q // 100)] for q in (50, 90, 99)}
+    return {**at, "max": ordered[-1], "n": len(ordered)}
+
+
+def state_document(session: Session, guard: Guard, mode: str) -> dict[str, Any]:
+    """Return DOLPHIN_STATE_<INSTANCE>["latest_nautilus"]."""
+    desk, now = session.desk, datetime.now(UTC)
+    posture = guard.posture(now)
+    signal = desk.signals.last
+    epoch, scan_number = desk.last_key or (0, 0)
+    return {
+        "updated_at": now.isoformat(),
+        "mode": mode,
+        "scan_number": scan_number,
+        "epoch": epoch,
+        "posture": posture.value if posture else None,
+        "trading_state": TRADING_STATE[posture] if posture else "REDUCING",
+        "positions": [
+            {
+                "asset": asset,
+                "quantity": quantity,
+                "average_price": desk.account.positions[asset].average_price,
+                "price": desk.prices.get(asset),
+            }
+            for asset, quantity in sorted(desk.account.held().items())
+        ],
+        "in_flight": len(desk.in_flight),
+        "cash": desk.account.cash,
+        "fees": desk.account.fees,
+        "equity": desk.equity(),
+        "last_signal": None
+        if signal is None
+        else {
+            "timestamp_us": signal.timestamp_us,
+            "r_ar": signal.r_ar,
+            "r_vol": signal.r_vol,
+            "risk_scaler": signal.risk_scaler,
+            "flags": list(signal.flags),
+            "missing": signal.missing,
+            "n_signals": sum(1 for s in signal.signal if s),
+        },
+        "reasons": dict(session.reasons),
+        "refused": dict(session.refused),
+        "gap_share": desk.signals.n_gaps / max(1, desk.signals.n_scans),
+        "journal": {"committed": session.journal.n_committed, "fault": session.journal.fault},
+        "mismatch": session.mismatch,
+        "scans": session.n_scans,
+        "fills": session.n_fills,
+        "latency_us": percentiles(session.latencies_us),
+        "since": desk.day.day if desk.day else None,
+    }
+
+
+def pnl_document(session: Session) -> tuple[str, dict[str, Any]] | None:
+    """Return the day and DOLPHIN_PNL_<INSTANCE>[day], None before the first scan."""
+    day, account = session.desk.day, session.desk.account
+    if day is None:
+        return None
+    return day.day, {
+        "realised": account.realised - day.start_realised,
+        "unrealised": account.unrealised(session.desk.prices),
+        "fees": account.fees - day.start_fees,
+        "funding": account.funding - day.start_funding,
+        "equity": day.equity,
+        "trades": day.trades,
+        "max_drawdown": day.max_drawdown,
+        "updated_at": grid.now_iso(),
+    }
+
+
+class StatePublisher:
+    """Puts STATE and PNL after each journalled scan, and every REFRESH_S besides."""
+
+    def __init__(self, frame: Frame, session: Session, guard: Guard) -> None:
+        self._frame, self._session, self._guard = frame, session, guard
+        self._dirty = asyncio.Event()
+
+    def soon(self) -> None:
+        """Publish at the next turn of the loop."""
+        self._dirty.set()
+
+    async def run(self) -> None:
+        """Publish until the service stops."""
+        instance = self._session.desk.instance
+        states = await self._frame.client.get_map(grid.state_map(instance))
+        days = await self._frame.client.get_map(grid.pnl_map(instance))
+        while not self._frame.stopping.is_set():
+            try:
+                async with asyncio.timeout(2.0):
+                    await self._put(states, days)
+            except GRID_FAULTS:
+                self._frame.counts["state_unsent"] += 1
+            await self._next()
+
+    async def _put(self, states: Any, days: Any) -> None:
+        mode = self._frame.settings.mode
+        await states.set(
+            grid.LATEST_STATE, grid.encode(state_document(self._session, self._guard, mode))
+        )
+        pnl = pnl_document(self._session)
+        if pnl is not None:
+            await days.set(pnl[0], grid.encode(pnl[1]))
+
+    async def _next(self) -> None:
+        try:
+            async with asyncio.timeout(REFRESH_S):
+                await self._dirty.wait()
+        except TimeoutError:
+            return
+        self._dirty.clear()
+        await asyncio.sleep(0.01)

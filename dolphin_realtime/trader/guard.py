@@ -1,0 +1,83 @@
+"""What the trader may do at a scan: the posture, and its own reasons to open nothing.
+
+Judging freshness by wall time belongs here; the posture itself is the safety service's,
+sizing the desk's. Unknown, missing, stale or unreadable means no entries; exits stay.
+"""
+
+from collections import deque
+from collections.abc import Callable
+from datetime import UTC, datetime
+from statistics import median
+from typing import Final
+
+import msgspec
+
+from dolphin_realtime.model.posture import POSTURE_STALE_S, Posture, SafetyDocument
+from dolphin_realtime.model.scan import Scan, from_us
+from dolphin_realtime.model.target import Limits
+
+CADENCE_WINDOW: Final = 20
+STALE_CADENCES: Final = 3.0
+CADENCE_MIN_S: Final = 1.0
+CLOCK_SKEW_S: Final = 60.0
+_decoder = msgspec.json.Decoder(SafetyDocument)
+
+
+class Guard:
+    """Wall-clock facts about the feed and the posture.
+
+    Args:
+        is_replay: Market time is not wall time: skew between them means nothing.
+        trouble: Says why nothing may be opened (journal, reconciliation), or None.
+    """
+
+    def __init__(self, *, is_replay: bool, trouble: Callable[[], str | None]) -> None:
+        self._is_replay, self._trouble = is_replay, trouble
+        self._safety: SafetyDocument | None = None
+        self._arrivals: deque[float] = deque(maxlen=CADENCE_WINDOW + 1)
+
+    def on_safety(self, value: str) -> None:
+        """Take a DOLPHIN_SAFETY document; an unreadable one is no posture."""
+        try:
+            self._safety = _decoder.decode(value)
+        except (msgspec.DecodeError, ValueError):
+            self._safety = None
+
+    def saw_scan(self, scan: Scan) -> None:
+        """Take the bridge's wall time of a new scan, for the cadence."""
+        if scan.bridge_ts is not None:
+            self._arrivals.append(scan.bridge_ts.timestamp())
+
+    @property
+    def cadence_s(self) -> float:
+        """Median wall interval of the last scans, at least CADENCE_MIN_S."""
+        times = list(self._arrivals)
+        gaps = [b - a for a, b in zip(times, times[1:], strict=False)]
+        return max(CADENCE_MIN_S, median(gaps)) if gaps else CADENCE_MIN_S
+
+    def posture(self, now: datetime) -> Posture | None:
+        """Return the posture in force, None where it is unknown, missing or stale."""
+        safety = self._safety
+        if safety is None or safety.ts.tzinfo is None:
+            return None
+        age_s = (now - safety.ts).total_seconds()
+        return safety.posture if -POSTURE_STALE_S <= age_s <= POSTURE_STALE_S else None
+
+    def limits(self, scan: Scan) -> Limits:
+        """Return what may be done at a scan, now."""
+        now = datetime.now(UTC)
+        posture = self.posture(now)
+        block = None if posture is not None else "POSTURE_UNKNOWN"
+        return Limits(posture=posture or Posture.NORMAL, entry_block=block or self._block(scan, now))
+
+    def _block(self, scan: Scan, now: datetime) -> str | None:
+        if scan.bridge_ts is None:
+            return "STALE_SCAN"
+        age_s = (now - scan.bridge_ts).total_seconds()
+        if age_s > STALE_CADENCES * self.cadence_s:
+            return "STALE_SCAN"
+        if not self._is_replay:
+            skew_s = abs((scan.bridge_ts - from_us(scan.timestamp_us)).total_seconds())
+            if skew_s > CLOCK_SKEW_S:
+                return "CLOCK_SKEW"
+        return self._trouble()

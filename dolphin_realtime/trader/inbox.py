@@ -1,0 +1,172 @@
+"""Which scan is next: newest first to trade, missed ones in order to catch up.
+
+The fast path (callback straight to the session) and the order after gaps, reconnects and
+restarts belong here; what happens at a scan does not (session.py).
+"""
+
+import asyncio
+from typing import Any, Final
+
+from dolphin_realtime.journal import Intent
+from dolphin_realtime.model.desk import InFlight, Plan
+from dolphin_realtime.model.errors import ScanOutOfOrder, ScanSchemaError
+from dolphin_realtime.model.scan import Scan, decode_scan
+from dolphin_realtime.service import GRID_FAULTS, Frame
+from dolphin_realtime.trader.guard import Guard
+from dolphin_realtime.trader.session import Session
+
+RING_BATCH: Final = 500
+
+
+class Ring:
+    """Reads the scans that the bridge keeps in the grid's ring."""
+
+    def __init__(self, ring: Any) -> None:
+        self._ring = ring
+
+    async def scans(self) -> list[Scan]:
+        """Return every readable scan of the ring, once, in the bridge's order."""
+        head, tail = await self._ring.head_sequence(), await self._ring.tail_sequence()
+        found: dict[tuple[int, int], Scan] = {}
+        while head <= tail:
+            count = min(RING_BATCH, tail - head + 1)
+            result = await self._ring.read_many(head, 1, count)
+            for value in result:
+                if isinstance(value, str):
+                    try:
+                        scan = decode_scan(value)
+                    except ScanSchemaError:
+                        continue
+                    found[(scan.epoch, scan.seq)] = scan
+            head += max(1, result.read_count)
+        return [found[key] for key in sorted(found)]
+
+
+class Inbox:
+    """Takes scan documents as they come and hands scans to the session one at a time."""
+
+    def __init__(self, frame: Frame, session: Session, guard: Guard) -> None:
+        self._frame, self._session, self._guard = frame, session, guard
+        self._last_seq: int | None = None
+        self._last_key: tuple[int, int] = (0, 0)
+        self._pending: Scan | None = None
+        self._is_busy = True
+        self._wake = asyncio.Event()
+        self._intents: dict[tuple[int, int], list[InFlight]] = {}
+        self.ring: Ring | None = None
+
+    def recover(self, intents: dict[tuple[int, int], list[InFlight]]) -> None:
+        """Take the orders that a process before this one had sent and not journalled."""
+        self._intents = intents
+
+    def on_document(self, value: str) -> None:
+        """Take a `latest_eigen_scan` document: the entry listener's callback."""
+        try:
+            scan = decode_scan(value)
+        except ScanSchemaError as e:
+            self._frame.refuse("bad_scan_document", why=str(e))
+            return
+        if scan.key <= self._last_key or (self._pending and scan.key <= self._pending.key):
+            return
+        self._guard.saw_scan(scan)
+        is_next = self._last_seq is not None and scan.seq == self._last_seq + 1
+        if self._is_busy or not is_next:
+            self._pending = scan
+            self._wake.set()
+            return
+        self._session.stamp_callback(scan)
+        plan = self._take(scan)
+        if plan is not None:
+            self._is_busy = True
+            asyncio.get_running_loop().create_task(self._finish(plan))
+
+    def _take(self, scan: Scan) -> Plan | None:
+        try:
+            plan = self._session.take(scan, self._guard.limits(scan))
+        except ScanOutOfOrder as e:
+            self._frame.refuse("out_of_order", why=str(e))
+            plan = None
+        self._last_key, self._last_seq = scan.key, scan.seq
+        return plan
+
+    async def _finish(self, plan: Plan) -> None:
+        try:
+            await self._session.finish(plan)
+        finally:
+            self._is_busy = False
+            self._wake.set()
+
+    async def run(self) -> None:
+        """Handle what the fast path leaves, until the service stops."""
+        self._is_busy = False
+        while not self._frame.stopping.is_set():
+            self._frame.turn()
+            try:
+                async with asyncio.timeout(1.0):
+                    await self._wake.wait()
+            except TimeoutError:
+                continue
+            self._wake.clear()
+            if self._is_busy or self._pending is None:
+                continue
+            self._is_busy = True
+            try:
+                scan, self._pending = self._pending, None
+                await self._catch_up(scan)
+            finally:
+                self._is_busy = False
+            if self._pending is not None:
+                self._wake.set()
+
+    async def _catch_up(self, newest: Scan) -> None:
+        """Follow what was missed before ``newest``, then trade ``newest``."""
+        for scan in await self._missed(newest):
+            orders = self._intents.pop(scan.key, [])
+            await self._follow(scan, orders)
+        orders = self._intents.pop(newest.key, [])
+        if orders:
+            await self._follow(newest, orders)
+            return
+        await self._give_up_intents()
+        self._session.stamp_callback(newest)
+        plan = self._take(newest)
+        if plan is not None:
+            await self._session.finish(plan)
+
+    async def _missed(self, newest: Scan) -> list[Scan]:
+        is_next = self._last_seq is not None and newest.seq == self._last_seq + 1
+        if is_next or self.ring is None:
+            return []
+        try:
+            async with asyncio.timeout(5.0):
+                scans = await self.ring.scans()
+        except GRID_FAULTS as e:
+            self._frame.refuse("ring_unread", why=str(e))
+            return []
+        last_us = self._session.desk.signals.order.timestamp_us
+        missed = [s for s in scans if last_us < s.timestamp_us < newest.timestamp_us]
+        if missed:
+            self._frame.counts["missed_scans"] += len(missed)
+            self._frame.log.info("trader.caught_up", scans=len(missed))
+        return missed
+
+    async def _follow(self, scan: Scan, orders: list[InFlight]) -> None:
+        try:
+            plan = self._session.take(scan, self._guard.limits(scan), follow=orders)
+        except ScanOutOfOrder as e:
+            self._frame.refuse("out_of_order", why=str(e))
+            return
+        self._last_key, self._last_seq = scan.key, scan.seq
+        await self._session.finish(plan, is_acted_on=bool(orders))
+
+    async def _give_up_intents(self) -> None:
+        """Send recovered orders whose scan is nowhere to be had: they fill by the same rule."""
+        for orders in self._intents.values():
+            self._session.send_again(orders)
+        self._intents.clear()
+
+
+def intents_of(documents: list[Intent]) -> dict[tuple[int, int], list[InFlight]]:
+    """Return recovered intents by scan."""
+    return {(i.epoch, i.scan_number): i.orders for i in documents}
+

@@ -1,0 +1,225 @@
+"""Building the Nautilus node of one instance: paper venue, scan data client, positions.
+
+Every Nautilus switch that matters is set here, explicitly. What the node trades is the
+strategy's business (strategy.py).
+"""
+
+import asyncio
+from decimal import Decimal
+from typing import Any
+
+from nautilus_trader.adapters.sandbox.config import SandboxExecutionClientConfig
+from nautilus_trader.cache.config import CacheConfig
+from nautilus_trader.common.config import InstrumentProviderConfig, LoggingConfig
+from nautilus_trader.common import Environment
+from nautilus_trader.core.uuid import UUID4
+from nautilus_trader.live.config import (
+    LiveDataEngineConfig,
+    LiveExecEngineConfig,
+    LiveRiskEngineConfig,
+    TradingNodeConfig,
+)
+from nautilus_trader.live.data_client import LiveDataClient
+from nautilus_trader.live.factories import LiveDataClientFactory
+from nautilus_trader.live.node import TradingNode
+from nautilus_trader.model.enums import (
+    LiquiditySide,
+    OmsType,
+    OrderSide,
+    OrderType,
+    TimeInForce,
+)
+from nautilus_trader.model.events import OrderAccepted, OrderFilled, OrderSubmitted
+from nautilus_trader.model.identifiers import (
+    AccountId,
+    ClientOrderId,
+    PositionId,
+    TradeId,
+    TraderId,
+    VenueOrderId,
+)
+from nautilus_trader.model.objects import Money, Price, Quantity
+from nautilus_trader.model.orders import MarketOrder
+from nautilus_trader.model.position import Position
+from nautilus_trader.config import LiveDataClientConfig
+
+from dolphin_realtime.model.desk import Desk
+from dolphin_realtime.model.scan import Scan
+from dolphin_realtime.strategy import (
+    EIGEN,
+    USDT,
+    VENUE,
+    ScanStrategy,
+    instrument_id,
+    make_instrument,
+    tame_nautilus,
+)
+from dolphin_realtime.trader.venue import PaperVenue, SandboxLiveExecClientFactory
+
+LEVERAGE = Decimal(20)
+"""High enough that Nautilus' margin never decides: Dolphin's own caps do."""
+NO_RATE_LIMIT = "1000000/00:00:01"
+
+
+class _ScanDataClient(LiveDataClient):  # type: ignore[misc]  # compiled, no stubs
+    """Stands for the scan feed: scans come by publish, nothing is subscribed at a venue."""
+
+    async def _connect(self) -> None:
+        pass
+
+    async def _disconnect(self) -> None:
+        pass
+
+    async def _subscribe(self, command: Any) -> None:
+        pass
+
+    async def _unsubscribe(self, command: Any) -> None:
+        pass
+
+
+class _ScanDataClientFactory(LiveDataClientFactory):  # type: ignore[misc]
+    @staticmethod
+    def create(loop: Any, name: str, config: Any, msgbus: Any, cache: Any, clock: Any) -> Any:  # noqa: ARG004, PLR0913
+        return _ScanDataClient(
+            loop=loop, client_id=EIGEN, venue=None, msgbus=msgbus, cache=cache, clock=clock
+        )
+
+
+def _config(desk: Desk) -> TradingNodeConfig:
+    balance = f"{desk.account.cash:.8f} USDT"
+    return TradingNodeConfig(
+        environment=Environment.SANDBOX,
+        trader_id=TraderId(f"DOLPHIN-{desk.instance}"),
+        logging=LoggingConfig(log_level="ERROR", log_colors=False, print_config=False),
+        cache=CacheConfig(tick_capacity=2, bar_capacity=1),
+        data_engine=LiveDataEngineConfig(graceful_shutdown_on_exception=True),
+        risk_engine=LiveRiskEngineConfig(
+            max_order_submit_rate=NO_RATE_LIMIT,
+            max_order_modify_rate=NO_RATE_LIMIT,
+            graceful_shutdown_on_exception=True,
+        ),
+        exec_engine=LiveExecEngineConfig(
+            reconciliation=False,
+            inflight_check_interval_ms=0,
+            open_check_interval_secs=None,
+            purge_closed_orders_interval_mins=1,
+            purge_closed_orders_buffer_mins=0,
+            purge_closed_positions_interval_mins=1,
+            purge_closed_positions_buffer_mins=0,
+            purge_account_events_interval_mins=1,
+            purge_account_events_lookback_mins=0,
+            graceful_shutdown_on_exception=True,
+        ),
+        data_clients={EIGEN.value: LiveDataClientConfig()},
+        exec_clients={
+            VENUE.value: SandboxExecutionClientConfig(
+                venue=VENUE.value,
+                starting_balances=[balance],
+                base_currency="USDT",
+                account_type="MARGIN",
+                oms_type="NETTING",
+                default_leverage=LEVERAGE,
+                instrument_provider=InstrumentProviderConfig(),
+            )
+        },
+        timeout_connection=10.0,
+        timeout_reconciliation=1.0,
+        timeout_portfolio=5.0,
+        timeout_disconnection=2.0,
+        timeout_post_stop=0.2,
+    )
+
+
+class Node:
+    """A running node of one instance.
+
+    Attributes:
+        venue: The paper venue, once built.
+    """
+
+    def __init__(self, desk: Desk, strategy: ScanStrategy, loop: asyncio.AbstractEventLoop) -> None:
+        tame_nautilus()
+        self.desk, self.strategy = desk, strategy
+        self.node = TradingNode(config=_config(desk), loop=loop)
+        self.node.add_data_client_factory(EIGEN.value, _ScanDataClientFactory)
+        self.node.add_exec_client_factory(VENUE.value, SandboxLiveExecClientFactory)
+        for asset in desk.instruments:
+            self._cache_instrument(asset)
+        self.node.trader.add_strategy(strategy)
+        self.node.build()
+        self._restore_positions()
+        venue = SandboxLiveExecClientFactory.venue
+        if venue is None:
+            raise AssertionError("the node was built without its venue")
+        self.venue: PaperVenue = venue
+
+    @property
+    def kernel(self) -> Any:
+        """Nautilus' kernel: engines, cache, bus."""
+        return self.node.kernel
+
+    def _cache_instrument(self, asset: str) -> Any:
+        instrument = make_instrument(asset, self.desk.instruments[asset], self.desk.costs)
+        self.kernel.cache.add_instrument(instrument)
+        return instrument
+
+    def add_new_instruments(self, scan: Scan) -> None:
+        """Make names known to Nautilus that the desk has learnt at a scan."""
+        for asset in scan.assets:
+            if asset in self.desk.instruments:
+                if self.kernel.cache.instrument(instrument_id(asset)) is None:
+                    self.venue.exchange.add_instrument(self._cache_instrument(asset))
+
+    def position(self, asset: str) -> float:
+        """Return Nautilus' own view of an asset's position in units."""
+        return float(self.kernel.portfolio.net_position(instrument_id(asset)))
+
+    def _restore_positions(self) -> None:
+        """Fold the journal into one opening fill an instrument, as the cache wants them."""
+        for asset, position in self.desk.account.positions.items():
+            if position.quantity != 0.0:
+                self._restore(asset, position.quantity, position.average_price)
+
+    def _restore(self, asset: str, quantity: float, price: float) -> None:
+        instrument = self.kernel.cache.instrument(instrument_id(asset))
+        side = OrderSide.BUY if quantity > 0.0 else OrderSide.SELL
+        size = Quantity(abs(quantity), instrument.size_precision)
+        position_id = PositionId(f"{instrument.id}-{self.strategy.id}")
+        ids = {
+            "trader_id": self.strategy.trader_id,
+            "strategy_id": self.strategy.id,
+            "instrument_id": instrument.id,
+            "client_order_id": ClientOrderId(f"{self.desk.instance}-RESTORED-{asset}"),
+        }
+        account = AccountId(f"{VENUE.value}-001")
+        venue_order = VenueOrderId(f"RESTORED-{asset}")
+        now = {"ts_event": 0, "ts_init": 0}
+        order = MarketOrder(
+            order_side=side, quantity=size, init_id=UUID4(), ts_init=0, time_in_force=TimeInForce.GTC, **ids
+        )
+        order.apply(OrderSubmitted(account_id=account, event_id=UUID4(), **ids, **now))
+        order.apply(
+            OrderAccepted(
+                account_id=account, venue_order_id=venue_order, event_id=UUID4(), **ids, **now
+            )
+        )
+        fill = OrderFilled(
+            venue_order_id=venue_order,
+            account_id=account,
+            trade_id=TradeId(f"RESTORED-{asset}"),
+            order_side=side,
+            order_type=OrderType.MARKET,
+            last_qty=size,
+            last_px=Price(price, instrument.price_precision),
+            currency=USDT,
+            commission=Money(0, USDT),
+            liquidity_side=LiquiditySide.TAKER,
+            position_id=position_id,
+            event_id=UUID4(),
+            **ids,
+            **now,
+        )
+        order.apply(fill)
+        self.kernel.cache.add_order(order, position_id)
+        self.kernel.cache.update_order(order)
+        self.kernel.cache.add_position(Position(instrument, fill), OmsType.NETTING)
