@@ -44,10 +44,12 @@ def books_of(document: dict[str, Any]) -> dict[str, Book]:
         if not isinstance(features, dict):
             continue
         event_us = _instant_us(features.get("event_time"))
-        imbalance, spread = _number(features.get("imbalance_5")), _number(features.get("spread_bps"))
-        if event_us is not None and imbalance is not None and spread is not None:
-            if -1.0 <= imbalance <= 1.0:
-                books[asset] = Book(event_us=event_us, imbalance_5=imbalance, spread_bps=spread)
+        imbalance = _number(features.get("imbalance_5"))
+        spread = _number(features.get("spread_bps"))
+        if event_us is None or imbalance is None or spread is None:
+            continue
+        if -1.0 <= imbalance <= 1.0:
+            books[asset] = Book(event_us=event_us, imbalance_5=imbalance, spread_bps=spread)
     return books
 
 

@@ -30,6 +30,7 @@ SCAN_RING_CAPACITY: Final = 2000
 
 _PICKLE_TYPE_ID: Final = -120
 PROBE_TIMEOUT_S: Final = 3.0
+INVOCATION_TIMEOUT_S: Final = 3.0
 
 
 def state_map(instance: str) -> str:
@@ -52,7 +53,7 @@ class Refused:
 REFUSED: Final = Refused()
 
 
-class _NoPickle(BaseSerializer):  # type: ignore[misc]  # the client ships no types
+class _NoPickle(BaseSerializer):
     def get_type_id(self) -> int:
         return _PICKLE_TYPE_ID
 
@@ -86,7 +87,7 @@ def _options(cluster_name: str, port: int, role: str) -> dict[str, Any]:
         "retry_jitter": 0.2,
         "heartbeat_interval": 1.0,
         "heartbeat_timeout": 5.0,
-        "invocation_timeout": 5.0,
+        "invocation_timeout": INVOCATION_TIMEOUT_S,
         "invocation_retry_pause": 0.02,
         "shuffle_member_list": False,
         "smart_routing": False,
@@ -116,7 +117,9 @@ def connect_blocking(
     """
     options = _options(cluster_name, port, role)
     try:
-        client = HazelcastClient(**options, cluster_connect_timeout=timeout_s)
+        client = HazelcastClient(
+            **options, cluster_connect_timeout=timeout_s, reconnect_mode="ASYNC"
+        )
     except (HazelcastError, OSError) as e:
         raise GridError(
             f"no Hazelcast member of cluster {cluster_name!r} answers on 127.0.0.1:{port} ({e}); "

@@ -16,8 +16,8 @@ from typing import Any, Final
 
 import msgspec
 
-from dolphin_realtime.model.desk import InFlight
 from dolphin_realtime.model.errors import JournalError
+from dolphin_realtime.model.plan import InFlight
 
 BACKLOG_MAX: Final = 1000
 """Scans waiting for the disk after which nothing may be opened."""
@@ -223,5 +223,5 @@ class Journal:
             if rows:
                 verb = "INSERT OR REPLACE" if table in _UPSERT else "INSERT"
                 marks = ",".join("?" * len(rows[0]))
-                self._db.executemany(f"{verb} INTO {table} VALUES ({marks})", rows)  # noqa: S608
+                self._db.executemany(f"{verb} INTO {table} VALUES ({marks})", rows)
         self._db.execute("INSERT OR REPLACE INTO state VALUES (0, ?)", (record.desk,))

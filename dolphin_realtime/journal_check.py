@@ -90,7 +90,9 @@ def _money(db: sqlite3.Connection) -> str | None:
             signed = fill["quantity"] if fill["side"] == "BUY" else -fill["quantity"]
             realised = account.apply_fill(fill["asset"], signed, fill["price"], fill["fee"])
             if abs(realised - fill["realised"]) > TOLERANCE_USD:
-                return f"fills {fill['client_order_id']}: realised {fill['realised']}, not {realised}"
+                return (
+                    f"fills {fill['client_order_id']}: realised {fill['realised']}, not {realised}"
+                )
             fill = next(fills, None)
         broken = _compare(account, row)
         if broken:

@@ -7,6 +7,7 @@ descriptor.
 import asyncio
 import os
 import socket
+import sys
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
@@ -19,11 +20,22 @@ from dolphin_realtime.model.errors import ServiceError
 TIMEOUT_S: Final = 30.0
 MAX_LINE: Final = 1 << 20
 
+_NO_CLEAN_UP: Final[dict[str, Any]] = (
+    {"cleanup_socket": False} if sys.version_info >= (3, 13) else {}
+)
+"""asyncio cannot unlink a path that leads through a closed descriptor."""
+
 Handler = Callable[[dict[str, Any]], Awaitable[dict[str, Any]]]
 
 
 def _address(path: Path, folder_fd: int) -> str:
     return f"/proc/self/fd/{folder_fd}/{path.name}"
+
+
+def _fresh_folder(path: Path) -> int:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.unlink(missing_ok=True)
+    return os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
 
 
 async def serve_json(path: Path, handle: Handler) -> asyncio.Server:
@@ -40,12 +52,12 @@ async def serve_json(path: Path, handle: Handler) -> asyncio.Server:
             await writer.drain()
         writer.close()
 
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.unlink(missing_ok=True)
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    folder = _fresh_folder(path)
     before = os.umask(0o177)
     try:
-        return await asyncio.start_unix_server(answer, _address(path, folder), limit=MAX_LINE)
+        return await asyncio.start_unix_server(
+            answer, _address(path, folder), limit=MAX_LINE, **_NO_CLEAN_UP
+        )
     finally:
         os.umask(before)
         os.close(folder)

@@ -55,7 +55,8 @@ def to_bytes(scan: Scan) -> bytes:
     sink = pa.BufferOutputStream()
     with pa.ipc.new_file(sink, schema) as writer:
         writer.write_batch(batch)
-    return sink.getvalue().to_pybytes()
+    data: bytes = sink.getvalue().to_pybytes()
+    return data
 
 
 def write_scan(scan_dir: Path, scan: Scan) -> Path:

@@ -46,7 +46,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         start_limit_burst: Starts within start_limit_interval_s after which a service stays down.
         start_limit_interval_s: See start_limit_burst.
         restart_pause_s: Pause before a service that died is started again.
-        trace: File that latency stamps are written to at exit; empty: none.
+        trace: Folder that latency stamps are written to at exit; empty: none.
         mode: paper; live is refused.
     """
 

@@ -17,8 +17,9 @@ import pyarrow.parquet as pq
 from dolphin_realtime.documents import BookHistory, FactorHistory
 from dolphin_realtime.model.errors import ScanError, ScanFileError, ScanOutOfOrder
 from dolphin_realtime.model.scan import Scan
-from dolphin_realtime.model.signal import Signal, SignalState
+from dolphin_realtime.model.signal import SignalState
 from dolphin_realtime.model.signal_params import SignalParams
+from dolphin_realtime.model.signal_result import Signal
 from dolphin_realtime.scan_files import parse_scan, read_archive, rows_of_arrow
 
 FLUSH_SCANS: Final = 500
@@ -145,7 +146,9 @@ def write_signals(
         SettingsError: If the book or factor file cannot be read.
     """
     result = RunResult()
-    run = run_signals(read_scans(scans), params, BookHistory.read(book), FactorHistory.read(factors), result)
+    run = run_signals(
+        read_scans(scans), params, BookHistory.read(book), FactorHistory.read(factors), result
+    )
     partial = out.with_name(f".{out.name}.{os.getpid()}.part")
     out.parent.mkdir(parents=True, exist_ok=True)
     with pq.ParquetWriter(partial, SCHEMA, compression="zstd") as writer:
@@ -159,4 +162,3 @@ def write_signals(
         writer.write_table(pa.table(waiting, schema=SCHEMA))
     partial.replace(out)
     return result
-

@@ -5,6 +5,7 @@ The same strategy runs on paper and in the backtest. What to do is the desk's bu
 the desk's bookkeeping. Prices are USDT, instants nanoseconds where Nautilus wants them.
 """
 
+import time
 from collections.abc import Callable
 from decimal import Decimal
 from typing import Any, Final
@@ -23,9 +24,10 @@ from nautilus_trader.model.orders import MarketOrder
 from nautilus_trader.trading.config import StrategyConfig
 from nautilus_trader.trading.strategy import Strategy
 
-from dolphin_realtime.model.desk import CostParams, Desk, InFlight, Plan, Quote
+from dolphin_realtime.model.desk import Desk
 from dolphin_realtime.model.gates import Book, Factors
 from dolphin_realtime.model.instrument import InstrumentSpec
+from dolphin_realtime.model.plan import CostParams, InFlight, Plan, Quote
 from dolphin_realtime.model.scan import Scan
 from dolphin_realtime.model.target import Limits
 
@@ -46,7 +48,7 @@ def tame_nautilus() -> None:
     PortfolioAnalyzer.record_trade = lambda self, *args, **kwargs: None  # noqa: ARG005
 
 
-class EigenScan(Data):  # type: ignore[misc]  # compiled, no stubs
+class EigenScan(Data):
     """One scan on Nautilus' bus, with what the desk may know and do at it."""
 
     def __init__(self, scan: Scan, limits: Limits) -> None:
@@ -111,8 +113,8 @@ def make_quote(quote: Quote, spec: InstrumentSpec, timestamp_us: int) -> QuoteTi
     )
 
 
-class ScanStrategy(Strategy):  # type: ignore[misc]  # compiled, no stubs
-    """Turns each scan's plan into market orders.
+class ScanStrategy(Strategy):
+    """Turns each scan's plan into market orders; ``first_sent_ns`` is when the last first one was sent.
 
     Unknown, stale or failed input opens nothing: the desk decides so, and ``on_plan``
     returning False (the intent could not be written) keeps every order back.
@@ -120,10 +122,16 @@ class ScanStrategy(Strategy):  # type: ignore[misc]  # compiled, no stubs
 
     def __init__(self, desk: Desk, on_plan: Callable[[Plan], bool], on_outcome: Any) -> None:
         super().__init__(
-            StrategyConfig(strategy_id="Dolphin", order_id_tag=desk.instance, log_events=False, log_commands=False)
+            StrategyConfig(
+                strategy_id="Dolphin",
+                order_id_tag=desk.instance,
+                log_events=False,
+                log_commands=False,
+            )
         )
         self.desk = desk
         self.plan: Plan | None = None
+        self.first_sent_ns = 0
         self._on_plan, self._on_outcome = on_plan, on_outcome
 
     def on_start(self) -> None:
@@ -148,8 +156,10 @@ class ScanStrategy(Strategy):  # type: ignore[misc]  # compiled, no stubs
 
     def send(self, orders: list[InFlight]) -> None:
         """Hand orders to the venue in order."""
-        for order in orders:
+        for n, order in enumerate(orders):
             self.submit_order(self._market_order(order))
+            if n == 0:
+                self.first_sent_ns = time.monotonic_ns()
 
     def _market_order(self, order: InFlight) -> MarketOrder:
         spec = self.desk.instruments[order.order.asset]

@@ -69,7 +69,7 @@ class Bridge:
         self._child = ReaderChild(s.scans, self._ledger.path, s.reader_deadline_s)
         self._cadence = Cadence(s.scan_idle_poll_s, s.scan_dense_poll_s)
         self._publisher = Publisher(frame)
-        self._trace = Trace(s.trace)
+        self._trace = Trace(s.trace, "bridge")
         self._last_number = self._ledger.order.scan_number
 
     async def run(self) -> None:
@@ -151,7 +151,7 @@ class Bridge:
         """Return the documents of the newest files an earlier process published."""
         lines = {line.path: line for line in self._ledger.kept if line.seq}
         newest = list(lines)[-OUTBOX:]
-        documents = []
+        documents: list[str] = []
         for start in range(0, len(newest), BATCH):
             try:
                 found = await self._child.ask(Request(0.0, 0.0, newest[start : start + BATCH]))

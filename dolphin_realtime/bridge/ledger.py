@@ -5,7 +5,6 @@ rewritten without the days that are no longer watched. Lost lines are harmless: 
 read again and found to be a repeat.
 """
 
-import os
 from pathlib import Path
 from typing import Final
 
@@ -78,7 +77,7 @@ class Ledger:
     def _rewrite(self) -> None:
         partial = self.path.with_suffix(".part")
         partial.write_bytes(b"".join(msgspec.json.encode(line) + b"\n" for line in self.kept))
-        os.replace(partial, self.path)
+        partial.replace(self.path)
 
     def add(self, line: Line) -> None:
         """Append one handled file."""

@@ -68,9 +68,7 @@ class Publisher:
                     await self._add(self._unsent[0])
                 if self._unsent:
                     newest = self._unsent[0]
-                    await asyncio.gather(
-                        self._map.set(grid.LATEST_SCAN, newest), self._add(newest)
-                    )
+                    await asyncio.gather(self._map.set(grid.LATEST_SCAN, newest), self._add(newest))
         except GRID_FAULTS:
             self._must_check = True
             self._frame.say("grid_away", unsent=len(self._unsent))

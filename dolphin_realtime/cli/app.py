@@ -66,7 +66,7 @@ class LazyGroup(click.Group):
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 def dolphin() -> None:
-    """Dolphin: eigenvalue scans in, paper orders out, every part watched.
+    r"""Dolphin: eigenvalue scans in, paper orders out, every part watched.
 
     \b
     Start here:   dolphin up --demo      replayed market, paper venue, Dagster UI

@@ -48,7 +48,10 @@ def health(as_json: bool) -> None:
     document = grid.decode(text)
     age_s = grid.age_s(document.get("timestamp"), datetime.now(UTC)) if document else None
     if document is None or age_s is None or age_s > HEALTH_STALE_S:
-        click.echo("dolphin: health is unknown: no fresh document; dolphin status shows meta-health", err=True)
+        click.echo(
+            "dolphin: health is unknown: no fresh document; dolphin status shows meta-health",
+            err=True,
+        )
         sys.exit(EXIT_UNKNOWN)
     if as_json:
         click.echo(text)
@@ -79,7 +82,7 @@ def scan() -> None:
 @scan.command("show")
 @click.option("--json", "as_json", is_flag=True, help="The document of the grid, one line.")
 def show(as_json: bool) -> None:
-    """Print the newest scan's number, age, prices and eigenvalues.
+    r"""Print the newest scan's number, age, prices and eigenvalues.
 
     \b
     Example: dolphin scan show --json | jq .scan_number

@@ -12,35 +12,66 @@ from dolphin_realtime.model.signal_params import SignalParams, with_settings
 
 @click.command()
 @click.argument("scans", type=click.Path(exists=True, path_type=Path))
-@click.option("--out", required=True, type=click.Path(path_type=Path, dir_okay=False), help="Parquet file to write.")
-@click.option("--set", "assignments", multiple=True, metavar="NAME=VALUE", help="Change a parameter of the signal.")
-@click.option("--book", type=click.Path(exists=True, path_type=Path), help="Order-book documents, JSON lines.")
-@click.option("--factors", type=click.Path(exists=True, path_type=Path), help="Factor documents, JSON lines.")
+@click.option(
+    "--out",
+    required=True,
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Parquet file to write.",
+)
+@click.option(
+    "--set",
+    "assignments",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="Change a parameter of the signal.",
+)
+@click.option(
+    "--book", type=click.Path(exists=True, path_type=Path), help="Order-book documents, JSON lines."
+)
+@click.option(
+    "--factors", type=click.Path(exists=True, path_type=Path), help="Factor documents, JSON lines."
+)
 def signals(
     scans: Path, out: Path, assignments: tuple[str, ...], book: Path | None, factors: Path | None
 ) -> None:
-    """Turn scans (folder of scan files, Arrow file or archive) into signals, offline.
+    r"""Turn scans (folder of scan files, Arrow file or archive) into signals, offline.
 
     \b
     Example: dolphin signals var/scans --out signals.parquet --set gap_max_s=900
     """
-    from dolphin_realtime.signal_run import write_signals  # noqa: PLC0415 - slow imports
+    from dolphin_realtime.signal_run import write_signals
 
     params = with_settings(SignalParams(), assignments)
     result = write_signals(scans, out, params, book, factors)
-    say(f"{result.scans} scans, {result.rows} rows in {out}; {result.refused} refused, {result.duplicates} duplicates")
+    say(
+        f"{result.scans} scans, {result.rows} rows in {out}; {result.refused} refused, {result.duplicates} duplicates"
+    )
 
 
 @click.command()
 @click.argument("prices", required=False, type=click.Path(exists=True, path_type=Path))
-@click.option("--prices", "prices_option", type=click.Path(exists=True, path_type=Path), help="The same as PRICES.")
-@click.option("--scan-dir", required=True, type=click.Path(path_type=Path), help="Where scan files are written.")
+@click.option(
+    "--prices",
+    "prices_option",
+    type=click.Path(exists=True, path_type=Path),
+    help="The same as PRICES.",
+)
+@click.option(
+    "--scan-dir",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="Where scan files are written.",
+)
 @click.option("--speed", default=1.0, show_default=True, help="How much faster than market time.")
-@click.option("--cadence", "cadence_s", default=60.0, show_default=True, help="Market seconds between scans.")
+@click.option(
+    "--cadence", "cadence_s", default=60.0, show_default=True, help="Market seconds between scans."
+)
 @click.option("--window", default=240, show_default=True, help="Returns in the correlation matrix.")
-@click.option("--seed", default=1, show_default=True, help="Of the Brownian bridge below the record's step.")
+@click.option(
+    "--seed", default=1, show_default=True, help="Of the Brownian bridge below the record's step."
+)
 @click.option("--scans", "n_scans", type=click.IntRange(min=1), help="Stop after so many scans.")
-def replay(  # noqa: PLR0913 - one parameter an option
+def replay(
     prices: Path | None,
     prices_option: Path | None,
     scan_dir: Path,
@@ -50,13 +81,13 @@ def replay(  # noqa: PLR0913 - one parameter an option
     seed: int,
     n_scans: int | None,
 ) -> None:
-    """Stand in for NG6: write PRICES (a wide parquet; default the sample) as scan files.
+    r"""Stand in for NG6: write PRICES (a wide parquet; default the sample) as scan files.
 
     \b
     Example: dolphin replay --scan-dir /tmp/scans --speed 120 --scans 100
     """
-    from dolphin_realtime.replay import service as replaying  # noqa: PLC0415 - slow imports
-    from dolphin_realtime.replay.pace import Pacer, run  # noqa: PLC0415
+    from dolphin_realtime.replay import service as replaying
+    from dolphin_realtime.replay.pace import Pacer, run
 
     source = prices or prices_option
     settings = replaying.ReplaySettings(
@@ -80,4 +111,3 @@ def replay(  # noqa: PLR0913 - one parameter an option
 
     run(pacer, cadence_s / speed, is_stopping)
     say(f"{written} scans written to {scan_dir}")
-

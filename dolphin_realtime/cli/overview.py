@@ -16,7 +16,12 @@ from dolphin_realtime import grid
 from dolphin_realtime.model.errors import GridError
 from dolphin_realtime.settings import Settings
 
-HEALTH_STYLE: Final = {"GREEN": "green", "DEGRADED": "yellow", "CRITICAL": "red", "DEAD": "bold red"}
+HEALTH_STYLE: Final = {
+    "GREEN": "green",
+    "DEGRADED": "yellow",
+    "CRITICAL": "red",
+    "DEAD": "bold red",
+}
 TRADING_POSTURES: Final = ("NORMAL", "REDUCED")
 
 
@@ -100,7 +105,11 @@ def not_trading_because(overview: Overview) -> str | None:
     """Return the first reason why no position may be opened, None where one may."""
     if overview.grid_error:
         return f"GRID_AWAY: {overview.grid_error}"
-    down = [s["name"] for s in overview.services if s["state"] != "running" and not s["name"].startswith("dagster")]
+    down = [
+        s["name"]
+        for s in overview.services
+        if s["state"] != "running" and not s["name"].startswith("dagster")
+    ]
     if down:
         return f"SERVICE_DOWN: {', '.join(down)}"
     safety = overview.safety
@@ -133,7 +142,13 @@ def _services_table(overview: Overview) -> Table:
     now = datetime.now(UTC)
     for s in overview.services:
         age = grid.age_s(s["since"], now) or 0.0
-        style = "green" if s["state"] == "running" else "yellow" if s["state"] in ("starting", "stopped") else "red"
+        style = (
+            "green"
+            if s["state"] == "running"
+            else "yellow"
+            if s["state"] in ("starting", "stopped")
+            else "red"
+        )
         cells = [s["name"], Text(s["state"], style=style), str(s["pid"] or "-"), f"{age:.0f} s"]
         table.add_row(*cells, str(s["restarts"]), str(s["rss_mb"] or "-"), s["detail"])
     return table
@@ -145,34 +160,54 @@ def lines_of(overview: Overview) -> list[Text]:
     scan, health, safety = overview.scan, overview.health, overview.safety
     if scan is not None:
         text = f"scan      {scan['scan_number']} of epoch {scan['epoch']}, market time {scan['timestamp']}, "
-        lines.append(Text(text + f"{len(scan['assets'])} assets, {overview.scan_age_s or 0.0:.1f} s old"))
+        lines.append(
+            Text(text + f"{len(scan['assets'])} assets, {overview.scan_age_s or 0.0:.1f} s old")
+        )
         note = scan.get("simulated")
         if note:
             lines.append(Text(f"SIMULATED {note}", style="magenta"))
     if health is not None:
         word = str(health["status"])
-        lines.append(Text(f"health    {word} {health['rm_meta']:.3f}", style=HEALTH_STYLE.get(word, "")))
+        lines.append(
+            Text(f"health    {word} {health['rm_meta']:.3f}", style=HEALTH_STYLE.get(word, ""))
+        )
     if safety is not None:
         reasons = "; ".join(safety["reasons"])
         lines.append(Text(f"posture   {safety['posture']} since {safety['since'][:19]} {reasons}"))
     for instance, state in overview.states.items():
         lines += _instance_lines(instance, state, overview.pnl.get(instance))
     because = not_trading_because(overview)
-    lines.append(Text(f"not trading because {because}", style="yellow") if because else Text("trading", style="green"))
+    lines.append(
+        Text(f"not trading because {because}", style="yellow")
+        if because
+        else Text("trading", style="green")
+    )
     return lines
 
 
-def _instance_lines(instance: str, state: dict[str, Any] | None, pnl: dict[str, Any] | None) -> list[Text]:
+def _instance_lines(
+    instance: str, state: dict[str, Any] | None, pnl: dict[str, Any] | None
+) -> list[Text]:
     if state is None:
         return [Text(f"{instance:9} no state published")]
     latency = state["latency_us"]
-    speed = f", callback to last order p50 {latency['p50']:.0f} µs p99 {latency['p99']:.0f} µs" if latency["n"] else ""
+    speed = (
+        f", callback to last order p50 {latency['p50']:.0f} µs p99 {latency['p99']:.0f} µs"
+        if latency["n"]
+        else ""
+    )
     head = f"{instance:9} {state['mode']}, equity {state['equity']:,.2f} USDT, {len(state['positions'])} positions, "
-    lines = [Text(f"{head}{state['in_flight']} orders in flight, {state['fills']} fills since start{speed}")]
+    lines = [
+        Text(
+            f"{head}{state['in_flight']} orders in flight, {state['fills']} fills since start{speed}"
+        )
+    ]
     if pnl is not None:
         money = f"realised {pnl['realised']:,.2f}, unrealised {pnl['unrealised']:,.2f}, fees {pnl['fees']:,.2f}"
         lines.append(Text(f"          day {state['since']}: {money}, {pnl['trades']} trades"))
-    reasons = ", ".join(f"{k} {v}" for k, v in sorted(state["reasons"].items(), key=lambda kv: -kv[1]))
+    reasons = ", ".join(
+        f"{k} {v}" for k, v in sorted(state["reasons"].items(), key=lambda kv: -kv[1])
+    )
     lines.append(Text(f"          decisions of the last scan: {reasons or 'none yet'}"))
     return lines
 

@@ -17,7 +17,7 @@ from dolphin_realtime.settings import load
 @click.group(invoke_without_command=True)
 @click.pass_context
 def posture(ctx: click.Context) -> None:
-    """What the traders may do, since when and why; set it, or resume.
+    r"""What the traders may do, since when and why; set it, or resume.
 
     \b
     Examples: dolphin posture

@@ -15,11 +15,15 @@ from dolphin_realtime.settings import Settings, load
 
 
 @click.command()
-@click.argument("name", type=click.Choice(["hazelcast", "replay", "bridge", "safety", "trader", "meta-health"]))
+@click.argument(
+    "name", type=click.Choice(["hazelcast", "replay", "bridge", "safety", "trader", "meta-health"])
+)
 @click.argument("instance", required=False)
-@click.option("--mode", type=click.Choice(["paper", "live"]), default=None, help="Trader: where orders go.")
+@click.option(
+    "--mode", type=click.Choice(["paper", "live"]), default=None, help="Trader: where orders go."
+)
 def service(name: str, instance: str | None, mode: str | None) -> None:
-    """Run one service in front until SIGTERM.
+    r"""Run one service in front until SIGTERM.
 
     \b
     Example: dolphin service trader BLUE
@@ -34,7 +38,9 @@ def service(name: str, instance: str | None, mode: str | None) -> None:
         return
     package = name.replace("-", "_")
     log.configure(name)
-    work = import_module(f"dolphin_realtime.{package}.{'bridge' if name == 'bridge' else 'service'}").run
+    work = import_module(
+        f"dolphin_realtime.{package}.{'bridge' if name == 'bridge' else 'service'}"
+    ).run
     _run(name, settings, work)
 
 

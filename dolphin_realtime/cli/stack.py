@@ -35,16 +35,18 @@ def request(settings: Settings, timeout_s: float = 30.0, **fields: Any) -> dict[
 
 @click.command()
 @click.option("--demo", is_flag=True, help="Replay the shipped sample and trade it on paper.")
-@click.option("--for", "for_s", type=click.FloatRange(min=1), help="Stop after SECONDS, print a summary.")
+@click.option(
+    "--for", "for_s", type=click.FloatRange(min=1), help="Stop after SECONDS, print a summary."
+)
 @click.option("--no-dagster", is_flag=True, help="Only the realtime services.")
 @click.option("--json", "as_json", is_flag=True, help="The summary as one line of JSON.")
 def up(demo: bool, for_s: float | None, no_dagster: bool, as_json: bool) -> None:
-    """Start everything in order with readiness, and stay in front until Ctrl-C.
+    r"""Start everything in order with readiness, and stay in front until Ctrl-C.
 
     \b
     Example: dolphin up --demo --for 120
     """
-    from dolphin_realtime.cli.up import run_stack  # noqa: PLC0415 - slow imports
+    from dolphin_realtime.cli.up import run_stack
 
     settings = load()
     status = asyncio.run(
@@ -62,7 +64,9 @@ def down() -> None:
     deadline = time.monotonic() + DOWN_TIMEOUT_S
     while Path(f"/proc/{pid}").exists():
         if time.monotonic() > deadline:
-            raise ServiceError(f"the runner (process {pid}) did not end within {DOWN_TIMEOUT_S:.0f} s")
+            raise ServiceError(
+                f"the runner (process {pid}) did not end within {DOWN_TIMEOUT_S:.0f} s"
+            )
         time.sleep(0.05)
     say("stopped")
 
@@ -115,7 +119,7 @@ def restart(name: str) -> None:
 @click.option("-f", "follow", is_flag=True, help="Keep printing what comes.")
 @click.option("-n", "lines", default=50, show_default=True, help="How many of the last lines.")
 def logs(name: str, follow: bool, lines: int) -> None:
-    """Print a service's log.
+    r"""Print a service's log.
 
     \b
     Example: dolphin logs trader@BLUE -f

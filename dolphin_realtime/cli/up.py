@@ -48,7 +48,9 @@ def _refuse_mixed_home(settings: Settings, *, is_demo: bool) -> None:
     marker = settings.home / DEMO_MARKER
     is_used = (settings.home / "journal").exists()
     if is_demo and is_used and not marker.exists():
-        raise SettingsError(f"{settings.home} holds a real stack's state; give the demo another DOLPHIN_HOME")
+        raise SettingsError(
+            f"{settings.home} holds a real stack's state; give the demo another DOLPHIN_HOME"
+        )
     if not is_demo and marker.exists():
         raise SettingsError(
             f"{settings.home} holds the demo's state; make clean, or set another DOLPHIN_HOME"
@@ -77,8 +79,13 @@ def totals(settings: Settings) -> Totals:
         except JournalError:
             continue
         try:
-            counts = [db.execute(f"SELECT count(*) FROM {t}").fetchone()[0] for t in ("equity", "orders", "fills")]  # noqa: S608
-            last = db.execute("SELECT equity FROM equity ORDER BY timestamp_us DESC LIMIT 1").fetchone()
+            counts = [
+                db.execute(f"SELECT count(*) FROM {t}").fetchone()[0]
+                for t in ("equity", "orders", "fills")
+            ]
+            last = db.execute(
+                "SELECT equity FROM equity ORDER BY timestamp_us DESC LIMIT 1"
+            ).fetchone()
             start = db.execute("SELECT value FROM meta WHERE name = 'start_cash'").fetchone()
         except sqlite3.Error:
             continue
@@ -92,7 +99,9 @@ def totals(settings: Settings) -> Totals:
 class Front:
     """The runner with a person, or a script, in front of it."""
 
-    def __init__(self, settings: Settings, runner: Runner, *, is_demo: bool, with_dagster: bool) -> None:
+    def __init__(
+        self, settings: Settings, runner: Runner, *, is_demo: bool, with_dagster: bool
+    ) -> None:
         self.settings, self.runner = settings, runner
         self.is_demo, self.with_dagster = is_demo, with_dagster
         self.before = totals(settings)
@@ -123,7 +132,11 @@ class Front:
                 self._live.update(view(overview), refresh=True)
             elif time.monotonic() >= self._next_line:
                 self._next_line = time.monotonic() + LINE_EVERY_S
-                states = ", ".join(f"{s['name']} {s['state']}" for s in overview.services if s["state"] != "running")
+                states = ", ".join(
+                    f"{s['name']} {s['state']}"
+                    for s in overview.services
+                    if s["state"] != "running"
+                )
                 head = f"[{time.monotonic() - self.began:5.0f} s] {states or 'all services run'}"
                 click.echo(" | ".join([head, *(str(t) for t in lines_of(overview))]))
             await asyncio.sleep(REFRESH_S)
@@ -201,7 +214,9 @@ async def run_stack(
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, runner.stopping.set)
     if with_dagster:
-        say(f"Dagster UI: http://127.0.0.1:{settings.ui_port}   state: {settings.home}", err=as_json)
+        say(
+            f"Dagster UI: http://127.0.0.1:{settings.ui_port}   state: {settings.home}", err=as_json
+        )
     front = Front(settings, runner, is_demo=is_demo, with_dagster=with_dagster)
     helpers = [] if as_json else [asyncio.create_task(front.show())]
     if is_demo and with_dagster:
@@ -238,10 +253,14 @@ async def _finish(front: Front, *, is_demo: bool, as_json: bool) -> int:
 
 def _print_summary(summary: dict[str, Any]) -> None:
     latency = summary["latency"]
-    speed = f"p50 {latency['p50']:.0f} µs, p99 {latency['p99']:.0f} µs" if latency["n"] else "no orders"
+    speed = (
+        f"p50 {latency['p50']:.0f} µs, p99 {latency['p99']:.0f} µs" if latency["n"] else "no orders"
+    )
     say("")
     say(f"summary ({summary['source']}; {summary['simulated'] or 'prices as recorded'})")
     say(f"  scans {summary['scans']}, orders {summary['orders']}, fills {summary['fills']}")
     say(f"  net PnL {summary['net_pnl']:+.2f} USDT after fees and spread, open positions marked")
     say(f"  callback to last order returned: {speed} (n = {latency['n']})")
-    say(f"  health {summary['health']}, restarts {summary['restarts']}, red checks {len(summary['red_checks'])}")
+    say(
+        f"  health {summary['health']}, restarts {summary['restarts']}, red checks {len(summary['red_checks'])}"
+    )

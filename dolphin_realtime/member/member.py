@@ -61,7 +61,9 @@ def refuse_taken_port(port: int) -> None:
 class Member:
     """A running member; `start` returns once it is ready."""
 
-    def __init__(self, cluster_name: str, port: int, run_dir: Path, output: IO[bytes] | None) -> None:
+    def __init__(
+        self, cluster_name: str, port: int, run_dir: Path, output: IO[bytes] | None
+    ) -> None:
         self.cluster_name, self.port = cluster_name, port
         self._run_dir, self._output = run_dir, output
         self._jvm: subprocess.Popen[bytes] | None = None
@@ -89,12 +91,14 @@ class Member:
             stdin=subprocess.DEVNULL,
             stdout=self._output,
             stderr=subprocess.STDOUT,
-            preexec_fn=die_with_parent,  # noqa: PLW1509 - no threads run yet
+            preexec_fn=die_with_parent,
         )
         deadline = time.monotonic() + READY_TIMEOUT_S
         while not is_ready(self.port):
             if self._jvm.poll() is not None:
-                raise MemberError(f"the member exited with {self._jvm.returncode} before it was ready")
+                raise MemberError(
+                    f"the member exited with {self._jvm.returncode} before it was ready"
+                )
             if time.monotonic() > deadline:
                 self.stop()
                 raise MemberError(f"the member was not ready within {READY_TIMEOUT_S:.0f} s")

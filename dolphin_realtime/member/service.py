@@ -52,7 +52,10 @@ def _watch(member: Member, settings: Settings, stopping: threading.Event) -> Non
             if code is not None:
                 raise MemberError(f"the member ended with exit code {code}")
             if is_ready(settings.hazelcast_port, timeout_s=1.0):
-                beats.set(SERVICE, grid.encode({"ts": grid.now_iso(), "pid": member.pid, "phase": "ready"}))
+                beats.set(
+                    SERVICE,
+                    grid.encode({"ts": grid.now_iso(), "pid": member.pid, "phase": "ready"}),
+                )
                 notify("WATCHDOG=1")
     finally:
         client.shutdown()

@@ -26,7 +26,13 @@ PROBE_DEADLINE_S: Final = 3.0
 WEBSERVER: Final = "dagster-webserver"
 BEATING: Final = ("hazelcast", "bridge", "safety")
 RUNNER_SOCKET: Final = "runner.sock"
-SENSORS: Final = ("m1_proc", "m2_heartbeat", "m3_data_freshness", "m4_control_plane", "m5_coherence")
+SENSORS: Final = (
+    "m1_proc",
+    "m2_heartbeat",
+    "m3_data_freshness",
+    "m4_control_plane",
+    "m5_coherence",
+)
 
 
 class MetaHealth:
@@ -60,7 +66,9 @@ class MetaHealth:
             except GRID_FAULTS:
                 self._frame.counts["health_unsent"] += 1
             if document.status is not last_status:
-                self._frame.log.info("meta_health.status", status=document.status.value, rm_meta=document.rm_meta)
+                self._frame.log.info(
+                    "meta_health.status", status=document.status.value, rm_meta=document.rm_meta
+                )
                 last_status = document.status
             self._frame.detail = f"{document.status} {document.rm_meta:.3f}"
             if not is_ready:
@@ -147,5 +155,3 @@ class MetaHealth:
 async def run(frame: Frame) -> None:
     """Run the meta health service in its frame."""
     await MetaHealth(frame).run()
-
-

@@ -98,7 +98,7 @@ class AssetStates:
         warm: NDArray[np.bool_] = enough & (self.span_s[slots] >= 3.0 * params.tau_x_s)
         return warm
 
-    def take_returns(  # noqa: PLR0913 - one return's parts
+    def take_returns(
         self,
         slots: Slots,
         r: Floats,

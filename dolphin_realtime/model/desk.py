@@ -7,79 +7,38 @@ as `Limits`.
 """
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Final
+from typing import Any, Final
 
 import msgspec
 
 from dolphin_realtime.model.account import Account, DayPnl
 from dolphin_realtime.model.gates import Book, Factors
 from dolphin_realtime.model.instrument import InstrumentSpec, spec_of
+from dolphin_realtime.model.plan import (
+    CostParams,
+    FundingCharge,
+    InFlight,
+    Plan,
+    Quote,
+    order_id,
+    usable_prices,
+)
 from dolphin_realtime.model.posture import Posture
 from dolphin_realtime.model.scan import Scan, from_us
-from dolphin_realtime.model.signal import Signal, SignalState
+from dolphin_realtime.model.signal import SignalState
 from dolphin_realtime.model.signal_params import SignalParams
-from dolphin_realtime.model.target import Decision, Limits, Market, OrderIntent, TargetParams, decide
+from dolphin_realtime.model.signal_result import Signal
+from dolphin_realtime.model.target import (
+    Decision,
+    Limits,
+    Market,
+    TargetParams,
+    decide,
+)
 
 FROZEN_SCANS: Final = 3
 SHOCK_REDUCED_US: Final = 900 * 1_000_000
 SETTLEMENT_US: Final = 8 * 3600 * 1_000_000
-NonNegative = Annotated[float, msgspec.Meta(ge=0)]
-
-
-class CostParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The cost model, shared by paper and backtest."""
-
-    start_cash_usd: Annotated[float, msgspec.Meta(gt=0)] = 100_000.0
-    half_spread_bps: NonNegative = 2.0
-    taker_fee_bps: NonNegative = 5.0
-    maker_fee_bps: NonNegative = 2.0
-    venue_latency_ms: NonNegative = 50.0
-
-
-class InFlight(msgspec.Struct, frozen=True, kw_only=True):
-    """An order that was sent and has no outcome yet."""
-
-    client_order_id: str
-    order: OrderIntent
-    epoch: int
-    scan_number: int
-    decided_us: int
-
-    @property
-    def signed_quantity(self) -> float:
-        """Quantity in units, positive for BUY."""
-        return self.order.quantity if self.order.side == "BUY" else -self.order.quantity
-
-
-class FundingCharge(msgspec.Struct, frozen=True, kw_only=True):
-    """One settlement of one position; ``amount`` is USDT, positive = paid."""
-
-    settlement_us: int
-    asset: str
-    quantity: float
-    rate: float | None
-    amount: float
-
-
-class Plan(msgspec.Struct, kw_only=True):
-    """What one scan made the desk do: all of it goes to the journal."""
-
-    scan: Scan
-    signal: Signal
-    decisions: list[Decision]
-    orders: list[InFlight]
-    funding: list[FundingCharge]
-    limits: Limits
-    is_new: bool = True
-
-
-class Quote(msgspec.Struct, frozen=True, kw_only=True):
-    """A price to fill at: mid, best bid, best ask."""
-
-    asset: str
-    mid: float
-    bid: float
-    ask: float
 
 
 class Desk:
@@ -133,7 +92,10 @@ class Desk:
         return plan
 
     def follow(
-        self, scan: Scan, orders: list[InFlight], book: Mapping[str, Book] | None = None,
+        self,
+        scan: Scan,
+        orders: list[InFlight],
+        book: Mapping[str, Book] | None = None,
         factors: Factors | None = None,
     ) -> Plan:
         """Take a scan that is too old to act on: everything but decisions.
@@ -196,7 +158,9 @@ class Desk:
         """Return the modelled book of an asset: mid +- half spread, at the price precision."""
         digits = self.instruments[asset].price_precision
         half = mid * self.costs.half_spread_bps * 1e-4
-        return Quote(asset=asset, mid=mid, bid=round(mid - half, digits), ask=round(mid + half, digits))
+        return Quote(
+            asset=asset, mid=mid, bid=round(mid - half, digits), ask=round(mid + half, digits)
+        )
 
     def fill(self, order_id: str, quantity: float, price: float, fee: float, mid: float) -> float:
         """Book a fill of an order in flight and return the profit it realised.
@@ -297,7 +261,11 @@ class Desk:
                 self.account.funding += amount
                 charges.append(
                     FundingCharge(
-                        settlement_us=settlement_us, asset=asset, quantity=quantity, rate=rate, amount=amount
+                        settlement_us=settlement_us,
+                        asset=asset,
+                        quantity=quantity,
+                        rate=rate,
+                        amount=amount,
                     )
                 )
         return charges
@@ -334,20 +302,3 @@ class Desk:
         self.last_us = raw["last_us"]
         self.frozen_run, self.shock_until_us = raw["frozen_run"], raw["shock_until_us"]
         self.day = None if raw["day"] is None else msgspec.convert(raw["day"], DayPnl)
-
-
-def order_id(instance: str, epoch: int, scan_number: int, intent: OrderIntent) -> str:
-    """Return the client order id: the same order of the same scan always has the same one."""
-    return f"{instance}-{epoch}-{scan_number}-{intent.asset}-{intent.leg}"
-
-
-def usable_prices(scan: Scan, signal: Signal) -> dict[str, float]:
-    """Return the prices of a scan that may be traded at: none of a failed scan's."""
-    if signal.is_failed:
-        return {}
-    return {
-        asset: price
-        for asset, price, reason in zip(scan.assets, scan.prices, signal.reason, strict=True)
-        if price is not None and reason != "BAD_PRICE"
-    }
-

@@ -103,9 +103,7 @@ def freshness_score(ages_s: Mapping[str, float | None], sources: Sequence[Source
     total = sum(s.weight for s in enabled)
     if total == 0.0:
         return 0.0
-    scored = sum(
-        s.weight * age_score(ages_s.get(s.name), s.stale_s, s.dead_s) for s in enabled
-    )
+    scored = sum(s.weight * age_score(ages_s.get(s.name), s.stale_s, s.dead_s) for s in enabled)
     return scored / total
 
 

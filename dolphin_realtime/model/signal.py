@@ -8,7 +8,7 @@ and no direction; the residual score is a small reversal effect, not a claim of 
 
 import math
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 import numpy as np
@@ -17,87 +17,16 @@ from numpy.typing import NDArray
 from dolphin_realtime.model import eigen
 from dolphin_realtime.model.asset_states import AssetStates
 from dolphin_realtime.model.ewma import Ewma, weight
-from dolphin_realtime.model.gates import (
-    NO_FACTORS,
-    Book,
-    Factors,
-    book_gate,
-    calendar_gate,
-    clip,
-    dvol_gate,
-    funding_gate,
-    is_book_stale,
-)
+from dolphin_realtime.model.gate_values import GateValues, gate_values
+from dolphin_realtime.model.gates import NO_FACTORS, Book, Factors, calendar_gate, clip
 from dolphin_realtime.model.scan import Scan, ScanOrder
 from dolphin_realtime.model.signal_params import SignalParams
+from dolphin_realtime.model.signal_result import REASONS, Signal
 
 Floats = NDArray[np.float64]
 
 SHOCK_TURBULENCE: Final = 9.0
 CORRELATION_SUM_TOLERANCE: Final = 0.05
-REASONS: Final = (
-    "OK",
-    "RISK_SCALER",
-    "GATE_CALENDAR",
-    "GATE_FUNDING",
-    "GATE_BOOK",
-    "GATE_SPREAD",
-    "NO_DIRECTION",
-    "WARMING_UP",
-    "BAD_PRICE",
-)
-"""Reasons of single assets, weakest first: a later one that applies replaces an earlier."""
-FAILED_REASONS: Final = ("LENGTH_MISMATCH", "DUPLICATE_ASSET", "TOO_FEW_ASSETS", "BAD_EIGENVALUES")
-
-
-class Signal(msgspec.Struct, frozen=True, kw_only=True):
-    """What one scan says of every asset it lists; lists run in the scan's asset order.
-
-    Attributes:
-        r_ar: Risk scaler from the mean correlation, in [0, 1].
-        r_vol: Risk scaler from volatility, in [0, 1].
-        risk_scaler: r_ar * r_vol * dvol gate * calendar gate, for display.
-        signal: Target weight before caps, in [-1, 1].
-        reason: Why the signal is what it is, one of REASONS or FAILED_REASONS.
-        flags: What was odd about the scan, sorted.
-        missing: Count of gate inputs that were missing or stale, by gate.
-    """
-
-    epoch: int
-    scan_number: int
-    timestamp_us: int
-    assets: list[str]
-    s_score: list[float]
-    direction: list[int]
-    r_ar: float
-    r_vol: float
-    gate_book: list[float]
-    gate_funding: list[float]
-    gate_dvol: float
-    gate_calendar: float
-    risk_scaler: float
-    signal: list[float]
-    reason: list[str]
-    flags: tuple[str, ...]
-    missing: dict[str, int]
-    mean_correlation: float = 0.0
-    market_share: float = 0.0
-
-    @property
-    def is_failed(self) -> bool:
-        """Whether the whole scan failed a check."""
-        return bool(self.reason) and self.reason[0] in FAILED_REASONS
-
-
-class _Gates(msgspec.Struct):
-    """Gate values of the priced assets of one scan, in scan order."""
-
-    book: Floats
-    spread: Floats
-    funding: Floats
-    dvol: float
-    calendar: float
-    missing: dict[str, int]
 
 
 def failed_check(scan: Scan, usable: NDArray[np.bool_] | None, n_min: int) -> str | None:
@@ -201,7 +130,7 @@ class SignalState:
             missing={},
         )
 
-    def _accepted(  # noqa: PLR0913 - one scan's parts, each used once
+    def _accepted(
         self,
         scan: Scan,
         prices: Floats,
@@ -228,7 +157,9 @@ class SignalState:
         self.assets.price_us[slots] = now_us
         self.accepted_us = now_us
         s = self.assets.update_direction(slots, warm, self.params)
-        gates = self._gates(names, slots, now_us, dt_s or 0.0, book, factors)
+        gates = gate_values(
+            self.assets, names, slots, now_us, dt_s or 0.0, self.params.tau_l_s, book, factors
+        )
         r_vol = self._volatility_risk()
         q = self.assets.direction[slots] * np.minimum(1.0, np.abs(s) / self.params.s_full)
         risk = r_ar * r_vol * gates.dvol * gates.calendar
@@ -313,61 +244,6 @@ class SignalState:
                 flags.add("shock")
         a.take_returns(slots, r, r_m, warm, dt_s, p)
 
-    def _gates(  # noqa: PLR0913 - the inputs of every gate
-        self,
-        names: list[str],
-        slots: NDArray[np.intp],
-        now_us: int,
-        dt_s: float,
-        book: Mapping[str, Book] | None,
-        factors: Factors,
-    ) -> _Gates:
-        ones = np.ones(len(names))
-        gates = _Gates(ones, ones, ones, dvol_gate(factors.dvol_btc, now_us), 1.0, {})
-        gates.calendar = calendar_gate(now_us)
-        if factors.dvol_btc is None or not factors.dvol_btc.is_current(now_us):
-            gates.missing["dvol"] = 1
-        directions = self.assets.direction[slots]
-        if book:
-            gates.book, gates.spread = ones.copy(), ones.copy()
-            self._book_gates(names, slots, now_us, dt_s, book, gates)
-        else:
-            gates.missing["book"] = len(names)
-        if not factors.funding:
-            gates.missing["funding"] = len(names)
-            return gates
-        gates.funding = ones.copy()
-        for i, name in enumerate(names):
-            rate = factors.funding.get(name)
-            if rate is None or not rate.is_current(now_us):
-                gates.missing["funding"] = gates.missing.get("funding", 0) + 1
-            elif directions[i]:
-                gates.funding[i] = funding_gate(int(directions[i]), rate.value, rate.interval_h)
-        return gates
-
-    def _book_gates(  # noqa: PLR0913 - the inputs of the book gates
-        self,
-        names: list[str],
-        slots: NDArray[np.intp],
-        now_us: int,
-        dt_s: float,
-        books: Mapping[str, Book],
-        gates: _Gates,
-    ) -> None:
-        a = weight(dt_s, self.params.tau_l_s) if dt_s else 0.0
-        for i, name in enumerate(names):
-            one = books.get(name)
-            if one is None or is_book_stale(one.event_us, now_us, dt_s):
-                gates.missing["book"] = gates.missing.get("book", 0) + 1
-                continue
-            slot = int(slots[i])
-            gates.book[i] = book_gate(int(self.assets.direction[slot]), one.imbalance_5)
-            if one.spread_bps <= 0.0:
-                gates.missing["spread"] = gates.missing.get("spread", 0) + 1
-                continue
-            if not self.assets.take_spread(slot, one.spread_bps, a):
-                gates.spread[i] = 0.0
-
 
 class _Rows:
     """Puts values of the priced assets back among all listed ones."""
@@ -383,11 +259,12 @@ class _Rows:
         return self._spread(values, absent, np.int64)
 
     def _spread[T](self, values: NDArray[np.generic], absent: T, kind: type) -> list[T]:
-        if self._at is None:
-            return values.tolist()
-        out = np.full(self._n, absent, dtype=kind)
-        out[self._at] = values
-        return out.tolist()
+        out: NDArray[Any] = values
+        if self._at is not None:
+            out = np.full(self._n, absent, dtype=kind)
+            out[self._at] = values
+        listed: list[T] = out.tolist()
+        return listed
 
 
 def _prices(scan: Scan) -> tuple[Floats, NDArray[np.bool_] | None]:
@@ -410,7 +287,7 @@ def _scan_flags(values: Floats, n_assets: int, usable: NDArray[np.bool_]) -> set
 
 
 def _reason_codes(
-    warm: NDArray[np.bool_], direction: NDArray[np.int64], gates: _Gates, scaler: float
+    warm: NDArray[np.bool_], direction: NDArray[np.int64], gates: GateValues, scaler: float
 ) -> NDArray[np.int64]:
     codes = np.zeros(len(warm), dtype=np.int64)
     if scaler == 0.0:

@@ -81,7 +81,9 @@ def is_left_alone(reason: str) -> bool:
     return reason not in CLOSING_REASONS
 
 
-def capped_weights(wanted: Mapping[str, float], left: float, left_net: float, p: TargetParams) -> dict[str, float]:
+def capped_weights(
+    wanted: Mapping[str, float], left: float, left_net: float, p: TargetParams
+) -> dict[str, float]:
     """Return weights within the gross and net caps.
 
     Args:
@@ -151,7 +153,13 @@ def decide(
         held = market.held.get(asset, 0.0)
         if asset not in active:
             decisions.append(
-                Decision(asset=asset, signal=signal, target=held * _mark(asset, market), held=held, reason=reason)
+                Decision(
+                    asset=asset,
+                    signal=signal,
+                    target=held * _mark(asset, market),
+                    held=held,
+                    reason=reason,
+                )
             )
             continue
         target = weights.get(asset, 0.0) * multiplier * market.equity
@@ -171,7 +179,7 @@ def _sign(x: float) -> int:
 class _Asset:
     """The decision of one asset, rule by rule."""
 
-    def __init__(  # noqa: PLR0913 - the inputs of one decision
+    def __init__(
         self,
         asset: str,
         signal: float,

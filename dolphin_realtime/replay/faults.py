@@ -21,7 +21,10 @@ def _target(scan_dir: Path, scan: Scan) -> Path:
 
 
 def write_in_place(
-    scan_dir: Path, scan: Scan, parts: int = 4, wait: Callable[[int], None] = lambda _: time.sleep(0.05)
+    scan_dir: Path,
+    scan: Scan,
+    parts: int = 4,
+    wait: Callable[[int], None] = lambda _: time.sleep(0.05),
 ) -> Path:
     """Write a scan in place in ``parts`` pieces, calling ``wait`` after each."""
     data, path = to_bytes(scan), _target(scan_dir, scan)

@@ -65,7 +65,9 @@ def load_prices(path: Path = SAMPLE) -> PriceTable:
     except (OSError, ValueError) as e:
         raise SettingsError(f"{path}: {e}") from e
     if "ts" not in frame.columns or len(frame) < MIN_RETURNS + 2 or frame.shape[1] < 3:
-        raise SettingsError(f"{path}: expected a column 'ts', two assets and {MIN_RETURNS + 2} rows")
+        raise SettingsError(
+            f"{path}: expected a column 'ts', two assets and {MIN_RETURNS + 2} rows"
+        )
     stamps = pd.to_datetime(frame["ts"], utc=True).astype("datetime64[us, UTC]")
     opened = stamps.astype("int64").to_numpy()
     prices = frame.drop(columns="ts")
@@ -127,7 +129,9 @@ class Market:
         if self.is_bridged:
             notes.append(f"Brownian bridge between recorded closes, seed {self.params.seed}")
         if lap:
-            notes.append(f"record replayed again, round {lap + 1}, shifted by whole days, prices chained")
+            notes.append(
+                f"record replayed again, round {lap + 1}, shifted by whole days, prices chained"
+            )
         return "; ".join(notes) or None
 
     def scans_at(self, row: int, lap: int = 0) -> Iterator[Scan]:

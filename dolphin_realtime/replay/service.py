@@ -49,9 +49,7 @@ def make_market(settings: ReplaySettings) -> Market:
     if settings.cadence_s <= 0.0 or settings.speed <= 0.0 or settings.window < 2:
         raise SettingsError("cadence_s and speed must be above 0, window at least 2")
     table = load_prices(Path(settings.prices) if settings.prices else SAMPLE)
-    params = ReplayParams(
-        cadence_s=settings.cadence_s, window=settings.window, seed=settings.seed
-    )
+    params = ReplayParams(cadence_s=settings.cadence_s, window=settings.window, seed=settings.seed)
     return Market(table, params)
 
 

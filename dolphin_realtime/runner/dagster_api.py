@@ -30,7 +30,7 @@ def query(port: int, text: str, variables: dict[str, Any] | None = None) -> dict
         ServiceError: If the webserver does not answer, or answers with errors.
     """
     body = json.dumps({"query": text, "variables": variables or {}}).encode()
-    request = urllib.request.Request(  # noqa: S310 - loopback http
+    request = urllib.request.Request(
         f"http://127.0.0.1:{port}/graphql", body, {"Content-Type": "application/json"}
     )
     try:
@@ -59,7 +59,6 @@ def materialize(port: int, asset_path: list[str], partition: str | None = None) 
             "repositoryName": REPOSITORY,
             "pipelineName": "__ASSET_JOB",
             "assetSelection": [{"path": asset_path}],
-            "assetCheckSelection": [],
         },
     }
     deadline = time.monotonic() + LOCATION_TIMEOUT_S

@@ -1,7 +1,6 @@
 """Looking at loopback ports: does it answer, is it free, who holds it."""
 
 import http.client
-import os
 import socket
 from contextlib import suppress
 from pathlib import Path
@@ -59,7 +58,7 @@ def owner_of(port: int) -> str:
             continue
         with suppress(OSError):
             for fd in (process / "fd").iterdir():
-                if os.readlink(fd) in inodes:
+                if str(fd.readlink()) in inodes:
                     command = (process / "cmdline").read_bytes().replace(b"\0", b" ")
                     return f"process {process.name} ({command.decode('utf-8', 'replace')[:80].strip()})"
     return "another user's process"

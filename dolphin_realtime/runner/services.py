@@ -75,7 +75,9 @@ def realtime(settings: Settings, *, is_demo: bool) -> list[Spec]:
         specs.append(Spec(name="replay", command=_dolphin("replay"), watchdog_s=WATCHDOG_S))
     bridge_waits = ["hazelcast", "replay"] if is_demo else grid
     specs += [
-        Spec(name="bridge", command=_dolphin("bridge"), waits_for=bridge_waits, watchdog_s=WATCHDOG_S),
+        Spec(
+            name="bridge", command=_dolphin("bridge"), waits_for=bridge_waits, watchdog_s=WATCHDOG_S
+        ),
         Spec(name="safety", command=_dolphin("safety"), waits_for=grid, watchdog_s=WATCHDOG_S),
     ]
     specs += [

@@ -68,7 +68,13 @@ class Safety:
                 await pause(self._frame.stopping, TURN_S)
 
     def _on_order(self, order: ManualOrder) -> None:
-        self._frame.log.info("safety.ordered", action=order.action, posture=order.posture.value, reason=order.reason, who=order.who)
+        self._frame.log.info(
+            "safety.ordered",
+            action=order.action,
+            posture=order.posture.value,
+            reason=order.reason,
+            who=order.who,
+        )
         if order.action == "resume" and self._ladder.posture is Posture.HALTED:
             self._ladder = Ladder(Posture.CLOSE_ONLY, datetime.now(UTC))
 
@@ -108,7 +114,9 @@ class Safety:
                 self._ladder.move(wanted, now, cool_down_s)
         self._was_fresh = self._was_fresh or wanted is Posture.NORMAL
         if changed:
-            self._frame.log.info("safety.posture", posture=self._ladder.posture.value, reasons=reasons)
+            self._frame.log.info(
+                "safety.posture", posture=self._ladder.posture.value, reasons=reasons
+            )
 
     def _scan_age_s(self, scan: dict[str, Any] | None, now: datetime) -> float | None:
         age = None if scan is None else grid.age_s(scan.get("bridge_ts"), now)

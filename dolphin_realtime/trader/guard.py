@@ -4,6 +4,7 @@ Judging freshness by wall time belongs here; the posture itself is the safety se
 sizing the desk's. Unknown, missing, stale or unreadable means no entries; exits stay.
 """
 
+import itertools
 from collections import deque
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -52,7 +53,7 @@ class Guard:
     def cadence_s(self) -> float:
         """Median wall interval of the last scans, at least CADENCE_MIN_S."""
         times = list(self._arrivals)
-        gaps = [b - a for a, b in zip(times, times[1:], strict=False)]
+        gaps = [b - a for a, b in itertools.pairwise(times)]
         return max(CADENCE_MIN_S, median(gaps)) if gaps else CADENCE_MIN_S
 
     def posture(self, now: datetime) -> Posture | None:
@@ -68,7 +69,9 @@ class Guard:
         now = datetime.now(UTC)
         posture = self.posture(now)
         block = None if posture is not None else "POSTURE_UNKNOWN"
-        return Limits(posture=posture or Posture.NORMAL, entry_block=block or self._block(scan, now))
+        return Limits(
+            posture=posture or Posture.NORMAL, entry_block=block or self._block(scan, now)
+        )
 
     def _block(self, scan: Scan, now: datetime) -> str | None:
         if scan.bridge_ts is None:

@@ -8,8 +8,8 @@ import asyncio
 from typing import Any, Final
 
 from dolphin_realtime.journal import Intent
-from dolphin_realtime.model.desk import InFlight, Plan
 from dolphin_realtime.model.errors import ScanOutOfOrder, ScanSchemaError
+from dolphin_realtime.model.plan import InFlight, Plan
 from dolphin_realtime.model.scan import Scan, decode_scan
 from dolphin_realtime.service import GRID_FAULTS, Frame
 from dolphin_realtime.trader.guard import Guard
@@ -169,4 +169,3 @@ class Inbox:
 def intents_of(documents: list[Intent]) -> dict[tuple[int, int], list[InFlight]]:
     """Return recovered intents by scan."""
     return {(i.epoch, i.scan_number): i.orders for i in documents}
-

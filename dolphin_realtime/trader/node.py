@@ -10,8 +10,9 @@ from typing import Any
 
 from nautilus_trader.adapters.sandbox.config import SandboxExecutionClientConfig
 from nautilus_trader.cache.config import CacheConfig
-from nautilus_trader.common.config import InstrumentProviderConfig, LoggingConfig
 from nautilus_trader.common import Environment
+from nautilus_trader.common.config import InstrumentProviderConfig, LoggingConfig
+from nautilus_trader.config import LiveDataClientConfig
 from nautilus_trader.core.uuid import UUID4
 from nautilus_trader.live.config import (
     LiveDataEngineConfig,
@@ -22,6 +23,7 @@ from nautilus_trader.live.config import (
 from nautilus_trader.live.data_client import LiveDataClient
 from nautilus_trader.live.factories import LiveDataClientFactory
 from nautilus_trader.live.node import TradingNode
+from nautilus_trader.model.currencies import USDT
 from nautilus_trader.model.enums import (
     LiquiditySide,
     OmsType,
@@ -41,13 +43,11 @@ from nautilus_trader.model.identifiers import (
 from nautilus_trader.model.objects import Money, Price, Quantity
 from nautilus_trader.model.orders import MarketOrder
 from nautilus_trader.model.position import Position
-from nautilus_trader.config import LiveDataClientConfig
 
 from dolphin_realtime.model.desk import Desk
 from dolphin_realtime.model.scan import Scan
 from dolphin_realtime.strategy import (
     EIGEN,
-    USDT,
     VENUE,
     ScanStrategy,
     instrument_id,
@@ -61,7 +61,7 @@ LEVERAGE = Decimal(20)
 NO_RATE_LIMIT = "1000000/00:00:01"
 
 
-class _ScanDataClient(LiveDataClient):  # type: ignore[misc]  # compiled, no stubs
+class _ScanDataClient(LiveDataClient):
     """Stands for the scan feed: scans come by publish, nothing is subscribed at a venue."""
 
     async def _connect(self) -> None:
@@ -77,9 +77,9 @@ class _ScanDataClient(LiveDataClient):  # type: ignore[misc]  # compiled, no stu
         pass
 
 
-class _ScanDataClientFactory(LiveDataClientFactory):  # type: ignore[misc]
+class _ScanDataClientFactory(LiveDataClientFactory):
     @staticmethod
-    def create(loop: Any, name: str, config: Any, msgbus: Any, cache: Any, clock: Any) -> Any:  # noqa: ARG004, PLR0913
+    def create(loop: Any, name: str, config: Any, msgbus: Any, cache: Any, clock: Any) -> Any:  # noqa: ARG004
         return _ScanDataClient(
             loop=loop, client_id=EIGEN, venue=None, msgbus=msgbus, cache=cache, clock=clock
         )
@@ -166,9 +166,9 @@ class Node:
     def add_new_instruments(self, scan: Scan) -> None:
         """Make names known to Nautilus that the desk has learnt at a scan."""
         for asset in scan.assets:
-            if asset in self.desk.instruments:
-                if self.kernel.cache.instrument(instrument_id(asset)) is None:
-                    self.venue.exchange.add_instrument(self._cache_instrument(asset))
+            is_known = self.kernel.cache.instrument(instrument_id(asset)) is not None
+            if asset in self.desk.instruments and not is_known:
+                self.venue.exchange.add_instrument(self._cache_instrument(asset))
 
     def position(self, asset: str) -> float:
         """Return Nautilus' own view of an asset's position in units."""
@@ -195,7 +195,12 @@ class Node:
         venue_order = VenueOrderId(f"RESTORED-{asset}")
         now = {"ts_event": 0, "ts_init": 0}
         order = MarketOrder(
-            order_side=side, quantity=size, init_id=UUID4(), ts_init=0, time_in_force=TimeInForce.GTC, **ids
+            order_side=side,
+            quantity=size,
+            init_id=UUID4(),
+            ts_init=0,
+            time_in_force=TimeInForce.GTC,
+            **ids,
         )
         order.apply(OrderSubmitted(account_id=account, event_id=UUID4(), **ids, **now))
         order.apply(

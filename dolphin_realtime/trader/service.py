@@ -10,8 +10,9 @@ from pathlib import Path
 from dolphin_realtime import grid
 from dolphin_realtime.feed import LatestFeed
 from dolphin_realtime.journal import Journal, ScanRecord
-from dolphin_realtime.model.desk import CostParams, Desk
+from dolphin_realtime.model.desk import Desk
 from dolphin_realtime.model.errors import ScanError, ServiceError, SettingsError
+from dolphin_realtime.model.plan import CostParams
 from dolphin_realtime.model.signal_params import SignalParams
 from dolphin_realtime.model.target import TargetParams
 from dolphin_realtime.scan_files import read_archive
@@ -78,7 +79,7 @@ class TraderService:
         if saved is not None:
             self.desk.restore(saved)
         self.is_restored = saved is not None
-        self.trace = Trace(settings.trace)
+        self.trace = Trace(settings.trace, f"trader-{instance}")
         self.session = Session(self.desk, self.journal, self.trace)
         self.guard = Guard(is_replay=settings.market_clock == "replay", trouble=self._trouble)
         self.inbox = Inbox(frame, self.session, self.guard)
@@ -112,7 +113,10 @@ class TraderService:
         describing = asyncio.create_task(self._describe())
         self.frame.ready()
         self.frame.log.info(
-            "trader.started", restored=self.is_restored, in_flight=len(in_flight), intents=len(intents)
+            "trader.started",
+            restored=self.is_restored,
+            in_flight=len(in_flight),
+            intents=len(intents),
         )
         try:
             await self.inbox.run()

@@ -13,8 +13,9 @@ from typing import Any, Final
 from nautilus_trader.data.engine import DataEngine
 
 from dolphin_realtime.journal import Journal, Row, ScanRecord
-from dolphin_realtime.model.desk import Desk, InFlight, Plan, usable_prices
+from dolphin_realtime.model.desk import Desk
 from dolphin_realtime.model.gates import Book, Factors
+from dolphin_realtime.model.plan import InFlight, Plan, usable_prices
 from dolphin_realtime.model.posture import Posture
 from dolphin_realtime.model.scan import Scan
 from dolphin_realtime.model.target import Decision, Limits
@@ -75,7 +76,9 @@ class Session:
             raise AssertionError("the strategy did not take the scan: is the node running?")
         if plan.orders and follow is None:
             self.latencies_us.append((time.perf_counter_ns() - began) / 1000)
-            self._trace.stamp("last_order", plan.signal.epoch, scan.scan_number)
+            key = (plan.signal.epoch, scan.scan_number)
+            self._trace.stamp("last_order", *key)
+            self._trace.stamp("first_order", *key, self.strategy.first_sent_ns)
         return plan
 
     def send_again(self, orders: list[InFlight]) -> None:
@@ -101,8 +104,9 @@ class Session:
         await self._until(lambda: not any(self._is_on_its_way(i) for i in sent), plan)
         prices = usable_prices(plan.scan, plan.signal)
         self._node.add_new_instruments(plan.scan)
+        fills: list[InFlight] = []
         if plan.limits.posture is Posture.HALTED:
-            fills, lapses = [], list(self.desk.in_flight.values())
+            lapses = list(self.desk.in_flight.values())
         else:
             fills, lapses = self.desk.due(plan.scan, prices)
         for asset in {o.order.asset: None for o in fills}:
@@ -173,13 +177,25 @@ class Session:
         self.n_fills += 1
         o = order.order
         self._rows["fills"].append(
-            (order_id, order.epoch, order.scan_number, self._scan_us, o.asset, o.side, quantity, price, mid, fee, realised)
+            (
+                order_id,
+                order.epoch,
+                order.scan_number,
+                self._scan_us,
+                o.asset,
+                o.side,
+                quantity,
+                price,
+                mid,
+                fee,
+                realised,
+            )
         )
 
     def unfilled(self, order_id: str, reason: str) -> None:
         """Forget an order that Nautilus or the venue refused, and journal why."""
         self.desk.lapse(order_id)
-        self.refused[reason.split(":")[0]] += 1
+        self.refused[reason.split(":", maxsplit=1)[0]] += 1
         self._rows.setdefault("cancels", []).append((order_id, self._scan_us, reason))
 
     def _record(self, plan: Plan, is_acted_on: bool) -> None:
@@ -192,7 +208,9 @@ class Session:
              o.order.quantity, o.order.leg, int(o.order.is_reduce_only))
             for o in plan.orders
         ]  # fmt: skip
-        rows["funding"] = [(f.settlement_us, f.asset, f.quantity, f.rate, f.amount) for f in plan.funding]
+        rows["funding"] = [
+            (f.settlement_us, f.asset, f.quantity, f.rate, f.amount) for f in plan.funding
+        ]
         unrealised = account.unrealised(self.desk.prices)
         rows["equity"] = [
             (*key, self._scan_us, account.cash, account.realised, unrealised, account.fees,

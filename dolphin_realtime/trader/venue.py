@@ -10,7 +10,7 @@ from nautilus_trader.adapters.sandbox.execution import SandboxExecutionClient
 from nautilus_trader.live.factories import LiveExecClientFactory
 
 
-class PaperVenue(SandboxExecutionClient):  # type: ignore[misc]  # compiled, no stubs
+class PaperVenue(SandboxExecutionClient):
     """Holds submitted orders; `release` lets one meet the market as it is now quoted."""
 
     def __init__(self, **kwargs: Any) -> None:
@@ -43,7 +43,7 @@ class PaperVenue(SandboxExecutionClient):  # type: ignore[misc]  # compiled, no 
         )
 
 
-class SandboxLiveExecClientFactory(LiveExecClientFactory):  # type: ignore[misc]
+class SandboxLiveExecClientFactory(LiveExecClientFactory):
     """Builds the paper venue. Nautilus passes the portfolio only to a factory of this name."""
 
     venue: PaperVenue | None = None

@@ -41,13 +41,15 @@ def safety_holds(safety: dict[str, Any]) -> bool:
 def state_holds(state: dict[str, Any]) -> bool:
     """Return whether an instance's equity is its cash and its positions' open profit."""
     cash, equity, positions = state.get("cash"), state.get("equity"), state.get("positions")
-    if not (_is_finite(cash) and _is_finite(equity) and isinstance(positions, list)):
+    if not isinstance(cash, int | float) or not isinstance(equity, int | float):
+        return False
+    if not isinstance(positions, list):
         return False
     try:
         unrealised = sum(p["quantity"] * (p["price"] - p["average_price"]) for p in positions)
     except (KeyError, TypeError):
         return False
-    return abs(float(cash) + unrealised - float(equity)) <= 1e-6 and not state.get("mismatch")
+    return abs(cash + unrealised - equity) <= 1e-6 and not state.get("mismatch")
 
 
 def read_coherence(snapshot: Snapshot) -> Reading:

@@ -10,7 +10,9 @@ from dolphin_realtime.meta_health.reading import Reading, Snapshot
 from dolphin_realtime.model.health import Source, age_score, freshness_score
 
 SOURCES: Final = (
-    Source(name="scan", map_name=grid.FEATURES, key=grid.LATEST_SCAN, field="bridge_ts", weight=3.0),
+    Source(
+        name="scan", map_name=grid.FEATURES, key=grid.LATEST_SCAN, field="bridge_ts", weight=3.0
+    ),
     Source(name="obf", map_name=grid.FEATURES, key=grid.LATEST_BOOKS, field="_pushed_at"),
     Source(
         name="extf",
@@ -46,7 +48,9 @@ def read_freshness(snapshot: Snapshot, sources: list[Source], now: datetime) -> 
     ages: dict[str, float | None] = {}
     for source in sources:
         document = snapshot.sources.get(f"{source.map_name}/{source.key}")
-        ages[source.name] = None if document is None else grid.age_s(document.get(source.field), now)
+        ages[source.name] = (
+            None if document is None else grid.age_s(document.get(source.field), now)
+        )
     subsystems: dict[str, dict[str, object]] = {
         s.name: {"state": "disabled"}
         if not s.enabled

@@ -1,0 +1,43 @@
+# Every target does the set-up it needs; it is quick when there is nothing to do.
+SHELL := /bin/sh
+BIN := .venv/bin
+FOR ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help setup dev demo test e2e check format lock clean
+
+help: ## list the targets
+	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /|/' | awk -F'|' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+setup: ## make .venv with everything a stack needs
+	@scripts/bootstrap run
+
+dev: ## make .venv with the tools of tests and checks as well
+	@scripts/bootstrap dev
+
+demo: setup ## replay the sample, trade it on paper, open the Dagster UI; FOR=120 ends by itself
+	@$(BIN)/dolphin up --demo $(if $(FOR),--for $(FOR))
+
+test: dev ## unit and integration tests: a real Hazelcast member, real processes
+	@$(BIN)/pytest tests/unit tests/integration
+
+e2e: dev ## the Dagster UI in a real headless browser
+	@$(BIN)/pytest tests/e2e
+
+check: dev ## format, lint, types, import rules
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+format: dev ## format and mend what can be mended
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+lock: dev ## resolve the dependencies anew
+	@$(BIN)/uv pip compile --quiet --python-version 3.12 --universal --generate-hashes --no-emit-index-url pyproject.toml -o requirements.lock
+	@$(BIN)/uv pip compile --quiet --python-version 3.12 --universal --generate-hashes --no-emit-index-url --group dev -c requirements.lock pyproject.toml -o requirements-dev.lock
+
+clean: ## remove .venv, caches and the state under var/
+	@if [ -x $(BIN)/dolphin ]; then $(BIN)/dolphin down 2>/dev/null || true; fi
+	rm -rf .venv var ci-output .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache *.egg-info

@@ -1,0 +1,128 @@
+"""Calendar factors (EsoF) to Hazelcast: session, settlement, expiry, halving cycle, moon.
+
+The asset, its schedule and its check belong here; the rules are
+dolphin_realtime/model/calendar_factors.py's. In a replay the market's clock is the newest
+scan's; the document says which clock was asked.
+"""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+import dagster as dg
+import ephem
+import msgspec
+
+from dolphin_dagster import pools
+from dolphin_dagster.resources import Grid
+from dolphin_realtime import grid
+from dolphin_realtime.model.calendar_factors import CalendarFactors, calendar_factors
+from dolphin_realtime.model.errors import GridError
+from dolphin_realtime.settings import load
+
+NAME: Final = "calendar_factors"
+MAX_AGE: Final = timedelta(minutes=65)
+RUNBOOK: Final = "docs/runbook.md"
+
+
+def moon_phase(moment: datetime) -> float:
+    """Return the moon's phase in [0, 1): 0 new, 0.5 full (PyEphem)."""
+    naive = moment.astimezone(UTC).replace(tzinfo=None)
+    last = ephem.previous_new_moon(naive)
+    following = ephem.next_new_moon(naive)
+    return float((ephem.Date(naive) - last) / (following - last))
+
+
+def market_now(the_grid: Grid, clock: str, wall: datetime) -> datetime:
+    """Return the market's time: wall time, or in a replay the newest scan's timestamp."""
+    if clock == "wall":
+        return wall
+    scan = the_grid.get(grid.FEATURES, grid.LATEST_SCAN)
+    if scan is None:
+        raise GridError("the replay's clock is unknown: no scan in the grid yet")
+    return datetime.fromisoformat(scan["timestamp"]).astimezone(UTC)
+
+
+def document(factors: CalendarFactors, clock: str, pushed_at: datetime) -> dict[str, Any]:
+    """Return `esof_latest` as it goes on the wire."""
+    body: dict[str, Any] = msgspec.to_builtins(factors)
+    return {**body, "market_clock": clock, "_pushed_at": pushed_at.isoformat()}
+
+
+def _is_whole(found: dict[str, Any] | None, now: datetime) -> tuple[bool, dict[str, Any]]:
+    if found is None:
+        return False, {"age_s": -1.0, "missing": "the whole document"}
+    missing = [f for f in CalendarFactors.__struct_fields__ if f not in found]
+    age_s = grid.age_s(found.get("_pushed_at"), now)
+    is_fresh = age_s is not None and age_s <= MAX_AGE.total_seconds()
+    facts = {"age_s": age_s if age_s is not None else -1.0, "limit_s": MAX_AGE.total_seconds()}
+    return is_fresh and not missing, {**facts, "missing": ", ".join(missing) or "nothing"}
+
+
+def _stack_grid() -> tuple[Grid, str]:
+    settings = load()
+    return Grid(settings.cluster_name, settings.hazelcast_port), settings.market_clock
+
+
+@dg.asset(
+    name=NAME,
+    group_name="indicators",
+    pool=pools.INDICATORS,
+    owners=["team:dolphin"],
+    kinds={"python"},
+    retry_policy=dg.RetryPolicy(max_retries=2, delay=10),
+    freshness_policy=dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=3)),
+    description=(
+        "Weekday, session, minutes to funding, days to expiry, halving cycle and moon phase of "
+        "the market's clock, pushed to `DOLPHIN_FEATURES/esof_latest`. The moon is reported, "
+        "never weighted."
+    ),
+)
+def calendar_factors_asset() -> dg.MaterializeResult[None]:
+    """Compute the factors of now and push them."""
+    the_grid, clock = _stack_grid()
+    wall = datetime.now(UTC)
+    moment = market_now(the_grid, clock, wall)
+    factors = calendar_factors(moment, moon_phase(moment))
+    the_grid.put(grid.FEATURES, grid.LATEST_CALENDAR, document(factors, clock, wall))
+    return dg.MaterializeResult(
+        metadata={
+            "gate": factors.gate,
+            "minutes_to_funding": factors.minutes_to_funding,
+            "days_to_expiry": factors.days_to_expiry,
+            "halving_fraction": factors.halving_fraction,
+            "moon_phase": factors.moon_phase,
+            "sessions": ", ".join(factors.sessions) or "none",
+            "as_of": dg.MetadataValue.timestamp(factors.as_of.timestamp()),
+            "market_clock": clock,
+        }
+    )
+
+
+@dg.asset_check(
+    asset=calendar_factors_asset,
+    name="document_is_whole",
+    pool=pools.INDICATORS,
+    description=f"`esof_latest` is younger than 65 minutes and holds every field. {RUNBOOK}#calendar_factors",
+)
+def document_is_whole() -> dg.AssetCheckResult:
+    """Judge the document in the grid."""
+    the_grid, _ = _stack_grid()
+    passed, facts = _is_whole(the_grid.get(grid.FEATURES, grid.LATEST_CALENDAR), datetime.now(UTC))
+    return dg.AssetCheckResult(passed=passed, severity=dg.AssetCheckSeverity.WARN, metadata=facts)
+
+
+calendar_factors_job = dg.define_asset_job(
+    "calendar_factors_job",
+    selection=dg.AssetSelection.assets(calendar_factors_asset),
+    tags={pools.QUEUE_TAG: pools.INDICATORS, pools.MAX_RUNTIME_TAG: "300"},
+    description="Compute and push the calendar factors.",
+)
+
+calendar_factors_schedule = dg.ScheduleDefinition(
+    name="calendar_factors_schedule",
+    job=calendar_factors_job,
+    cron_schedule="*/30 * * * *",
+    execution_timezone="UTC",
+    default_status=dg.DefaultScheduleStatus.RUNNING,
+    description="Every half hour: the document's lifetime is 65 minutes.",
+)

@@ -1,0 +1,57 @@
+"""Dagster's way to the grid: one client a process, made when first needed, never waited for.
+
+Resources are rebuilt at every sensor tick, so the client is kept at module level.
+"""
+
+from threading import Lock
+from typing import Any, Final
+
+from hazelcast.client import HazelcastClient
+from hazelcast.errors import HazelcastError
+
+from dolphin_realtime import grid
+from dolphin_realtime.model.errors import GridError
+
+FAULTS: Final = (HazelcastError, TimeoutError, OSError)
+_clients: dict[tuple[str, int], HazelcastClient] = {}
+_lock: Final = Lock()
+
+
+def _client(cluster_name: str, port: int) -> HazelcastClient:
+    with _lock:
+        client = _clients.get((cluster_name, port))
+        if client is None or not client.lifecycle_service.is_running():
+            client = grid.connect_blocking(cluster_name, port, "dagster")
+            _clients[(cluster_name, port)] = client
+        return client
+
+
+class Grid:
+    """Documents of the grid; each call is bounded by the client's invocation time-out."""
+
+    def __init__(self, cluster_name: str, port: int) -> None:
+        self._where = (cluster_name, port)
+
+    def get(self, map_name: str, key: str) -> dict[str, Any] | None:
+        """Return a document, None where absent or unreadable.
+
+        Raises:
+            GridError: If the grid does not answer in time.
+        """
+        try:
+            future = _client(*self._where).get_map(map_name).get(key)
+            return grid.decode(future.result())
+        except FAULTS as e:
+            raise GridError(f"{map_name}/{key} was not read: {e}") from e
+
+    def put(self, map_name: str, key: str, document: dict[str, Any]) -> None:
+        """Write a document.
+
+        Raises:
+            GridError: If the grid does not answer in time.
+        """
+        try:
+            future = _client(*self._where).get_map(map_name).set(key, grid.encode(document))
+            future.result()
+        except FAULTS as e:
+            raise GridError(f"{map_name}/{key} was not written: {e}") from e

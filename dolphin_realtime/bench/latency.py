@@ -1,0 +1,148 @@
+"""`dolphin bench latency`: from a visible scan file to the last order returned.
+
+A stack of its own runs the same services as `dolphin up`; real scan files are written one
+after another and the stamps of all processes are joined. Only scans with orders count.
+"""
+
+import statistics
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+from dolphin_realtime import grid, journal, trace
+from dolphin_realtime.bench.market import label, make_market
+from dolphin_realtime.bench.stack import Stack, wait_for
+from dolphin_realtime.model.errors import ServiceError
+from dolphin_realtime.model.scan import Scan
+from dolphin_realtime.replay.market import DAY_US, Market
+from dolphin_realtime.replay.pace import archive_days
+from dolphin_realtime.scan_files import write_scan
+
+INTERVAL_S: Final = 0.15
+WARM_UP_SCANS: Final = 30
+WARM_UP_DAYS: Final = 2
+MIN_COUNTED: Final = 200
+POSTURE_TIMEOUT_S: Final = 60.0
+FEW_ASSETS: Final = 40
+"""Below so many assets the thresholds are lowered further, for about 5 orders a scan."""
+STAGES: Final = {
+    "file_to_read": ("visible", "read"),
+    "put_to_callback": ("put", "callback"),
+    "callback_to_first_order": ("callback", "first_order"),
+    "callback_to_last_order": ("callback", "last_order"),
+    "file_to_last_order": ("visible", "last_order"),
+}
+
+Key = tuple[int, int]
+
+
+def thresholds(n_assets: int) -> dict[str, object]:
+    """Return settings under which about five orders a scan are sent."""
+    if n_assets < FEW_ASSETS:
+        return {"target_band": 0.01, "signal_s_in": 0.6, "signal_s_out": 0.3}
+    scale = 50.0 / n_assets
+    return {"target_band": 0.05 / scale, "signal_s_in": 1.0, "signal_s_out": 0.3}
+
+
+def _scans(market: Market, first_us: int) -> Iterator[Scan]:
+    for number, row in enumerate(market.rows_of(first_us, 2**62), start=1):
+        for scan in market.scans_at(row):
+            scan.scan_number = number
+            yield scan
+
+
+def _write(stack: Stack, market: Market, first_us: int, n_scans: int) -> dict[Key, int]:
+    """Write scans one by one and return when each became visible."""
+    visible: dict[Key, int] = {}
+    client = grid.connect_blocking("dolphin", stack.port, "bench", 10.0)
+    safety = client.get_map(grid.SAFETY).blocking()
+
+    def may_trade() -> bool:
+        document = grid.decode(safety.get(grid.LATEST))
+        return document is not None and document["posture"] == "NORMAL"
+
+    due = time.monotonic()
+    for scan in _scans(market, first_us):
+        if scan.scan_number > n_scans + WARM_UP_SCANS:
+            break
+        if scan.scan_number == WARM_UP_SCANS:
+            wait_for(may_trade, POSTURE_TIMEOUT_S, "posture NORMAL")
+        time.sleep(max(0.0, due - time.monotonic()))
+        due = time.monotonic() + INTERVAL_S
+        write_scan(stack.home / "scans", scan)
+        visible[(1, scan.scan_number)] = time.monotonic_ns()
+    client.shutdown()
+    return visible
+
+
+def percentiles_us(values: list[float]) -> dict[str, float]:
+    """Return p50, p90, p99, max and n, in microseconds."""
+    cuts = statistics.quantiles(values, n=100, method="inclusive")
+    found = {"p50": cuts[49], "p90": cuts[89], "p99": cuts[98], "max": max(values)}
+    return {**{k: round(v, 1) for k, v in found.items()}, "n": len(values)}
+
+
+def _join(visible: dict[Key, int], folder: Path) -> dict[Key, dict[str, int]]:
+    stamps: dict[Key, dict[str, int]] = {k: {"visible": at} for k, at in visible.items()}
+    for file in folder.glob("*.jsonl"):
+        for stage, epoch, number, at_ns in trace.read(file):
+            stamps.setdefault((epoch, number), {}).setdefault(stage, at_ns)
+    needed = {name for pair in STAGES.values() for name in pair}
+    return {
+        key: found
+        for key, found in stamps.items()
+        if needed <= found.keys() and key[1] > WARM_UP_SCANS
+    }
+
+
+def measure(n_assets: int, n_scans: int) -> dict[str, Any]:
+    """Run a stack over ``n_scans`` scans of ``n_assets`` and return the distributions.
+
+    Raises:
+        ServiceError: If the stack fails, or fewer than MIN_COUNTED scans had orders.
+    """
+    market = make_market(n_assets)
+    with tempfile.TemporaryDirectory(prefix="dolphin-bench-") as scratch:
+        home, traces = Path(scratch) / "home", Path(scratch) / "traces"
+        traces.mkdir(parents=True)
+        first = next(iter(market.scans_at(market.rows_of(0, 2**62).start))).timestamp_us
+        begin = first // DAY_US * DAY_US
+        archive_days(market, home / "archive", begin, begin + WARM_UP_DAYS * DAY_US)
+        settings = {
+            "trace": traces,
+            "market_clock": "replay",
+            "safety_cool_down_s": 1,
+            "mhs_sources": "scan,safety,state",
+            "warm_up_days": WARM_UP_DAYS,
+            **thresholds(n_assets),
+        }
+        with Stack(home, "--no-dagster", **settings) as stack:
+            visible = _write(stack, market, begin + WARM_UP_DAYS * DAY_US, n_scans)
+            orders = _count_orders(stack)
+        stamps = _join(visible, traces)
+    if len(stamps) < MIN_COUNTED:
+        raise ServiceError(
+            f"only {len(stamps)} scans had orders, {MIN_COUNTED} are needed: more --scans"
+        )
+    return {
+        "assets": n_assets,
+        "scans": len(stamps),
+        "orders_per_scan": round(orders / max(1, len(stamps)), 2),
+        "prices": label(n_assets),
+        "stages_us": {
+            name: percentiles_us([(s[b] - s[a]) / 1000 for s in stamps.values()])
+            for name, (a, b) in STAGES.items()
+        },
+    }
+
+
+def _count_orders(stack: Stack) -> int:
+    db = journal.open_read_only(stack.home / "journal" / "BLUE")
+    try:
+        query = "SELECT count(*) FROM orders WHERE scan_number > ?"
+        n_orders: int = db.execute(query, (WARM_UP_SCANS,)).fetchone()[0]
+    finally:
+        db.close()
+    return n_orders

@@ -1,0 +1,139 @@
+"""A stack of its own for a measurement: `dolphin up` in a temporary home, on free ports."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Self
+
+from dolphin_realtime.local_socket import ask
+from dolphin_realtime.model.errors import ServiceError
+from dolphin_realtime.runner.runner import SOCKET
+
+START_TIMEOUT_S: Final = 120.0
+STOP_TIMEOUT_S: Final = 60.0
+
+
+def free_port() -> int:
+    """Return a loopback port that nobody listens on now."""
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        port: int = s.getsockname()[1]
+        return port
+
+
+def wait_for(is_so: Callable[[], bool], timeout_s: float, what: str) -> None:
+    """Return once ``is_so`` says yes.
+
+    Raises:
+        ServiceError: If it does not within ``timeout_s``.
+    """
+    deadline = time.monotonic() + timeout_s
+    while not is_so():
+        if time.monotonic() > deadline:
+            raise ServiceError(f"{what} did not happen within {timeout_s:.0f} s")
+        time.sleep(0.05)
+
+
+class Stack:
+    """`dolphin up` as a child process; a context manager that leaves nothing behind.
+
+    Attributes:
+        home: Its DOLPHIN_HOME.
+        port: Its Hazelcast port.
+    """
+
+    def __init__(self, home: Path, *options: str, **settings: object) -> None:
+        self.home, self.port = home, free_port()
+        self.ui_port, self.code_port = free_port(), free_port()
+        inherited = {k: v for k, v in os.environ.items() if not k.startswith("DOLPHIN_")}
+        kept = {
+            k: os.environ[k] for k in ("DOLPHIN_HAZELCAST_JAR", "DOLPHIN_JAVA") if k in os.environ
+        }
+        own = {
+            "DOLPHIN_HOME": str(home),
+            "DOLPHIN_HAZELCAST_PORT": str(self.port),
+            "DOLPHIN_UI_PORT": str(self.ui_port),
+            "DOLPHIN_CODE_PORT": str(self.code_port),
+        }
+        given = {f"DOLPHIN_{name.upper()}": str(value) for name, value in settings.items()}
+        self.env = inherited | kept | own | given
+        self._options = options
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def pid(self) -> int:
+        """Process id of the runner."""
+        if self._process is None:
+            raise ServiceError("the stack was not started")
+        return self._process.pid
+
+    def __enter__(self) -> Self:
+        """Start it and return once every service runs."""
+        self.start()
+        return self
+
+    def start(self) -> None:
+        """Start the runner and wait until every service runs.
+
+        Raises:
+            ServiceError: If a service fails, or is not ready in time.
+        """
+        self.home.mkdir(parents=True, exist_ok=True)
+        command = [sys.executable, "-m", "dolphin_realtime.cli", "up", *self._options]
+        with (self.home / "up.log").open("ab") as log:
+            self._process = subprocess.Popen(
+                command, env=self.env, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+            )
+        wait_for(self._is_up, START_TIMEOUT_S, "the start of the stack")
+
+    def _is_up(self) -> bool:
+        if self._process is not None and self._process.poll() is not None:
+            raise ServiceError(f"dolphin up ended: {(self.home / 'up.log').read_text()[-2000:]}")
+        try:
+            states = {s["name"]: s["state"] for s in self.services()}
+        except ServiceError:
+            return False
+        failed = [name for name, state in states.items() if state == "failed"]
+        if failed:
+            log = (self.home / "logs" / f"{failed[0]}.log").read_text(errors="replace")
+            raise ServiceError(f"{failed[0]} failed: {log[-2000:]}")
+        return all(state == "running" for state in states.values())
+
+    def request(self, **fields: Any) -> dict[str, Any]:
+        """Send one request to the runner and return its answer."""
+        return ask(self.home / "run" / SOCKET, fields, timeout_s=60.0)
+
+    def services(self) -> list[dict[str, Any]]:
+        """Return the state of every service."""
+        found: list[dict[str, Any]] = self.request(do="status")["services"]
+        return found
+
+    def service(self, name: str) -> dict[str, Any]:
+        """Return the state of one service."""
+        return next(s for s in self.services() if s["name"] == name)
+
+    def stop(self) -> None:
+        """Stop it in order; kill it where that takes too long."""
+        if self._process is None or self._process.poll() is not None:
+            return
+        self._process.send_signal(signal.SIGTERM)
+        try:
+            self._process.wait(STOP_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Stop it."""
+        self.stop()

@@ -1,0 +1,86 @@
+"""What one scan makes a desk do: orders, funding, costs, as records.
+
+Records and their small rules belong here; deciding is desk.py's and target.py's.
+"""
+
+from typing import Annotated
+
+import msgspec
+
+from dolphin_realtime.model.scan import Scan
+from dolphin_realtime.model.signal_result import Signal
+from dolphin_realtime.model.target import Decision, Limits, OrderIntent
+
+NonNegative = Annotated[float, msgspec.Meta(ge=0)]
+
+
+class CostParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The cost model, shared by paper and backtest."""
+
+    start_cash_usd: Annotated[float, msgspec.Meta(gt=0)] = 100_000.0
+    half_spread_bps: NonNegative = 2.0
+    taker_fee_bps: NonNegative = 5.0
+    maker_fee_bps: NonNegative = 2.0
+    venue_latency_ms: NonNegative = 50.0
+
+
+class InFlight(msgspec.Struct, frozen=True, kw_only=True):
+    """An order that was sent and has no outcome yet."""
+
+    client_order_id: str
+    order: OrderIntent
+    epoch: int
+    scan_number: int
+    decided_us: int
+
+    @property
+    def signed_quantity(self) -> float:
+        """Quantity in units, positive for BUY."""
+        return self.order.quantity if self.order.side == "BUY" else -self.order.quantity
+
+
+class FundingCharge(msgspec.Struct, frozen=True, kw_only=True):
+    """One settlement of one position; ``amount`` is USDT, positive = paid."""
+
+    settlement_us: int
+    asset: str
+    quantity: float
+    rate: float | None
+    amount: float
+
+
+class Plan(msgspec.Struct, kw_only=True):
+    """What one scan made the desk do: all of it goes to the journal."""
+
+    scan: Scan
+    signal: Signal
+    decisions: list[Decision]
+    orders: list[InFlight]
+    funding: list[FundingCharge]
+    limits: Limits
+    is_new: bool = True
+
+
+class Quote(msgspec.Struct, frozen=True, kw_only=True):
+    """A price to fill at: mid, best bid, best ask."""
+
+    asset: str
+    mid: float
+    bid: float
+    ask: float
+
+
+def order_id(instance: str, epoch: int, scan_number: int, intent: OrderIntent) -> str:
+    """Return the client order id: the same order of the same scan always has the same one."""
+    return f"{instance}-{epoch}-{scan_number}-{intent.asset}-{intent.leg}"
+
+
+def usable_prices(scan: Scan, signal: Signal) -> dict[str, float]:
+    """Return the prices of a scan that may be traded at: none of a failed scan's."""
+    if signal.is_failed:
+        return {}
+    return {
+        asset: price
+        for asset, price, reason in zip(scan.assets, scan.prices, signal.reason, strict=True)
+        if price is not None and reason != "BAD_PRICE"
+    }

@@ -1,0 +1,58 @@
+"""What `compute_signal` says of one scan: the record and its reason codes."""
+
+from typing import Final
+
+import msgspec
+
+REASONS: Final = (
+    "OK",
+    "RISK_SCALER",
+    "GATE_CALENDAR",
+    "GATE_FUNDING",
+    "GATE_BOOK",
+    "GATE_SPREAD",
+    "NO_DIRECTION",
+    "WARMING_UP",
+    "BAD_PRICE",
+)
+"""Reasons of single assets, weakest first: a later one that applies replaces an earlier."""
+FAILED_REASONS: Final = ("LENGTH_MISMATCH", "DUPLICATE_ASSET", "TOO_FEW_ASSETS", "BAD_EIGENVALUES")
+
+
+class Signal(msgspec.Struct, frozen=True, kw_only=True):
+    """What one scan says of every asset it lists; lists run in the scan's asset order.
+
+    Attributes:
+        r_ar: Risk scaler from the mean correlation, in [0, 1].
+        r_vol: Risk scaler from volatility, in [0, 1].
+        risk_scaler: r_ar * r_vol * dvol gate * calendar gate, for display.
+        signal: Target weight before caps, in [-1, 1].
+        reason: Why the signal is what it is, one of REASONS or FAILED_REASONS.
+        flags: What was odd about the scan, sorted.
+        missing: Count of gate inputs that were missing or stale, by gate.
+    """
+
+    epoch: int
+    scan_number: int
+    timestamp_us: int
+    assets: list[str]
+    s_score: list[float]
+    direction: list[int]
+    r_ar: float
+    r_vol: float
+    gate_book: list[float]
+    gate_funding: list[float]
+    gate_dvol: float
+    gate_calendar: float
+    risk_scaler: float
+    signal: list[float]
+    reason: list[str]
+    flags: tuple[str, ...]
+    missing: dict[str, int]
+    mean_correlation: float = 0.0
+    market_share: float = 0.0
+
+    @property
+    def is_failed(self) -> bool:
+        """Whether the whole scan failed a check."""
+        return bool(self.reason) and self.reason[0] in FAILED_REASONS

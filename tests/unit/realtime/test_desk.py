@@ -1,0 +1,154 @@
+"""The desk: what a scan makes it do, in market time, and what it remembers."""
+
+import msgspec
+import pytest
+from tests.scans import walk
+
+from dolphin_realtime.model.account import Account, Position
+from dolphin_realtime.model.desk import Desk
+from dolphin_realtime.model.errors import JournalError
+from dolphin_realtime.model.gates import Factors, Reading
+from dolphin_realtime.model.plan import CostParams, usable_prices
+from dolphin_realtime.model.posture import Posture
+from dolphin_realtime.model.target import Limits
+
+SCANS = walk(420, volatility=2e-3)
+
+
+def trade(desk, scans, limits=Limits(), factors=None):
+    """Run scans through a desk with fills at the modelled quote; return (plan, fills) a scan."""
+    found = []
+    for scan in scans:
+        scan = msgspec.structs.replace(scan)
+        plan = desk.take(scan, limits, None, factors)
+        prices = usable_prices(scan, plan.signal)
+        fills, lapses = desk.due(scan, prices)
+        for order in fills:
+            quote = desk.quote(order.order.asset, prices[order.order.asset])
+            price = quote.ask if order.order.side == "BUY" else quote.bid
+            fee = order.order.quantity * price * desk.costs.taker_fee_bps * 1e-4
+            desk.fill(order.client_order_id, order.order.quantity, price, fee, quote.mid)
+        for order in lapses:
+            desk.lapse(order.client_order_id)
+        desk.mark(scan.timestamp_us)
+        found.append((plan, fills, lapses))
+    return found
+
+
+def test_orders_fill_at_the_next_scan_and_never_at_their_own():
+    found = trade(Desk("X"), SCANS)
+    sent = [o.client_order_id for plan, _, _ in found for o in plan.orders]
+    assert len(sent) > 50
+    assert len(set(sent)) == len(sent)
+    for (plan, _, _), (_, fills, _) in zip(found, found[1:], strict=False):
+        assert [o.client_order_id for o in plan.orders] == [o.client_order_id for o in fills]
+
+
+def test_an_order_without_a_quote_in_time_lapses():
+    desk = Desk("X")
+    found = trade(desk, SCANS[:-1])
+    last = next(n for n, (plan, _, _) in reversed(list(enumerate(found))) if plan.orders)
+    desk = Desk("X")
+    trade(desk, SCANS[: last + 1])
+    late = msgspec.structs.replace(SCANS[last + 1], timestamp_us=SCANS[last].timestamp_us + 181_000_000)
+    (_, fills, lapses) = trade(desk, [late])[0]
+    assert not fills
+    assert len(lapses) == len(found[last][0].orders)
+
+
+def test_identities_hold_after_a_run():
+    desk = Desk("X")
+    trade(desk, SCANS)
+    account = desk.account
+    account.check()
+    cash = account.start_cash + account.realised - account.fees - account.funding
+    assert account.cash == pytest.approx(cash)
+    gross = desk.equity() - account.start_cash + account.fees + account.funding + account.slippage
+    assert account.slippage > 0
+    assert gross - account.slippage - account.fees - account.funding == pytest.approx(
+        desk.equity() - account.start_cash
+    )
+
+
+def test_two_halves_through_saved_state_are_one_run():
+    whole, half, second = Desk("X"), Desk("X"), Desk("X")
+    trade(whole, SCANS)
+    trade(half, SCANS[:300])
+    second.restore(half.save())
+    trade(second, SCANS[300:])
+    assert second.save() == whole.save()
+
+
+def test_a_duplicate_scan_does_nothing():
+    desk = Desk("X")
+    trade(desk, SCANS[:300])
+    before = desk.save()
+    plan = desk.take(msgspec.structs.replace(SCANS[299]), Limits())
+    assert not plan.is_new
+    assert not plan.orders
+    assert desk.save() == before
+
+
+def test_a_followed_scan_sends_nothing_of_its_own_and_takes_back_what_was_sent():
+    found = trade(Desk("X"), SCANS)
+    n = next(i for i, (plan, _, _) in enumerate(found) if plan.orders)
+    desk = Desk("X")
+    trade(desk, SCANS[:n])
+    plan = desk.follow(msgspec.structs.replace(SCANS[n]), found[n][0].orders)
+    assert plan.decisions == []
+    assert set(desk.in_flight) == {o.client_order_id for o in found[n][0].orders}
+
+
+def test_funding_is_charged_once_on_the_position_before_the_settlement():
+    desk = Desk("X", costs=CostParams(half_spread_bps=0.0))
+    trade(desk, SCANS[:300])
+    held = desk.account.held()
+    asset, quantity = next(iter(held.items()))
+    reading = Reading(value=0.001, fetch_us=0, lifetime_s=1e12)
+    charges = desk._settle(
+        (desk.last_us // (8 * 3_600_000_000) + 1) * 8 * 3_600_000_000,
+        desk.prices,
+        Factors(funding={asset: reading}),
+    )
+    mine = [c for c in charges if c.asset == asset]
+    assert len(mine) == 1
+    assert mine[0].amount == pytest.approx(quantity * desk.prices[asset] * 0.001)
+    assert all(c.rate is None and c.amount == 0 for c in charges if c.asset != asset)
+
+
+def test_a_shock_reduces_for_a_quarter_of_an_hour():
+    desk = Desk("X")
+    trade(desk, SCANS[:300])
+    jump = msgspec.structs.replace(SCANS[300], prices=[p * (1 + 0.03 * (-1) ** i) for i, p in enumerate(SCANS[300].prices)])
+    plans = [plan for plan, _, _ in trade(desk, [jump, *SCANS[301:320]])]
+    assert "shock" in plans[0].signal.flags
+    postures = [p.limits.posture for p in plans]
+    assert postures[0] is Posture.REDUCED
+    assert postures[-1] is Posture.NORMAL
+
+
+def test_a_market_frozen_for_more_than_three_scans_is_close_only():
+    desk = Desk("X")
+    trade(desk, SCANS[:300])
+    still = [msgspec.structs.replace(s, prices=SCANS[299].prices) for s in SCANS[300:305]]
+    postures = [plan.limits.posture for plan, _, _ in trade(desk, still)]
+    assert postures == [Posture.NORMAL] * 3 + [Posture.CLOSE_ONLY] * 2
+
+
+def test_average_cost_by_hand():
+    position = Position()
+    assert position.apply(2.0, 100.0) == 0
+    assert position.apply(2.0, 110.0) == 0
+    assert position.average_price == 105.0
+    assert position.apply(-1.0, 120.0) == 15.0
+    assert position.apply(-5.0, 90.0) == pytest.approx(-45.0)
+    assert (position.quantity, position.average_price) == (-2.0, 90.0)
+    assert position.unrealised(80.0) == 20.0
+    assert position.apply(2.0, 80.0) == 20.0
+    assert (position.quantity, position.average_price) == (0.0, 0.0)
+
+
+def test_a_broken_account_is_noticed():
+    account = Account(start_cash=1.0, positions={"A": Position(realised=5.0)})
+    with pytest.raises(JournalError, match="positions realised"):
+        account.check()

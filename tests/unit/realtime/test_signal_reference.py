@@ -1,0 +1,174 @@
+"""Reference values of the signal, each computed by an independent program."""
+
+import math
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from tests.scans import DATA, make_scan
+
+from dolphin_realtime.model import eigen
+from dolphin_realtime.model.asset_states import AssetStates
+from dolphin_realtime.model.ewma import Ewma, weight
+from dolphin_realtime.model.signal import SignalState
+from dolphin_realtime.model.signal_params import SignalParams
+from dolphin_realtime.signal_run import write_signals
+
+
+def test_the_public_vector_is_met_in_every_cell(tmp_path):
+    out = tmp_path / "signals.parquet"
+    write_signals(DATA / "signal_vector_scans.arrow", out, SignalParams(), None, None)
+    ours = pq.read_table(out).to_pandas()
+    expected = pq.read_table(DATA / "signal_vector_expected.parquet").to_pandas()
+    assert len(ours) == len(expected) == 5038
+    for name in expected.columns:
+        if expected[name].dtype.kind == "f":
+            assert np.abs(ours[name] - expected[name]).max() < 1e-9, name
+        else:
+            assert (ours[name] == expected[name]).all(), name
+
+
+def test_the_weighted_recursion():
+    average = Ewma()
+    rows = [(3, 10), (1, 20), (4, 5), (1, 40), (5, 10)]
+    means = [3, 1.601219210711, 1.997376343280, 1.374188051018, 1.976791307780]
+    variances = [0, 0.840973882094, 1.495441221984, 0.794237846735, 2.484032385679]
+    for (x, dt), m, v in zip(rows, means, variances, strict=True):
+        average.update(x, weight(dt, 100))
+        assert average.m == pytest.approx(m, abs=1e-11)
+        assert average.v == pytest.approx(v, abs=1e-11)
+    assert average.w == pytest.approx(0.572585068051, abs=1e-11)
+
+
+def test_a_first_value_carries_no_weight():
+    average = Ewma()
+    average.update(7.0, 0.0)
+    assert (average.m, average.w) == (7.0, 0.0)
+    average.update(3.0, 0.1)
+    assert average.m == 3.0
+
+
+@pytest.mark.parametrize(
+    ("values", "m", "rho", "ar", "h", "rank"),
+    [
+        ([1.0] * 50, 0.02, 0, 0.2, 1, 50),
+        ([15.7] + [0.7] * 49, 0.314, 0.3, 0.44, 0.841521777536322, 26.898016646895474),
+        ([50.0] + [0.0] * 49, 1, 1, 1, 0, 1),
+    ],
+)
+def test_features_of_known_spectra(values, m, rho, ar, h, rank):
+    spectrum = eigen.spectrum(values, 50)
+    assert spectrum is not None
+    assert eigen.market_mode_share(spectrum) == pytest.approx(m, abs=1e-12)
+    assert eigen.mean_correlation(spectrum, 50) == pytest.approx(rho, abs=1e-12)
+    assert eigen.absorption_ratio(spectrum, 50) == pytest.approx(ar, abs=1e-12)
+    assert eigen.normalised_entropy(spectrum, 50) == pytest.approx(h, abs=1e-12)
+    assert eigen.effective_rank(spectrum) == pytest.approx(rank, abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("matrix", "rank"),
+    [
+        ([[1, 1, 0], [1, 1, 0], [0, 0, 1]], 1.8898815748),
+        ([[1, 0.99, 0.98], [0.99, 1, 0.99], [0.98, 0.99, 1]], 1.0574013834),
+    ],
+)
+def test_effective_rank_of_known_matrices(matrix, rank):
+    spectrum = eigen.spectrum(np.linalg.eigvalsh(np.array(matrix, float)).tolist(), 3)
+    assert spectrum is not None
+    assert eigen.effective_rank(spectrum) == pytest.approx(rank, abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("n", "t", "upper", "lower"),
+    [(50, 200, 2.25, 0.25), (173, 60, 7.2794095, 0), (400, 720, 3.0462675, 0.0648436)],
+)
+def test_marchenko_pastur_edges(n, t, upper, lower):
+    assert eigen.marchenko_pastur_edges(n, t) == pytest.approx((upper, lower), abs=1e-6)
+
+
+def test_random_returns_stay_inside_the_noise_edges():
+    returns = np.random.default_rng(42).standard_normal((200, 50))
+    standard = (returns - returns.mean(axis=0)) / returns.std(axis=0)
+    values = np.linalg.eigvalsh(standard.T @ standard / 200)
+    assert values[-1] == pytest.approx(2.11849534, abs=1e-8)
+    assert values[0] == pytest.approx(0.28264689, abs=1e-8)
+    assert values[-1] < eigen.marchenko_pastur_edges(50, 200)[0]
+
+
+def test_r_ar_of_the_worked_example():
+    state = SignalState()
+    expected = [0.5, 0.5, 0.502604138253, 0.496489326163]
+    steps = [(0.30, None), (0.34, 10.0), (0.31, 10.0), (0.36, 20.0)]
+    for (rho, dt), r_ar in zip(steps, expected, strict=True):
+        assert state._correlation_risk(rho, dt) == pytest.approx(r_ar, abs=1e-11)
+
+
+def test_r_vol_of_the_worked_example():
+    state, params = SignalState(), SignalParams()
+    expected = [1, 0.999600947568, 0.998746968909, 0.999399702909]
+    for r_m, r_vol in zip([0.0001, 0.0002, 0.0010, 0.0001], expected, strict=True):
+        state.market_var.update(r_m**2 / 10, weight(10, params.tau_v_s))
+        state.market_var_long.update(r_m**2 / 10, weight(10, params.tau_vol_s))
+        assert state._volatility_risk() == pytest.approx(r_vol, abs=1e-11)
+
+
+def test_beta_and_residual_score_of_the_worked_examples():
+    params, states = SignalParams(), AssetStates()
+    slots, warm = states.slots_of(["A"]), np.array([True])
+    ratios = [2, 1.199333086391, 1.428514851660]
+    rows = [(0.002, 0.001, 10.0), (-0.001, 0.0005, 20.0), (0.003, 0.002, 10.0)]
+    for (r, r_m, dt), ratio in zip(rows, ratios, strict=True):
+        states.take_returns(slots, np.array([r]), r_m, warm, dt, params)
+        assert states.cov[0] / states.market[0] == pytest.approx(ratio, abs=1e-11)
+
+
+def test_the_residual_sum_of_the_worked_example():
+    params, states = SignalParams(), AssetStates()
+    slots, warm = states.slots_of(["A"]), np.array([False])
+    sums = [0.001, 4.972260766771e-4, 2.495846809666e-3]
+    scores = [1, 0.629709833329, 1.580608658178]
+    for e, x, s in zip([0.001, -0.0005, 0.002], sums, scores, strict=True):
+        states.take_returns(slots, np.array([e]), 0.0, warm, 10.0, params)
+        assert states.x[0] == pytest.approx(x, abs=1e-14)
+        assert abs(states.update_direction(slots, warm, params)[0]) == pytest.approx(s, abs=1e-11)
+
+
+@pytest.mark.parametrize(
+    ("before", "s", "after"),
+    [
+        (0, 1.24, 0),
+        (0, 1.25, -1),
+        (-1, 0.6, -1),
+        (-1, 0.5, 0),
+        (-1, -0.8, 0),
+        (-1, -1.25, 1),
+        (1, 0.8, 0),
+    ],
+)
+def test_direction_has_hysteresis(before, s, after):
+    states = AssetStates()
+    slots = states.slots_of(["A"])
+    states.direction[0], states.x[0], states.x_var[0] = before, s, 1.0
+    states.update_direction(slots, np.array([True]), SignalParams())
+    assert states.direction[0] == after
+
+
+def test_constant_prices_are_frozen_and_divide_by_nothing():
+    state = SignalState()
+    for n in range(1, 400):
+        signal = state.step(make_scan(n, [100.0] * 12))
+    assert signal.flags == ("frozen",)
+    assert set(signal.s_score) == {0.0}
+    assert set(signal.signal) == {0.0}
+
+
+@pytest.mark.parametrize(("cadence_s", "first"), [(10, 1082), (60, 182)])
+def test_the_first_signal_comes_after_the_warm_up(cadence_s, first):
+    rng = np.random.default_rng(3)
+    state, prices = SignalState(), np.full(12, 100.0)
+    for n in range(1, first + 1):
+        prices = prices * np.exp(rng.standard_normal(12) * 1e-3)
+        signal = state.step(make_scan(n, prices.tolist(), at_s=n * cadence_s))
+        assert ("WARMING_UP" in signal.reason) == (n < first), n
+    assert math.isfinite(sum(signal.signal))
