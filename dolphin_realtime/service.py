@@ -19,7 +19,6 @@ from dolphin_realtime.process import notify
 from dolphin_realtime.settings import Settings
 
 BEAT_S: Final = 2.0
-START_TIMEOUT_S: Final = 20.0
 GRID_FAULTS: Final = (HazelcastError, OSError, TimeoutError)
 
 
@@ -99,10 +98,10 @@ async def connect_or_refuse(settings: Settings, role: str) -> HazelcastClient:
     """Return a client of the grid that never gives up, once the grid has answered.
 
     Raises:
-        GridError: If no member of the cluster answers within START_TIMEOUT_S.
+        GridError: If no member of the cluster answers within ``grid_timeout_s``.
     """
     loop = asyncio.get_running_loop()
-    deadline = loop.time() + START_TIMEOUT_S
+    deadline = loop.time() + settings.grid_timeout_s
     while True:
         try:
             probe = await asyncio.to_thread(

@@ -46,6 +46,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         start_limit_burst: Starts within start_limit_interval_s after which a service stays down.
         start_limit_interval_s: See start_limit_burst.
         restart_pause_s: Pause before a service that died is started again.
+        watchdog_s: A service silent for this long is killed and started again.
+        grid_timeout_s: How long a service waits for the grid at its start.
         trace: Folder that latency stamps are written to at exit; empty: none.
         mode: paper; live is refused.
     """
@@ -72,6 +74,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     start_limit_burst: Annotated[int, msgspec.Meta(ge=1)] = 3
     start_limit_interval_s: Seconds = 60.0
     restart_pause_s: Seconds = 1.0
+    watchdog_s: Seconds = 30.0
+    grid_timeout_s: Seconds = 20.0
     trace: str = ""
     mode: Literal["paper", "live"] = "paper"
 

@@ -75,7 +75,11 @@ class Stack:
 
     def __enter__(self) -> Self:
         """Start it and return once every service runs."""
-        self.start()
+        try:
+            self.start()
+        except BaseException:
+            self.stop()
+            raise
         return self
 
     def start(self) -> None:

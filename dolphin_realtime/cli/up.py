@@ -17,6 +17,7 @@ from dolphin_realtime import grid, journal
 from dolphin_realtime.cli.app import say
 from dolphin_realtime.cli.overview import Overview, lines_of, read_documents, view
 from dolphin_realtime.model.errors import GridError, JournalError, ServiceError, SettingsError
+from dolphin_realtime.parameters import load_parameters
 from dolphin_realtime.runner import dagster_api
 from dolphin_realtime.runner.probe import next_free
 from dolphin_realtime.runner.runner import Runner
@@ -79,10 +80,10 @@ def totals(settings: Settings) -> Totals:
         except JournalError:
             continue
         try:
-            counts = [
-                db.execute(f"SELECT count(*) FROM {t}").fetchone()[0]
-                for t in ("equity", "orders", "fills")
-            ]
+            counts = db.execute(
+                "SELECT (SELECT count(*) FROM equity), (SELECT count(*) FROM orders),"
+                " (SELECT count(*) FROM fills)"
+            ).fetchone()
             last = db.execute(
                 "SELECT equity FROM equity ORDER BY timestamp_us DESC LIMIT 1"
             ).fetchone()
@@ -204,8 +205,10 @@ async def run_stack(
     """Run a stack in front and return the exit status.
 
     Raises:
+        SettingsError: If a trader's parameter is wrong, or the home is another kind's.
         ServiceError: If a stack of this home runs already, or a port is taken.
     """
+    load_parameters()
     if is_demo:
         settings = _demo_settings(settings)
     _refuse_mixed_home(settings, is_demo=is_demo)

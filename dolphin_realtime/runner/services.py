@@ -14,7 +14,6 @@ from dolphin_realtime.settings import Settings
 ROOT: Final = Path(__file__).resolve().parents[2]
 """The checkout: dagster.yaml lies there."""
 LOCATION: Final = "dolphin"
-WATCHDOG_S: Final = 30.0
 
 
 class Spec(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,31 +65,44 @@ def realtime(settings: Settings, *, is_demo: bool) -> list[Spec]:
             name="hazelcast",
             command=_dolphin("hazelcast"),
             port=settings.hazelcast_port,
-            watchdog_s=WATCHDOG_S,
+            watchdog_s=settings.watchdog_s,
             start_timeout_s=360.0,
             stop_timeout_s=30.0,
         )
     ]
     if is_demo:
-        specs.append(Spec(name="replay", command=_dolphin("replay"), watchdog_s=WATCHDOG_S))
+        specs.append(
+            Spec(name="replay", command=_dolphin("replay"), watchdog_s=settings.watchdog_s)
+        )
     bridge_waits = ["hazelcast", "replay"] if is_demo else grid
     specs += [
         Spec(
-            name="bridge", command=_dolphin("bridge"), waits_for=bridge_waits, watchdog_s=WATCHDOG_S
+            name="bridge",
+            command=_dolphin("bridge"),
+            waits_for=bridge_waits,
+            watchdog_s=settings.watchdog_s,
         ),
-        Spec(name="safety", command=_dolphin("safety"), waits_for=grid, watchdog_s=WATCHDOG_S),
+        Spec(
+            name="safety",
+            command=_dolphin("safety"),
+            waits_for=grid,
+            watchdog_s=settings.watchdog_s,
+        ),
     ]
     specs += [
         Spec(
             name=f"trader@{instance}",
             command=_dolphin("trader", instance),
             waits_for=["bridge", "safety"],
-            watchdog_s=WATCHDOG_S,
+            watchdog_s=settings.watchdog_s,
         )
         for instance in settings.instance_names
     ]
     meta = Spec(
-        name="meta-health", command=_dolphin("meta-health"), waits_for=grid, watchdog_s=WATCHDOG_S
+        name="meta-health",
+        command=_dolphin("meta-health"),
+        waits_for=grid,
+        watchdog_s=settings.watchdog_s,
     )
     return [*specs, meta]
 

@@ -12,12 +12,10 @@ from dolphin_realtime.feed import LatestFeed
 from dolphin_realtime.journal import Journal, ScanRecord
 from dolphin_realtime.model.desk import Desk
 from dolphin_realtime.model.errors import ScanError, ServiceError, SettingsError
-from dolphin_realtime.model.plan import CostParams
-from dolphin_realtime.model.signal_params import SignalParams
-from dolphin_realtime.model.target import TargetParams
+from dolphin_realtime.parameters import load_parameters
 from dolphin_realtime.scan_files import read_archive
 from dolphin_realtime.service import Frame
-from dolphin_realtime.settings import Settings, load_group
+from dolphin_realtime.settings import Settings
 from dolphin_realtime.trace import Trace
 from dolphin_realtime.trader.documents import StatePublisher
 from dolphin_realtime.trader.guard import Guard
@@ -34,12 +32,8 @@ def make_desk(instance: str) -> Desk:
     Raises:
         SettingsError: If a DOLPHIN_SIGNAL_, TARGET_ or COST_ variable is wrong.
     """
-    return Desk(
-        instance,
-        load_group(SignalParams, "DOLPHIN_SIGNAL_"),
-        load_group(TargetParams, "DOLPHIN_TARGET_"),
-        load_group(CostParams, "DOLPHIN_COST_"),
-    )
+    p = load_parameters()
+    return Desk(instance, p.signal, p.target, p.costs)
 
 
 def refuse_live(settings: Settings, mode: str | None = None) -> None:

@@ -1,8 +1,9 @@
 """The desk: what a scan makes it do, in market time, and what it remembers."""
 
+from itertools import pairwise
+
 import msgspec
 import pytest
-from tests.scans import walk
 
 from dolphin_realtime.model.account import Account, Position
 from dolphin_realtime.model.desk import Desk
@@ -11,16 +12,17 @@ from dolphin_realtime.model.gates import Factors, Reading
 from dolphin_realtime.model.plan import CostParams, usable_prices
 from dolphin_realtime.model.posture import Posture
 from dolphin_realtime.model.target import Limits
+from tests.scans import walk
 
 SCANS = walk(420, volatility=2e-3)
 
 
-def trade(desk, scans, limits=Limits(), factors=None):
+def trade(desk, scans, factors=None):
     """Run scans through a desk with fills at the modelled quote; return (plan, fills) a scan."""
     found = []
     for scan in scans:
         scan = msgspec.structs.replace(scan)
-        plan = desk.take(scan, limits, None, factors)
+        plan = desk.take(scan, Limits(), None, factors)
         prices = usable_prices(scan, plan.signal)
         fills, lapses = desk.due(scan, prices)
         for order in fills:
@@ -40,7 +42,7 @@ def test_orders_fill_at_the_next_scan_and_never_at_their_own():
     sent = [o.client_order_id for plan, _, _ in found for o in plan.orders]
     assert len(sent) > 50
     assert len(set(sent)) == len(sent)
-    for (plan, _, _), (_, fills, _) in zip(found, found[1:], strict=False):
+    for (plan, _, _), (_, fills, _) in pairwise(found):
         assert [o.client_order_id for o in plan.orders] == [o.client_order_id for o in fills]
 
 
@@ -50,7 +52,9 @@ def test_an_order_without_a_quote_in_time_lapses():
     last = next(n for n, (plan, _, _) in reversed(list(enumerate(found))) if plan.orders)
     desk = Desk("X")
     trade(desk, SCANS[: last + 1])
-    late = msgspec.structs.replace(SCANS[last + 1], timestamp_us=SCANS[last].timestamp_us + 181_000_000)
+    late = msgspec.structs.replace(
+        SCANS[last + 1], timestamp_us=SCANS[last].timestamp_us + 181_000_000
+    )
     (_, fills, lapses) = trade(desk, [late])[0]
     assert not fills
     assert len(lapses) == len(found[last][0].orders)
@@ -119,7 +123,9 @@ def test_funding_is_charged_once_on_the_position_before_the_settlement():
 def test_a_shock_reduces_for_a_quarter_of_an_hour():
     desk = Desk("X")
     trade(desk, SCANS[:300])
-    jump = msgspec.structs.replace(SCANS[300], prices=[p * (1 + 0.03 * (-1) ** i) for i, p in enumerate(SCANS[300].prices)])
+    jump = msgspec.structs.replace(
+        SCANS[300], prices=[p * (1 + 0.03 * (-1) ** i) for i, p in enumerate(SCANS[300].prices)]
+    )
     plans = [plan for plan, _, _ in trade(desk, [jump, *SCANS[301:320]])]
     assert "shock" in plans[0].signal.flags
     postures = [p.limits.posture for p in plans]

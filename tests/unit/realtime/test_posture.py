@@ -54,7 +54,12 @@ def test_down_at_once_up_one_step_after_each_cool_down():
 
 def scan(bridged):
     return Scan(
-        scan_number=1, timestamp_us=to_us(NOW), assets=[], prices=[], eigenvalues=[], bridge_ts=bridged
+        scan_number=1,
+        timestamp_us=to_us(NOW),
+        assets=[],
+        prices=[],
+        eigenvalues=[],
+        bridge_ts=bridged,
     )
 
 

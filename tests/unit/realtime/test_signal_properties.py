@@ -5,11 +5,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.scans import make_scan, walk
 
 from dolphin_realtime.model.errors import ScanOutOfOrder
 from dolphin_realtime.model.gates import Book, Factors, Reading
 from dolphin_realtime.model.signal import SignalState
+from tests.scans import make_scan, walk
 
 SCANS = walk(260)
 
@@ -50,9 +50,7 @@ def test_scaling_eigenvalues_changes_only_the_flag():
 
 
 def test_scaling_one_price_from_the_start_changes_nothing():
-    scaled = [
-        msgspec.structs.replace(s, prices=[s.prices[0] * 1e4, *s.prices[1:]]) for s in SCANS
-    ]
+    scaled = [msgspec.structs.replace(s, prices=[s.prices[0] * 1e4, *s.prices[1:]]) for s in SCANS]
     assert np.abs(values(run(scaled)) - values(run(SCANS))).max() < 1e-9
 
 
@@ -114,7 +112,9 @@ def test_a_failed_scan_leaves_the_others_as_they_were(broken):
 
 def test_renumbering_the_second_half_as_a_new_epoch_changes_no_value():
     renumbered = [
-        s if s.scan_number <= 130 else msgspec.structs.replace(s, scan_number=s.scan_number - 130, epoch=2)
+        s
+        if s.scan_number <= 130
+        else msgspec.structs.replace(s, scan_number=s.scan_number - 130, epoch=2)
         for s in SCANS
     ]
     found = run(renumbered)
@@ -148,7 +148,10 @@ def test_an_asset_unseen_for_an_hour_starts_anew():
 
 
 def books(event_us, imbalance, spread=2.0):
-    return {f"A{i:02d}": Book(event_us=event_us, imbalance_5=imbalance, spread_bps=spread) for i in range(12)}
+    return {
+        f"A{i:02d}": Book(event_us=event_us, imbalance_5=imbalance, spread_bps=spread)
+        for i in range(12)
+    }
 
 
 @pytest.mark.parametrize("imbalance", [-1.0, -0.4, 0.4, 1.0])
@@ -156,7 +159,9 @@ def test_a_book_only_takes_size_away(imbalance):
     plain, gated = SignalState(), SignalState()
     for s in SCANS:
         a = np.array(plain.step(msgspec.structs.replace(s)).signal)
-        b = np.array(gated.step(msgspec.structs.replace(s), books(s.timestamp_us, imbalance)).signal)
+        b = np.array(
+            gated.step(msgspec.structs.replace(s), books(s.timestamp_us, imbalance)).signal
+        )
         assert (np.abs(b) <= np.abs(a) + 1e-15).all()
         assert (np.sign(a) * np.sign(b) >= 0).all()
 
@@ -165,7 +170,9 @@ def test_a_book_only_takes_size_away(imbalance):
 def test_an_old_or_future_book_counts_as_none(age_s):
     state = SignalState()
     for s in SCANS:
-        signal = state.step(msgspec.structs.replace(s), books(s.timestamp_us - age_s * 1_000_000, -1.0))
+        signal = state.step(
+            msgspec.structs.replace(s), books(s.timestamp_us - age_s * 1_000_000, -1.0)
+        )
     assert set(signal.gate_book) == {1.0}
     assert signal.missing["book"] == 12
 

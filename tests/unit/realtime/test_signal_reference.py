@@ -5,7 +5,6 @@ import math
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from tests.scans import DATA, make_scan
 
 from dolphin_realtime.model import eigen
 from dolphin_realtime.model.asset_states import AssetStates
@@ -13,6 +12,7 @@ from dolphin_realtime.model.ewma import Ewma, weight
 from dolphin_realtime.model.signal import SignalState
 from dolphin_realtime.model.signal_params import SignalParams
 from dolphin_realtime.signal_run import write_signals
+from tests.scans import DATA, make_scan
 
 
 def test_the_public_vector_is_met_in_every_cell(tmp_path):

@@ -10,9 +10,10 @@ from dolphin_realtime.model.target import Limits, Market, TargetParams, capped_w
 
 SPEC = InstrumentSpec(4, 3)
 PARAMS = TargetParams()
+FREE = Limits()
 
 
-def one(signal, reason="OK", held=0.0, price=100.0, last=100.0, limits=Limits(), spec=SPEC):
+def one(signal, reason="OK", held=0.0, price=100.0, last=100.0, limits=FREE, spec=SPEC):
     market = Market(
         prices={"A": price},
         last_prices={"A": last},
@@ -101,7 +102,9 @@ def test_reduced_halves_the_target():
     assert sides(one(1.0, limits=Limits(posture=Posture.REDUCED))) == [("BUY", 25.0, "O", False)]
 
 
-@pytest.mark.parametrize(("price", "reason"), [(120.0, "OK"), (120.1, "PRICE_COLLAR"), (79.9, "PRICE_COLLAR")])
+@pytest.mark.parametrize(
+    ("price", "reason"), [(120.0, "OK"), (120.1, "PRICE_COLLAR"), (79.9, "PRICE_COLLAR")]
+)
 def test_the_price_collar_blocks_entries_only(price, reason):
     assert one(1.0, price=price).reason == reason
     assert one(0.0, "NO_DIRECTION", held=5.0, price=price).orders[0].leg == "C"

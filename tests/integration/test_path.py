@@ -1,0 +1,166 @@
+"""A scan file becomes a fill, and what else the folder may hold does no harm."""
+
+import json
+
+import hazelcast
+import msgspec
+import pytest
+
+from dolphin_realtime import grid
+from dolphin_realtime.model.scan import decode_scan
+from dolphin_realtime.replay import faults
+from dolphin_realtime.scan_files import scan_path, to_bytes, write_scan
+from tests.integration.conftest import eventually
+
+
+def test_a_scan_file_becomes_a_fill(desk):
+    before = len(desk.query("SELECT 1 FROM fills"))
+    for _ in range(30):
+        desk.feed(1)
+        if len(desk.query("SELECT 1 FROM fills")) > before:
+            break
+    fills = desk.query(
+        "SELECT f.price, f.mid, f.side, f.quantity, f.fee, f.timestamp_us, o.timestamp_us "
+        "FROM fills f JOIN orders o USING (client_order_id)"
+    )
+    assert len(fills) > before
+    for price, mid, side, quantity, fee, filled_us, sent_us in fills:
+        sign = 1 if side == "BUY" else -1
+        assert price == pytest.approx(mid * (1 + sign * 2e-4), rel=1e-6)
+        assert fee == pytest.approx(quantity * price * 5e-4, abs=1e-6)
+        assert filled_us == sent_us + 60_000_000
+    desk.check_journal()
+
+
+def test_the_owners_snippet_prints_the_scan_number(desk):
+    scan = desk.feed(1)
+    client = hazelcast.HazelcastClient(
+        cluster_name="dolphin", cluster_members=[f"127.0.0.1:{desk.stack.port}"]
+    )
+    try:
+        features = client.get_map("DOLPHIN_FEATURES").blocking()
+        document = json.loads(features.get("latest_eigen_scan") or "{}")
+    finally:
+        client.shutdown()
+    assert document["scan_number"] == scan.scan_number
+    assert set(document) == {
+        "scan_number",
+        "timestamp",
+        "assets",
+        "asset_prices",
+        "eigenvalues",
+        "bridge_ts",
+        "bridge_source",
+        "epoch",
+        "seq",
+    }
+    assert document["bridge_source"] == "scan_bridge"
+    assert list(document["asset_prices"]) == document["assets"]
+
+
+def test_bad_files_are_quarantined_with_a_reason_and_the_next_scan_is_carried(desk):
+    bad = desk.stack.home / "run" / "bridge" / "seen.jsonl"
+    scan = desk.next_scan()
+    day = scan_path(desk.scan_dir, scan).parent
+    wrong = [
+        faults.write_garbage(desk.scan_dir, msgspec.structs.replace(scan, scan_number=900_001)),
+        faults.write_wrong_field(desk.scan_dir, msgspec.structs.replace(scan, scan_number=900_002)),
+        faults.write_unequal(desk.scan_dir, msgspec.structs.replace(scan, scan_number=900_003)),
+        faults.write_cut_off(desk.scan_dir, msgspec.structs.replace(scan, scan_number=900_004)),
+    ]
+
+    def reasons() -> dict[str, str]:
+        lines = [json.loads(line) for line in bad.read_text().splitlines()]
+        return {line["path"]: line["reason"] for line in lines if line.get("reason")}
+
+    names = {f"{day.name}/{path.name}" for path in wrong}
+    eventually(lambda: names <= reasons().keys(), 20.0, "four quarantined files")
+    found = reasons()
+    assert "not an Arrow file" in found[f"{day.name}/{wrong[0].name}"]
+    assert (
+        "asset_prices" in found[f"{day.name}/{wrong[1].name}"]
+        or "missing" in found[f"{day.name}/{wrong[1].name}"]
+    )
+    assert "16 assets but 15 asset_prices" in found[f"{day.name}/{wrong[2].name}"]
+    assert "stopped growing" in found[f"{day.name}/{wrong[3].name}"]
+    desk.feed(1)
+    eventually(lambda: desk.bridge_beat().get("refused", {}).get("bad_file", 0) >= 4)
+    status = json.loads(desk.cli("status", "--json").stdout)
+    detail = next(s["detail"] for s in status["services"] if s["name"] == "bridge")
+    assert "bad_file" in detail
+
+
+def test_a_file_that_is_still_being_written_is_waited_for(desk):
+    scan = desk.next_scan()
+    pieces = []
+
+    def wait(n: int) -> None:
+        pieces.append(n)
+        document = desk.document(grid.FEATURES, grid.LATEST_SCAN)
+        assert document["scan_number"] < scan.scan_number
+        eventually(lambda: desk.bridge_beat().get("phase") == "ready")
+
+    data = to_bytes(scan)
+    path = scan_path(desk.scan_dir, scan)
+    with path.open("wb", buffering=0) as f:
+        for n, start in enumerate(range(0, len(data), 700)):
+            wait(n)
+            f.write(data[start : start + 700])
+    assert len(pieces) >= 2
+    desk.wait_journalled(scan)
+
+
+def test_a_duplicate_and_an_out_of_order_scan_are_not_published(desk):
+    scan = desk.feed(1)
+    write_scan(
+        desk.scan_dir, msgspec.structs.replace(scan, timestamp_us=scan.timestamp_us + 1_000_000)
+    )
+    older = msgspec.structs.replace(
+        scan, scan_number=scan.scan_number - 3, timestamp_us=scan.timestamp_us - 7_000_000
+    )
+    write_scan(desk.scan_dir, older)
+    refused = eventually(
+        lambda: {"duplicate", "out_of_order"} <= desk.bridge_beat().get("refused", {}).keys()
+    )
+    assert refused
+    document = desk.document(grid.FEATURES, grid.LATEST_SCAN)
+    assert document["scan_number"] == scan.scan_number
+    assert decode_scan(grid.encode(document)).timestamp_us == scan.timestamp_us
+    desk.feed(1)
+    desk.check_journal()
+
+
+def test_a_restart_of_ng6_begins_a_new_epoch_and_trading_goes_on(desk):
+    before = desk.document(grid.FEATURES, grid.LATEST_SCAN)["epoch"]
+    desk.number = 0
+    scan = desk.feed(3)
+    document = desk.document(grid.FEATURES, grid.LATEST_SCAN)
+    assert (document["epoch"], document["scan_number"]) == (before + 1, 3)
+    assert desk.query("SELECT epoch FROM equity WHERE timestamp_us = ?", scan.timestamp_us) == [
+        (before + 1,)
+    ]
+    desk.check_journal()
+
+
+def test_nothing_in_the_grid_stops_the_trader(desk):
+    features = desk.client.get_map(grid.FEATURES).blocking()
+    for junk in [
+        "",
+        "{",
+        "null",
+        "[]",
+        '{"scan_number": "x"}',
+        "\x00" * 100,
+        '{"scan_number": 1e400}',
+    ]:
+        features.set(grid.LATEST_SCAN, junk)
+    desk.client.get_map(grid.SAFETY).blocking().set(grid.LATEST, '{"posture": 5}')
+    pid = desk.stack.service("trader@BLUE")["pid"]
+    desk.wait_trading()
+    desk.feed(2)
+    assert desk.stack.service("trader@BLUE")["pid"] == pid
+    eventually(
+        lambda: (
+            desk.document(grid.HEARTBEAT, "trader@BLUE")["refused"].get("bad_scan_document", 0) >= 1
+        )
+    )
