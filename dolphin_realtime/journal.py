@@ -109,6 +109,7 @@ class Journal:
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as e:
+            self._lock.close()
             raise JournalError(f"{folder} is in use by another trader of this instance") from e
         try:
             self._db = sqlite3.connect(database(folder), check_same_thread=False)

@@ -41,7 +41,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         warm_up_days: Days of archive the trader reads at its first start.
         safety_cool_down_s: Calm needed before the posture rises one step.
         archive_first_day: First partition of the scan archive, YYYY-MM-DD.
-        archive_last_day: Last partition; empty: today.
+        archive_last_day: Last partition; empty: yesterday.
         mhs_sources: Data sources that are meant to be produced, separated by commas.
         start_limit_burst: Starts within start_limit_interval_s after which a service stays down.
         start_limit_interval_s: See start_limit_burst.

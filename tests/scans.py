@@ -41,7 +41,7 @@ def walk(n_scans: int, n_assets: int = 12, seed: int = 1, volatility: float = 1e
     paths = 100 * np.exp(((common + own) * volatility).cumsum(axis=0))
     scans = []
     for n in range(n_scans):
-        first = 3.0 + np.sin(n / 20)
+        first = 3.0 + float(np.sin(n / 20))
         rest = (n_assets - first) / (n_assets - 1)
         scans.append(make_scan(n + 1, paths[n].tolist(), values=[first] + [rest] * (n_assets - 1)))
     return scans

@@ -60,6 +60,8 @@ def load_prices(path: Path = SAMPLE) -> PriceTable:
     Raises:
         SettingsError: If the file is not such a table.
     """
+    if not path.is_file():
+        raise SettingsError(f"{path}: no such file; give a wide parquet of ts and prices")
     try:
         frame = pd.read_parquet(path)
     except (OSError, ValueError) as e:

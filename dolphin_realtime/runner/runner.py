@@ -63,6 +63,7 @@ class Runner:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as e:
+            lock.close()
             raise ServiceError(
                 f"a stack already runs in {self.settings.home}; see dolphin status, stop it with "
                 "dolphin down, or set DOLPHIN_HOME and the ports for a second one"

@@ -10,6 +10,7 @@ from playwright.sync_api import expect
 from dolphin_realtime import grid
 from dolphin_realtime.bench.stack import wait_for
 from dolphin_realtime.runner import dagster_api
+from tests.e2e.conftest import SHOTS
 
 REALTIME = "/locations/__repository__@dolphin/asset-groups/realtime/lineage"
 SCHEDULE_STATE = """
@@ -31,6 +32,13 @@ def wait_for_check(page, asset, word, within_s):
         page.wait_for_timeout(1000)
 
 
+def note(name, **seconds):
+    """Keep a measured time beside the screenshots."""
+    SHOTS.mkdir(parents=True, exist_ok=True)
+    with (SHOTS / "times.txt").open("a") as f:
+        f.write(f"{name} {', '.join(f'{k} {v:.0f}' for k, v in seconds.items())}\n")
+
+
 def test_the_realtime_group_is_green(page):
     page.goto(REALTIME)
     for name in ("hazelcast", "scan_feed", "bridge", "trader", "safety", "meta_health"):
@@ -46,7 +54,7 @@ def test_a_stopped_bridge_is_red_within_45_s_and_green_within_45_s_of_its_start(
     red_s = wait_for_check(page, "bridge", "Failed", 45)
     stack.request(do="start", name="bridge")
     green_s = wait_for_check(page, "bridge", "Succeeded", 45)
-    print(f"red after {red_s:.0f} s, green after {green_s:.0f} s")
+    note("bridge", red_s=red_s, green_s=green_s)
 
 
 def test_a_hanging_trader_is_red_within_100_s_and_comes_back(page, stack):
@@ -56,7 +64,7 @@ def test_a_hanging_trader_is_red_within_100_s_and_comes_back(page, stack):
     red_s = wait_for_check(page, "trader", "Failed", 100)
     wait_for(lambda: stack.service("trader@BLUE")["pid"] not in (pid, None), 90, "the watchdog")
     wait_for_check(page, "trader", "Succeeded", 90)
-    print(f"red after {red_s:.0f} s")
+    note("trader", red_s=red_s)
 
 
 def test_calendar_factors_are_materialized_by_clicking(page, stack):

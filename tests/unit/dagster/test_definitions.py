@@ -1,0 +1,197 @@
+"""What must hold of every Dagster definition, whatever is added."""
+
+import json
+from datetime import UTC, datetime, timedelta
+
+import dagster as dg
+import pytest
+
+from dolphin_dagster import pools, realtime, setup
+from dolphin_dagster.definitions import build_definitions
+from dolphin_dagster.indicators import calendar_factors
+from dolphin_dagster.realtime_checks import RULES, Snapshot, describe
+from dolphin_dagster.scan_archive import collect
+from dolphin_realtime.scan_files import read_archive, write_archive, write_scan
+from dolphin_realtime.settings import Settings, load
+from tests.scans import walk
+
+NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
+
+
+@pytest.fixture(scope="module")
+def graph():
+    definitions = build_definitions(load({}))
+    dg.Definitions.validate_loadable(definitions)
+    return definitions.resolve_asset_graph()
+
+
+def test_every_asset_and_check_that_runs_names_a_known_pool(graph):
+    for asset in graph.assets_defs:
+        if asset.is_executable:
+            assert asset.node_def.pools, asset.key
+            assert asset.node_def.pools <= pools.LIMITS.keys()
+
+
+def test_every_asset_has_a_description_an_owner_and_a_group(graph):
+    for key in graph.get_all_asset_keys():
+        node = graph.get(key)
+        assert node.description, key
+        assert node.owners, key
+        assert node.group_name in {"realtime", "archive", "indicators"}, key
+
+
+def test_every_reported_check_is_defined(graph):
+    keys = {dg.AssetCheckKey(dg.AssetKey(r.asset), r.name) for r in RULES}
+    assert keys <= set(graph.asset_check_keys)
+    for rule in RULES:
+        assert f"docs/runbook.md#{rule.asset}-{rule.name}" in describe(rule)
+
+
+def test_jobs_run_in_one_process_and_have_a_longest_time():
+    repository = build_definitions(load({})).get_repository_def()
+    for job in repository.get_all_jobs():
+        assert job.executor_def.name == "in_process", job.name
+        if not job.name.startswith("__"):
+            assert pools.MAX_RUNTIME_TAG in job.tags, job.name
+            assert job.tags[pools.QUEUE_TAG] in pools.LIMITS
+
+
+def test_schedules_and_sensors_have_an_explicit_default():
+    repository = build_definitions(load({})).get_repository_def()
+    assert all(s.default_status is not None for s in repository.schedule_defs)
+    assert {s.name for s in repository.sensor_defs} == {"realtime_health"}
+
+
+def test_pool_limits_are_written_and_foreign_ones_removed():
+    with dg.instance_for_test() as instance:
+        storage = instance.event_log_storage
+        storage.set_concurrency_slots("old-queue", 5)
+        storage.set_concurrency_slots(pools.SCAN, 7)
+        setup.apply_limits(instance)
+        assert {p.name: p.limit for p in storage.get_pool_limits()} == pools.LIMITS
+
+
+def healthy():
+    now = NOW.isoformat()
+    beat = {"ts": now, "pid": 1, "phase": "ready"}
+    processes = {n: {"state": "running", "restarts": 0} for n in ("bridge", "trader@BLUE")}
+    return {
+        "now": NOW,
+        "instance": "BLUE",
+        "scan": {"bridge_ts": now, "asset_prices": {"A": 1.0, "B": 2.0}, "eigenvalues": [1.2, 0.8]},
+        "safety": {"ts": now, "posture": "NORMAL", "size_multiplier": 1.0, "reasons": []},
+        "health": {
+            "timestamp": now,
+            "status": "GREEN",
+            "rm_meta": 1.0,
+            "subsystem_health": {"processes": processes},
+        },
+        "state": {"updated_at": now, "equity": 1.0, "positions": [], "journal": {"fault": None}},
+        "heartbeats": dict.fromkeys(("hazelcast", "bridge", "safety", "trader@BLUE"), beat),
+    }
+
+
+def failing(snapshot):
+    return {f"{r.asset}:{r.name}" for r in RULES if not r.rule(snapshot).passed}
+
+
+def test_a_healthy_stack_fails_nothing():
+    assert failing(Snapshot(**healthy())) == set()
+
+
+@pytest.mark.parametrize(
+    ("change", "red"),
+    [
+        ({"fault": "away"}, {f"{r.asset}:{r.name}" for r in RULES}),
+        ({"scan": None}, {"scan_feed:is_fresh", "scan_feed:is_coherent"}),
+        ({"heartbeats": {}}, {"bridge:is_alive", "trader:is_alive"}),
+        ({"state": None}, {"trader:state_holds"}),
+        ({"safety": None}, {"safety:may_trade"}),
+        ({"health": None}, {"meta_health:is_green"}),
+    ],
+)
+def test_what_is_missing_is_red(change, red):
+    assert failing(Snapshot(**{**healthy(), **change})) == red
+
+
+@pytest.mark.parametrize(
+    ("part", "field", "value", "red"),
+    [
+        ("scan", "bridge_ts", (NOW - timedelta(seconds=31)).isoformat(), "scan_feed:is_fresh"),
+        ("scan", "eigenvalues", [5.0, 0.8], "scan_feed:is_coherent"),
+        ("safety", "posture", "CLOSE_ONLY", "safety:may_trade"),
+        ("state", "mismatch", "BTC differs", "trader:state_holds"),
+        ("state", "journal", {"fault": "disk full"}, "trader:state_holds"),
+        ("health", "status", "DEGRADED", "meta_health:is_green"),
+    ],
+)
+def test_each_condition_turns_its_check_red(part, field, value, red):
+    snapshot = healthy()
+    snapshot[part] = {**snapshot[part], field: value}
+    assert failing(Snapshot(**snapshot)) == {red}
+
+
+def test_a_stopped_service_is_red_at_once():
+    snapshot = healthy()
+    snapshot["health"]["subsystem_health"]["processes"]["bridge"] = {"state": "stopped"}
+    assert failing(Snapshot(**snapshot)) == {"bridge:is_alive"}
+
+
+def test_events_are_written_on_change_and_refreshed_now_and_then():
+    due, memory = realtime.changes(Snapshot(**healthy()), {}, NOW)
+    assert len(due) == len(RULES)
+    memory = json.loads(json.dumps(memory))
+    due, memory = realtime.changes(Snapshot(**healthy()), memory, NOW + timedelta(seconds=10))
+    assert due == []
+    broken = Snapshot(**{**healthy(), "state": None})
+    due, memory = realtime.changes(broken, memory, NOW + timedelta(seconds=20))
+    assert [rule.name for rule, _ in due] == ["state_holds"]
+    due, memory = realtime.changes(Snapshot(**healthy()), memory, NOW + realtime.REFRESH)
+    assert len(due) == len(RULES)
+    events = realtime.events(due, is_first=True)
+    assert [type(e).__name__ for e in events[: len(realtime.ASSETS)]] == [
+        "AssetMaterialization"
+    ] * 6
+
+
+def test_an_archive_is_sorted_unique_and_keeps_what_it_held(tmp_path):
+    scans = walk(40)
+    archive = tmp_path / "day.parquet"
+    write_archive(archive, scans[:20], ["archive"] * 20)
+    for scan in reversed(scans[10:]):
+        path = write_scan(tmp_path / "scans", scan)
+    (path.parent / "scan_000099_000000.arrow").write_bytes(b"not arrow")
+    day = collect(path.parent, archive)
+    assert [s.scan_number for s in day.scans] == list(range(1, 41))
+    assert day.sources[:10] == ["archive"] * 10
+    assert day.sources[15].startswith("scan_000016")
+    assert day.n_bad == 1
+    write_archive(archive, day.scans, day.sources)
+    again = list(read_archive(archive))
+    assert [s.timestamp_us for s in again] == [s.timestamp_us for s in scans]
+    assert again[7].prices == scans[7].prices
+
+
+@pytest.mark.parametrize(
+    ("moment", "phase"),
+    [
+        (datetime(2024, 4, 8, 18, 20, 49, tzinfo=UTC), 0.0),
+        (datetime(2024, 9, 18, 2, 34, 24, tzinfo=UTC), 0.5),
+    ],
+)
+def test_moon_phase_of_known_moons(moment, phase):
+    found = calendar_factors.moon_phase(moment)
+    assert min(abs(found - phase), 1 - abs(found - phase)) < 0.03
+
+
+def test_partitions_are_the_days_that_are_set():
+    definitions = build_definitions(
+        Settings(archive_first_day="2025-05-12", archive_last_day="2025-05-15")
+    )
+    archive = definitions.resolve_asset_graph().get(dg.AssetKey("scan_archive"))
+    assert archive.partitions_def.get_partition_keys() == [
+        "2025-05-12",
+        "2025-05-13",
+        "2025-05-14",
+        "2025-05-15",
+    ]

@@ -1,0 +1,155 @@
+"""Finding, reading and remembering scan files."""
+
+import os
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dolphin_realtime.bridge import reader as reading
+from dolphin_realtime.bridge.bridge import Cadence
+from dolphin_realtime.bridge.ledger import Ledger, Line, read_stamps
+from dolphin_realtime.bridge.reader import Reader
+from dolphin_realtime.model.errors import (
+    ScanFileError,
+    ScanIncomplete,
+    ScanOutOfOrder,
+    ScanSchemaError,
+)
+from dolphin_realtime.model.scan import ScanOrder, decode_scan, encode_scan, from_us
+from dolphin_realtime.replay import faults
+from dolphin_realtime.scan_files import parse_scan, scan_path, to_bytes, write_scan
+from tests.scans import walk
+
+SCANS = walk(30)
+
+
+def look_until_idle(reader):
+    found = []
+    while batch := reader.look():
+        found += batch
+    return found
+
+
+def test_new_files_are_found_once_and_read_in_order(tmp_path):
+    for scan in reversed(SCANS[:5]):
+        write_scan(tmp_path, scan)
+    reader = Reader(tmp_path, {})
+    found = look_until_idle(reader)
+    assert sorted(f.scan.scan_number for f in found) == [1, 2, 3, 4, 5]
+    assert look_until_idle(reader) == []
+    write_scan(tmp_path, SCANS[5])
+    assert [f.scan.scan_number for f in look_until_idle(reader)] == [6]
+
+
+def test_a_name_written_again_is_new_by_its_time_and_size(tmp_path):
+    path = write_scan(tmp_path, SCANS[0])
+    reader = Reader(tmp_path, {})
+    look_until_idle(reader)
+    os.utime(path, ns=(1, 1))
+    reader._watch.sweep_next()
+    assert [f.scan.scan_number for f in look_until_idle(reader)] == [1]
+
+
+def test_a_cut_off_file_is_waited_for_then_bad(tmp_path, monkeypatch):
+    clock = [0.0]
+    monkeypatch.setattr(reading.time, "monotonic", lambda: clock[0])
+    path = faults.write_cut_off(tmp_path, SCANS[0])
+    reader = Reader(tmp_path, {})
+    assert reader.look() == []
+    clock[0] = reading.PATIENCE_S - 0.1
+    assert reader.look() == []
+    clock[0] = reading.PATIENCE_S + 0.1
+    (found,) = reader.look()
+    assert found.scan is None
+    assert "stopped growing" in found.reason
+    path.write_bytes(to_bytes(SCANS[0]))
+    reader._watch.sweep_next()
+    assert [f.scan.scan_number for f in reader.look()] == [1]
+
+
+@given(st.integers(0, 3000))
+def test_every_cut_of_a_scan_file_is_incomplete(n):
+    data = to_bytes(SCANS[0])
+    if n < len(data):
+        with pytest.raises(ScanIncomplete):
+            parse_scan(data[:n], "cut")
+
+
+@given(st.binary(min_size=8, max_size=200))
+def test_garbage_is_a_file_error_or_incomplete(data):
+    with pytest.raises((ScanFileError, ScanIncomplete)):
+        parse_scan(data, "garbage")
+
+
+def test_a_scan_file_holds_what_was_written(tmp_path):
+    scan = msgspec.structs.replace(SCANS[0], simulated="seed 1")
+    path = write_scan(tmp_path, scan)
+    assert path == scan_path(tmp_path, scan)
+    assert path.name == f"scan_000001_{from_us(scan.timestamp_us):%H%M%S}.arrow"
+    read = parse_scan(path.read_bytes(), path.name)
+    assert read == scan
+
+
+def test_a_document_holds_what_was_published():
+    scan = msgspec.structs.replace(SCANS[0], seq=7, epoch=2)
+    scan.prices = [float("nan"), *scan.prices[1:]]
+    moment = from_us(scan.timestamp_us)
+    read = decode_scan(encode_scan(scan, moment))
+    assert read.prices[0] is None
+    assert read.prices[1:] == scan.prices[1:]
+    assert (read.seq, read.epoch, read.bridge_ts) == (7, 2, moment)
+    assert b"simulated" not in encode_scan(scan, moment).encode()
+
+
+@given(st.text(max_size=50))
+def test_a_text_that_is_no_document_is_refused(text):
+    with pytest.raises(ScanSchemaError):
+        decode_scan(text)
+
+
+def test_the_ledger_gives_back_order_sequence_and_stamps(tmp_path):
+    path = tmp_path / "seen.jsonl"
+    ledger = Ledger(path)
+    ledger.add(
+        Line(path="2025-01-01/a.arrow", stamp=(1, 2), epoch=1, scan_number=5, timestamp_us=9, seq=1)
+    )
+    ledger.add(Line(path="2025-01-02/b.arrow", stamp=(3, 4), reason="bad"))
+    ledger.add(
+        Line(
+            path="2025-01-03/c.arrow", stamp=(5, 6), epoch=2, scan_number=1, timestamp_us=10, seq=2
+        )
+    )
+    ledger.close()
+    with path.open("ab") as f:
+        f.write(b'{"path": "cut o')
+    again = Ledger(path)
+    again.close()
+    assert (again.seq, again.bad) == (2, 1)
+    assert again.order == ScanOrder(2, 1, 10)
+    assert read_stamps(path) == {"2025-01-02/b.arrow": (3, 4), "2025-01-03/c.arrow": (5, 6)}
+
+
+def test_scan_order_over_restarts():
+    order = ScanOrder()
+    assert order.accept(5, 100)
+    assert not order.accept(5, 200)
+    assert order.accept(6, 200)
+    with pytest.raises(ScanOutOfOrder):
+        order.accept(7, 200)
+    with pytest.raises(ScanOutOfOrder):
+        order.accept(1, 150)
+    assert order.accept(1, 300)
+    assert order.epoch == 2
+
+
+def test_polling_is_dense_around_the_expected_scan_and_idle_when_it_is_long_overdue():
+    cadence = Cadence(idle_poll_s=5.0, dense_poll_s=0.002)
+    assert cadence.poll_s(0.0)[0] == 0.05
+    for n in range(5):
+        cadence.saw(n * 7.0)
+    assert cadence.poll_s(28.5)[0] == 0.05
+    assert cadence.poll_s(34.5)[0] == 0.002
+    assert cadence.poll_s(36.0)[0] == 0.002
+    assert cadence.poll_s(60.0)[0] == 5.0

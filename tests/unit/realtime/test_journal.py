@@ -1,0 +1,118 @@
+"""The journal: what is written comes back, and a broken row is named."""
+
+import sqlite3
+import threading
+
+import pytest
+
+from dolphin_realtime import journal as journals
+from dolphin_realtime.journal import Intent, Journal, ScanRecord
+from dolphin_realtime.journal_check import check
+from dolphin_realtime.model.errors import JournalError
+from dolphin_realtime.model.plan import InFlight
+from dolphin_realtime.model.target import OrderIntent
+
+ORDER = InFlight(
+    client_order_id="X-1-1-A-O",
+    order=OrderIntent(asset="A", side="BUY", quantity=2.0, leg="O", is_reduce_only=False),
+    epoch=1,
+    scan_number=1,
+    decided_us=1_000_000,
+)
+
+
+def equity_row(scan, us, cash, realised, unrealised, fees, equity):
+    return (1, scan, us, cash, realised, unrealised, fees, 0.0, equity, "NORMAL", 1, None)
+
+
+def write(folder):
+    done = threading.Event()
+    seen = []
+    journal = Journal(folder, lambda record: (seen.append(record.scan_number), done.set()))
+    journal.start()
+    journal.commit(
+        ScanRecord(
+            epoch=1,
+            scan_number=1,
+            rows={
+                "orders": [("X-1-1-A-O", 1, 1, 1_000_000, "A", "BUY", 2.0, "O", 0)],
+                "equity": [equity_row(1, 1_000_000, 100.0, 0.0, 0.0, 0.0, 100.0)],
+                "meta": [("start_cash", "100.0")],
+            },
+            desk=b"one",
+        )
+    )
+    journal.commit(
+        ScanRecord(
+            epoch=1,
+            scan_number=2,
+            rows={
+                "fills": [("X-1-1-A-O", 1, 1, 2_000_000, "A", "BUY", 2.0, 10.0, 9.9, 0.5, 0.0)],
+                "equity": [equity_row(2, 2_000_000, 99.5, 0.0, 3.0, 0.5, 102.5)],
+                "days": [("1970-01-01", 0.0, 3.0, 0.5, 0.0, 102.5, 1, 0.0)],
+            },
+            desk=b"two",
+        )
+    )
+    journal.close()
+    assert seen == [1, 2]
+
+
+def test_what_is_committed_comes_back(tmp_path):
+    write(tmp_path)
+    journal = Journal(tmp_path, lambda _: None)
+    assert journal.load_desk() == b"two"
+    journal.close()
+    result = check(tmp_path)
+    assert (result.ok, result.rows, result.first_break) == (True, 5, None)
+
+
+@pytest.mark.parametrize(
+    ("statement", "named"),
+    [
+        ("UPDATE fills SET quantity = 3", "fills X-1-1-A-O: differs from its order"),
+        ("UPDATE fills SET timestamp_us = 1000000", "fills X-1-1-A-O"),
+        ("UPDATE fills SET realised = 1", "realised 1.0, not 0.0"),
+        ("DELETE FROM orders", "fills X-1-1-A-O"),
+        ("DELETE FROM fills", "equity epoch 1 scan 2: cash is 99.5"),
+        ("UPDATE equity SET cash = 98 WHERE scan_number = 2", "equity epoch 1 scan 2: cash"),
+        ("UPDATE equity SET equity = 98 WHERE scan_number = 1", "equity epoch 1 scan 1: equity"),
+        ("UPDATE equity SET fees = 0 WHERE scan_number = 2", "equity epoch 1 scan 2"),
+        ("UPDATE days SET fees = 1", "days 1970-01-01: fees"),
+        ("UPDATE days SET equity = 1", "days 1970-01-01: equity"),
+        ("INSERT INTO cancels VALUES ('X-1-1-A-O', 1, 'x')", "cancels X-1-1-A-O"),
+    ],
+)
+def test_the_first_broken_row_is_named(tmp_path, statement, named):
+    write(tmp_path)
+    with sqlite3.connect(journals.database(tmp_path)) as db:
+        db.execute(statement)
+    db.close()
+    result = check(tmp_path)
+    assert not result.ok
+    assert named in result.first_break
+
+
+def test_intents_after_the_last_commit_come_back_and_a_cut_line_is_left_out(tmp_path):
+    journal = Journal(tmp_path, lambda _: None)
+    assert journal.intend(1, 1, [ORDER])
+    assert journal.intend(1, 2, [ORDER])
+    journal.close()
+    with (tmp_path / "intents.jsonl").open("ab") as f:
+        f.write(b'{"epoch":1,"scan_')
+    journal = Journal(tmp_path, lambda _: None)
+    assert journal.open_intents((1, 1)) == [Intent(epoch=1, scan_number=2, orders=[ORDER])]
+    assert len(journal.open_intents(None)) == 2
+    journal.close()
+
+
+def test_a_second_owner_is_refused(tmp_path):
+    journal = Journal(tmp_path, lambda _: None)
+    with pytest.raises(JournalError, match="in use by another trader"):
+        Journal(tmp_path, lambda _: None)
+    journal.close()
+
+
+def test_a_missing_journal_is_said(tmp_path):
+    with pytest.raises(JournalError, match="no journal at"):
+        check(tmp_path)

@@ -1,0 +1,81 @@
+"""Documents of the project itself, held true."""
+
+import re
+import tomllib
+from pathlib import Path
+
+import click
+
+from dolphin_dagster.realtime_checks import RULES
+from dolphin_realtime.cli.app import COMMANDS, dolphin
+from dolphin_realtime.model import errors
+from dolphin_realtime.model.plan import CostParams
+from dolphin_realtime.model.signal_params import SignalParams
+from dolphin_realtime.model.target import TargetParams
+from dolphin_realtime.replay.service import ReplaySettings
+from dolphin_realtime.settings import Settings
+
+ROOT = Path(__file__).parents[2]
+GROUPS = {
+    "DOLPHIN_": Settings,
+    "DOLPHIN_SIGNAL_": SignalParams,
+    "DOLPHIN_TARGET_": TargetParams,
+    "DOLPHIN_COST_": CostParams,
+    "DOLPHIN_REPLAY_": ReplaySettings,
+}
+
+
+def test_every_setting_is_documented_and_no_other():
+    documented = set(
+        re.findall(
+            r"^\| `(DOLPHIN_[A-Z0-9_]+)`", (ROOT / "docs/settings.md").read_text(), re.MULTILINE
+        )
+    )
+    existing = {p + n.upper() for p, kind in GROUPS.items() for n in kind.__struct_fields__}
+    assert documented == existing
+
+
+def test_every_check_has_its_heading_in_the_runbook():
+    headings = set(re.findall(r"^## (\S+)$", (ROOT / "docs/runbook.md").read_text(), re.MULTILINE))
+    assert {f"{r.asset}-{r.name}" for r in RULES} | {"calendar_factors"} == headings
+
+
+def test_the_error_tree_is_drawn_as_it_is():
+    drawn = set(re.findall(r"[*x+] (\w+)", errors.__doc__))
+
+    def below(kind):
+        return {kind.__name__}.union(*(below(k) for k in kind.__subclasses__()))
+
+    assert drawn == below(errors.DolphinError)
+
+
+def test_every_command_has_help():
+    context = click.Context(dolphin)
+    for name in COMMANDS:
+        command = dolphin.get_command(context, name)
+        assert command.help, name
+        for sub in getattr(command, "commands", {}).values():
+            assert sub.help, sub.name
+
+
+def test_no_lock_names_a_host():
+    for name in ("requirements.lock", "requirements-dev.lock"):
+        assert not re.search(r"https?://", (ROOT / name).read_text())
+
+
+def test_map_names_are_spelt_in_one_file_only():
+    for file in (ROOT / "dolphin_realtime").rglob("*.py"):
+        if file.name != "grid.py":
+            code = re.sub(r'""".*?"""', "", file.read_text(), flags=re.DOTALL)
+            found = re.findall(
+                r'"DOLPHIN_(?:FEATURES|SAFETY|STATE|PNL|META_HEALTH|HEARTBEAT)"', code
+            )
+            assert not found, file
+
+
+def test_the_pins_are_those_of_the_lock():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    lock = (ROOT / "requirements.lock").read_text()
+    for pin in ("dagster==1.13.27", "nautilus_trader==1.231.0", "hazelcast-python-client==5.7.0"):
+        assert pin in project["dependencies"]
+        assert re.search(rf"^{pin.replace('_', '[-_]')} ", lock, re.MULTILINE)
