@@ -14,7 +14,8 @@ import msgspec
 from dolphin_dagster import pools
 from dolphin_dagster.partitions import scan_days
 from dolphin_realtime.model.errors import ScanError, ScanOutOfOrder
-from dolphin_realtime.model.scan import Scan, ScanOrder, from_us
+from dolphin_realtime.model.instant import from_us
+from dolphin_realtime.model.scan import Scan, ScanOrder
 from dolphin_realtime.scan_files import (
     ARCHIVE_SCHEMA,
     parse_scan,

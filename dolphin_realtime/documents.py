@@ -6,28 +6,22 @@ gate does with them does not (model/gates.py). A part that is malformed is left 
 
 import math
 from bisect import bisect_right
-from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 
+from dolphin_realtime.model import instant
 from dolphin_realtime.model.errors import SettingsError
 from dolphin_realtime.model.gates import NO_FACTORS, Book, Factors, Reading
-from dolphin_realtime.model.scan import to_us
 
 FUNDING: Final = "funding"
 DVOL_BTC: Final = "dvol_btc"
 
 
 def _instant_us(value: object) -> int | None:
-    if not isinstance(value, str):
-        return None
-    try:
-        moment = datetime.fromisoformat(value)
-    except ValueError:
-        return None
-    return None if moment.tzinfo is None else to_us(moment)
+    moment = instant.parse(value)
+    return None if moment is None else instant.to_us(moment)
 
 
 def _number(value: object) -> float | None:

@@ -13,6 +13,7 @@ from hazelcast.client import HazelcastClient
 from hazelcast.errors import HazelcastError
 from hazelcast.serialization.serializer import BaseSerializer
 
+from dolphin_realtime.model import instant
 from dolphin_realtime.model.errors import GridError
 
 FEATURES: Final = "DOLPHIN_FEATURES"
@@ -152,10 +153,5 @@ def decode(value: object) -> dict[str, Any] | None:
 
 def age_s(moment: object, now: datetime) -> float | None:
     """Return the age of an ISO 8601 instant with offset, or None where it is none."""
-    if not isinstance(moment, str):
-        return None
-    try:
-        parsed = datetime.fromisoformat(moment)
-    except ValueError:
-        return None
-    return None if parsed.tzinfo is None else (now - parsed).total_seconds()
+    parsed = instant.parse(moment)
+    return None if parsed is None else (now - parsed).total_seconds()

@@ -13,7 +13,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from dolphin_realtime.model.errors import ScanFileError, ScanIncomplete
-from dolphin_realtime.model.scan import Scan, from_us
+from dolphin_realtime.model.instant import from_us
+from dolphin_realtime.model.scan import Scan
 
 SCHEMA: Final = pa.schema(
     [

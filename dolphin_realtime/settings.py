@@ -38,6 +38,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         scan_idle_poll_s: How often an idle bridge looks for scans.
         scan_dense_poll_s: How often it looks around the next expected scan.
         reader_deadline_s: How long a read of the scan folder may take.
+        stale_cadence_min_s: A scan older than three cadences opens nothing; the least cadence.
         warm_up_days: Days of archive the trader reads at its first start.
         safety_cool_down_s: Calm needed before the posture rises one step.
         archive_first_day: First partition of the scan archive, YYYY-MM-DD.
@@ -66,6 +67,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     scan_idle_poll_s: Seconds = 5.0
     scan_dense_poll_s: Seconds = 0.002
     reader_deadline_s: Seconds = 5.0
+    stale_cadence_min_s: Seconds = 1.0
     warm_up_days: Annotated[int, msgspec.Meta(ge=0)] = 3
     safety_cool_down_s: Annotated[float, msgspec.Meta(ge=0)] = 300.0
     archive_first_day: str = "2025-05-10"

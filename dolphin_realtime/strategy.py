@@ -10,6 +10,7 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any, Final
 
+import msgspec
 from nautilus_trader.analysis.analyzer import PortfolioAnalyzer
 from nautilus_trader.core.data import Data
 from nautilus_trader.core.uuid import UUID4
@@ -151,6 +152,10 @@ class ScanStrategy(Strategy):
             for order in plan.orders:
                 self.desk.lapse(order.client_order_id)
             plan.orders = []
+            plan.decisions = [
+                msgspec.structs.replace(d, orders=(), reason="JOURNAL_FAILED") if d.orders else d
+                for d in plan.decisions
+            ]
             return
         self.send(plan.orders)
 

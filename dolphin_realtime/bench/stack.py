@@ -13,6 +13,7 @@ from typing import Any, Final, Self
 
 from dolphin_realtime.local_socket import ask
 from dolphin_realtime.model.errors import ServiceError
+from dolphin_realtime.process import die_with_parent
 from dolphin_realtime.runner.runner import SOCKET
 
 START_TIMEOUT_S: Final = 120.0
@@ -92,7 +93,12 @@ class Stack:
         command = [sys.executable, "-m", "dolphin_realtime.cli", "up", *self._options]
         with (self.home / "up.log").open("ab") as log:
             self._process = subprocess.Popen(
-                command, env=self.env, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+                command,
+                env=self.env,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                preexec_fn=die_with_parent,
             )
         wait_for(self._is_up, START_TIMEOUT_S, "the start of the stack")
 

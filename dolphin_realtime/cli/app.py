@@ -40,6 +40,7 @@ COMMANDS: Final = {
     "health": "inspect",
     "scan": "inspect",
     "posture": "safety",
+    "resume": "safety",
     "journal": "journal",
     "signals": "offline",
     "replay": "offline",

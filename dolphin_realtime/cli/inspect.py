@@ -8,6 +8,7 @@ import click
 
 from dolphin_realtime import grid
 from dolphin_realtime.cli.app import say
+from dolphin_realtime.model.errors import GridError
 from dolphin_realtime.settings import load
 
 EXIT_OF_STATUS: Final = {"GREEN": 0, "DEGRADED": 1, "CRITICAL": 2, "DEAD": 3}
@@ -44,7 +45,11 @@ def health(as_json: bool) -> None:
 
     Exit status: 0 GREEN, 1 DEGRADED, 2 CRITICAL, 3 DEAD, 4 unknown.
     """
-    text = fetch(grid.META_HEALTH, grid.LATEST)
+    try:
+        text = fetch(grid.META_HEALTH, grid.LATEST)
+    except GridError as e:
+        click.echo(f"dolphin: health is unknown: {e}", err=True)
+        sys.exit(EXIT_UNKNOWN)
     document = grid.decode(text)
     age_s = grid.age_s(document.get("timestamp"), datetime.now(UTC)) if document else None
     if document is None or age_s is None or age_s > HEALTH_STALE_S:

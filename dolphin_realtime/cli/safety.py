@@ -62,8 +62,11 @@ def set_level(level: str, reason: str) -> None:
     _order(action="set", level=level, reason=reason)
 
 
-@posture.command("resume")
+@click.command()
 @click.option("--reason", required=True, help="Kept in the ledger with who and when.")
 def resume(reason: str) -> None:
-    """Take back what was ordered; the posture then rises step by step."""
+    """Take back a posture ordered by hand; it then rises step by step. The only way out of HALTED."""
     _order(action="resume", reason=reason)
+
+
+posture.add_command(resume)

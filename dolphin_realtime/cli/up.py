@@ -16,19 +16,22 @@ from rich.live import Live
 from dolphin_realtime import grid, journal
 from dolphin_realtime.cli.app import say
 from dolphin_realtime.cli.overview import Overview, lines_of, read_documents, view
+from dolphin_realtime.member.fetch import ensure_jar
+from dolphin_realtime.member.java import find_java
 from dolphin_realtime.model.errors import GridError, JournalError, ServiceError, SettingsError
 from dolphin_realtime.parameters import load_parameters
+from dolphin_realtime.ports import next_free
 from dolphin_realtime.runner import dagster_api
-from dolphin_realtime.runner.probe import next_free
 from dolphin_realtime.runner.runner import Runner
 from dolphin_realtime.settings import Settings
 
 DEMO_MARKER: Final = "DEMO"
+DEMO_DAYS: Final = ("2025-05-12", "2025-05-13", "2025-05-14", "2025-05-15")
 DEMO_ENV: Final = {
     "DOLPHIN_MARKET_CLOCK": "replay",
     "DOLPHIN_SAFETY_COOL_DOWN_S": "10",
-    "DOLPHIN_ARCHIVE_FIRST_DAY": "2025-05-12",
-    "DOLPHIN_ARCHIVE_LAST_DAY": "2025-05-15",
+    "DOLPHIN_ARCHIVE_FIRST_DAY": DEMO_DAYS[0],
+    "DOLPHIN_ARCHIVE_LAST_DAY": DEMO_DAYS[-1],
 }
 REFRESH_S: Final = 1.0
 LINE_EVERY_S: Final = 5.0
@@ -155,9 +158,12 @@ class Front:
         await self.runner.managed["dagster-daemon"].ready.wait()
         await self.runner.managed["bridge"].ready.wait()
         port = self.settings.ui_port
-        await asyncio.to_thread(dagster_api.materialize, port, ["calendar_factors"])
-        day = DEMO_ENV["DOLPHIN_ARCHIVE_LAST_DAY"]
-        await asyncio.to_thread(dagster_api.materialize, port, ["scan_archive"], day)
+        try:
+            await asyncio.to_thread(dagster_api.materialize, port, ["calendar_factors"])
+            for day in DEMO_DAYS:
+                await asyncio.to_thread(dagster_api.materialize, port, ["scan_archive"], day)
+        except ServiceError as e:
+            say(f"the demo's first runs were not launched: {e}", err=True)
 
     def summary(self, overview: Overview) -> dict[str, Any]:
         """Return what happened since the start."""
@@ -199,6 +205,17 @@ def failures(summary: dict[str, Any]) -> list[str]:
     return found
 
 
+def _prepare(settings: Settings, *, is_demo: bool) -> Settings:
+    """Refuse what can be known to fail before anything starts; return the stack's settings."""
+    load_parameters()
+    find_java(settings.java)
+    ensure_jar(settings.hazelcast_jar, settings.maven_base)
+    if is_demo:
+        settings = _demo_settings(settings)
+    _refuse_mixed_home(settings, is_demo=is_demo)
+    return settings
+
+
 async def run_stack(
     settings: Settings, *, is_demo: bool, for_s: float | None, with_dagster: bool, as_json: bool
 ) -> int:
@@ -206,12 +223,10 @@ async def run_stack(
 
     Raises:
         SettingsError: If a trader's parameter is wrong, or the home is another kind's.
+        MemberError: If there is no Java, or no jar can be had.
         ServiceError: If a stack of this home runs already, or a port is taken.
     """
-    load_parameters()
-    if is_demo:
-        settings = _demo_settings(settings)
-    _refuse_mixed_home(settings, is_demo=is_demo)
+    settings = _prepare(settings, is_demo=is_demo)
     runner = Runner(settings, is_demo=is_demo, with_dagster=with_dagster)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):

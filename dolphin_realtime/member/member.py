@@ -4,10 +4,7 @@ It dies with the process that started it. The configuration is config.py's, the 
 fetch.py's.
 """
 
-import errno
-import http.client
 import signal
-import socket
 import subprocess
 import time
 from pathlib import Path
@@ -17,6 +14,7 @@ from dolphin_realtime.member.config import command_line, render_config
 from dolphin_realtime.member.fetch import ensure_jar
 from dolphin_realtime.member.java import find_java
 from dolphin_realtime.model.errors import MemberError
+from dolphin_realtime.ports import answers, is_free, owner_of
 from dolphin_realtime.process import die_with_parent
 
 READY_TIMEOUT_S: Final = 60.0
@@ -29,33 +27,20 @@ def is_ready(port: int, timeout_s: float = _POLL_TIMEOUT_S) -> bool:
 
     Its port opens seconds before that; a request sent then hangs, hence the short timeout.
     """
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout_s)
-    try:
-        connection.request("GET", "/hazelcast/health/ready")
-        return connection.getresponse().status == http.client.OK
-    except (OSError, http.client.HTTPException):
-        return False
-    finally:
-        connection.close()
+    return answers(port, "/hazelcast/health/ready", timeout_s)
 
 
 def refuse_taken_port(port: int) -> None:
     """Raise where something listens on the loopback port already.
 
     Raises:
-        MemberError: Naming the port.
+        MemberError: Naming the port and its owner.
     """
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as s:
-        s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            s.bind(("127.0.0.1", port))
-        except OSError as e:
-            if e.errno != errno.EADDRINUSE:
-                raise
-            raise MemberError(
-                f"port {port} on 127.0.0.1 is in use; stop what holds it (ss -ltnp), or set "
-                "DOLPHIN_HAZELCAST_PORT to another"
-            ) from e
+    if not is_free(port):
+        raise MemberError(
+            f"port {port} on 127.0.0.1 is held by {owner_of(port)}; stop it, or set "
+            "DOLPHIN_HAZELCAST_PORT to another"
+        )
 
 
 class Member:

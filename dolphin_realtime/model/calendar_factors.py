@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from dolphin_realtime.model.gates import calendar_gate, last_friday
-from dolphin_realtime.model.scan import to_us
+from dolphin_realtime.model.instant import to_us
 
 NEW_YORK: Final = ZoneInfo("America/New_York")
 US_OPEN, US_CLOSE = time(9, 30), time(16, 0)

@@ -13,6 +13,7 @@ import msgspec
 
 from dolphin_realtime.model.account import Account, DayPnl
 from dolphin_realtime.model.gates import Book, Factors
+from dolphin_realtime.model.instant import from_us
 from dolphin_realtime.model.instrument import InstrumentSpec, spec_of
 from dolphin_realtime.model.plan import (
     CostParams,
@@ -24,7 +25,7 @@ from dolphin_realtime.model.plan import (
     usable_prices,
 )
 from dolphin_realtime.model.posture import Posture
-from dolphin_realtime.model.scan import Scan, from_us
+from dolphin_realtime.model.scan import Scan
 from dolphin_realtime.model.signal import SignalState
 from dolphin_realtime.model.signal_params import SignalParams
 from dolphin_realtime.model.signal_result import Signal

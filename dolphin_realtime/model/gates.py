@@ -10,7 +10,7 @@ from typing import Final
 
 import msgspec
 
-from dolphin_realtime.model.scan import from_us
+from dolphin_realtime.model.instant import from_us
 
 DAY_S: Final = 86_400
 _US: Final = 1_000_000

@@ -6,16 +6,15 @@ of base; instants are whole microseconds since the Unix epoch, UTC.
 """
 
 import math
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Annotated, Final
 
 import msgspec
 
 from dolphin_realtime.model.errors import ScanOutOfOrder, ScanSchemaError
+from dolphin_realtime.model.instant import from_us, to_us
 
 BRIDGE_SOURCE: Final = "scan_bridge"
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND: Final = timedelta(microseconds=1)
 _UtcTime = Annotated[datetime, msgspec.Meta(tz=True)]
 
 
@@ -66,16 +65,6 @@ class ScanDocument(msgspec.Struct, kw_only=True, omit_defaults=True):
 
 _decoder = msgspec.json.Decoder(ScanDocument)
 _encoder = msgspec.json.Encoder()
-
-
-def to_us(moment: datetime) -> int:
-    """Return an aware instant as whole microseconds since the Unix epoch."""
-    return (moment - _EPOCH) // _MICROSECOND
-
-
-def from_us(microseconds: int) -> datetime:
-    """Return the aware UTC instant of whole microseconds since the Unix epoch."""
-    return _EPOCH + timedelta(microseconds=microseconds)
 
 
 def finite_or_none(values: list[float | None]) -> list[float | None]:

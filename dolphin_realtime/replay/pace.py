@@ -11,7 +11,8 @@ from typing import Final
 
 import msgspec
 
-from dolphin_realtime.model.scan import Scan, from_us
+from dolphin_realtime.model.instant import from_us
+from dolphin_realtime.model.scan import Scan
 from dolphin_realtime.replay.market import DAY_US, Market
 from dolphin_realtime.scan_files import write_archive, write_scan
 

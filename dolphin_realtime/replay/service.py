@@ -10,7 +10,7 @@ import msgspec
 
 from dolphin_realtime import log
 from dolphin_realtime.model.errors import SettingsError
-from dolphin_realtime.model.scan import from_us
+from dolphin_realtime.model.instant import from_us
 from dolphin_realtime.process import notify
 from dolphin_realtime.replay.market import DAY_US, SAMPLE, Market, ReplayParams, load_prices
 from dolphin_realtime.replay.pace import Pacer, archive_days, run

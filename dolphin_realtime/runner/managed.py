@@ -15,8 +15,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
+from dolphin_realtime.ports import answers
 from dolphin_realtime.process import die_with_parent
-from dolphin_realtime.runner.probe import answers
 from dolphin_realtime.runner.services import Spec
 
 LOG_MAX_BYTES: Final = 20_000_000

@@ -17,9 +17,9 @@ from typing import Any, Final, TextIO
 
 from dolphin_realtime.local_socket import serve_json
 from dolphin_realtime.model.errors import ServiceError
+from dolphin_realtime.ports import is_free, owner_of
 from dolphin_realtime.runner import services, sweeper
 from dolphin_realtime.runner.managed import Limits, Managed
-from dolphin_realtime.runner.probe import is_free, owner_of
 from dolphin_realtime.settings import Settings
 
 SOCKET: Final = "runner.sock"

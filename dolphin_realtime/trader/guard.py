@@ -13,13 +13,13 @@ from typing import Final
 
 import msgspec
 
+from dolphin_realtime.model.instant import from_us
 from dolphin_realtime.model.posture import POSTURE_STALE_S, Posture, SafetyDocument
-from dolphin_realtime.model.scan import Scan, from_us
+from dolphin_realtime.model.scan import Scan
 from dolphin_realtime.model.target import Limits
 
 CADENCE_WINDOW: Final = 20
 STALE_CADENCES: Final = 3.0
-CADENCE_MIN_S: Final = 1.0
 CLOCK_SKEW_S: Final = 60.0
 _decoder = msgspec.json.Decoder(SafetyDocument)
 
@@ -29,11 +29,15 @@ class Guard:
 
     Args:
         is_replay: Market time is not wall time: skew between them means nothing.
+        cadence_min_s: Least cadence by which the age of a scan is judged.
         trouble: Says why nothing may be opened (journal, reconciliation), or None.
     """
 
-    def __init__(self, *, is_replay: bool, trouble: Callable[[], str | None]) -> None:
+    def __init__(
+        self, *, is_replay: bool, cadence_min_s: float, trouble: Callable[[], str | None]
+    ) -> None:
         self._is_replay, self._trouble = is_replay, trouble
+        self._cadence_min_s = cadence_min_s
         self._safety: SafetyDocument | None = None
         self._arrivals: deque[float] = deque(maxlen=CADENCE_WINDOW + 1)
 
@@ -51,10 +55,10 @@ class Guard:
 
     @property
     def cadence_s(self) -> float:
-        """Median wall interval of the last scans, at least CADENCE_MIN_S."""
+        """Median wall interval of the last scans, at least the least one set."""
         times = list(self._arrivals)
         gaps = [b - a for a, b in itertools.pairwise(times)]
-        return max(CADENCE_MIN_S, median(gaps)) if gaps else CADENCE_MIN_S
+        return max(self._cadence_min_s, median(gaps)) if gaps else self._cadence_min_s
 
     def posture(self, now: datetime) -> Posture | None:
         """Return the posture in force, None where it is unknown, missing or stale."""

@@ -75,7 +75,11 @@ class TraderService:
         self.is_restored = saved is not None
         self.trace = Trace(settings.trace, f"trader-{instance}")
         self.session = Session(self.desk, self.journal, self.trace)
-        self.guard = Guard(is_replay=settings.market_clock == "replay", trouble=self._trouble)
+        self.guard = Guard(
+            is_replay=settings.market_clock == "replay",
+            cadence_min_s=settings.stale_cadence_min_s,
+            trouble=self._trouble,
+        )
         self.inbox = Inbox(frame, self.session, self.guard)
         self.publisher = StatePublisher(frame, self.session, self.guard)
 

@@ -19,7 +19,7 @@ CHROMIUM_FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-SHOTS = Path(os.environ.get("DOLPHIN_SHOTS", "ci-output/screenshots"))
+SHOTS = Path(os.environ.get("E2E_SHOTS", "ci-output/screenshots"))
 
 
 @pytest.fixture(scope="session")

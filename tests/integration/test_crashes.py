@@ -15,7 +15,9 @@ FILLS = "SELECT client_order_id, timestamp_us, asset, side, quantity, price, fee
 EQUITY = (
     "SELECT scan_number, timestamp_us, cash, unrealised, equity FROM equity ORDER BY timestamp_us"
 )
-FIRST, SCANS = 25, 60
+SCANS = 60
+CALM = {"safety_cool_down_s": 0, "stale_cadence_min_s": 60}
+"""A restart may take seconds: the scan that waited for it must still be traded."""
 
 
 def kill(pid):
@@ -25,7 +27,7 @@ def kill(pid):
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory):
     """The journal of a run that nothing disturbed: its fills and its equity."""
-    desk = make_desk(tmp_path_factory.mktemp("calm") / "home", safety_cool_down_s=0)
+    desk = make_desk(tmp_path_factory.mktemp("calm") / "home", **CALM)
     with desk.stack:
         eventually(lambda: desk.posture() is not None)
         settle(desk)
@@ -44,7 +46,7 @@ def settle(desk):
 
 
 def test_a_trader_killed_at_any_moment_loses_no_fill_and_doubles_none(tmp_path, undisturbed):
-    desk = make_desk(tmp_path / "home", safety_cool_down_s=0)
+    desk = make_desk(tmp_path / "home", **CALM)
     rng = random.Random(4)
     with desk.stack:
         eventually(lambda: desk.posture() is not None)

@@ -17,7 +17,8 @@ from dolphin_realtime.model.errors import (
     ScanOutOfOrder,
     ScanSchemaError,
 )
-from dolphin_realtime.model.scan import ScanOrder, decode_scan, encode_scan, from_us
+from dolphin_realtime.model.instant import from_us
+from dolphin_realtime.model.scan import ScanOrder, decode_scan, encode_scan
 from dolphin_realtime.replay import faults
 from dolphin_realtime.scan_files import parse_scan, scan_path, to_bytes, write_scan
 from tests.scans import walk

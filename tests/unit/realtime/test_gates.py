@@ -3,7 +3,7 @@ from datetime import UTC, datetime
 import pytest
 
 from dolphin_realtime.model.gates import Reading, calendar_gate, dvol_gate, funding_gate
-from dolphin_realtime.model.scan import to_us
+from dolphin_realtime.model.instant import to_us
 
 
 def at(*fields):

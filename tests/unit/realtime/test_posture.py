@@ -2,8 +2,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from dolphin_realtime.model.instant import from_us, to_us
 from dolphin_realtime.model.posture import Ladder, ManualOrder, Posture, SafetyInputs, judge
-from dolphin_realtime.model.scan import Scan, from_us, to_us
+from dolphin_realtime.model.scan import Scan
 from dolphin_realtime.trader.guard import Guard
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -64,7 +65,7 @@ def scan(bridged):
 
 
 def guard_with(document):
-    guard = Guard(is_replay=True, trouble=lambda: None)
+    guard = Guard(is_replay=True, cadence_min_s=1.0, trouble=lambda: None)
     if document is not None:
         guard.on_safety(document)
     return guard
@@ -109,7 +110,7 @@ def test_an_old_scan_opens_nothing():
 
 def test_a_scan_whose_clock_is_off_opens_nothing_live():
     now = datetime.now(UTC)
-    guard = Guard(is_replay=False, trouble=lambda: None)
+    guard = Guard(is_replay=False, cadence_min_s=1.0, trouble=lambda: None)
     guard.on_safety(safety("NORMAL", now.isoformat()))
     assert guard.limits(scan(now)).entry_block == "CLOCK_SKEW"
     assert from_us(to_us(NOW)) == NOW

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from dolphin_realtime.model.errors import SettingsError
-from dolphin_realtime.model.scan import from_us
+from dolphin_realtime.model.instant import from_us
 from dolphin_realtime.replay.market import (
     DAY_US,
     MIN_RETURNS,

@@ -10,15 +10,15 @@ TIMEOUT_S: Final = 1.0
 _LISTEN: Final = "0A"
 
 
-def answers(port: int, path: str) -> bool:
+def answers(port: int, path: str, timeout_s: float = TIMEOUT_S) -> bool:
     """Return whether a port accepts a connection and, with a path, answers it with 200."""
     if not path:
         try:
-            with socket.create_connection(("127.0.0.1", port), TIMEOUT_S):
+            with socket.create_connection(("127.0.0.1", port), timeout_s):
                 return True
         except OSError:
             return False
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=TIMEOUT_S)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout_s)
     try:
         connection.request("GET", path)
         return connection.getresponse().status == http.client.OK

@@ -1,0 +1,28 @@
+"""Instants: whole microseconds since the Unix epoch inside, ISO 8601 with offset on the wire."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND: Final = timedelta(microseconds=1)
+
+
+def to_us(moment: datetime) -> int:
+    """Return an aware instant as whole microseconds since the Unix epoch."""
+    return (moment - _EPOCH) // _MICROSECOND
+
+
+def from_us(microseconds: int) -> datetime:
+    """Return the aware UTC instant of whole microseconds since the Unix epoch."""
+    return _EPOCH + timedelta(microseconds=microseconds)
+
+
+def parse(value: object) -> datetime | None:
+    """Return the aware instant that a wire value holds, None where it holds none."""
+    if not isinstance(value, str):
+        return None
+    try:
+        moment = datetime.fromisoformat(value)
+    except ValueError:
+        return None
+    return None if moment.tzinfo is None else moment
