@@ -40,4 +40,4 @@ lock: dev ## resolve the dependencies anew
 
 clean: ## remove .venv, caches and the state under var/
 	@if [ -x $(BIN)/dolphin ]; then $(BIN)/dolphin down 2>/dev/null || true; fi
-	rm -rf .venv var ci-output .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache *.egg-info
+	rm -rf .venv var ci-output logs .logs_queue .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache *.egg-info

@@ -67,7 +67,7 @@ class LazyGroup(click.Group):
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 def dolphin() -> None:
-    r"""Dolphin: eigenvalue scans in, paper orders out, every part watched.
+    """Dolphin: eigenvalue scans in, paper orders out, every part watched.
 
     \b
     Start here:   dolphin up --demo      replayed market, paper venue, Dagster UI

@@ -18,7 +18,7 @@ def bench() -> None:
 @click.option("--assets", default=50, show_default=True, help="Assets a scan.")
 @click.option("--json", "as_json", is_flag=True, help="One line of JSON.")
 def latency(scans: int, assets: int, as_json: bool) -> None:
-    r"""Time from a visible scan file to the orders of its scan.
+    """Time from a visible scan file to the orders of its scan.
 
     \b
     Example: dolphin bench latency --assets 50 --json

@@ -87,7 +87,7 @@ def scan() -> None:
 @scan.command("show")
 @click.option("--json", "as_json", is_flag=True, help="The document of the grid, one line.")
 def show(as_json: bool) -> None:
-    r"""Print the newest scan's number, age, prices and eigenvalues.
+    """Print the newest scan's number, age, prices and eigenvalues.
 
     \b
     Example: dolphin scan show --json | jq .scan_number

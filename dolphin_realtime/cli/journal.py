@@ -19,7 +19,7 @@ def journal() -> None:
 @click.option("--instance", default="BLUE", show_default=True, help="Whose journal.")
 @click.option("--json", "as_json", is_flag=True, help="One line of JSON.")
 def check(instance: str, as_json: bool) -> None:
-    r"""Verify every identity; name the first row that breaks one.
+    """Verify every identity; name the first row that breaks one.
 
     \b
     Example: dolphin journal check --instance BLUE

@@ -34,7 +34,7 @@ from dolphin_realtime.model.signal_params import SignalParams, with_settings
 def signals(
     scans: Path, out: Path, assignments: tuple[str, ...], book: Path | None, factors: Path | None
 ) -> None:
-    r"""Turn scans (folder of scan files, Arrow file or archive) into signals, offline.
+    """Turn scans (folder of scan files, Arrow file or archive) into signals, offline.
 
     \b
     Example: dolphin signals var/scans --out signals.parquet --set gap_max_s=900
@@ -81,7 +81,7 @@ def replay(
     seed: int,
     n_scans: int | None,
 ) -> None:
-    r"""Stand in for NG6: write PRICES (a wide parquet; default the sample) as scan files.
+    """Stand in for NG6: write PRICES (a wide parquet; default the sample) as scan files.
 
     \b
     Example: dolphin replay --scan-dir /tmp/scans --speed 120 --scans 100

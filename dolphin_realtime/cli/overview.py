@@ -82,8 +82,9 @@ def read_documents(overview: Overview, client: HazelcastClient, instances: list[
         beat = overview.beats.get(service["name"])
         if beat is not None and service["state"] == "running":
             refused = beat.get("refused") or {}
-            tail = f"; refused {refused}" if refused else ""
-            service["detail"] = f"{beat.get('phase')}: {beat.get('detail')}{tail}"
+            counted = ", ".join(f"{n} {what}" for what, n in refused.items())
+            parts = [beat.get("phase"), beat.get("detail"), counted]
+            service["detail"] = "; ".join(str(p) for p in parts if p)
 
 
 def read_overview(settings: Settings, services: list[dict[str, Any]], ui_port: int) -> Overview:
@@ -103,8 +104,9 @@ def read_overview(settings: Settings, services: list[dict[str, Any]], ui_port: i
 
 def not_trading_because(overview: Overview) -> str | None:
     """Return the first reason why no position may be opened, None where one may."""
-    if overview.grid_error:
-        return f"GRID_AWAY: {overview.grid_error}"
+    starting = [s["name"] for s in overview.services if s["state"] in ("waiting", "starting")]
+    if starting and overview.scan is None:
+        return f"STARTING: {', '.join(starting)}"
     down = [
         s["name"]
         for s in overview.services
@@ -112,6 +114,8 @@ def not_trading_because(overview: Overview) -> str | None:
     ]
     if down:
         return f"SERVICE_DOWN: {', '.join(down)}"
+    if overview.grid_error:
+        return f"GRID_AWAY: {overview.grid_error}"
     safety = overview.safety
     age = grid.age_s(safety.get("ts"), datetime.now(UTC)) if safety else None
     if safety is None or age is None or age > 10.0:
@@ -136,9 +140,10 @@ def _instance_reason(overview: Overview) -> str | None:
 
 
 def _services_table(overview: Overview) -> Table:
-    table = Table(box=None, pad_edge=False)
-    for column in ("service", "state", "pid", "up", "restarts", "MB", "detail"):
-        table.add_column(column, overflow="fold")
+    table = Table(box=None, pad_edge=False, expand=True)
+    for column in ("service", "state", "pid", "up", "restarts", "MB"):
+        table.add_column(column, no_wrap=True)
+    table.add_column("detail", no_wrap=True, overflow="ellipsis", ratio=1)
     now = datetime.now(UTC)
     for s in overview.services:
         age = grid.age_s(s["since"], now) or 0.0
@@ -146,10 +151,11 @@ def _services_table(overview: Overview) -> Table:
             "green"
             if s["state"] == "running"
             else "yellow"
-            if s["state"] in ("starting", "stopped")
+            if s["state"] in ("starting", "stopped", "waiting")
             else "red"
         )
-        cells = [s["name"], Text(s["state"], style=style), str(s["pid"] or "-"), f"{age:.0f} s"]
+        up = f"{age:.0f} s" if s["pid"] else "-"
+        cells = [s["name"], Text(s["state"], style=style), str(s["pid"] or "-"), up]
         table.add_row(*cells, str(s["restarts"]), str(s["rss_mb"] or "-"), s["detail"])
     return table
 
@@ -173,7 +179,8 @@ def lines_of(overview: Overview) -> list[Text]:
         )
     if safety is not None:
         reasons = "; ".join(safety["reasons"])
-        lines.append(Text(f"posture   {safety['posture']} since {safety['since'][:19]} {reasons}"))
+        text = f"posture   {safety['posture']} since {safety['since'][:19]} {reasons}"
+        lines.append(Text(text.rstrip()))
     for instance, state in overview.states.items():
         lines += _instance_lines(instance, state, overview.pnl.get(instance))
     because = not_trading_because(overview)
@@ -214,10 +221,13 @@ def _instance_lines(
 
 def view(overview: Overview) -> Group:
     """Return everything as one terminal view."""
-    ui = Text(f"Dagster UI http://127.0.0.1:{overview.ui_port}")
-    return Group(_services_table(overview), Text(""), *lines_of(overview), ui)
+    ui = Text(f"Dagster UI http://127.0.0.1:{overview.ui_port}   Ctrl-C stops everything")
+    return Group(*lines_of(overview), ui, Text(""), _services_table(overview))
 
 
 def render(overview: Overview) -> None:
-    """Print an overview."""
-    Console(soft_wrap=True).print(view(overview))
+    """Print an overview; off a terminal nothing is cut off."""
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=200)
+    console.print(view(overview))

@@ -8,6 +8,7 @@ import click
 from dolphin_realtime import grid
 from dolphin_realtime.cli.app import say
 from dolphin_realtime.cli.inspect import fetch
+from dolphin_realtime.cli.overview import TRADING_POSTURES
 from dolphin_realtime.local_socket import ask
 from dolphin_realtime.model.errors import ServiceError
 from dolphin_realtime.safety.orders import SOCKET
@@ -17,7 +18,7 @@ from dolphin_realtime.settings import load
 @click.group(invoke_without_command=True)
 @click.pass_context
 def posture(ctx: click.Context) -> None:
-    r"""What the traders may do, since when and why; set it, or resume.
+    """What the traders may do, since when and why; set it, or resume.
 
     \b
     Examples: dolphin posture
@@ -31,7 +32,7 @@ def posture(ctx: click.Context) -> None:
 @posture.command("show")
 @click.option("--json", "as_json", is_flag=True, help="The document of the grid, one line.")
 def show(as_json: bool = False) -> None:
-    """Print posture, since when and every reason. Exit status 1 unless it is NORMAL."""
+    """Print posture, since when and every reason. Exit status 1 unless entries are allowed."""
     text = fetch(grid.SAFETY, grid.LATEST)
     document = grid.decode(text)
     if document is None:
@@ -43,7 +44,7 @@ def show(as_json: bool = False) -> None:
         say(f"{document['posture']} since {document['since']}, size x{document['size_multiplier']}")
         for reason in document["reasons"]:
             say(f"  {reason}")
-    sys.exit(0 if document["posture"] == "NORMAL" else 1)
+    sys.exit(0 if document["posture"] in TRADING_POSTURES else 1)
 
 
 def _order(**fields: str) -> None:
@@ -51,7 +52,7 @@ def _order(**fields: str) -> None:
     answer = ask(settings.run_dir / SOCKET, {**fields, "who": getpass.getuser()})
     if not answer.get("ok"):
         raise ServiceError(str(answer.get("error")))
-    say(f"ordered: {answer['posture']}")
+    say(f"ordered: {answer['posture']}; dolphin posture shows where it stands")
 
 
 @posture.command("set")

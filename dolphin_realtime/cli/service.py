@@ -23,7 +23,7 @@ from dolphin_realtime.settings import Settings, load
     "--mode", type=click.Choice(["paper", "live"]), default=None, help="Trader: where orders go."
 )
 def service(name: str, instance: str | None, mode: str | None) -> None:
-    r"""Run one service in front until SIGTERM.
+    """Run one service in front until SIGTERM.
 
     \b
     Example: dolphin service trader BLUE

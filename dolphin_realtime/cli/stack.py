@@ -41,7 +41,7 @@ def request(settings: Settings, timeout_s: float = 30.0, **fields: Any) -> dict[
 @click.option("--no-dagster", is_flag=True, help="Only the realtime services.")
 @click.option("--json", "as_json", is_flag=True, help="The summary as one line of JSON.")
 def up(demo: bool, for_s: float | None, no_dagster: bool, as_json: bool) -> None:
-    r"""Start everything in order with readiness, and stay in front until Ctrl-C.
+    """Start everything in order with readiness, and stay in front until Ctrl-C.
 
     \b
     Example: dolphin up --demo --for 120
@@ -119,7 +119,7 @@ def restart(name: str) -> None:
 @click.option("-f", "follow", is_flag=True, help="Keep printing what comes.")
 @click.option("-n", "lines", default=50, show_default=True, help="How many of the last lines.")
 def logs(name: str, follow: bool, lines: int) -> None:
-    r"""Print a service's log.
+    """Print a service's log.
 
     \b
     Example: dolphin logs trader@BLUE -f

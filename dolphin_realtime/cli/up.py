@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 import signal
 import sqlite3
 import time
@@ -33,6 +34,7 @@ DEMO_ENV: Final = {
     "DOLPHIN_ARCHIVE_FIRST_DAY": DEMO_DAYS[0],
     "DOLPHIN_ARCHIVE_LAST_DAY": DEMO_DAYS[-1],
 }
+STATE_FOLDERS: Final = ("scans", "archive", "journal", "safety", "dagster", "run_logs", "logs")
 REFRESH_S: Final = 1.0
 LINE_EVERY_S: Final = 5.0
 
@@ -62,6 +64,18 @@ def _refuse_mixed_home(settings: Settings, *, is_demo: bool) -> None:
     settings.home.mkdir(parents=True, exist_ok=True)
     if is_demo:
         marker.write_text("This folder holds simulated trading on replayed prices.\n")
+
+
+def _begin_anew(settings: Settings) -> None:
+    """Remove what an earlier demo left: each one begins at the same instant.
+
+    Called with the runner's lock held, on a home that holds nothing but a demo.
+    """
+    for name in STATE_FOLDERS:
+        shutil.rmtree(settings.home / name, ignore_errors=True)
+    for left in settings.run_dir.iterdir():
+        if left.name in ("bridge", "replay.json"):
+            shutil.rmtree(left) if left.is_dir() else left.unlink()
 
 
 class Totals(msgspec.Struct, frozen=True):
@@ -228,9 +242,11 @@ async def run_stack(
     """
     settings = _prepare(settings, is_demo=is_demo)
     runner = Runner(settings, is_demo=is_demo, with_dagster=with_dagster)
+    if is_demo:
+        _begin_anew(settings)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, runner.stopping.set)
+        loop.add_signal_handler(number, runner.ending.set)
     if with_dagster:
         say(
             f"Dagster UI: http://127.0.0.1:{settings.ui_port}   state: {settings.home}", err=as_json
@@ -240,13 +256,12 @@ async def run_stack(
     if is_demo and with_dagster:
         helpers.append(asyncio.create_task(front.first_runs()))
     running = asyncio.create_task(runner.run())
+    ending = asyncio.create_task(runner.ending.wait())
     try:
-        await asyncio.wait([running], timeout=for_s)
-        if for_s is None or running.done():
-            return 0
-        return await _finish(front, is_demo=is_demo, as_json=as_json)
+        await asyncio.wait([running, ending], timeout=for_s, return_when=asyncio.FIRST_COMPLETED)
+        return await _finish(front, is_demo=is_demo and for_s is not None, as_json=as_json)
     finally:
-        for helper in helpers:
+        for helper in (*helpers, ending):
             helper.cancel()
         await asyncio.gather(*helpers, return_exceptions=True)
         runner.stopping.set()
@@ -255,6 +270,7 @@ async def run_stack(
 
 
 async def _finish(front: Front, *, is_demo: bool, as_json: bool) -> int:
+    """Print what happened; a demo that was given its time must have gone well."""
     overview = await asyncio.to_thread(front.look)
     summary = await asyncio.to_thread(front.summary, overview)
     if front._live is not None and front._live.is_started:  # noqa: SLF001

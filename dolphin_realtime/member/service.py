@@ -54,7 +54,14 @@ def _watch(member: Member, settings: Settings, stopping: threading.Event) -> Non
             if is_ready(settings.hazelcast_port, timeout_s=1.0):
                 beats.set(
                     SERVICE,
-                    grid.encode({"ts": grid.now_iso(), "pid": member.pid, "phase": "ready"}),
+                    grid.encode(
+                        {
+                            "ts": grid.now_iso(),
+                            "pid": member.pid,
+                            "phase": "ready",
+                            "detail": "one member",
+                        }
+                    ),
                 )
                 notify("WATCHDOG=1")
     finally:

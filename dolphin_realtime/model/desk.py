@@ -220,8 +220,14 @@ class Desk:
     def _decide(
         self, signal: Signal, prices: Mapping[str, float], limits: Limits
     ) -> list[Decision]:
-        rows = dict(zip(signal.assets, zip(signal.signal, signal.reason, strict=True), strict=True))
         held = self.projected()
+        rows = {
+            asset: (value, reason)
+            for asset, value, reason in zip(
+                signal.assets, signal.signal, signal.reason, strict=True
+            )
+            if value or held.get(asset)
+        }
         unlisted = {a: (0.0, "ABSENT") for a, q in held.items() if q != 0.0 and a not in rows}
         market = Market(
             prices=prices,

@@ -50,7 +50,12 @@ class FundingCharge(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Plan(msgspec.Struct, kw_only=True):
-    """What one scan made the desk do: all of it goes to the journal."""
+    """What one scan made the desk do: all of it goes to the journal.
+
+    Attributes:
+        decisions: Of every asset with a signal or a position; the others' reason for no
+            order is the signal's own.
+    """
 
     scan: Scan
     signal: Signal

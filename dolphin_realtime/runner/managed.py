@@ -42,7 +42,7 @@ class Managed:
     def __init__(self, spec: Spec, env: dict[str, str], log_dir: Path, limits: Limits) -> None:
         self.spec, self._env, self._limits = spec, env, limits
         self.log_path = log_dir / f"{spec.name}.log"
-        self.state, self.detail = "stopped", ""
+        self.state, self.detail = "waiting", ""
         self.since = datetime.now(UTC)
         self.restarts = 0
         self.is_wanted = True

@@ -36,6 +36,10 @@ def stack_mark(home: Path) -> str:
 class Runner:
     """The services of one DOLPHIN_HOME.
 
+    Attributes:
+        ending: Set when a person or `dolphin down` asks for the end; who holds the runner
+            then sets ``stopping``.
+
     Raises:
         ServiceError: If a stack of this home runs already, or a port is taken.
     """
@@ -55,6 +59,7 @@ class Runner:
         )
         log_dir = settings.home / "logs"
         self.managed = {s.name: Managed(s, env, log_dir, limits) for s in specs}
+        self.ending = asyncio.Event()
         self.stopping = asyncio.Event()
         self._sweeper = self._start_sweeper()
 
@@ -145,7 +150,7 @@ class Runner:
             facts = {"ui_port": self.settings.ui_port, "pid": os.getpid()}
             return {"ok": True, "services": self.status(), **facts}
         if do == "down":
-            self.stopping.set()
+            self.ending.set()
             return {"ok": True}
         if do not in ("start", "stop", "restart"):
             return {"ok": False, "error": f"unknown request {do!r}"}

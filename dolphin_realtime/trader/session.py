@@ -202,7 +202,7 @@ class Session:
         key = (plan.signal.epoch, plan.scan.scan_number)
         day = self.desk.mark(self._scan_us)
         account, rows = self.desk.account, self._rows
-        rows["decisions"] = self._decision_rows(plan.decisions, key)
+        rows["decisions"] = self._decision_rows(plan, key)
         rows["orders"] = [
             (o.client_order_id, o.epoch, o.scan_number, o.decided_us, o.order.asset, o.order.side,
              o.order.quantity, o.order.leg, int(o.order.is_reduce_only))
@@ -229,10 +229,16 @@ class Session:
             ScanRecord(epoch=key[0], scan_number=key[1], rows=rows, desk=self.desk.save())
         )
 
-    def _decision_rows(self, decisions: list[Decision], key: tuple[int, int]) -> list[Row]:
+    def _decision_rows(self, plan: Plan, key: tuple[int, int]) -> list[Row]:
         """Return a row for each order, and for each asset with a signal, a position or news."""
-        if decisions:
-            self.reasons = Counter(d.reason for d in decisions)
+        decided = {d.asset for d in plan.decisions}
+        idle = [
+            Decision(asset=asset, signal=0.0, target=0.0, held=0.0, reason=reason)
+            for asset, reason in zip(plan.signal.assets, plan.signal.reason, strict=True)
+            if asset not in decided
+        ]
+        decisions = [*plan.decisions, *idle]
+        self.reasons = Counter(d.reason for d in decisions)
         rows: list[Row] = []
         for d in decisions:
             is_news = self._last_reason.get(d.asset) != d.reason
