@@ -161,8 +161,9 @@ def _state_holds(snapshot: Snapshot) -> Verdict:
         "positions": float(len(state.get("positions") or [])),
         "fills": float(state.get("fills") or 0),
     }
-    why = str(mismatch or fault or "nothing")
-    return Verdict(not mismatch and not fault, {**facts, "wrong": why})
+    deaf = "takes none of the scans that come" if grid.is_deaf(state, snapshot.scan) else None
+    wrong = mismatch or fault or deaf
+    return Verdict(not wrong, {**facts, "wrong": str(wrong or "nothing")})
 
 
 RULES: Final = (

@@ -32,6 +32,7 @@ SCAN_RING_CAPACITY: Final = 2000
 _PICKLE_TYPE_ID: Final = -120
 PROBE_TIMEOUT_S: Final = 3.0
 INVOCATION_TIMEOUT_S: Final = 3.0
+DEAF_S: Final = 30.0
 
 
 def state_map(instance: str) -> str:
@@ -149,6 +150,15 @@ def decode(value: object) -> dict[str, Any] | None:
     except (msgspec.DecodeError, ValueError):
         return None
     return document if isinstance(document, dict) else None
+
+
+def is_deaf(state: dict[str, Any], scan: dict[str, Any] | None) -> bool:
+    """Return whether a trader has handled nothing for DEAF_S while scans came."""
+    handled = instant.parse(state.get("handled_at"))
+    bridged = instant.parse(scan.get("bridge_ts")) if scan else None
+    if handled is None or bridged is None:
+        return False
+    return (bridged - handled).total_seconds() > DEAF_S
 
 
 def age_s(moment: object, now: datetime) -> float | None:

@@ -16,6 +16,7 @@ from typing import Any, Final
 
 import msgspec
 
+from dolphin_realtime.append_file import open_lines
 from dolphin_realtime.model.errors import JournalError
 from dolphin_realtime.model.plan import InFlight
 
@@ -119,7 +120,7 @@ class Journal:
         except sqlite3.Error as e:
             raise JournalError(f"{database(folder)}: {e}") from e
         self._intent_path = folder / "intents.jsonl"
-        self._intent_fd = os.open(self._intent_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        self._intent_fd = open_lines(self._intent_path)
         self._queue: queue.Queue[ScanRecord | None] = queue.Queue()
         self._thread = threading.Thread(target=self._write_all, name="journal", daemon=True)
         self.fault: str | None = None

@@ -87,7 +87,10 @@ def parse_scan(data: bytes, name: str) -> Scan:
         raise ScanFileError(f"{name}: {e}") from e
     _refuse_other_schema(table, name)
     metadata = table.schema.metadata or {}
-    scan = _scan_of(table.to_pylist()[0], name)
+    try:
+        scan = _scan_of(table.to_pylist()[0], name)
+    except (ValueError, OverflowError) as e:  # a text that is no UTF-8, an instant beyond year 9999
+        raise ScanFileError(f"{name}: {e}") from e
     simulated = metadata.get(SIMULATED)
     scan.simulated = simulated.decode("utf-8", "replace") if simulated else None
     return scan

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from dolphin_realtime.documents import BookHistory, FactorHistory
-from dolphin_realtime.model.errors import ScanError, ScanFileError, ScanOutOfOrder
+from dolphin_realtime.model.errors import ScanError, ScanFileError, ScanOutOfOrder, SettingsError
 from dolphin_realtime.model.scan import Scan
 from dolphin_realtime.model.signal import SignalState
 from dolphin_realtime.model.signal_params import SignalParams
@@ -78,11 +78,11 @@ def _read_folder(folder: Path) -> Iterator[Scan]:
         yield from sorted(read_archive(archive), key=_order)
     scans = []
     for file in sorted(folder.rglob("*.arrow")):
-        if file.name.startswith("."):
+        if file.name.startswith(".") or not file.is_file():
             continue
         try:
             scans.append(parse_scan(file.read_bytes(), str(file.relative_to(folder))))
-        except ScanError:
+        except (ScanError, OSError):
             continue
     if not archives and not scans:
         raise ScanFileError(f"{folder}: no scan file and no archive in it")
@@ -143,14 +143,25 @@ def write_signals(
 
     Raises:
         ScanFileError: If the scans cannot be read.
-        SettingsError: If the book or factor file cannot be read.
+        SettingsError: If the book or factor file cannot be read, or ``out`` not written.
     """
     result = RunResult()
     run = run_signals(
         read_scans(scans), params, BookHistory.read(book), FactorHistory.read(factors), result
     )
     partial = out.with_name(f".{out.name}.{os.getpid()}.part")
-    out.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        _write(run, partial)
+        partial.replace(out)
+    except OSError as e:
+        raise SettingsError(f"{out} cannot be written: {e}") from e
+    finally:
+        partial.unlink(missing_ok=True)
+    return result
+
+
+def _write(run: Iterator[Signal], partial: Path) -> None:
     with pq.ParquetWriter(partial, SCHEMA, compression="zstd") as writer:
         waiting: dict[str, list[Any]] = {name: [] for name in SCHEMA.names}
         for n, signal in enumerate(run, start=1):
@@ -160,5 +171,3 @@ def write_signals(
                 writer.write_table(pa.table(waiting, schema=SCHEMA))
                 waiting = {name: [] for name in SCHEMA.names}
         writer.write_table(pa.table(waiting, schema=SCHEMA))
-    partial.replace(out)
-    return result

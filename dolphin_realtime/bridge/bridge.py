@@ -15,7 +15,8 @@ from dolphin_realtime.bridge.ledger import Ledger, Line
 from dolphin_realtime.bridge.publish import OUTBOX, Publisher
 from dolphin_realtime.bridge.reader import BATCH, Found, Request
 from dolphin_realtime.model.errors import ScanOutOfOrder
-from dolphin_realtime.model.scan import Scan, encode_scan
+from dolphin_realtime.model.instant import to_us
+from dolphin_realtime.model.scan import Scan, encode_scan, refuse_implausible
 from dolphin_realtime.service import Frame
 from dolphin_realtime.trace import Trace
 
@@ -131,6 +132,12 @@ class Bridge:
             self._frame.refuse("bad_file", file=found.path, why=found.reason)
             return line, None
         try:
+            refuse_implausible(
+                scan.timestamp_us,
+                self._ledger.order.timestamp_us,
+                to_us(datetime.now(UTC)),
+                is_replay=self._frame.settings.market_clock == "replay",
+            )
             is_new = self._ledger.order.accept(scan.scan_number, scan.timestamp_us)
         except ScanOutOfOrder as e:
             line.reason = f"out of order: {e}"

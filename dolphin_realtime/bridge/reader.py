@@ -9,6 +9,7 @@ import struct
 import sys
 import time
 from pathlib import Path
+from stat import S_ISREG
 from typing import BinaryIO, Final
 
 import msgspec
@@ -24,6 +25,7 @@ PATIENCE_S: Final = 3.0
 """A file that ends too early and has not grown for this long is bad."""
 BATCH: Final = 500
 """Most files in one answer, oldest first."""
+MAX_BYTES: Final = 64 * 1024 * 1024
 LENGTH: Final = struct.Struct(">I")
 
 
@@ -82,6 +84,9 @@ class Reader:
         try:
             stat = full.stat()
             stamp = (stat.st_mtime_ns, stat.st_size)
+            if not S_ISREG(stat.st_mode) or stat.st_size > MAX_BYTES:
+                reason = f"{path}: not a regular file of at most {MAX_BYTES} bytes"
+                return Found(path=path, stamp=stamp, reason=reason)
             if path in self._growing and self._growing[path][0] == stamp:
                 return self._wait_for(path, stamp, f"{path}: no Arrow footer")
             scan = parse_scan(full.read_bytes(), path)

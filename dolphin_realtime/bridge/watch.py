@@ -7,6 +7,7 @@ time or size is.
 
 import os
 import time
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
@@ -19,6 +20,19 @@ RACY_NS: Final = 20_000_000
 
 Stamp = tuple[int, int]
 """(modification time in ns, size in bytes)"""
+
+
+def _is_day(name: str) -> bool:
+    """Return whether a folder's name is a day that may hold scans: not beyond the day after next."""
+    try:
+        day = date.fromisoformat(name)
+    except ValueError:
+        return False
+    return day.isoformat() == name and day <= datetime.now(UTC).date() + timedelta(days=2)
+
+
+def _is_scan_name(name: str) -> bool:
+    return name[0] != "." and name.endswith(".arrow") and name.isprintable()
 
 
 class FolderWatch:
@@ -59,7 +73,7 @@ class FolderWatch:
             return list(self._day_changed)
         try:
             with os.scandir(self._dir) as entries:
-                days = sorted(e.name for e in entries if e.name[:2].isdigit() and e.is_dir())
+                days = sorted(e.name for e in entries if _is_day(e.name) and e.is_dir())
         except FileNotFoundError:
             return []
         newest = days[-WATCHED_DAYS:]
@@ -84,13 +98,16 @@ class FolderWatch:
         found: dict[str, Stamp] = {}
         with os.scandir(folder) as entries:
             for entry in entries:
-                if entry.name[0] == "." or not entry.name.endswith(".arrow"):
+                if not _is_scan_name(entry.name):
                     continue
                 path = f"{day}/{entry.name}"
                 known = self.seen.get(path)
                 if known is not None and not is_sweep:
                     continue
-                stat = entry.stat()
+                try:
+                    stat = entry.stat()
+                except OSError:  # a link that leads nowhere, or a file that is gone again
+                    continue
                 stamp = (stat.st_mtime_ns, stat.st_size)
                 if stamp != known:
                     found[path] = stamp

@@ -28,6 +28,8 @@ EXIT_STATUS: Final[dict[type[DolphinError], int]] = {
     JournalError: 1,
     ScanError: 1,
 }
+MALFORMED: Final = (KeyError, TypeError, ValueError, AttributeError)
+"""What reading a document of the grid raises where another program wrote nonsense into it."""
 COMMANDS: Final = {
     "up": "stack",
     "down": "stack",
@@ -93,6 +95,10 @@ def main() -> None:
     except DolphinError as e:
         click.echo(f"dolphin: {e}", err=True)
         sys.exit(next(code for kind, code in EXIT_STATUS.items() if isinstance(e, kind)))
+    except MALFORMED as e:
+        what = f"{type(e).__name__}: {e}"
+        click.echo(f"dolphin: a document or file is not as it should be ({what})", err=True)
+        sys.exit(3)
     except BrokenPipeError:
         sys.exit(0)
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from dolphin_realtime.cli.app import say
+from dolphin_realtime.model.errors import SettingsError
 from dolphin_realtime.model.signal_params import SignalParams, with_settings
 
 
@@ -94,6 +95,8 @@ def replay(
         prices=str(source or ""), cadence_s=cadence_s, speed=speed, window=window, seed=seed
     )
     market = replaying.make_market(settings)
+    if scan_dir.exists() and not scan_dir.is_dir():
+        raise SettingsError(f"{scan_dir} is not a folder")
     place = scan_dir / ".replay.json"
     place.unlink(missing_ok=True)
     pacer = Pacer(market, scan_dir, place, 0)

@@ -133,6 +133,8 @@ def _instance_reason(overview: Overview) -> str | None:
             return f"RECONCILIATION: {instance}: {state['mismatch']}"
         if (state.get("journal") or {}).get("fault"):
             return f"JOURNAL_FAILED: {instance}: {state['journal']['fault']}"
+        if grid.is_deaf(state, overview.scan):
+            return f"TRADER_DEAF: {instance} takes none of the scans that come; see dolphin logs"
         reasons = state.get("reasons") or {}
         if set(reasons) == {"WARMING_UP"}:
             return f"WARMING_UP: {instance} has too little history"

@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.live import Live
 
 from dolphin_realtime import grid, journal
-from dolphin_realtime.cli.app import say
+from dolphin_realtime.cli.app import MALFORMED, say
 from dolphin_realtime.cli.overview import Overview, lines_of, read_documents, view
 from dolphin_realtime.member.fetch import ensure_jar
 from dolphin_realtime.member.java import find_java
@@ -144,20 +144,26 @@ class Front:
         """Refresh the view until cancelled."""
         while True:
             overview = await asyncio.to_thread(self.look)
-            if self._live is not None:
-                if not self._live.is_started:
-                    self._live.start()
-                self._live.update(view(overview), refresh=True)
-            elif time.monotonic() >= self._next_line:
-                self._next_line = time.monotonic() + LINE_EVERY_S
-                states = ", ".join(
-                    f"{s['name']} {s['state']}"
-                    for s in overview.services
-                    if s["state"] != "running"
+            try:
+                self._draw(overview)
+            except MALFORMED as e:
+                click.echo(
+                    f"a document in the grid cannot be shown: {type(e).__name__}: {e}", err=True
                 )
-                head = f"[{time.monotonic() - self.began:5.0f} s] {states or 'all services run'}"
-                click.echo(" | ".join([head, *(str(t) for t in lines_of(overview))]))
             await asyncio.sleep(REFRESH_S)
+
+    def _draw(self, overview: Overview) -> None:
+        if self._live is not None:
+            if not self._live.is_started:
+                self._live.start()
+            self._live.update(view(overview), refresh=True)
+        elif time.monotonic() >= self._next_line:
+            self._next_line = time.monotonic() + LINE_EVERY_S
+            states = ", ".join(
+                f"{s['name']} {s['state']}" for s in overview.services if s["state"] != "running"
+            )
+            head = f"[{time.monotonic() - self.began:5.0f} s] {states or 'all services run'}"
+            click.echo(" | ".join([head, *(str(t) for t in lines_of(overview))]))
 
     def close(self) -> None:
         """Stop the view and leave the grid."""

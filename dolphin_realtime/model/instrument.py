@@ -11,6 +11,8 @@ from typing import Final
 import msgspec
 
 OTHER_PRICE_PRECISION: Final = 9
+MAX_STEPS: Final = 1e15
+"""A quantity of more steps than this is no order: it comes of an absurd price."""
 OTHER_SIZE_PRECISION: Final = 6
 _NAME: Final = re.compile(r"[A-Za-z0-9_:-]{1,32}", re.ASCII)
 
@@ -24,6 +26,8 @@ class InstrumentSpec(msgspec.Struct, frozen=True):
     def floor_quantity(self, quantity: float) -> float:
         """Return ``quantity`` in units, rounded toward zero to the size step."""
         steps = quantity * 10.0**self.size_precision
+        if not steps < MAX_STEPS:
+            return 0.0
         whole = math.floor(steps + 1e-9 * max(1.0, steps) * 1e-3)
         return round(whole / 10.0**self.size_precision, self.size_precision)
 

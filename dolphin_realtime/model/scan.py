@@ -15,6 +15,10 @@ from dolphin_realtime.model.errors import ScanOutOfOrder, ScanSchemaError
 from dolphin_realtime.model.instant import from_us, to_us
 
 BRIDGE_SOURCE: Final = "scan_bridge"
+CLOCK_AHEAD_US: Final = 300 * 1_000_000
+MAX_JUMP_US: Final = 7 * 86_400 * 1_000_000
+MAX_EPOCH_STEP: Final = 1000
+"""An epoch further ahead than this is no restart of NG6 but a wrong document."""
 _UtcTime = Annotated[datetime, msgspec.Meta(tz=True)]
 
 
@@ -110,6 +114,25 @@ def decode_scan(payload: str | bytes) -> Scan:
         bridge_ts=doc.bridge_ts,
         simulated=doc.simulated,
     )
+
+
+def refuse_implausible(timestamp_us: int, last_us: int, now_us: int, *, is_replay: bool) -> None:
+    """Raise where taking a scan would shut out every right one after it.
+
+    Live, a scan may be CLOCK_AHEAD_US ahead of the wall clock; in a replay, whose clock is
+    its own, at most MAX_JUMP_US later than the last scan.
+
+    Raises:
+        ScanOutOfOrder: If the scan's instant is too late to be true.
+    """
+    limit_us = now_us + CLOCK_AHEAD_US
+    if is_replay:
+        limit_us = last_us + MAX_JUMP_US if last_us > 0 else limit_us
+    if timestamp_us > limit_us:
+        raise ScanOutOfOrder(
+            f"its timestamp {timestamp_us} us is {(timestamp_us - limit_us) / 1e6:.0f} s beyond "
+            "what can be true"
+        )
 
 
 class ScanOrder(msgspec.Struct):

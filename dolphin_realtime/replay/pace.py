@@ -11,6 +11,7 @@ from typing import Final
 
 import msgspec
 
+from dolphin_realtime.model.errors import SettingsError
 from dolphin_realtime.model.instant import from_us
 from dolphin_realtime.model.scan import Scan
 from dolphin_realtime.replay.market import DAY_US, Market
@@ -41,7 +42,10 @@ class Pacer:
     def _load(self) -> Place | None:
         if not self._file.is_file():
             return None
-        return msgspec.json.decode(self._file.read_bytes(), type=Place)
+        try:
+            return msgspec.json.decode(self._file.read_bytes(), type=Place)
+        except msgspec.DecodeError as e:
+            raise SettingsError(f"{self._file}: {e}; remove it to begin anew") from e
 
     def write_next(self) -> Scan:
         """Write the next scan and return it."""

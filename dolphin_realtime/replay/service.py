@@ -18,6 +18,8 @@ from dolphin_realtime.settings import Settings, load_group
 
 PREFIX: Final = "DOLPHIN_REPLAY_"
 CHUNK_S: Final = 1.0
+CADENCE_S: Final = (0.1, 86_400.0)
+SPEED: Final = (1e-3, 1e6)
 
 
 class ReplaySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -46,8 +48,14 @@ def make_market(settings: ReplaySettings) -> Market:
     Raises:
         SettingsError: If the prices cannot be read or a number is out of range.
     """
-    if settings.cadence_s <= 0.0 or settings.speed <= 0.0 or settings.window < 2:
-        raise SettingsError("cadence_s and speed must be above 0, window at least 2")
+    if not CADENCE_S[0] <= settings.cadence_s <= CADENCE_S[1]:
+        raise SettingsError(
+            f"the cadence is {settings.cadence_s} s; use {CADENCE_S[0]} to {CADENCE_S[1]}"
+        )
+    if not SPEED[0] <= settings.speed <= SPEED[1]:
+        raise SettingsError(f"the speed is {settings.speed}; use {SPEED[0]} to {SPEED[1]}")
+    if settings.window < 2 or settings.seed < 0:
+        raise SettingsError("the window must be at least 2, the seed not below 0")
     table = load_prices(Path(settings.prices) if settings.prices else SAMPLE)
     params = ReplayParams(cadence_s=settings.cadence_s, window=settings.window, seed=settings.seed)
     return Market(table, params)

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import msgspec
 
+from dolphin_realtime.append_file import open_lines
 from dolphin_realtime.local_socket import serve_json
 from dolphin_realtime.model.posture import ManualOrder, Posture
 
@@ -28,22 +29,34 @@ class OrderLedger:
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._path = path
+        self._fd = open_lines(path)
         self.standing: ManualOrder | None = None
-        if path.is_file():
-            for line in path.read_bytes().splitlines():
-                try:
-                    self.standing = msgspec.json.decode(line, type=ManualOrder)
-                except msgspec.DecodeError:
-                    continue  # the last line of a crash: its order was never acknowledged
+        for line in path.read_bytes().splitlines():
+            self.standing = _read_order(line)
 
     def add(self, order: ManualOrder) -> None:
         """Write an order to disk; it stands once this returns."""
-        with self._path.open("ab") as f:
-            f.write(msgspec.json.encode(order) + b"\n")
-            f.flush()
-            os.fsync(f.fileno())
+        os.write(self._fd, msgspec.json.encode(order) + b"\n")
+        os.fsync(self._fd)
         self.standing = order
+
+    def close(self) -> None:
+        """Close the file."""
+        os.close(self._fd)
+
+
+def _read_order(line: bytes) -> ManualOrder:
+    """Return the order of a line; a line that cannot be read might have been a HALT."""
+    try:
+        return msgspec.json.decode(line, type=ManualOrder)
+    except msgspec.DecodeError:
+        return ManualOrder(
+            action="set",
+            posture=Posture.HALTED,
+            reason="a line of safety/ledger.jsonl is unreadable; dolphin resume if it was no HALT",
+            who="safety",
+            at=datetime.now(UTC),
+        )
 
 
 def order_of(request: dict[str, Any], now: datetime) -> ManualOrder:

@@ -74,6 +74,7 @@ def state_document(session: Session, guard: Guard, mode: str) -> dict[str, Any]:
         "gap_share": desk.signals.n_gaps / max(1, desk.signals.n_scans),
         "journal": {"committed": session.journal.n_committed, "fault": session.journal.fault},
         "mismatch": session.mismatch,
+        "handled_at": session.handled_at.isoformat(),
         "scans": session.n_scans,
         "fills": session.n_fills,
         "latency_us": percentiles(session.latencies_us),

@@ -13,9 +13,9 @@ from typing import Final
 
 import msgspec
 
-from dolphin_realtime.model.instant import from_us
+from dolphin_realtime.model.instant import from_us, to_us
 from dolphin_realtime.model.posture import POSTURE_STALE_S, Posture, SafetyDocument
-from dolphin_realtime.model.scan import Scan
+from dolphin_realtime.model.scan import Scan, refuse_implausible
 from dolphin_realtime.model.target import Limits
 
 CADENCE_WINDOW: Final = 20
@@ -47,6 +47,15 @@ class Guard:
             self._safety = _decoder.decode(value)
         except (msgspec.DecodeError, ValueError):
             self._safety = None
+
+    def refuse_implausible(self, scan: Scan, last_us: int) -> None:
+        """Raise where a scan's instant is too late to be true.
+
+        Raises:
+            ScanOutOfOrder: Saying by how much.
+        """
+        now_us = to_us(datetime.now(UTC))
+        refuse_implausible(scan.timestamp_us, last_us, now_us, is_replay=self._is_replay)
 
     def saw_scan(self, scan: Scan) -> None:
         """Take the bridge's wall time of a new scan, for the cadence."""

@@ -10,7 +10,7 @@ from typing import Any, Final
 from dolphin_realtime.journal import Intent
 from dolphin_realtime.model.errors import ScanOutOfOrder, ScanSchemaError
 from dolphin_realtime.model.plan import InFlight, Plan
-from dolphin_realtime.model.scan import Scan, decode_scan
+from dolphin_realtime.model.scan import MAX_EPOCH_STEP, Scan, decode_scan
 from dolphin_realtime.service import GRID_FAULTS, Frame
 from dolphin_realtime.trader.guard import Guard
 from dolphin_realtime.trader.session import Session
@@ -50,6 +50,7 @@ class Inbox:
         self._last_seq: int | None = None
         self._last_key: tuple[int, int] = (0, 0)
         self._pending: Scan | None = None
+        self._epoch_offset = 0
         self._is_busy = True
         self._wake = asyncio.Event()
         self._intents: dict[tuple[int, int], list[InFlight]] = {}
@@ -66,6 +67,8 @@ class Inbox:
         except ScanSchemaError as e:
             self._frame.refuse("bad_scan_document", why=str(e))
             return
+        if not self._is_plausible(scan):
+            return
         if scan.key <= self._last_key or (self._pending and scan.key <= self._pending.key):
             return
         self._guard.saw_scan(scan)
@@ -80,6 +83,28 @@ class Inbox:
             self._is_busy = True
             asyncio.get_running_loop().create_task(self._finish(plan))
 
+    def _is_plausible(self, scan: Scan) -> bool:
+        """Give the scan its local epoch; return False where it cannot be the bridge's.
+
+        A bridge that lost its ledger counts epochs from 1 again: a later scan of a lower
+        epoch begins a new one here, or the trader would be deaf for ever.
+        """
+        order = self._session.desk.signals.order
+        try:
+            self._guard.refuse_implausible(scan, order.timestamp_us)
+        except ScanOutOfOrder as e:
+            self._frame.refuse("implausible_time", why=str(e))
+            return False
+        scan.epoch += self._epoch_offset
+        if order.epoch and scan.epoch > order.epoch + MAX_EPOCH_STEP:
+            self._frame.refuse("implausible_epoch", epoch=scan.epoch)
+            return False
+        if scan.epoch < order.epoch and scan.timestamp_us > order.timestamp_us:
+            self._frame.refuse("epoch_fell", epoch=scan.epoch, known=order.epoch)
+            self._epoch_offset += order.epoch + 1 - scan.epoch
+            scan.epoch = order.epoch + 1
+        return True
+
     def _take(self, scan: Scan) -> Plan | None:
         try:
             plan = self._session.take(scan, self._guard.limits(scan))
@@ -91,7 +116,7 @@ class Inbox:
 
     async def _finish(self, plan: Plan) -> None:
         try:
-            await self._session.finish(plan)
+            await self._session.finish_or_block(plan)
         finally:
             self._is_busy = False
             self._wake.set()
@@ -131,7 +156,7 @@ class Inbox:
         self._session.stamp_callback(newest)
         plan = self._take(newest)
         if plan is not None:
-            await self._session.finish(plan)
+            await self._session.finish_or_block(plan)
 
     async def _missed(self, newest: Scan) -> list[Scan]:
         is_next = self._last_seq is not None and newest.seq == self._last_seq + 1
@@ -145,6 +170,8 @@ class Inbox:
             return []
         last_us = self._session.desk.signals.order.timestamp_us
         missed = [s for s in scans if last_us < s.timestamp_us < newest.timestamp_us]
+        for scan in missed:
+            scan.epoch += self._epoch_offset
         if missed:
             self._frame.counts["missed_scans"] += len(missed)
             self._frame.log.info("trader.caught_up", scans=len(missed))
@@ -157,7 +184,7 @@ class Inbox:
             self._frame.refuse("out_of_order", why=str(e))
             return
         self._last_key, self._last_seq = scan.key, scan.seq
-        await self._session.finish(plan, is_acted_on=bool(orders))
+        await self._session.finish_or_block(plan, is_acted_on=bool(orders))
 
     async def _give_up_intents(self) -> None:
         """Send recovered orders whose scan is nowhere to be had: they fill by the same rule."""

@@ -166,8 +166,9 @@ class Node:
     def add_new_instruments(self, scan: Scan) -> None:
         """Make names known to Nautilus that the desk has learnt at a scan."""
         for asset in scan.assets:
-            is_known = self.kernel.cache.instrument(instrument_id(asset)) is not None
-            if asset in self.desk.instruments and not is_known:
+            if asset not in self.desk.instruments:
+                continue
+            if self.kernel.cache.instrument(instrument_id(asset)) is None:
                 self.venue.exchange.add_instrument(self._cache_instrument(asset))
 
     def position(self, asset: str) -> float:

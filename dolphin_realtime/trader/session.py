@@ -8,10 +8,12 @@ import asyncio
 import gc
 import time
 from collections import Counter, deque
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from nautilus_trader.data.engine import DataEngine
 
+from dolphin_realtime import log
 from dolphin_realtime.journal import Journal, Row, ScanRecord
 from dolphin_realtime.model.desk import Desk
 from dolphin_realtime.model.gates import Book, Factors
@@ -47,6 +49,7 @@ class Session:
         self.latencies_us: deque[float] = deque(maxlen=LATENCY_WINDOW)
         self.mismatch: str | None = None
         self.n_scans = 0
+        self.handled_at = datetime.now(UTC)
         self.n_fills = 0
         self._rows: dict[str, list[Row]] = {}
         self._quoted: dict[str, float] = {}
@@ -70,7 +73,12 @@ class Session:
         began = time.perf_counter_ns()
         data = EigenScan(scan, limits)
         data.book, data.factors, data.follow = book, factors, follow
-        self.strategy.publish_data(SCAN, data)
+        self.strategy.plan = None
+        try:
+            self.strategy.publish_data(SCAN, data)
+        except (ArithmeticError, ValueError, KeyError) as e:
+            self.mismatch = f"scan {scan.scan_number} was not decided: {type(e).__name__}: {e}"
+            raise
         plan = self.strategy.plan
         if plan is None:
             raise AssertionError("the strategy did not take the scan: is the node running?")
@@ -93,6 +101,16 @@ class Session:
     def _write_intent(self, plan: Plan) -> bool:
         key = (plan.signal.epoch, plan.scan.scan_number)
         return self.journal.intend(*key, plan.orders)
+
+    async def finish_or_block(self, plan: Plan, is_acted_on: bool = True) -> None:
+        """Finish a scan; whatever goes wrong blocks every entry until a restart, and is said."""
+        try:
+            await self.finish(plan, is_acted_on)
+        except Exception as e:  # noqa: BLE001 - a turn must not end the service
+            self.mismatch = (
+                f"scan {plan.scan.scan_number} was not finished: {type(e).__name__}: {e}"
+            )
+            log.get().exception("trader.scan_failed", scan_number=plan.scan.scan_number)
 
     async def finish(self, plan: Plan, is_acted_on: bool = True) -> None:
         """Fill or lapse what earlier scans sent, mark the books, journal the scan."""
@@ -225,6 +243,7 @@ class Session:
             rows["meta"] = [("start_cash", repr(account.start_cash))]
             self._has_start_cash = True
         self.n_scans += 1
+        self.handled_at = datetime.now(UTC)
         self.journal.commit(
             ScanRecord(epoch=key[0], scan_number=key[1], rows=rows, desk=self.desk.save())
         )

@@ -164,3 +164,53 @@ def test_nothing_in_the_grid_stops_the_trader(desk):
             desk.document(grid.HEARTBEAT, "trader@BLUE")["refused"].get("bad_scan_document", 0) >= 1
         )
     )
+
+
+def test_a_document_that_cannot_be_true_does_not_deafen_the_trader(desk):
+    features = desk.client.get_map(grid.FEATURES).blocking()
+    document = desk.document(grid.FEATURES, grid.LATEST_SCAN)
+    wrong = [
+        {"epoch": 10**9, "seq": 10**9, "timestamp": "2025-05-15T23:59:59Z"},
+        {"seq": 10**9, "scan_number": 10**9, "timestamp": "2075-01-01T00:00:00Z"},
+    ]
+    for change in wrong:
+        features.set(grid.LATEST_SCAN, grid.encode({**document, **change}))
+    eventually(
+        lambda: (
+            {"implausible_epoch", "implausible_time"}
+            <= desk.document(grid.HEARTBEAT, "trader@BLUE")["refused"].keys()
+        )
+    )
+    desk.feed(2)
+    desk.check_journal()
+
+
+def test_a_bridge_that_lost_its_ledger_is_followed_all_the_same(desk):
+    assert desk.document(grid.FEATURES, grid.LATEST_SCAN)["epoch"] > 1
+    desk.stack.request(do="stop", name="bridge")
+    (desk.stack.home / "run" / "bridge" / "seen.jsonl").unlink()
+    for old in desk.scan_dir.rglob("*.arrow"):
+        old.unlink()
+    desk.stack.request(do="start", name="bridge")
+    desk.feed(3)
+    assert desk.document(grid.FEATURES, grid.LATEST_SCAN)["epoch"] == 1
+    desk.check_journal()
+
+
+def test_a_scan_with_an_absurd_name_or_price_is_journalled_like_any_other(desk):
+    scan = desk.next_scan()
+    for name, price in [
+        ("", 1.0),
+        ("x" * 500, 1.0),
+        ('qu"ote', 1.0),
+        ("NEWUSDT", 1e308),
+        ("OLDUSDT", 5e-324),
+    ]:
+        scan.assets.append(name)
+        scan.prices.append(price)
+        scan.eigenvalues.append(1.0)
+    write_scan(desk.scan_dir, scan)
+    desk.wait_journalled(scan)
+    desk.feed(2)
+    assert desk.document(grid.state_map("BLUE"), grid.LATEST_STATE)["mismatch"] is None
+    desk.check_journal()

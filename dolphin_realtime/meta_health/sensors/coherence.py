@@ -6,6 +6,7 @@ Age is M3's business: an absent or old document is not incoherent.
 import math
 from typing import Any, Final
 
+from dolphin_realtime import grid
 from dolphin_realtime.meta_health.reading import Reading, Snapshot
 from dolphin_realtime.model.health import share
 from dolphin_realtime.model.posture import Posture
@@ -61,6 +62,7 @@ def read_coherence(snapshot: Snapshot) -> Reading:
         results["safety"] = safety_holds(snapshot.safety)
     for instance, state in snapshot.states.items():
         if state is not None:
-            results[f"state_{instance}"] = state_holds(state)
+            is_deaf = grid.is_deaf(state, snapshot.scan)
+            results[f"state_{instance}"] = state_holds(state) and not is_deaf
     subsystems: dict[str, dict[str, object]] = {k: {"holds": v} for k, v in results.items()}
     return Reading(score=share(results) if results else 1.0, subsystems=subsystems)

@@ -3,6 +3,7 @@
 import os
 
 import msgspec
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -18,7 +19,7 @@ from dolphin_realtime.model.errors import (
     ScanSchemaError,
 )
 from dolphin_realtime.model.instant import from_us
-from dolphin_realtime.model.scan import ScanOrder, decode_scan, encode_scan
+from dolphin_realtime.model.scan import ScanOrder, decode_scan, encode_scan, refuse_implausible
 from dolphin_realtime.replay import faults
 from dolphin_realtime.scan_files import parse_scan, scan_path, to_bytes, write_scan
 from tests.scans import walk
@@ -154,3 +155,54 @@ def test_polling_is_dense_around_the_expected_scan_and_idle_when_it_is_long_over
     assert cadence.poll_s(34.5)[0] == 0.002
     assert cadence.poll_s(36.0)[0] == 0.002
     assert cadence.poll_s(60.0)[0] == 5.0
+
+
+def test_no_entry_of_a_day_folder_stops_the_scans_beside_it(tmp_path):
+    good = write_scan(tmp_path, SCANS[0])
+    day = good.parent
+    (day / "scan_dangling.arrow").symlink_to(day / "nowhere")
+    (day / "scan_loop.arrow").symlink_to(day / "scan_loop.arrow")
+    (day / "scan_folder.arrow").mkdir()
+    os.mkfifo(day / "scan_fifo.arrow")
+    (day / os.fsdecode(b"scan_\xff.arrow")).write_bytes(b"x")
+    (day / "scan_empty.arrow").write_bytes(b"")
+    with (day / "scan_huge.arrow").open("wb") as f:
+        f.truncate(1 << 40)
+    (tmp_path / "9998-junk").mkdir()
+    (tmp_path / "9999-12-31").mkdir()
+    found = {f.path: f for f in look_until_idle(Reader(tmp_path, {}))}
+    assert found[f"{day.name}/{good.name}"].scan == SCANS[0]
+    for name in ("scan_folder.arrow", "scan_fifo.arrow", "scan_huge.arrow"):
+        assert "not a regular file" in found[f"{day.name}/{name}"].reason
+
+
+def test_a_text_that_is_no_utf8_and_an_impossible_instant_are_file_errors():
+    table = pa.table(
+        {
+            "scan_number": [1],
+            "timestamp": pa.array([2**63 - 1], pa.timestamp("us", tz="UTC")),
+            "assets": [["A"]],
+            "asset_prices": [[1.0]],
+            "eigenvalues": [[1.0]],
+        }
+    )
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_file(sink, table.schema) as writer:
+        writer.write_table(table)
+    with pytest.raises(ScanFileError, match=r"f\.arrow"):
+        parse_scan(sink.getvalue().to_pybytes(), "f.arrow")
+
+
+@pytest.mark.parametrize(
+    ("ahead_s", "is_replay", "is_refused"),
+    [(299, False, False), (301, False, True), (6 * 86400, True, False), (8 * 86400, True, True)],
+)
+def test_a_scan_from_the_future_is_refused_before_it_shuts_out_the_right_ones(
+    ahead_s, is_replay, is_refused
+):
+    last = now = 1_700_000_000_000_000
+    if is_refused:
+        with pytest.raises(ScanOutOfOrder, match="beyond"):
+            refuse_implausible(now + ahead_s * 1_000_000, last, now, is_replay=is_replay)
+    else:
+        refuse_implausible(now + ahead_s * 1_000_000, last, now, is_replay=is_replay)

@@ -103,6 +103,8 @@ def test_intents_after_the_last_commit_come_back_and_a_cut_line_is_left_out(tmp_
     journal = Journal(tmp_path, lambda _: None)
     assert journal.open_intents((1, 1)) == [Intent(epoch=1, scan_number=2, orders=[ORDER])]
     assert len(journal.open_intents(None)) == 2
+    assert journal.intend(1, 3, [ORDER])
+    assert [i.scan_number for i in journal.open_intents(None)] == [1, 2, 3]
     journal.close()
 
 
