@@ -41,9 +41,9 @@ Key = tuple[int, int]
 def thresholds(n_assets: int) -> dict[str, object]:
     """Return settings under which about five orders a scan are sent."""
     if n_assets < FEW_ASSETS:
-        return {"target_band": 0.01, "signal_s_in": 0.6, "signal_s_out": 0.3}
-    scale = 50.0 / n_assets
-    return {"target_band": 0.05 / scale, "signal_s_in": 1.0, "signal_s_out": 0.3}
+        return {"target_band": 0.05, "signal_s_in": 0.6, "signal_s_out": 0.3}
+    band = 0.15 * (n_assets / 50.0) ** 0.5
+    return {"target_band": band, "signal_s_in": 1.0, "signal_s_out": 0.3}
 
 
 def _scans(market: Market, first_us: int) -> Iterator[Scan]:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hazelcast.errors import HazelcastError
 
 from dolphin_realtime import grid, journal
 from dolphin_realtime.bench.stack import Stack
@@ -89,7 +90,11 @@ class Desk:
         return self._client
 
     def document(self, map_name: str, key: str) -> dict | None:
-        return grid.decode(self.client.get_map(map_name).blocking().get(key))
+        """Return a document of the grid, None where it is absent or the grid is away."""
+        try:
+            return grid.decode(self.client.get_map(map_name).blocking().get(key))
+        except HazelcastError:
+            return None
 
     def posture(self) -> str | None:
         document = self.document(grid.SAFETY, grid.LATEST)

@@ -9,6 +9,7 @@ import time
 import pytest
 
 from dolphin_realtime import grid
+from dolphin_realtime.scan_files import write_scan
 from tests.integration.conftest import eventually, make_desk, processes_of
 
 FILLS = "SELECT client_order_id, timestamp_us, asset, side, quantity, price, fee FROM fills ORDER BY rowid"
@@ -40,7 +41,7 @@ def undisturbed(tmp_path_factory):
 
 
 def settle(desk):
-    """Feed one scan over and over in wall time only: the posture must be NORMAL before trading."""
+    """Feed one scan and wait until entries are allowed."""
     desk.feed(1)
     eventually(lambda: desk.posture() == "NORMAL" and desk.cli("health").returncode < 2, 60.0)
 
@@ -81,12 +82,12 @@ def test_a_killed_member_comes_back_refilled_and_the_newest_scan_is_traded_once(
             newest = desk.feed(1)
             kill(jvm)
             unseen = desk.next_scan()
-            desk_write(desk, unseen)
+            write_scan(desk.scan_dir, unseen)
             desk.wait_journalled(unseen, 60.0)
-            eventually(lambda: desk.document(grid.FEATURES, grid.LATEST_SCAN), 60.0)
-            assert (
-                desk.document(grid.FEATURES, grid.LATEST_SCAN)["scan_number"] == unseen.scan_number
+            document = eventually(
+                lambda: desk.document(grid.FEATURES, grid.LATEST_SCAN), 60.0, "a refilled map"
             )
+            assert document["scan_number"] == unseen.scan_number
             eventually(lambda: desk.document(grid.state_map("BLUE"), grid.LATEST_STATE), 30.0)
             ring = desk.client.get_ringbuffer(grid.SCAN_RING).blocking()
             assert ring.size() >= newest.scan_number
@@ -104,12 +105,6 @@ def test_a_killed_member_comes_back_refilled_and_the_newest_scan_is_traded_once(
         state = desk.document(grid.state_map("BLUE"), grid.LATEST_STATE)
         assert {p["asset"]: pytest.approx(p["quantity"]) for p in state["positions"]} == journal
         desk.close()
-
-
-def desk_write(desk, scan):
-    from dolphin_realtime.scan_files import write_scan
-
-    write_scan(desk.scan_dir, scan)
 
 
 def test_a_killed_runner_leaves_no_process_and_the_next_start_works(tmp_path):
