@@ -1,8 +1,6 @@
 """What `dolphin up` does in front: the runner, the live view, the demo's first runs, the end."""
 
 import asyncio
-import os
-import shutil
 import signal
 import sqlite3
 import time
@@ -16,66 +14,18 @@ from rich.live import Live
 
 from dolphin_realtime import grid, journal
 from dolphin_realtime.cli.app import MALFORMED, say
+from dolphin_realtime.cli.demo import DEMO_DAYS, begin_anew, demo_settings, refuse_mixed_home
 from dolphin_realtime.cli.overview import Overview, lines_of, read_documents, view
 from dolphin_realtime.member.fetch import ensure_jar
 from dolphin_realtime.member.java import find_java
-from dolphin_realtime.model.errors import GridError, JournalError, ServiceError, SettingsError
+from dolphin_realtime.model.errors import GridError, JournalError, ServiceError
 from dolphin_realtime.parameters import load_parameters
-from dolphin_realtime.ports import next_free
 from dolphin_realtime.runner import dagster_api
 from dolphin_realtime.runner.runner import Runner
 from dolphin_realtime.settings import Settings
 
-DEMO_MARKER: Final = "DEMO"
-DEMO_DAYS: Final = ("2025-05-12", "2025-05-13", "2025-05-14", "2025-05-15")
-DEMO_ENV: Final = {
-    "DOLPHIN_MARKET_CLOCK": "replay",
-    "DOLPHIN_SAFETY_COOL_DOWN_S": "10",
-    "DOLPHIN_ARCHIVE_FIRST_DAY": DEMO_DAYS[0],
-    "DOLPHIN_ARCHIVE_LAST_DAY": DEMO_DAYS[-1],
-}
-STATE_FOLDERS: Final = ("scans", "archive", "journal", "safety", "dagster", "run_logs", "logs")
 REFRESH_S: Final = 1.0
 LINE_EVERY_S: Final = 5.0
-
-
-def _demo_settings(settings: Settings) -> Settings:
-    """Return the demo's settings, and put them into the environment of every service."""
-    for name, value in DEMO_ENV.items():
-        os.environ.setdefault(name, value)
-    free = next_free(settings.ui_port)
-    if free is None:
-        raise ServiceError(f"no free port for the Dagster UI from {settings.ui_port} on")
-    return msgspec.structs.replace(settings, ui_port=free)
-
-
-def _refuse_mixed_home(settings: Settings, *, is_demo: bool) -> None:
-    """Raise where a demo would write among real state, or the other way round."""
-    marker = settings.home / DEMO_MARKER
-    is_used = (settings.home / "journal").exists()
-    if is_demo and is_used and not marker.exists():
-        raise SettingsError(
-            f"{settings.home} holds a real stack's state; give the demo another DOLPHIN_HOME"
-        )
-    if not is_demo and marker.exists():
-        raise SettingsError(
-            f"{settings.home} holds the demo's state; make clean, or set another DOLPHIN_HOME"
-        )
-    settings.home.mkdir(parents=True, exist_ok=True)
-    if is_demo:
-        marker.write_text("This folder holds simulated trading on replayed prices.\n")
-
-
-def _begin_anew(settings: Settings) -> None:
-    """Remove what an earlier demo left: each one begins at the same instant.
-
-    Called with the runner's lock held, on a home that holds nothing but a demo.
-    """
-    for name in STATE_FOLDERS:
-        shutil.rmtree(settings.home / name, ignore_errors=True)
-    for left in settings.run_dir.iterdir():
-        if left.name in ("bridge", "replay.json"):
-            shutil.rmtree(left) if left.is_dir() else left.unlink()
 
 
 class Totals(msgspec.Struct, frozen=True):
@@ -231,8 +181,8 @@ def _prepare(settings: Settings, *, is_demo: bool) -> Settings:
     find_java(settings.java)
     ensure_jar(settings.hazelcast_jar, settings.maven_base)
     if is_demo:
-        settings = _demo_settings(settings)
-    _refuse_mixed_home(settings, is_demo=is_demo)
+        settings = demo_settings(settings)
+    refuse_mixed_home(settings, is_demo=is_demo)
     return settings
 
 
@@ -249,7 +199,7 @@ async def run_stack(
     settings = _prepare(settings, is_demo=is_demo)
     runner = Runner(settings, is_demo=is_demo, with_dagster=with_dagster)
     if is_demo:
-        _begin_anew(settings)
+        begin_anew(settings)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, runner.ending.set)

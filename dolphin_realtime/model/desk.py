@@ -12,12 +12,12 @@ from typing import Any, Final
 import msgspec
 
 from dolphin_realtime.model.account import Account, DayPnl
+from dolphin_realtime.model.funding import FundingCharge, funding_charges
 from dolphin_realtime.model.gates import Book, Factors
 from dolphin_realtime.model.instant import from_us
 from dolphin_realtime.model.instrument import InstrumentSpec, spec_of
 from dolphin_realtime.model.plan import (
     CostParams,
-    FundingCharge,
     InFlight,
     Plan,
     Quote,
@@ -39,7 +39,6 @@ from dolphin_realtime.model.target import (
 
 FROZEN_SCANS: Final = 3
 SHOCK_REDUCED_US: Final = 900 * 1_000_000
-SETTLEMENT_US: Final = 8 * 3600 * 1_000_000
 
 
 class Desk:
@@ -256,25 +255,8 @@ class Desk:
     def _settle(
         self, now_us: int, prices: Mapping[str, float], factors: Factors | None
     ) -> list[FundingCharge]:
-        if self.last_us == 0:
-            return []
-        charges = []
-        first = (self.last_us // SETTLEMENT_US + 1) * SETTLEMENT_US
-        for settlement_us in range(first, now_us + 1, SETTLEMENT_US):
-            for asset, quantity in self.account.held().items():
-                reading = factors.funding.get(asset) if factors is not None else None
-                rate = reading.value if reading and reading.is_current(now_us) else None
-                amount = quantity * prices.get(asset, 0.0) * (rate or 0.0)
-                self.account.funding += amount
-                charges.append(
-                    FundingCharge(
-                        settlement_us=settlement_us,
-                        asset=asset,
-                        quantity=quantity,
-                        rate=rate,
-                        amount=amount,
-                    )
-                )
+        charges = funding_charges(self.account.held(), prices, factors, self.last_us, now_us)
+        self.account.funding += sum(charge.amount for charge in charges)
         return charges
 
     def save(self) -> bytes:

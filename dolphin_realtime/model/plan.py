@@ -7,6 +7,7 @@ from typing import Annotated
 
 import msgspec
 
+from dolphin_realtime.model.funding import FundingCharge
 from dolphin_realtime.model.scan import Scan
 from dolphin_realtime.model.signal_result import Signal
 from dolphin_realtime.model.target import Decision, Limits, OrderIntent
@@ -37,16 +38,6 @@ class InFlight(msgspec.Struct, frozen=True, kw_only=True):
     def signed_quantity(self) -> float:
         """Quantity in units, positive for BUY."""
         return self.order.quantity if self.order.side == "BUY" else -self.order.quantity
-
-
-class FundingCharge(msgspec.Struct, frozen=True, kw_only=True):
-    """One settlement of one position; ``amount`` is USDT, positive = paid."""
-
-    settlement_us: int
-    asset: str
-    quantity: float
-    rate: float | None
-    amount: float
 
 
 class Plan(msgspec.Struct, kw_only=True):

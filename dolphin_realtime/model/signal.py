@@ -20,24 +20,13 @@ from dolphin_realtime.model.ewma import Ewma, weight
 from dolphin_realtime.model.gate_values import GateValues, gate_values
 from dolphin_realtime.model.gates import NO_FACTORS, Book, Factors, calendar_gate, clip
 from dolphin_realtime.model.scan import Scan, ScanOrder
+from dolphin_realtime.model.scan_checks import failed_check, prices_of, scan_flags
 from dolphin_realtime.model.signal_params import SignalParams
 from dolphin_realtime.model.signal_result import REASONS, Signal
 
 Floats = NDArray[np.float64]
 
 SHOCK_TURBULENCE: Final = 9.0
-CORRELATION_SUM_TOLERANCE: Final = 0.05
-
-
-def failed_check(scan: Scan, usable: NDArray[np.bool_] | None, n_min: int) -> str | None:
-    """Return the first check the scan fails, or None; ``usable`` is None on unequal lengths."""
-    if usable is None:
-        return "LENGTH_MISMATCH"
-    if len(set(scan.assets)) != len(scan.assets):
-        return "DUPLICATE_ASSET"
-    if int(usable.sum()) < n_min:
-        return "TOO_FEW_ASSETS"
-    return None
 
 
 class SignalState:
@@ -68,7 +57,7 @@ class SignalState:
             if self.last is None:
                 raise AssertionError("a duplicate has a predecessor")
             return self.last
-        prices, usable = _prices(scan)
+        prices, usable = prices_of(scan)
         reason = failed_check(scan, usable, self.params.n_min)
         values = None if reason else eigen.spectrum(scan.eigenvalues, len(scan.assets))
         if reason is None and values is None:
@@ -140,7 +129,7 @@ class SignalState:
         factors: Factors,
     ) -> Signal:
         n_assets = len(scan.assets)
-        flags = _scan_flags(values, n_assets, usable)
+        flags = scan_flags(values, n_assets, usable)
         now_us = scan.timestamp_us
         dt_s = None if self.accepted_us is None else (now_us - self.accepted_us) / 1e6
         rho = eigen.mean_correlation(values, n_assets)
@@ -265,25 +254,6 @@ class _Rows:
             out[self._at] = values
         listed: list[T] = out.tolist()
         return listed
-
-
-def _prices(scan: Scan) -> tuple[Floats, NDArray[np.bool_] | None]:
-    prices = np.array(scan.prices, dtype=np.float64)
-    if len(scan.prices) != len(scan.assets):
-        return prices, None
-    with np.errstate(invalid="ignore"):
-        return prices, np.isfinite(prices) & (prices > 0.0)
-
-
-def _scan_flags(values: Floats, n_assets: int, usable: NDArray[np.bool_]) -> set[str]:
-    flags: set[str] = set()
-    if len(values) < n_assets:
-        flags.add("missing_eigenvalues")
-    if abs(float(values.sum()) / n_assets - 1.0) > CORRELATION_SUM_TOLERANCE:
-        flags.add("not_correlation")
-    if not usable.all():
-        flags.add("bad_price")
-    return flags
 
 
 def _reason_codes(
