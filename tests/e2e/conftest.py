@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page, expect, sync_playwright
 
 from dolphin_realtime.bench.stack import Stack, wait_for
 from dolphin_realtime.runner import dagster_api
@@ -19,6 +19,9 @@ CHROMIUM_FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+PATIENCE_MS = 30_000
+"""The UI asks again every few seconds, and the machine may be busy with the first runs."""
+expect.set_options(timeout=PATIENCE_MS)
 SHOTS = Path(os.environ.get("E2E_SHOTS", "ci-output/screenshots"))
 
 
@@ -48,7 +51,7 @@ def page(browser, stack, request):
         base_url=f"http://127.0.0.1:{stack.ui_port}", viewport={"width": 1500, "height": 950}
     )
     page: Page = context.new_page()
-    page.set_default_timeout(30_000)
+    page.set_default_timeout(PATIENCE_MS)
     yield page
     SHOTS.mkdir(parents=True, exist_ok=True)
     page.screenshot(path=SHOTS / f"{request.node.name}.png")
