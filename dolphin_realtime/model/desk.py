@@ -77,18 +77,11 @@ class Desk:
         Raises:
             ScanOutOfOrder: If the scan is not later than the last one.
         """
-        before = self.signals.last
-        signal = self.signals.step(scan, book, factors)
-        plan = Plan(scan=scan, signal=signal, decisions=[], orders=[], funding=[], limits=limits)
-        if signal is before:
-            plan.is_new = False
-            return plan
-        prices = usable_prices(scan, signal)
-        plan.funding = self._settle(scan.timestamp_us, {**self.prices, **prices}, factors)
-        plan.limits = self._own_limits(signal, limits)
-        plan.decisions = self._decide(signal, prices, plan.limits)
-        plan.orders = self._send(scan, signal, plan.decisions)
-        self._learn(prices)
+        plan, prices, known = self._advance(scan, limits, book, factors)
+        if plan.is_new:
+            plan.decisions = self._decide(plan.signal, prices, known, plan.limits)
+            plan.orders = self._send(scan, plan.signal, plan.decisions)
+            self._learn(prices)
         return plan
 
     def follow(
@@ -106,20 +99,32 @@ class Desk:
             book: Order books at the scan.
             factors: External factors at the scan.
         """
+        plan, prices, _ = self._advance(scan, Limits(), book, factors)
+        plan.orders = orders
+        if plan.is_new:
+            self.in_flight.update({o.client_order_id: o for o in orders})
+            self._learn(prices)
+        return plan
+
+    def _advance(
+        self,
+        scan: Scan,
+        limits: Limits,
+        book: Mapping[str, Book] | None,
+        factors: Factors | None,
+    ) -> tuple[Plan, dict[str, float], dict[str, float]]:
+        """Step the signal and charge funding; return plan, this scan's prices, newest prices."""
         before = self.signals.last
         signal = self.signals.step(scan, book, factors)
-        plan = Plan(
-            scan=scan, signal=signal, decisions=[], orders=orders, funding=[], limits=Limits()
-        )
+        plan = Plan(scan=scan, signal=signal, decisions=[], orders=[], funding=[], limits=limits)
         if signal is before:
             plan.is_new = False
-            return plan
+            return plan, {}, {}
         prices = usable_prices(scan, signal)
-        plan.funding = self._settle(scan.timestamp_us, {**self.prices, **prices}, factors)
-        plan.limits = self._own_limits(signal, plan.limits)
-        self.in_flight.update({o.client_order_id: o for o in orders})
-        self._learn(prices)
-        return plan
+        known = {**self.prices, **prices}
+        plan.funding = self._settle(scan.timestamp_us, known, factors)
+        plan.limits = self._own_limits(signal, limits)
+        return plan, prices, known
 
     def warm_up(self, scan: Scan) -> None:
         """Step only the signal with an archived scan, whatever epoch its reader gave it."""
@@ -217,7 +222,11 @@ class Desk:
         return Limits(posture=posture, entry_block=limits.entry_block)
 
     def _decide(
-        self, signal: Signal, prices: Mapping[str, float], limits: Limits
+        self,
+        signal: Signal,
+        prices: Mapping[str, float],
+        known: Mapping[str, float],
+        limits: Limits,
     ) -> list[Decision]:
         held = self.projected()
         rows = {
@@ -232,7 +241,7 @@ class Desk:
             prices=prices,
             last_prices=self.prices,
             held=held,
-            equity=self.account.cash + self.account.unrealised({**self.prices, **prices}),
+            equity=self.account.cash + self.account.unrealised(known),
             instruments=self.instruments,
         )
         return decide({**rows, **unlisted}, market, limits, self.target)
