@@ -17,8 +17,9 @@ EQUITY = (
     "SELECT scan_number, timestamp_us, cash, unrealised, equity FROM equity ORDER BY timestamp_us"
 )
 SCANS = 60
-CALM = {"safety_cool_down_s": 0, "stale_cadence_min_s": 60}
-"""A restart may take seconds: the scan that waited for it must still be traded."""
+CALM = {"safety_cool_down_s": 0, "stale_cadence_min_s": 60, "restart_pause_s": 0.01}
+"""A restart may take seconds: the scan that waited for it must still be traded. A pause that meta
+health could see as a missing trader would rightly lower the posture, and change what is traded."""
 
 
 def kill(pid):
@@ -61,6 +62,7 @@ def test_a_trader_killed_at_any_moment_loses_no_fill_and_doubles_none(tmp_path, 
             time.sleep(rng.uniform(0.0, 0.01))
             kill(desk.stack.service("trader@BLUE")["pid"])
             desk.wait_journalled(scan, 60.0)
+            eventually(lambda: desk.posture() == "NORMAL", 30.0, "posture NORMAL")
         desk.feed(SCANS - fed)
         assert desk.query(FILLS) == undisturbed[0]
         assert desk.query(EQUITY) == undisturbed[1]
