@@ -5,7 +5,10 @@ gate does with them does not (model/gates.py). A part that is malformed is left 
 """
 
 import math
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
+from collections import deque
+from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,6 +17,7 @@ import msgspec
 from dolphin_realtime.model import instant
 from dolphin_realtime.model.errors import SettingsError
 from dolphin_realtime.model.gates import NO_FACTORS, Book, Factors, Reading
+from dolphin_realtime.model.order_book import BookFeatures, Level, fault
 
 FUNDING: Final = "funding"
 DVOL_BTC: Final = "dvol_btc"
@@ -30,9 +34,62 @@ def _number(value: object) -> float | None:
     return float(value)
 
 
-def books_of(document: dict[str, Any]) -> dict[str, Book]:
-    """Return the usable books of an `ob_features_latest` document, by asset."""
-    books = {}
+class BookView(msgspec.Struct, frozen=True):
+    """One asset's book as the trader sees it; levels [price, quantity], best first, may be none."""
+
+    book: Book
+    bids: list[Level] = []
+    asks: list[Level] = []
+
+
+class BooksDocument(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """`ob_features_latest` on the wire; `simulated` is there only where the books are."""
+
+    assets: dict[str, BookFeatures]
+    pushed_at: datetime = msgspec.field(name="_pushed_at")
+    simulated: str | None = None
+
+
+_books_decoder = msgspec.json.Decoder(BooksDocument)
+
+
+def read_books(text: str) -> dict[str, BookView]:
+    """Return the usable books of an `ob_features_latest` document; one that is not is left out.
+
+    Raises:
+        ValueError: If the text is no JSON object.
+    """
+    try:
+        document = _books_decoder.decode(text)
+    except (msgspec.ValidationError, UnicodeEncodeError):
+        return books_of(msgspec.json.decode(text, type=dict[str, Any]))
+    found = {}
+    for asset, f in document.assets.items():
+        if f.event_time.tzinfo is None:
+            continue
+        view = _view(instant.to_us(f.event_time), f.imbalance_5, f.spread_bps, f.bids, f.asks)
+        if view is not None:
+            found[asset] = view
+    return found
+
+
+def _view(
+    event_us: int, imbalance: float, spread: float, bids: list[Level], asks: list[Level]
+) -> BookView | None:
+    """Return a book; None where a number is out of range, no levels where they are no book."""
+    if not (-1.0 <= imbalance <= 1.0 and math.isfinite(spread)):
+        return None
+    book = Book(event_us=event_us, imbalance_5=imbalance, spread_bps=spread)
+    levels = (*bids, *asks)
+    are_sound = all(0.0 < p < math.inf and 0.0 < q < math.inf for p, q in levels)
+    if not are_sound or fault(bids, asks) is not None:
+        return BookView(book)
+    return BookView(book, bids, asks)
+
+
+def books_of(document: dict[str, Any]) -> dict[str, BookView]:
+    """Return the usable books of a document some part of which is malformed, by asset."""
+    found = {}
     assets = document.get("assets")
     for asset, features in assets.items() if isinstance(assets, dict) else ():
         if not isinstance(features, dict):
@@ -42,9 +99,18 @@ def books_of(document: dict[str, Any]) -> dict[str, Book]:
         spread = _number(features.get("spread_bps"))
         if event_us is None or imbalance is None or spread is None:
             continue
-        if -1.0 <= imbalance <= 1.0:
-            books[asset] = Book(event_us=event_us, imbalance_5=imbalance, spread_bps=spread)
-    return books
+        sides = [_levels(features.get(side)) for side in ("bids", "asks")]
+        view = _view(event_us, imbalance, spread, *sides)
+        if view is not None:
+            found[asset] = view
+    return found
+
+
+def _levels(raw: object) -> list[Level]:
+    try:
+        return msgspec.convert(raw, list[Level])
+    except msgspec.ValidationError:
+        return []
 
 
 def _reading(raw: object) -> Reading | None:
@@ -90,9 +156,9 @@ def _read_documents(path: Path | None) -> list[dict[str, Any]]:
 class BookHistory:
     """Books over time: at any instant the newest of each asset that is not later."""
 
-    def __init__(self, books: dict[str, list[Book]]) -> None:
-        self._books = {a: sorted(b, key=lambda book: book.event_us) for a, b in books.items()}
-        self._times = {a: [b.event_us for b in books] for a, books in self._books.items()}
+    def __init__(self, views: dict[str, list[BookView]]) -> None:
+        self._views = {a: sorted(v, key=lambda view: view.book.event_us) for a, v in views.items()}
+        self._times = {a: [v.book.event_us for v in views] for a, views in self._views.items()}
 
     @classmethod
     def read(cls, path: Path | None) -> "BookHistory":
@@ -101,11 +167,11 @@ class BookHistory:
         Raises:
             SettingsError: If the file cannot be read.
         """
-        books: dict[str, list[Book]] = {}
+        views: dict[str, list[BookView]] = {}
         for document in _read_documents(path):
-            for asset, book in books_of(document).items():
-                books.setdefault(asset, []).append(book)
-        return cls(books)
+            for asset, view in books_of(document).items():
+                views.setdefault(asset, []).append(view)
+        return cls(views)
 
     def at(self, now_us: int) -> dict[str, Book]:
         """Return each asset's newest book as of ``now_us``."""
@@ -113,8 +179,40 @@ class BookHistory:
         for asset, times in self._times.items():
             n = bisect_right(times, now_us)
             if n:
-                found[asset] = self._books[asset][n - 1]
+                found[asset] = self._views[asset][n - 1].book
         return found
+
+    def first_from(self, asset: str, from_us: int, until_us: int) -> BookView | None:
+        """Return an asset's first book with levels stamped in [from, until]."""
+        times = self._times.get(asset, [])
+        for n in range(bisect_left(times, from_us), len(times)):
+            if times[n] > until_us:
+                return None
+            if self._views[asset][n].bids:
+                return self._views[asset][n]
+        return None
+
+
+class BookFeed:
+    """Documents of books in the order of their newest event, handed out as time goes on."""
+
+    def __init__(self, documents: list[dict[str, BookView]]) -> None:
+        timed = [(max(v.book.event_us for v in d.values()), d) for d in documents if d]
+        self._waiting = deque(sorted(timed, key=lambda pair: pair[0]))
+
+    @classmethod
+    def read(cls, path: Path | None) -> "BookFeed":
+        """Return the feed of a file of documents.
+
+        Raises:
+            SettingsError: If the file cannot be read.
+        """
+        return cls([books_of(document) for document in _read_documents(path)])
+
+    def until(self, now_us: int) -> Iterator[dict[str, BookView]]:
+        """Yield the documents not handed out yet whose newest event is not after ``now_us``."""
+        while self._waiting and self._waiting[0][0] <= now_us:
+            yield self._waiting.popleft()[1]
 
 
 class FactorHistory:

@@ -1,12 +1,13 @@
 """The journal: what one instance decided, sent, filled and owns, on disk.
 
-The tables, the order of writing and the intent file belong here; checking identities is
-journal_check.py's. An intent is appended before its order leaves; everything else of a
-scan is one transaction of a helper thread, so the trader's loop never waits for a disk.
+The tables and the order of writing belong here; checking identities is journal_check.py's,
+files for others journal_export.py's. An intent is appended before its order leaves;
+everything else of a scan is one transaction of a helper thread, so the trader's loop never
+waits for a disk. A reserve of disk space is kept: when the disk is full it is given up for
+exits, and nothing is opened until it is there again.
 """
 
 import fcntl
-import os
 import queue
 import sqlite3
 import threading
@@ -16,9 +17,11 @@ from typing import Any, Final
 
 import msgspec
 
-from dolphin_realtime.append_file import open_lines
+from dolphin_realtime import fault_points
+from dolphin_realtime.intents import IntentFile
 from dolphin_realtime.model.errors import JournalError
 from dolphin_realtime.model.plan import InFlight
+from dolphin_realtime.reserve import Reserve
 
 BACKLOG_MAX: Final = 1000
 """Scans waiting for the disk after which nothing may be opened."""
@@ -31,9 +34,13 @@ CREATE TABLE IF NOT EXISTS orders (
   asset TEXT, side TEXT, quantity REAL, leg TEXT, reduce_only INTEGER) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS fills (
   client_order_id TEXT PRIMARY KEY, epoch INTEGER, scan_number INTEGER, timestamp_us INTEGER,
-  asset TEXT, side TEXT, quantity REAL, price REAL, mid REAL, fee REAL, realised REAL);
+  asset TEXT, side TEXT, quantity REAL, price REAL, mid REAL, fee REAL, realised REAL,
+  source TEXT, booked_us INTEGER);
 CREATE TABLE IF NOT EXISTS cancels (
   client_order_id TEXT PRIMARY KEY, timestamp_us INTEGER, reason TEXT);
+CREATE TABLE IF NOT EXISTS refusals (
+  epoch INTEGER, scan_number INTEGER, timestamp_us INTEGER, asset TEXT, side TEXT,
+  quantity REAL, code TEXT, value REAL, bound REAL);
 CREATE TABLE IF NOT EXISTS funding (
   settlement_us INTEGER, asset TEXT, quantity REAL, rate REAL, amount REAL,
   PRIMARY KEY (settlement_us, asset));
@@ -47,31 +54,25 @@ CREATE TABLE IF NOT EXISTS days (
 CREATE TABLE IF NOT EXISTS state (only_row INTEGER PRIMARY KEY CHECK (only_row = 0), desk BLOB);
 CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT);
 """
-TABLES: Final = ("decisions", "orders", "fills", "cancels", "funding", "equity", "days")
+TABLES: Final = (
+    "decisions", "orders", "fills", "cancels", "refusals", "funding", "equity", "days"
+)  # fmt: skip
+SCHEMA_VERSION: Final = 2
 _UPSERT: Final = frozenset({"days", "state", "meta"})
 
 Row = tuple[Any, ...]
 
 
 class ScanRecord(msgspec.Struct, kw_only=True):
-    """Everything one scan adds to the journal: rows by table, and the desk after it."""
+    """Everything one scan adds to the journal: rows by table, and the desk after it.
+
+    ``desk`` is None where a later record's holds it as well.
+    """
 
     epoch: int
     scan_number: int
     rows: dict[str, list[Row]]
-    desk: bytes
-
-
-class Intent(msgspec.Struct, frozen=True, kw_only=True):
-    """One line of the intent file: the orders of one scan, written before the first leaves."""
-
-    epoch: int
-    scan_number: int
-    orders: list[InFlight]
-
-
-_intents = msgspec.json.Decoder(Intent)
-_encoder = msgspec.json.Encoder()
+    desk: bytes | None
 
 
 def database(folder: Path) -> Path:
@@ -83,12 +84,21 @@ def open_read_only(folder: Path) -> sqlite3.Connection:
     """Return a read-only connection to a journal.
 
     Raises:
-        JournalError: If there is none.
+        JournalError: If there is none, or another version of Dolphin wrote it.
     """
     path = database(folder)
     if not path.is_file():
         raise JournalError(f"no journal at {path}; has this instance ever run?")
-    return sqlite3.connect(f"file:{path}?mode=ro", uri=True)
+    db = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
+    try:
+        version = db.execute("PRAGMA user_version").fetchone()[0]
+    except sqlite3.DatabaseError as e:
+        db.close()
+        raise JournalError(f"{path} cannot be read: {e}") from e
+    if version != SCHEMA_VERSION:
+        db.close()
+        raise JournalError(f"{path} has schema {version}, this Dolphin reads {SCHEMA_VERSION}")
+    return db
 
 
 class Journal:
@@ -99,12 +109,12 @@ class Journal:
         on_commit: Called in the helper thread with each record that is on disk.
 
     Raises:
-        JournalError: If another process holds it, or it cannot be opened.
+        JournalError: If another process holds it, it cannot be opened, or another version of
+            Dolphin wrote it.
     """
 
     def __init__(self, folder: Path, on_commit: Callable[[ScanRecord], None]) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self._folder = folder
         self._on_commit = on_commit
         self._lock = (folder / "lock").open("w")
         try:
@@ -113,14 +123,12 @@ class Journal:
             self._lock.close()
             raise JournalError(f"{folder} is in use by another trader of this instance") from e
         try:
-            self._db = sqlite3.connect(database(folder), check_same_thread=False)
-            self._db.execute("PRAGMA journal_mode=WAL")
-            self._db.execute("PRAGMA synchronous=FULL")
-            self._db.executescript(_SCHEMA)
-        except sqlite3.Error as e:
-            raise JournalError(f"{database(folder)}: {e}") from e
-        self._intent_path = folder / "intents.jsonl"
-        self._intent_fd = open_lines(self._intent_path)
+            self._db = open_new(folder)
+        except JournalError:
+            self._lock.close()
+            raise
+        self.intents = IntentFile(folder / "intents.jsonl")
+        self.reserve = Reserve(folder / "reserve")
         self._queue: queue.Queue[ScanRecord | None] = queue.Queue()
         self._thread = threading.Thread(target=self._write_all, name="journal", daemon=True)
         self.fault: str | None = None
@@ -131,40 +139,31 @@ class Journal:
         row = self._db.execute("SELECT desk FROM state").fetchone()
         return None if row is None else row[0]
 
-    def open_intents(self, after: tuple[int, int] | None) -> list[Intent]:
-        """Return the intents of scans later than the last committed one, in order."""
-        intents = []
-        for line in self._intent_path.read_bytes().splitlines():
-            try:
-                intent = _intents.decode(line)
-            except msgspec.DecodeError:
-                continue  # cut off by the crash: its orders were never sent
-            if after is None or (intent.epoch, intent.scan_number) > after:
-                intents.append(intent)
-        return intents
-
     def start(self) -> None:
         """Start the helper thread, once nothing more is read."""
         self._thread.start()
 
     @property
     def trouble(self) -> str | None:
-        """Why nothing may be opened, or None: a failed write, or a disk that lags."""
+        """Why nothing may be opened, or None: a failed write, a full disk, or one that lags."""
         if self.fault is not None:
             return "JOURNAL_FAILED"
+        if not self.reserve.is_there:
+            return "JOURNAL_FULL"
         return "JOURNAL_BEHIND" if self._queue.qsize() > BACKLOG_MAX else None
 
     def intend(self, epoch: int, scan_number: int, orders: list[InFlight]) -> bool:
         """Append the intent of a scan's orders; return False where it could not be written.
 
-        One write: it survives a kill of the process from here on.
+        One write: it survives a kill of the process from here on. A full disk gives up the
+        reserve, so that exits can still be written.
         """
-        line = _encoder.encode(Intent(epoch=epoch, scan_number=scan_number, orders=orders)) + b"\n"
-        try:
-            return os.write(self._intent_fd, line) == len(line)
-        except OSError as e:
-            self.fault = f"intent file: {e}"
-            return False
+        fault = self.intents.append(epoch, scan_number, orders)
+        if fault is not None and self.reserve.give_up():
+            fault = self.intents.append(epoch, scan_number, orders)
+        if fault is not None:
+            self.fault = f"intent file: {fault}"
+        return fault is None
 
     def commit(self, record: ScanRecord) -> None:
         """Hand a scan's record to the helper thread."""
@@ -176,7 +175,7 @@ class Journal:
             self._queue.put(None)
             self._thread.join(timeout=20)
         self._db.close()
-        os.close(self._intent_fd)
+        self.intents.close()
         self._lock.close()
 
     def _write_all(self) -> None:
@@ -193,11 +192,14 @@ class Journal:
                 is_open = self._collect(waiting, timeout=1.0)
 
     def _collect(self, waiting: list[ScanRecord], timeout: float | None) -> bool:
+        """Take what the queue holds; only the newest desk is kept, so that waiting is cheap."""
         try:
             record = self._queue.get(timeout=timeout)
         except queue.Empty:
             return True
         while record is not None:
+            if waiting:
+                waiting[-1].desk = None
             waiting.append(record)
             try:
                 record = self._queue.get_nowait()
@@ -206,24 +208,59 @@ class Journal:
         return False
 
     def _write(self, records: list[ScanRecord]) -> bool:
+        fault_points.reach("journal")
         try:
-            os.fdatasync(self._intent_fd)
+            self.intents.sync()
             with self._db:
                 for record in records:
                     self._insert(record)
         except (sqlite3.Error, OSError) as e:
             self.fault = f"{type(e).__name__}: {e}"
+            self.reserve.give_up()
             return False
         self.fault = None
+        self.reserve.take_back()
         self.n_committed += len(records)
+        fault_points.reach("state")
         for record in records:
             self._on_commit(record)
         return True
 
     def _insert(self, record: ScanRecord) -> None:
-        for table, rows in record.rows.items():
-            if rows:
-                verb = "INSERT OR REPLACE" if table in _UPSERT else "INSERT"
-                marks = ",".join("?" * len(rows[0]))
-                self._db.executemany(f"{verb} INTO {table} VALUES ({marks})", rows)
-        self._db.execute("INSERT OR REPLACE INTO state VALUES (0, ?)", (record.desk,))
+        insert(self._db, record.rows)
+        if record.desk is not None:
+            self._db.execute("INSERT OR REPLACE INTO state VALUES (0, ?)", (record.desk,))
+
+
+def open_new(folder: Path) -> sqlite3.Connection:
+    """Return a writing connection to a journal, its tables made where it is new.
+
+    Raises:
+        JournalError: If it cannot be opened, or another version of Dolphin wrote it.
+    """
+    path = database(folder)
+    try:
+        db = sqlite3.connect(path, check_same_thread=False)
+        db.execute("PRAGMA journal_mode=WAL")
+        db.execute("PRAGMA synchronous=FULL")
+        is_new = not db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+        version = db.execute("PRAGMA user_version").fetchone()[0]
+        if not is_new and version != SCHEMA_VERSION:
+            db.close()
+            raise JournalError(
+                f"{path} has schema {version}, this Dolphin writes {SCHEMA_VERSION}; "
+                "export it with the version that wrote it and move it aside"
+            )
+        db.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
+    except sqlite3.Error as e:
+        raise JournalError(f"{path}: {e}") from e
+    return db
+
+
+def insert(db: sqlite3.Connection, rows: dict[str, list[Row]]) -> None:
+    """Insert rows by table, within the caller's transaction."""
+    for table, found in rows.items():
+        if found:
+            verb = "INSERT OR REPLACE" if table in _UPSERT else "INSERT"
+            marks = ",".join("?" * len(found[0]))
+            db.executemany(f"{verb} INTO {table} VALUES ({marks})", found)

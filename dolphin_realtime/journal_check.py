@@ -1,6 +1,8 @@
 """Verifying a journal: every identity, and the first row that breaks one.
 
-Read-only. Money is USDT; identities hold to TOLERANCE_USD.
+Read-only. Money is USDT; identities hold to TOLERANCE_USD. The identities are those of a
+paper account: cash, positions and days from the fills alone, each order with one outcome or
+in flight, each scan handled once, and the saved desk equal to the fold of all rows.
 """
 
 import sqlite3
@@ -12,6 +14,7 @@ import msgspec
 
 from dolphin_realtime import journal
 from dolphin_realtime.model.account import FLAT_BELOW, Account
+from dolphin_realtime.model.instant import from_us
 
 TOLERANCE_USD: Final = 1e-6
 START_CASH: Final = "start_cash"
@@ -25,7 +28,8 @@ class CheckResult(msgspec.Struct, kw_only=True):
     first_break: str | None
 
 
-def _rows(db: sqlite3.Connection, query: str) -> Iterator[dict[str, Any]]:
+def rows_of(db: sqlite3.Connection, query: str) -> Iterator[dict[str, Any]]:
+    """Yield the rows of a query by column name."""
     cursor = db.execute(query)
     names = [d[0] for d in cursor.description]
     for row in cursor:
@@ -40,11 +44,13 @@ def check(folder: Path) -> CheckResult:
     """
     db = journal.open_read_only(folder)
     try:
+        db.execute("BEGIN")  # one snapshot, whatever a running trader adds meanwhile
         n_rows = sum(
             db.execute(f"SELECT count(*) FROM {table}").fetchone()[0]  # noqa: S608
             for table in journal.TABLES
         )
-        for found in (_orders(db), _money(db), _days(db)):
+        for look in (_orders, _scans, _money, _days, _state):
+            found = look(db)
             if found is not None:
                 return CheckResult(ok=False, rows=n_rows, first_break=found)
         return CheckResult(ok=True, rows=n_rows, first_break=None)
@@ -54,52 +60,91 @@ def check(folder: Path) -> CheckResult:
         db.close()
 
 
+_ORDER_BREAKS: Final = (
+    ("""SELECT 'fills ' || f.client_order_id || ': differs from its order, or is not later than it'
+        FROM fills f LEFT JOIN orders o USING (client_order_id)
+        WHERE o.asset IS NOT f.asset OR o.side IS NOT f.side OR o.quantity IS NOT f.quantity
+           OR f.timestamp_us <= o.timestamp_us OR f.timestamp_us > f.booked_us"""),
+    ("""SELECT 'cancels ' || client_order_id || ': was filled as well, or was never ordered'
+        FROM cancels WHERE client_order_id IN (SELECT client_order_id FROM fills)
+           OR client_order_id NOT IN (SELECT client_order_id FROM orders)"""),
+    ("""SELECT 'orders ' || o.client_order_id || ': its scan was never handled'
+        FROM orders o LEFT JOIN equity e USING (epoch, scan_number) WHERE e.epoch IS NULL"""),
+    ("""SELECT 'orders ' || client_order_id || ': a quantity that is not above 0'
+        FROM orders WHERE NOT quantity > 0"""),
+)  # fmt: skip
+
+
 def _orders(db: sqlite3.Connection) -> str | None:
     """Every fill and cancel has its order, once, with its asset, side and quantity."""
-    query = """
-      SELECT f.client_order_id AS id FROM fills f LEFT JOIN orders o USING (client_order_id)
-      WHERE o.asset IS NOT f.asset OR o.side IS NOT f.side OR o.quantity IS NOT f.quantity
-         OR f.timestamp_us <= o.timestamp_us ORDER BY f.rowid LIMIT 1"""
-    for row in _rows(db, query):
-        return f"fills {row['id']}: differs from its order, or is not later than it"
-    query = """
-      SELECT client_order_id AS id FROM cancels WHERE client_order_id IN
-        (SELECT client_order_id FROM fills) OR client_order_id NOT IN
-        (SELECT client_order_id FROM orders) LIMIT 1"""
-    for row in _rows(db, query):
-        return f"cancels {row['id']}: was filled as well, or was never ordered"
+    for query in _ORDER_BREAKS:
+        row = db.execute(f"{query} LIMIT 1").fetchone()
+        if row is not None:
+            return str(row[0])
     return None
 
 
-def _start_cash(db: sqlite3.Connection) -> float:
+def _scans(db: sqlite3.Connection) -> str | None:
+    """Scans were handled once each, in market order."""
+    last = None
+    for row in rows_of(db, "SELECT epoch, scan_number, timestamp_us FROM equity ORDER BY rowid"):
+        if last is not None and row["timestamp_us"] <= last["timestamp_us"]:
+            return f"equity epoch {row['epoch']} scan {row['scan_number']}: not later than scan {last['scan_number']} before it"
+        last = row
+    return None
+
+
+def start_cash(db: sqlite3.Connection) -> float:
+    """Return what the account opened with, 0 where nothing was journalled yet."""
     row = db.execute("SELECT value FROM meta WHERE name = ?", (START_CASH,)).fetchone()
     return float(row[0]) if row else 0.0
 
 
+class Fold:
+    """The account as the fills and funding rows give it, up to a scan."""
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self.account = Account(start_cash=start_cash(db), positions={})
+        self._fills = rows_of(db, "SELECT * FROM fills ORDER BY rowid")
+        self._charges = rows_of(db, "SELECT * FROM funding ORDER BY settlement_us, rowid")
+        self._fill, self._charge = next(self._fills, None), next(self._charges, None)
+
+    def up_to(self, timestamp_us: int) -> str | None:
+        """Take everything booked up to a scan; return the first fill that contradicts itself."""
+        while self._charge is not None and self._charge["settlement_us"] <= timestamp_us:
+            self.account.funding += self._charge["amount"]
+            self._charge = next(self._charges, None)
+        while self._fill is not None and self._fill["booked_us"] <= timestamp_us:
+            row, signed = self._fill, self._fill["quantity"]
+            signed = signed if row["side"] == "BUY" else -signed
+            realised = self.account.apply_fill(row["asset"], signed, row["price"], row["fee"])
+            self.account.slippage += row["quantity"] * abs(row["price"] - row["mid"])
+            if abs(realised - row["realised"]) > TOLERANCE_USD:
+                id_ = row["client_order_id"]
+                return f"fills {id_}: realised is {row['realised']!r}, the fills before it give {realised!r}"
+            self._fill = next(self._fills, None)
+        return None
+
+    def rest(self) -> str | None:
+        """Return what is booked later than every scan."""
+        if self._fill is not None:
+            return f"fills {self._fill['client_order_id']}: later than every equity row"
+        if self._charge is not None:
+            return f"funding {self._charge['asset']} at {self._charge['settlement_us']}: later than every equity row"
+        return None
+
+
 def _money(db: sqlite3.Connection) -> str | None:
-    """Fold the fills and funding; every equity row must agree with the fold at its scan."""
-    account = Account(start_cash=_start_cash(db), positions={})
-    fills = _rows(db, "SELECT * FROM fills ORDER BY timestamp_us, rowid")
-    charges = _rows(db, "SELECT * FROM funding ORDER BY settlement_us, rowid")
-    fill, charge = next(fills, None), next(charges, None)
-    for row in _rows(db, "SELECT * FROM equity ORDER BY timestamp_us"):
-        while charge is not None and charge["settlement_us"] <= row["timestamp_us"]:
-            account.funding += charge["amount"]
-            charge = next(charges, None)
-        while fill is not None and fill["timestamp_us"] <= row["timestamp_us"]:
-            signed = fill["quantity"] if fill["side"] == "BUY" else -fill["quantity"]
-            realised = account.apply_fill(fill["asset"], signed, fill["price"], fill["fee"])
-            if abs(realised - fill["realised"]) > TOLERANCE_USD:
-                return (
-                    f"fills {fill['client_order_id']}: realised {fill['realised']}, not {realised}"
-                )
-            fill = next(fills, None)
-        broken = _compare(account, row)
+    """Every equity row agrees with the fold of the fills and funding up to its scan."""
+    fold = Fold(db)
+    for row in rows_of(db, "SELECT * FROM equity ORDER BY timestamp_us"):
+        broken = fold.up_to(row["timestamp_us"])
+        if broken:
+            return broken
+        broken = _compare(fold.account, row)
         if broken:
             return f"equity epoch {row['epoch']} scan {row['scan_number']}: {broken}"
-    if fill is not None:
-        return f"fills {fill['client_order_id']}: later than every equity row"
-    return None
+    return fold.rest()
 
 
 def _compare(account: Account, row: dict[str, Any]) -> str | None:
@@ -111,7 +156,7 @@ def _compare(account: Account, row: dict[str, Any]) -> str | None:
         "equity": row["cash"] + row["unrealised"],
     }
     for name, value in expected.items():
-        if abs(row[name] - value) > TOLERANCE_USD:
+        if not abs(row[name] - value) <= TOLERANCE_USD:
             return f"{name} is {row[name]!r}, the rows before it give {value!r}"
     is_flat = all(abs(p.quantity) < FLAT_BELOW for p in account.positions.values())
     if is_flat and abs(row["unrealised"]) > TOLERANCE_USD:
@@ -122,7 +167,14 @@ def _compare(account: Account, row: dict[str, Any]) -> str | None:
 def _days(db: sqlite3.Connection) -> str | None:
     """Each day's figures are the differences of the equity rows around it."""
     before = {"realised": 0.0, "fees": 0.0, "funding": 0.0}
-    for day in _rows(db, "SELECT * FROM days ORDER BY day"):
+    trades = {
+        row["day"]: row["n"]
+        for row in rows_of(
+            db,
+            "SELECT date(booked_us / 1000000, 'unixepoch') AS day, count(*) AS n FROM fills GROUP BY day",
+        )
+    }
+    for day in rows_of(db, "SELECT * FROM days ORDER BY day"):
         last = db.execute(
             "SELECT realised, fees, funding, equity FROM equity WHERE date(timestamp_us / 1000000,"
             " 'unixepoch') = ? ORDER BY timestamp_us DESC LIMIT 1",
@@ -132,9 +184,44 @@ def _days(db: sqlite3.Connection) -> str | None:
             return f"days {day['day']}: has no equity row"
         after = dict(zip(("realised", "fees", "funding"), last, strict=False))
         for name, value in after.items():
-            if abs(value - before[name] - day[name]) > TOLERANCE_USD:
+            if not abs(value - before[name] - day[name]) <= TOLERANCE_USD:
                 return f"days {day['day']}: {name} is {day[name]!r}, not {value - before[name]!r}"
-        if abs(last[3] - day["equity"]) > TOLERANCE_USD:
+        if not abs(last[3] - day["equity"]) <= TOLERANCE_USD:
             return f"days {day['day']}: equity is {day['equity']!r}, not {last[3]!r}"
+        if trades.get(day["day"], 0) != day["trades"]:
+            return (
+                f"days {day['day']}: {day['trades']} trades, but {trades.get(day['day'], 0)} fills"
+            )
         before = after
     return None
+
+
+def _state(db: sqlite3.Connection) -> str | None:
+    """The saved desk is the fold of all rows: cash, positions, and what is in flight."""
+    row = db.execute("SELECT desk FROM state").fetchone()
+    if row is None:
+        has_rows = db.execute("SELECT count(*) FROM equity").fetchone()[0]
+        return "state: there is none, but scans were handled" if has_rows else None
+    saved = msgspec.msgpack.decode(row[0])
+    fold = Fold(db)
+    fold.up_to(1 << 62)
+    account = msgspec.convert(saved["account"], Account)
+    if not abs(account.cash - fold.account.cash) <= TOLERANCE_USD:
+        return f"state: cash is {account.cash!r}, the rows give {fold.account.cash!r}"
+    ours, theirs = account.held(), fold.account.held()
+    for asset in sorted(ours.keys() | theirs.keys()):
+        if not abs(ours.get(asset, 0.0) - theirs.get(asset, 0.0)) <= FLAT_BELOW:
+            return f"state: {asset} is {ours.get(asset, 0.0)!r}, its fills give {theirs.get(asset, 0.0)!r}"
+    return _in_flight(db, {o["client_order_id"] for o in saved["in_flight"]})
+
+
+def _in_flight(db: sqlite3.Connection, flying: set[str]) -> str | None:
+    query = """SELECT client_order_id, timestamp_us FROM orders WHERE client_order_id NOT IN
+               (SELECT client_order_id FROM fills) AND client_order_id NOT IN
+               (SELECT client_order_id FROM cancels)"""
+    open_orders = {row["client_order_id"]: row["timestamp_us"] for row in rows_of(db, query)}
+    for order_id, at_us in open_orders.items():
+        if order_id not in flying:
+            return f"orders {order_id} of {from_us(at_us).isoformat()}: has no outcome and is not in flight"
+    lost = sorted(flying - open_orders.keys())
+    return f"state: {lost[0]} is in flight, but is no open order" if lost else None

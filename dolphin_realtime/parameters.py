@@ -1,4 +1,8 @@
-"""A trader's parameters: ``DOLPHIN_SIGNAL_*``, ``DOLPHIN_TARGET_*``, ``DOLPHIN_COST_*``."""
+"""A trader's parameters: ``DOLPHIN_SIGNAL_*``, ``TARGET_``, ``COST_`` and ``LIMIT_``.
+
+``DOLPHIN_<INSTANCE>__SIGNAL_S_IN`` and the like hold for one instance alone, so that BLUE
+and GREEN differ in what a person wants them to differ in, and in nothing else.
+"""
 
 from collections.abc import Mapping
 from os import environ
@@ -6,27 +10,45 @@ from os import environ
 import msgspec
 
 from dolphin_realtime.model.plan import CostParams
+from dolphin_realtime.model.pre_trade import PreTradeParams
 from dolphin_realtime.model.signal_params import SignalParams
 from dolphin_realtime.model.target import TargetParams
 from dolphin_realtime.settings import load_group
 
 
 class Parameters(msgspec.Struct, frozen=True):
-    """How a trader decides, sizes and pays."""
+    """How a trader decides, sizes, pays, and what stops it."""
 
     signal: SignalParams
     target: TargetParams
     costs: CostParams
+    limits: PreTradeParams
 
 
-def load_parameters(env: Mapping[str, str] = environ) -> Parameters:
-    """Return the parameters of the environment.
+def load_parameters(instance: str = "", env: Mapping[str, str] = environ) -> Parameters:
+    """Return the parameters of the environment, those of an instance over the general ones.
 
     Raises:
         SettingsError: If a variable is unknown or its value is not of its kind.
     """
     return Parameters(
-        load_group(SignalParams, "DOLPHIN_SIGNAL_", env),
-        load_group(TargetParams, "DOLPHIN_TARGET_", env),
-        load_group(CostParams, "DOLPHIN_COST_", env),
+        load_group(SignalParams, "DOLPHIN_SIGNAL_", env, instance),
+        load_group(TargetParams, "DOLPHIN_TARGET_", env, instance),
+        load_group(CostParams, "DOLPHIN_COST_", env, instance),
+        load_group(PreTradeParams, "DOLPHIN_LIMIT_", env, instance),
     )
+
+
+def differences(
+    first: str, second: str, env: Mapping[str, str] = environ
+) -> dict[str, tuple[str, str]]:
+    """Return the parameters in which two instances differ, as (first, second)."""
+    ours, theirs = (
+        {
+            f"{group}.{name}": str(value)
+            for group, values in msgspec.to_builtins(load_parameters(i, env)).items()
+            for name, value in values.items()
+        }
+        for i in (first, second)
+    )
+    return {name: (value, theirs[name]) for name, value in ours.items() if theirs[name] != value}

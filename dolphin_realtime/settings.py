@@ -6,6 +6,7 @@ come from files.
 """
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -106,10 +107,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         return self.home / "journal" / instance
 
 
-FOREIGN = frozenset({"DOLPHIN_DAGSTER_VAR", "DOLPHIN_STACK"})
-"""Variables of the same prefix that Dolphin sets itself for its children."""
-GROUP_PREFIXES = ("DOLPHIN_SIGNAL_", "DOLPHIN_TARGET_", "DOLPHIN_COST_", "DOLPHIN_REPLAY_")
+FOREIGN = frozenset({"DOLPHIN_DAGSTER_VAR", "DOLPHIN_STACK", "DOLPHIN_FAULT_POINTS"})
+"""Variables of the same prefix that Dolphin sets for its children, and tests for it."""
+TRADER_PREFIXES = ("DOLPHIN_SIGNAL_", "DOLPHIN_TARGET_", "DOLPHIN_COST_", "DOLPHIN_LIMIT_")
+GROUP_PREFIXES = (*TRADER_PREFIXES, "DOLPHIN_REPLAY_", "DOLPHIN_SAFETY_LIMIT_")
 """Groups of parameters, read by `load_group` where they are used."""
+_OF_INSTANCE = re.compile(r"DOLPHIN_([A-Za-z0-9]+)__((?:SIGNAL|TARGET|COST|LIMIT)_.+)")
+"""A trader's parameter for one instance alone, e.g. DOLPHIN_GREEN__SIGNAL_S_IN."""
 
 
 def _decode(kind: type[Any], value: Any) -> Any:
@@ -132,20 +136,38 @@ def load(env: Mapping[str, str] = os.environ) -> Settings:
     raw = {
         name.removeprefix(PREFIX).lower(): value
         for name, value in env.items()
-        if name.startswith(PREFIX) and name not in FOREIGN and not name.startswith(GROUP_PREFIXES)
+        if name.startswith(PREFIX)
+        and name not in FOREIGN
+        and not name.startswith(GROUP_PREFIXES)
+        and not _OF_INSTANCE.fullmatch(name)
     }
     settings = _convert(Settings, raw, PREFIX)
+    _refuse_other_instances(settings, env)
     scans = str(settings.scans.absolute()) if settings.scan_dir else ""
     return msgspec.structs.replace(settings, home=settings.home.absolute(), scan_dir=scans)
 
 
+def _refuse_other_instances(settings: Settings, env: Mapping[str, str]) -> None:
+    for name in env:
+        found = _OF_INSTANCE.fullmatch(name)
+        if found is not None and found[1] not in settings.instance_names:
+            known = ", ".join(settings.instance_names)
+            raise SettingsError(f"{name}: no instance {found[1]!r}; DOLPHIN_INSTANCES has {known}")
+
+
 def load_group[S: msgspec.Struct](
-    kind: type[S], prefix: str, env: Mapping[str, str] = os.environ
+    kind: type[S], prefix: str, env: Mapping[str, str] = os.environ, instance: str = ""
 ) -> S:
     """Return one group of parameters, e.g. `SignalParams` from ``DOLPHIN_SIGNAL_*``.
+
+    With an instance, ``DOLPHIN_<INSTANCE>__SIGNAL_*`` holds over the general ones.
 
     Raises:
         SettingsError: If a variable is unknown or its value is not of its kind.
     """
-    raw = {n.removeprefix(prefix).lower(): v for n, v in env.items() if n.startswith(prefix)}
+    own = f"{PREFIX}{instance}__{prefix.removeprefix(PREFIX)}"
+    prefixes = (prefix, own) if instance else (prefix,)
+    raw = {
+        n.removeprefix(p).lower(): v for p in prefixes for n, v in env.items() if n.startswith(p)
+    }
     return _convert(kind, raw, prefix)

@@ -26,9 +26,10 @@ from nautilus_trader.trading.config import StrategyConfig
 from nautilus_trader.trading.strategy import Strategy
 
 from dolphin_realtime.model.desk import Desk
+from dolphin_realtime.model.fill_rule import Quote
 from dolphin_realtime.model.gates import Book, Factors
 from dolphin_realtime.model.instrument import InstrumentSpec
-from dolphin_realtime.model.plan import CostParams, InFlight, Plan, Quote
+from dolphin_realtime.model.plan import CostParams, InFlight, Plan
 from dolphin_realtime.model.scan import Scan
 from dolphin_realtime.model.target import Limits
 
@@ -100,8 +101,8 @@ def make_instrument(asset: str, spec: InstrumentSpec, costs: CostParams) -> Cryp
     )
 
 
-def make_quote(quote: Quote, spec: InstrumentSpec, timestamp_us: int) -> QuoteTick:
-    """Return a quote of unlimited size at a scan's instant."""
+def make_quote(quote: Quote, spec: InstrumentSpec) -> QuoteTick:
+    """Return a quote of unlimited size: what a size costs is in the quote's prices already."""
     size = Quantity(QUOTE_SIZE, spec.size_precision)
     return QuoteTick(
         instrument_id=instrument_id(quote.asset),
@@ -109,8 +110,8 @@ def make_quote(quote: Quote, spec: InstrumentSpec, timestamp_us: int) -> QuoteTi
         ask_price=Price(quote.ask, spec.price_precision),
         bid_size=size,
         ask_size=size,
-        ts_event=timestamp_us * 1000,
-        ts_init=timestamp_us * 1000,
+        ts_event=quote.at_us * 1000,
+        ts_init=quote.at_us * 1000,
     )
 
 
@@ -200,4 +201,4 @@ class ScanStrategy(Strategy):
 
     def on_order_canceled(self, event: Any) -> None:
         """Hand a cancel to its owner."""
-        self._on_outcome.unfilled(event.client_order_id.value, "CANCELED")
+        self._on_outcome.cancelled(event.client_order_id.value)

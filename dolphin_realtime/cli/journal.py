@@ -1,12 +1,13 @@
-"""`dolphin journal`: verify an instance's journal."""
+"""`dolphin journal` and `dolphin compare`: verify, export and compare journals."""
 
 import sys
+from pathlib import Path
 
 import click
 import msgspec
 
 from dolphin_realtime.cli.app import say
-from dolphin_realtime.journal_check import check as check_journal
+from dolphin_realtime.model.errors import SettingsError
 from dolphin_realtime.settings import load
 
 
@@ -24,6 +25,8 @@ def check(instance: str, as_json: bool) -> None:
     \b
     Example: dolphin journal check --instance BLUE
     """
+    from dolphin_realtime.journal_check import check as check_journal
+
     result = check_journal(load().journal_dir(instance))
     if as_json:
         click.echo(msgspec.json.encode(result).decode())
@@ -32,3 +35,68 @@ def check(instance: str, as_json: bool) -> None:
     else:
         say(f"BROKEN: {result.first_break}", fg="red")
     sys.exit(0 if result.ok else 1)
+
+
+@journal.command("export")
+@click.option("--instance", default="BLUE", show_default=True, help="Whose journal.")
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder to write to.")
+@click.option("--json", "as_json", is_flag=True, help="One line of JSON: rows by file.")
+def export(instance: str, out: Path, as_json: bool) -> None:
+    """Write fills, orders, equity, decisions, funding and refusals as Parquet files.
+
+    \b
+    Example: dolphin journal export --instance BLUE --out /tmp/blue
+    """
+    from dolphin_realtime.journal_export import export as export_journal
+
+    try:
+        rows = export_journal(load().journal_dir(instance), instance, out)
+    except OSError as e:
+        raise SettingsError(f"{out} cannot be written: {e}") from e
+    if as_json:
+        click.echo(msgspec.json.encode(rows).decode())
+        return
+    for name, n in rows.items():
+        say(f"{n:9,} rows  {out / name}.parquet")
+
+
+@click.command()
+@click.argument("first")
+@click.argument("second")
+@click.option("--json", "as_json", is_flag=True, help="One line of JSON.")
+def compare(first: str, second: str, as_json: bool) -> None:
+    """Two instances on the same scans: orders alike and not, and figures side by side.
+
+    \b
+    Example: dolphin compare BLUE GREEN
+    """
+    from dolphin_realtime.compare import compare as compare_journals
+    from dolphin_realtime.parameters import differences
+
+    if first == second:
+        raise SettingsError("name two instances: dolphin compare BLUE GREEN")
+    settings = load()
+    found = compare_journals({name: settings.journal_dir(name) for name in (first, second)})
+    found.settings = differences(first, second)
+    if as_json:
+        click.echo(msgspec.json.encode(found).decode())
+        return
+    only = f"{found.scans_only_first} only {first}, {found.scans_only_second} only {second}"
+    say(f"scans: {found.scans_in_common} in common, {only}")
+    say(
+        f"orders: {found.same_orders} alike, {found.same_but_size} alike but for size, "
+        f"{found.only_first} only {first}, {found.only_second} only {second}"
+    )
+    a, b = found.figures[first], found.figures[second]
+    say(f"  {'':14} {first:>14} {second:>14} {'difference':>14}")
+    for name in _SHOWN:
+        x, y = getattr(a, name), getattr(b, name)
+        say(f"  {name:14} {x:14,.4f} {y:14,.4f} {y - x:14,.4f}")
+    for name, (x, y) in found.settings.items():
+        say(f"  {name}: {first} {x}, {second} {y}")
+
+
+_SHOWN = (
+    "net", "gross", "slippage", "fees", "funding", "end_equity", "max_drawdown", "turnover",
+    "orders", "fills", "cancels", "refusals",
+)  # fmt: skip

@@ -1,4 +1,4 @@
-"""`dolphin posture`: see the posture, set it, and resume."""
+"""`dolphin posture`, `flatten`, `resume`: see what the traders may do, and change it."""
 
 import getpass
 import sys
@@ -10,7 +10,7 @@ from dolphin_realtime.cli.app import say
 from dolphin_realtime.cli.inspect import fetch
 from dolphin_realtime.cli.overview import TRADING_POSTURES
 from dolphin_realtime.local_socket import ask
-from dolphin_realtime.model.errors import ServiceError
+from dolphin_realtime.model.errors import SafetyRefused
 from dolphin_realtime.safety.orders import SOCKET
 from dolphin_realtime.settings import load
 
@@ -44,15 +44,19 @@ def show(as_json: bool = False) -> None:
         say(f"{document['posture']} since {document['since']}, size x{document['size_multiplier']}")
         for reason in document["reasons"]:
             say(f"  {reason}")
+        if document.get("flatten"):
+            f = document["flatten"]
+            say(f"  flatten ordered by {f['who']} at {f['at']}: {f['reason']}")
     sys.exit(0 if document["posture"] in TRADING_POSTURES else 1)
 
 
-def _order(**fields: str) -> None:
+def _order(**fields: str) -> str:
+    """Give an order to the safety service and return the floor it puts under the posture."""
     settings = load()
     answer = ask(settings.run_dir / SOCKET, {**fields, "who": getpass.getuser()})
     if not answer.get("ok"):
-        raise ServiceError(str(answer.get("error")))
-    say(f"ordered: {answer['posture']}; dolphin posture shows where it stands")
+        raise SafetyRefused(str(answer.get("error")))
+    return str(answer["posture"])
 
 
 @posture.command("set")
@@ -60,14 +64,31 @@ def _order(**fields: str) -> None:
 @click.option("--reason", required=True, help="Kept in the ledger with who and when.")
 def set_level(level: str, reason: str) -> None:
     """Order a posture: NORMAL, REDUCED, CLOSE_ONLY or HALTED. HALTED is left by resume only."""
-    _order(action="set", level=level, reason=reason)
+    floor = _order(action="set", level=level, reason=reason)
+    say(f"ordered: {floor}; dolphin posture shows where it stands")
 
 
 @click.command()
 @click.option("--reason", required=True, help="Kept in the ledger with who and when.")
 def resume(reason: str) -> None:
-    """Take back a posture ordered by hand; it then rises step by step. The only way out of HALTED."""
+    """Take back a posture ordered by hand; it then rises step by step. The only way out of HALTED.
+
+    Accepts the losses so far: drawdowns are measured from the equity of now.
+    """
     _order(action="resume", reason=reason)
+    say("resumed; it rises step by step after each cool-down, dolphin posture shows where it is")
+
+
+@click.command()
+@click.option("--reason", required=True, help="Kept in the ledger with who and when.")
+def flatten(reason: str) -> None:
+    """Close every position of every trader now, and open nothing until `dolphin resume`.
+
+    \b
+    Example: dolphin flatten --reason "leaving for the weekend"
+    """
+    _order(action="flatten", reason=reason)
+    say("ordered: positions are closed at the next quotes; dolphin status shows what is left")
 
 
 posture.add_command(resume)

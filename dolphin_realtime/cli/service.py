@@ -4,37 +4,60 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from functools import partial
 from importlib import import_module
+from pathlib import Path
 
 import click
 import uvloop
 
 from dolphin_realtime import log
-from dolphin_realtime.model.errors import SettingsError
+from dolphin_realtime.cli.app import say
+from dolphin_realtime.model.errors import JournalError, SettingsError
 from dolphin_realtime.service import Frame, serve
 from dolphin_realtime.settings import Settings, load
+
+_PATH = click.Path(exists=True, path_type=Path)
 
 
 @click.command()
 @click.argument(
-    "name", type=click.Choice(["hazelcast", "replay", "bridge", "safety", "trader", "meta-health"])
+    "name",
+    type=click.Choice(
+        ["hazelcast", "replay", "bridge", "orderbook", "safety", "trader", "meta-health"]
+    ),
 )
 @click.argument("instance", required=False)
 @click.option(
     "--mode", type=click.Choice(["paper", "live"]), default=None, help="Trader: where orders go."
 )
-def service(name: str, instance: str | None, mode: str | None) -> None:
+@click.option("--scans", type=_PATH, help="Trader: trade these files at full speed, then end.")
+@click.option("--book", type=_PATH, help="With --scans: order-book documents, JSON lines.")
+@click.option("--factors", type=_PATH, help="With --scans: factor documents, JSON lines.")
+def service(
+    name: str,
+    instance: str | None,
+    mode: str | None,
+    scans: Path | None,
+    book: Path | None,
+    factors: Path | None,
+) -> None:
     """Run one service in front until SIGTERM.
 
     \b
-    Example: dolphin service trader BLUE
+    Examples: dolphin service trader BLUE
+              dolphin service trader TRY --scans var/scans     (no grid; journal/TRY)
     """
     settings = load()
     if name in ("hazelcast", "replay"):
         package = {"hazelcast": "member", "replay": "replay"}[name]
         module = import_module(f"dolphin_realtime.{package}.service")
         raise SystemExit(module.run(settings) if name == "hazelcast" else module.serve(settings))
+    if scans is not None:
+        if name != "trader":
+            raise SettingsError("--scans is for a trader: dolphin service trader TRY --scans PATH")
+        _trader_from_files(settings, _instance(instance), mode, scans, book, factors)
+        return
     if name == "trader":
-        _trader(settings, instance, mode)
+        _trader(settings, _instance(instance), mode)
         return
     package = name.replace("-", "_")
     log.configure(name)
@@ -44,14 +67,40 @@ def service(name: str, instance: str | None, mode: str | None) -> None:
     _run(name, settings, work)
 
 
-def _trader(settings: Settings, instance: str | None, mode: str | None) -> None:
-    if instance is None or not instance.isalnum():
+def _instance(name: str | None) -> str:
+    if name is None or not name.isalnum():
         raise SettingsError("a trader needs its instance: dolphin service trader BLUE")
+    return name
+
+
+def _trader(settings: Settings, instance: str, mode: str | None) -> None:
     module = import_module("dolphin_realtime.trader.service")
     module.refuse_live(settings, mode)
     name = f"trader@{instance}"
     log.configure(name)
     _run(name, settings, partial(module.run, instance=instance))
+
+
+def _trader_from_files(
+    settings: Settings,
+    instance: str,
+    mode: str | None,
+    scans: Path,
+    book: Path | None,
+    factors: Path | None,
+) -> None:
+    from dolphin_realtime.signal_run import read_scans
+    from dolphin_realtime.trader.from_files import read_history, trade_files
+    from dolphin_realtime.trader.service import refuse_live
+
+    refuse_live(settings, mode)
+    log.configure(f"trader@{instance}")
+    books, history = read_history(book, factors)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        run = runner.run(trade_files(settings, instance, read_scans(scans), books, history))
+    say(f"{run.scans} scans traded, {run.refused} refused; dolphin journal check holds the result")
+    if run.fault is not None:
+        raise JournalError(f"{instance}: {run.fault}")
 
 
 def _run(name: str, settings: Settings, work: Callable[[Frame], Awaitable[None]]) -> None:

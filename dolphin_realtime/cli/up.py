@@ -177,7 +177,8 @@ def failures(summary: dict[str, Any]) -> list[str]:
 
 def _prepare(settings: Settings, *, is_demo: bool) -> Settings:
     """Refuse what can be known to fail before anything starts; return the stack's settings."""
-    load_parameters()
+    for instance in settings.instance_names:
+        load_parameters(instance)
     find_java(settings.java)
     ensure_jar(settings.hazelcast_jar, settings.maven_base)
     if is_demo:

@@ -1,30 +1,37 @@
 """The trading desk: everything a trader remembers, and what one scan makes it do. Pure.
 
-The order of work at a scan (signal, funding, decision, then fills), orders in flight and
-the fill rule belong here; sending orders to a venue (strategy.py) and keeping the journal
-(journal.py) do not. Two clocks: scan timestamps decide everything; wall time comes in only
-as `Limits`.
+The order of work at a scan (signal, funding, decision, limits, then fills) and orders in
+flight belong here; the fill rule (fill_rule.py), sending orders to a venue (strategy.py)
+and keeping the journal (journal.py) do not. Scan timestamps decide everything; wall time
+comes in only as `Limits`.
 """
 
 from collections.abc import Mapping
-from typing import Any, Final
 
 import msgspec
 
 from dolphin_realtime.model.account import Account, DayPnl
+from dolphin_realtime.model.fill_rule import Execution, Tape, due
 from dolphin_realtime.model.funding import FundingCharge, funding_charges
 from dolphin_realtime.model.gates import Book, Factors
 from dolphin_realtime.model.instant import from_us
 from dolphin_realtime.model.instrument import InstrumentSpec, spec_of
+from dolphin_realtime.model.market_posture import MarketPosture
 from dolphin_realtime.model.plan import (
+    FLATTEN_LEG,
     CostParams,
     InFlight,
     Plan,
-    Quote,
     order_id,
     usable_prices,
 )
-from dolphin_realtime.model.posture import Posture
+from dolphin_realtime.model.pre_trade import (
+    Pace,
+    PreTradeParams,
+    Standing,
+    check,
+    let_through,
+)
 from dolphin_realtime.model.scan import Scan
 from dolphin_realtime.model.signal import SignalState
 from dolphin_realtime.model.signal_params import SignalParams
@@ -33,12 +40,10 @@ from dolphin_realtime.model.target import (
     Decision,
     Limits,
     Market,
+    OrderIntent,
     TargetParams,
     decide,
 )
-
-FROZEN_SCANS: Final = 3
-SHOCK_REDUCED_US: Final = 900 * 1_000_000
 
 
 class Desk:
@@ -50,20 +55,24 @@ class Desk:
         signal: SignalParams | None = None,
         target: TargetParams | None = None,
         costs: CostParams | None = None,
+        pre_trade: PreTradeParams | None = None,
     ) -> None:
         self.instance = instance
         self.signals = SignalState(signal)
         self.target = target or TargetParams()
         self.costs = costs or CostParams()
+        self.pre_trade = pre_trade or PreTradeParams()
         self.account = Account(start_cash=self.costs.start_cash_usd, positions={})
         self.in_flight: dict[str, InFlight] = {}
         self.prices: dict[str, float] = {}
         self.instruments: dict[str, InstrumentSpec] = {}
         self.last_key: tuple[int, int] | None = None
         self.last_us = 0
-        self.frozen_run = 0
-        self.shock_until_us = 0
+        self.market_posture = MarketPosture()
         self.day: DayPnl | None = None
+        self.pace = Pace()
+        self.peak_equity = self.costs.start_cash_usd
+        self.flattened_id = ""
 
     def take(
         self,
@@ -79,8 +88,9 @@ class Desk:
         """
         plan, prices, known = self._advance(scan, limits, book, factors)
         if plan.is_new:
-            plan.decisions = self._decide(plan.signal, prices, known, plan.limits)
-            plan.orders = self._send(scan, plan.signal, plan.decisions)
+            market = self._market(prices, known)
+            plan.decisions = self._decide(plan.signal, market, plan.limits)
+            self._send(plan, market)
             self._learn(prices)
         return plan
 
@@ -123,7 +133,8 @@ class Desk:
         prices = usable_prices(scan, signal)
         known = {**self.prices, **prices}
         plan.funding = self._settle(scan.timestamp_us, known, factors)
-        plan.limits = self._own_limits(signal, limits)
+        self.market_posture.take(signal.flags, signal.timestamp_us)
+        plan.limits = self.market_posture.tighten(limits, signal.timestamp_us)
         return plan, prices, known
 
     def warm_up(self, scan: Scan) -> None:
@@ -144,28 +155,10 @@ class Desk:
             held[asset] = held.get(asset, 0.0) + order.signed_quantity
         return {a: 0.0 if abs(q) < 1e-9 else q for a, q in held.items()}
 
-    def due(self, scan: Scan, prices: Mapping[str, float]) -> tuple[list[InFlight], list[InFlight]]:
+    def due(self, tape: Tape) -> tuple[list[Execution], list[InFlight]]:
         """Return the orders of earlier scans that (fill, lapse unfilled) at this scan."""
-        latency_us = round(self.costs.venue_latency_ms * 1000)
         gap_us = round(self.signals.params.gap_max_s * 1e6)
-        fills, lapses = [], []
-        for order in self.in_flight.values():
-            waited_us = scan.timestamp_us - order.decided_us
-            if waited_us <= 0:
-                continue
-            if waited_us > gap_us:
-                lapses.append(order)
-            elif waited_us >= latency_us and order.order.asset in prices:
-                fills.append(order)
-        return fills, lapses
-
-    def quote(self, asset: str, mid: float) -> Quote:
-        """Return the modelled book of an asset: mid +- half spread, at the price precision."""
-        digits = self.instruments[asset].price_precision
-        half = mid * self.costs.half_spread_bps * 1e-4
-        return Quote(
-            asset=asset, mid=mid, bid=round(mid - half, digits), ask=round(mid + half, digits)
-        )
+        return due(self.in_flight.values(), tape, gap_us, self.costs, self.instruments)
 
     def fill(self, order_id: str, quantity: float, price: float, fee: float, mid: float) -> float:
         """Book a fill of an order in flight and return the profit it realised.
@@ -194,7 +187,33 @@ class Desk:
             start = equity if self.day is None else self.day.equity
             self.day = DayPnl(day, start, a.realised, a.fees, a.funding)
         self.day.mark(equity)
+        self.peak_equity = max(self.peak_equity, equity)
         return self.day
+
+    def drawdown(self) -> float:
+        """Return the loss from the highest equity ever marked, a fraction."""
+        return 1.0 - self.equity() / self.peak_equity if self.peak_equity > 0.0 else 0.0
+
+    def day_loss(self, equity: float, now_us: int) -> float:
+        """Return the loss since the UTC day of ``now_us`` began, a fraction."""
+        if self.day is None:
+            return 0.0
+        is_same = self.day.day == from_us(now_us).date().isoformat()
+        start = self.day.start_equity if is_same else self.day.equity
+        return 1.0 - equity / start if start > 0.0 else 0.0
+
+    def flatten(self, flatten_id: str) -> list[InFlight]:
+        """Close every position, decided at the last scan; obey an id once."""
+        self.flattened_id = flatten_id
+        epoch, number = self.last_key or (0, 0)
+        orders = []
+        for asset, held in self.account.held().items():
+            side = "SELL" if held > 0.0 else "BUY"
+            intent = OrderIntent(
+                asset=asset, side=side, quantity=abs(held), leg=FLATTEN_LEG, is_reduce_only=True
+            )
+            orders.append(self._fly(intent, epoch, number, self.last_us))
+        return orders
 
     def add_instruments(self, assets: list[str]) -> None:
         """Make new names tradable."""
@@ -210,25 +229,17 @@ class Desk:
         order = self.signals.order
         self.last_key, self.last_us = (order.epoch, order.scan_number), order.timestamp_us
 
-    def _own_limits(self, signal: Signal, limits: Limits) -> Limits:
-        self.frozen_run = self.frozen_run + 1 if "frozen" in signal.flags else 0
-        if "shock" in signal.flags:
-            self.shock_until_us = signal.timestamp_us + SHOCK_REDUCED_US
-        posture = limits.posture
-        if signal.timestamp_us < self.shock_until_us and posture is Posture.NORMAL:
-            posture = Posture.REDUCED
-        if self.frozen_run > FROZEN_SCANS and posture.rank < Posture.CLOSE_ONLY.rank:
-            posture = Posture.CLOSE_ONLY
-        return Limits(posture=posture, entry_block=limits.entry_block)
+    def _market(self, prices: Mapping[str, float], known: Mapping[str, float]) -> Market:
+        return Market(
+            prices=prices,
+            last_prices=self.prices,
+            held=self.projected(),
+            equity=self.account.cash + self.account.unrealised(known),
+            instruments=self.instruments,
+        )
 
-    def _decide(
-        self,
-        signal: Signal,
-        prices: Mapping[str, float],
-        known: Mapping[str, float],
-        limits: Limits,
-    ) -> list[Decision]:
-        held = self.projected()
+    def _decide(self, signal: Signal, market: Market, limits: Limits) -> list[Decision]:
+        held = market.held
         rows = {
             asset: (value, reason)
             for asset, value, reason in zip(
@@ -237,29 +248,54 @@ class Desk:
             if value or held.get(asset)
         }
         unlisted = {a: (0.0, "ABSENT") for a, q in held.items() if q != 0.0 and a not in rows}
-        market = Market(
-            prices=prices,
-            last_prices=self.prices,
-            held=held,
-            equity=self.account.cash + self.account.unrealised(known),
-            instruments=self.instruments,
-        )
         return decide({**rows, **unlisted}, market, limits, self.target)
 
-    def _send(self, scan: Scan, signal: Signal, decisions: list[Decision]) -> list[InFlight]:
-        orders = []
-        for decision in decisions:
+    def _send(self, plan: Plan, market: Market) -> None:
+        """Put what the limits let through in flight; a stopped order gives its code as reason."""
+        if not any(d.orders for d in plan.decisions):
+            return
+        standing = self._standing(plan.scan.timestamp_us, market)
+        for n, decision in enumerate(plan.decisions):
+            kept, code = [], None
             for intent in decision.orders:
-                order = InFlight(
-                    client_order_id=order_id(self.instance, signal.epoch, scan.scan_number, intent),
-                    order=intent,
-                    epoch=signal.epoch,
-                    scan_number=scan.scan_number,
-                    decided_us=scan.timestamp_us,
+                refusal = check(intent, standing, self.pre_trade)
+                if refusal is not None:
+                    plan.refusals.append(refusal)
+                    code = refusal.code
+                    continue
+                let_through(intent, standing)
+                kept.append(intent)
+                number, now_us = plan.scan.scan_number, plan.scan.timestamp_us
+                plan.orders.append(self._fly(intent, plan.signal.epoch, number, now_us))
+            if code is not None:
+                plan.decisions[n] = msgspec.structs.replace(
+                    decision, orders=tuple(kept), reason=code
                 )
-                orders.append(order)
-                self.in_flight[order.client_order_id] = order
-        return orders
+
+    def _standing(self, now_us: int, market: Market) -> Standing:
+        self.pace.at(now_us)
+        known = {**market.last_prices, **market.prices}
+        return Standing(
+            now_us=now_us,
+            prices=market.prices,
+            last_prices=market.last_prices,
+            notionals={a: q * known.get(a, 0.0) for a, q in market.held.items() if q},
+            equity=market.equity,
+            day_loss_share=self.day_loss(market.equity, now_us),
+            instruments=self.instruments,
+            pace=self.pace,
+        )
+
+    def _fly(self, intent: OrderIntent, epoch: int, scan_number: int, now_us: int) -> InFlight:
+        order = InFlight(
+            client_order_id=order_id(self.instance, epoch, scan_number, intent),
+            order=intent,
+            epoch=epoch,
+            scan_number=scan_number,
+            decided_us=now_us,
+        )
+        self.in_flight[order.client_order_id] = order
+        return order
 
     def _settle(
         self, now_us: int, prices: Mapping[str, float], factors: Factors | None
@@ -267,36 +303,3 @@ class Desk:
         charges = funding_charges(self.account.held(), prices, factors, self.last_us, now_us)
         self.account.funding += sum(charge.amount for charge in charges)
         return charges
-
-    def save(self) -> bytes:
-        """Return everything but the parameters as MessagePack; nothing is rounded."""
-        saved: dict[str, Any] = {
-            "instance": self.instance,
-            "signals": self.signals.save(),
-            "account": self.account,
-            "in_flight": list(self.in_flight.values()),
-            "prices": self.prices,
-            "instruments": self.instruments,
-            "last_key": self.last_key,
-            "last_us": self.last_us,
-            "frozen_run": self.frozen_run,
-            "shock_until_us": self.shock_until_us,
-            "day": self.day,
-        }
-        return msgspec.msgpack.encode(saved)
-
-    def restore(self, saved: bytes) -> None:
-        """Take the state held in what `save` returned; the parameters stay this desk's."""
-        raw = msgspec.msgpack.decode(saved)
-        params = self.signals.params
-        self.signals = SignalState.load(raw["signals"])
-        self.signals.params = params
-        self.account = msgspec.convert(raw["account"], Account)
-        flying = msgspec.convert(raw["in_flight"], list[InFlight])
-        self.in_flight = {o.client_order_id: o for o in flying}
-        self.prices = raw["prices"]
-        self.instruments = msgspec.convert(raw["instruments"], dict[str, InstrumentSpec])
-        self.last_key = None if raw["last_key"] is None else tuple(raw["last_key"])
-        self.last_us = raw["last_us"]
-        self.frozen_run, self.shock_until_us = raw["frozen_run"], raw["shock_until_us"]
-        self.day = None if raw["day"] is None else msgspec.convert(raw["day"], DayPnl)

@@ -9,7 +9,9 @@
         + ScanSchemaError    the document breaks its shape: count it, ignore it
       x GridError          the grid is away or refuses: keep trying, open nothing
       x MemberError        the Hazelcast member cannot be fetched or started
+      x BookChainBroken    updates of an order book are missing: fetch it anew
       x JournalError       the journal cannot be read or breaks an identity: do not trade
+      x SafetyRefused      the safety service will not do that in this posture
       x ServiceError       a service or the local runner did not do what was asked
 
 Errors of one library stay with their caller; they are wrapped where they cross a border.
@@ -52,8 +54,16 @@ class MemberError(DolphinError):
     """The Hazelcast member could not be fetched, configured or started."""
 
 
+class BookChainBroken(DolphinError):  # noqa: N818 - a state of the stream, not a fault
+    """An update that does not follow the one before it: the book must be fetched anew."""
+
+
 class JournalError(DolphinError):
     """The journal is locked, unreadable or breaks an identity."""
+
+
+class SafetyRefused(DolphinError):  # noqa: N818 - an answer, not a fault
+    """The safety service refuses an order; the message says what to do instead."""
 
 
 class ServiceError(DolphinError):

@@ -1,4 +1,7 @@
-"""Funding settlements: what positions pay or receive at 00:00, 08:00 and 16:00 UTC. Pure."""
+"""Funding settlements: what positions pay or receive at their interval's hours, UTC. Pure.
+
+The interval is the asset's own (8 h where none is known), counted from 00:00 UTC.
+"""
 
 from collections.abc import Mapping
 from typing import Final
@@ -7,7 +10,8 @@ import msgspec
 
 from dolphin_realtime.model.gates import Factors
 
-SETTLEMENT_US: Final = 8 * 3600 * 1_000_000
+HOUR_US: Final = 3600 * 1_000_000
+INTERVAL_H: Final = 8.0
 
 
 class FundingCharge(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,18 +43,27 @@ def funding_charges(
     if last_us == 0 or not held:
         return []
     charges = []
-    first = (last_us // SETTLEMENT_US + 1) * SETTLEMENT_US
-    for settlement_us in range(first, now_us + 1, SETTLEMENT_US):
-        for asset, quantity in held.items():
-            reading = factors.funding.get(asset) if factors is not None else None
-            rate = reading.value if reading and reading.is_current(now_us) else None
-            amount = quantity * prices.get(asset, 0.0) * (rate or 0.0)
-            charge = FundingCharge(
+    for asset, quantity in held.items():
+        reading = factors.funding.get(asset) if factors is not None else None
+        known = reading if reading and reading.is_current(now_us) else None
+        rate = known.value if known else None
+        amount = quantity * prices.get(asset, 0.0) * (rate or 0.0)
+        interval_us = _interval_us(known.interval_h if known else None)
+        first = (last_us // interval_us + 1) * interval_us
+        charges += [
+            FundingCharge(
                 settlement_us=settlement_us,
                 asset=asset,
                 quantity=quantity,
                 rate=rate,
                 amount=amount,
             )
-            charges.append(charge)
-    return charges
+            for settlement_us in range(first, now_us + 1, interval_us)
+        ]
+    return sorted(charges, key=lambda c: c.settlement_us)
+
+
+def _interval_us(interval_h: float | None) -> int:
+    """Return an interval that divides the day; one that does not is not known."""
+    is_known = interval_h is not None and interval_h >= 1.0 and (24.0 / interval_h).is_integer()
+    return round((interval_h if is_known and interval_h else INTERVAL_H) * HOUR_US)

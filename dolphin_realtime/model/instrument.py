@@ -24,10 +24,13 @@ class InstrumentSpec(msgspec.Struct, frozen=True):
     size_precision: int
 
     def floor_quantity(self, quantity: float) -> float:
-        """Return ``quantity`` in units, rounded toward zero to the size step."""
+        """Return ``quantity`` in units, rounded toward zero to the size step.
+
+        One of more than MAX_STEPS comes back as it is: the pre-trade limits refuse it.
+        """
         steps = quantity * 10.0**self.size_precision
         if not steps < MAX_STEPS:
-            return 0.0
+            return quantity
         whole = math.floor(steps + 1e-9 * max(1.0, steps) * 1e-3)
         return round(whole / 10.0**self.size_precision, self.size_precision)
 

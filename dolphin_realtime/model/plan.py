@@ -3,11 +3,12 @@
 Records and their small rules belong here; deciding is desk.py's and target.py's.
 """
 
-from typing import Annotated
+from typing import Annotated, Final
 
 import msgspec
 
 from dolphin_realtime.model.funding import FundingCharge
+from dolphin_realtime.model.pre_trade import Refusal
 from dolphin_realtime.model.scan import Scan
 from dolphin_realtime.model.signal_result import Signal
 from dolphin_realtime.model.target import Decision, Limits, OrderIntent
@@ -46,6 +47,7 @@ class Plan(msgspec.Struct, kw_only=True):
     Attributes:
         decisions: Of every asset with a signal or a position; the others' reason for no
             order is the signal's own.
+        refusals: Orders that a pre-trade limit stopped.
     """
 
     scan: Scan
@@ -54,16 +56,11 @@ class Plan(msgspec.Struct, kw_only=True):
     orders: list[InFlight]
     funding: list[FundingCharge]
     limits: Limits
+    refusals: list[Refusal] = []
     is_new: bool = True
 
 
-class Quote(msgspec.Struct, frozen=True, kw_only=True):
-    """A price to fill at: mid, best bid, best ask."""
-
-    asset: str
-    mid: float
-    bid: float
-    ask: float
+FLATTEN_LEG: Final = "F"
 
 
 def order_id(instance: str, epoch: int, scan_number: int, intent: OrderIntent) -> str:

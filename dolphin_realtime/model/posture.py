@@ -12,8 +12,7 @@ import msgspec
 
 POSTURE_STALE_S: Final = 10.0
 """A posture document older than this is no posture: exits only."""
-SCAN_STALE_MIN_S: Final = 30.0
-SCAN_STALE_CADENCES: Final = 3.0
+Share = Annotated[float, msgspec.Meta(gt=0, le=1)]
 
 
 class Posture(StrEnum):
@@ -48,13 +47,67 @@ class SafetyDocument(msgspec.Struct, kw_only=True):
 
 
 class ManualOrder(msgspec.Struct, frozen=True, kw_only=True):
-    """One line of the safety ledger: a person's HALT, floor or resume."""
+    """One line of the safety ledger: a person's floor, flatten or resume."""
 
     action: str
     posture: Posture
     reason: str
     who: str
     at: datetime
+
+    @property
+    def flatten_id(self) -> str:
+        """What makes a flatten one of its kind: when it was ordered."""
+        return self.at.isoformat()
+
+
+class SafetyParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Bounds of the ladder; shares are fractions of the peak, or of the day's first equity.
+
+    Attributes:
+        drawdown_reduced_share: Loss from the peak at which sizes are halved.
+        drawdown_close_only_share: Loss from the peak at which nothing is opened.
+        drawdown_halted_share: Loss from the peak at which nothing is sent.
+        daily_loss_share: Loss of the UTC day at which nothing is opened.
+        rejects_of_10: Rejected orders among the last ten at which sizes are halved.
+        scan_stale_min_s: Least age of a scan that is called old.
+        scan_stale_cadences: Age in cadences of a scan that is called old.
+        state_stale_s: Age of a trader's state that is called unknown.
+    """
+
+    drawdown_reduced_share: Share = 0.03
+    drawdown_close_only_share: Share = 0.05
+    drawdown_halted_share: Share = 0.08
+    daily_loss_share: Share = 0.02
+    rejects_of_10: Annotated[int, msgspec.Meta(ge=1, le=10)] = 3
+    scan_stale_min_s: Annotated[float, msgspec.Meta(gt=0)] = 30.0
+    scan_stale_cadences: Annotated[float, msgspec.Meta(gt=0)] = 3.0
+    state_stale_s: Annotated[float, msgspec.Meta(gt=0)] = 30.0
+
+    def scan_age_limit_s(self, cadence_s: float) -> float:
+        """Return the scan age above which only exits are allowed."""
+        return max(self.scan_stale_cadences * cadence_s, self.scan_stale_min_s)
+
+
+class InstanceFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """What the posture is judged from of one trader.
+
+    Attributes:
+        age_s: Age of its state; None where there never was one.
+        drawdown: Loss from the peak since the last resume, a fraction.
+        day_loss: Loss of the UTC day, a fraction.
+        rejected: Rejected orders among its last ten.
+        mismatch: Why desk and venue disagree, None where they agree.
+        is_shocked: A volatility shock was less than 15 minutes ago in market time.
+    """
+
+    name: str
+    age_s: float | None
+    drawdown: float = 0.0
+    day_loss: float = 0.0
+    rejected: int = 0
+    mismatch: str | None = None
+    is_shocked: bool = False
 
 
 class SafetyInputs(msgspec.Struct, frozen=True, kw_only=True):
@@ -64,40 +117,80 @@ class SafetyInputs(msgspec.Struct, frozen=True, kw_only=True):
         scan_age_s: Since the newest scan was bridged; None before the first.
         cadence_s: Median wall interval of the last scans.
         health: Status of the meta health document; None if missing or stale.
+        instances: The traders that have ever published a state.
         manual: The posture a person ordered and has not taken back.
     """
 
     scan_age_s: float | None
     cadence_s: float
     health: str | None
+    instances: list[InstanceFacts] = []
     manual: ManualOrder | None = None
 
 
-def scan_age_limit_s(cadence_s: float) -> float:
-    """Return the scan age above which only exits are allowed: max(3 cadences, 30 s)."""
-    return max(SCAN_STALE_CADENCES * cadence_s, SCAN_STALE_MIN_S)
+Found = tuple[Posture, str]
 
 
-def judge(inputs: SafetyInputs) -> tuple[Posture, list[str]]:
+def judge(inputs: SafetyInputs, p: SafetyParams) -> tuple[Posture, list[str]]:
     """Return the posture the inputs call for, worst wins, and every reason for it."""
-    found: list[tuple[Posture, str]] = []
-    limit_s = scan_age_limit_s(inputs.cadence_s)
-    if inputs.scan_age_s is None:
-        found.append((Posture.CLOSE_ONLY, "NO_SCAN: no scan has been seen"))
-    elif inputs.scan_age_s > limit_s:
-        detail = f"{inputs.scan_age_s:.1f} s old, limit {limit_s:.0f} s"
-        found.append((Posture.CLOSE_ONLY, f"STALE_SCAN: the newest scan is {detail}"))
-    if inputs.health == "CRITICAL":
-        found.append((Posture.REDUCED, "HEALTH_CRITICAL: meta health is CRITICAL"))
-    elif inputs.health == "DEAD":
-        found.append((Posture.CLOSE_ONLY, "HEALTH_DEAD: meta health is DEAD"))
-    elif inputs.health is None:
-        found.append((Posture.CLOSE_ONLY, "HEALTH_UNKNOWN: meta health is missing or old"))
+    found = [*_scan_reasons(inputs, p), *_health_reasons(inputs.health)]
+    for one in inputs.instances:
+        found += _instance_reasons(one, p)
     manual = inputs.manual
     if manual is not None and manual.posture is not Posture.NORMAL:
-        found.append((manual.posture, f"MANUAL: {manual.reason} ({manual.who})"))
-    worst = max((p for p, _ in found), key=lambda p: p.rank, default=Posture.NORMAL)
+        word = "FLATTEN" if manual.action == "flatten" else "MANUAL"
+        found.append((manual.posture, f"{word}: {manual.reason} ({manual.who})"))
+    worst = max((posture for posture, _ in found), key=lambda q: q.rank, default=Posture.NORMAL)
     return worst, [reason for _, reason in found]
+
+
+def _scan_reasons(inputs: SafetyInputs, p: SafetyParams) -> list[Found]:
+    if inputs.scan_age_s is None:
+        return [(Posture.CLOSE_ONLY, "NO_SCAN: no scan has been seen")]
+    limit_s = p.scan_age_limit_s(inputs.cadence_s)
+    if inputs.scan_age_s > limit_s:
+        detail = f"{inputs.scan_age_s:.1f} s old, limit {limit_s:.0f} s"
+        return [(Posture.CLOSE_ONLY, f"STALE_SCAN: the newest scan is {detail}")]
+    return []
+
+
+def _health_reasons(health: str | None) -> list[Found]:
+    if health == "CRITICAL":
+        return [(Posture.REDUCED, "HEALTH_CRITICAL: meta health is CRITICAL")]
+    if health == "DEAD":
+        return [(Posture.CLOSE_ONLY, "HEALTH_DEAD: meta health is DEAD")]
+    if health is None:
+        return [(Posture.CLOSE_ONLY, "HEALTH_UNKNOWN: meta health is missing or old")]
+    return []
+
+
+def _instance_reasons(one: InstanceFacts, p: SafetyParams) -> list[Found]:
+    found: list[Found] = []
+    if one.mismatch is not None:
+        found.append((Posture.HALTED, f"RECONCILIATION: {one.name}: {one.mismatch}"))
+    tiers = (
+        (Posture.HALTED, p.drawdown_halted_share),
+        (Posture.CLOSE_ONLY, p.drawdown_close_only_share),
+        (Posture.REDUCED, p.drawdown_reduced_share),
+    )
+    reached = next(((q, bound) for q, bound in tiers if one.drawdown >= bound), None)
+    if reached is not None:
+        text = f"DRAWDOWN: {one.name} is {one.drawdown:.2%} below its peak, tier {reached[1]:.0%}"
+        found.append((reached[0], text))
+    if one.day_loss >= p.daily_loss_share:
+        text = (
+            f"DAILY_LOSS: {one.name} lost {one.day_loss:.2%} today, limit {p.daily_loss_share:.0%}"
+        )
+        found.append((Posture.CLOSE_ONLY, text))
+    if one.rejected >= p.rejects_of_10:
+        text = f"REJECTS: {one.rejected} of the last 10 orders of {one.name} were rejected"
+        found.append((Posture.REDUCED, text))
+    if one.is_shocked:
+        found.append((Posture.REDUCED, f"VOLATILITY_SHOCK: {one.name} saw one in the last 15 min"))
+    if one.age_s is None or one.age_s > p.state_stale_s:
+        age = "never published" if one.age_s is None else f"{one.age_s:.0f} s old"
+        found.append((Posture.CLOSE_ONLY, f"STATE_UNKNOWN: the state of {one.name} is {age}"))
+    return found
 
 
 class Ladder(msgspec.Struct):

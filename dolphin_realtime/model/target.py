@@ -4,7 +4,6 @@ How much and why not belong here; what to want does not (signal.py), nor does se
 (strategy.py). Notionals and equity are USDT, weights fractions of equity.
 """
 
-import math
 from collections.abc import Mapping
 from typing import Annotated, Final
 
@@ -15,7 +14,6 @@ from dolphin_realtime.model.posture import Posture
 
 CLOSING_REASONS: Final = frozenset({"OK", "NO_DIRECTION", "RISK_SCALER"})
 """Reasons under which a zero or turned signal closes; every other leaves what is held."""
-COLLAR_MOVE: Final = 0.2
 Fraction = Annotated[float, msgspec.Meta(gt=0, le=10)]
 
 
@@ -223,12 +221,7 @@ class _Asset:
     def _entry_block(self) -> str | None:
         if self.limits.posture is Posture.CLOSE_ONLY:
             return "POSTURE_CLOSE_ONLY"
-        if self.limits.entry_block is not None:
-            return self.limits.entry_block
-        last = self.market.last_prices.get(self.asset)
-        if last and abs(self.price / last - 1.0) > COLLAR_MOVE:
-            return "PRICE_COLLAR"
-        return None
+        return self.limits.entry_block
 
     def _close_and_open(self) -> Decision:
         close = self._intent(-_sign(self.held), abs(self.held), "C", is_reduce_only=True)
@@ -260,7 +253,7 @@ class _Asset:
         )
 
     def _order(self, order: OrderIntent) -> Decision:
-        if order.quantity <= 0.0 or not math.isfinite(order.quantity):
+        if order.quantity <= 0.0:
             return self._refuse("BELOW_STEP")
         return self._decision(self.reason, (order,))
 

@@ -25,20 +25,29 @@ class OrderLedger:
 
     Attributes:
         standing: The last order, None where there never was one.
+        flatten: The last flatten, None where there never was one or it was taken back.
     """
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._fd = open_lines(path)
         self.standing: ManualOrder | None = None
+        self.flatten: ManualOrder | None = None
         for line in path.read_bytes().splitlines():
-            self.standing = _read_order(line)
+            self._take(_read_order(line))
 
     def add(self, order: ManualOrder) -> None:
         """Write an order to disk; it stands once this returns."""
         os.write(self._fd, msgspec.json.encode(order) + b"\n")
         os.fsync(self._fd)
+        self._take(order)
+
+    def _take(self, order: ManualOrder) -> None:
         self.standing = order
+        if order.action == "flatten":
+            self.flatten = order
+        elif order.action == "resume":
+            self.flatten = None
 
     def close(self) -> None:
         """Close the file."""
@@ -69,6 +78,9 @@ def order_of(request: dict[str, Any], now: datetime) -> ManualOrder:
     reason, who = str(request.get("reason") or "").strip(), str(request.get("who") or "unknown")
     if not reason:
         raise ValueError("a reason is needed: --reason TEXT")
+    if action == "flatten":
+        floor = Posture.CLOSE_ONLY
+        return ManualOrder(action="flatten", posture=floor, reason=reason, who=who, at=now)
     if action == "resume":
         return ManualOrder(action="resume", posture=Posture.NORMAL, reason=reason, who=who, at=now)
     if action == "set":
@@ -82,13 +94,17 @@ def order_of(request: dict[str, Any], now: datetime) -> ManualOrder:
 
 
 async def serve_orders(
-    run_dir: Path, ledger: OrderLedger, on_order: Callable[[ManualOrder], None]
+    run_dir: Path,
+    ledger: OrderLedger,
+    refuse: Callable[[ManualOrder], None],
+    on_order: Callable[[ManualOrder], None],
 ) -> asyncio.Server:
-    """Listen for orders; each is answered after it is on disk."""
+    """Listen for orders; each is answered after it is on disk, or refused by a ValueError."""
 
     async def handle(request: dict[str, Any]) -> dict[str, Any]:
         try:
             order = order_of(request, datetime.now(UTC))
+            refuse(order)
         except ValueError as e:
             return {"ok": False, "error": str(e)}
         ledger.add(order)

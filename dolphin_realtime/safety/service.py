@@ -1,8 +1,10 @@
 """`dolphin service safety`: judge the posture every second and publish it.
 
-Reading the inputs from the grid belongs here; the rules are model/posture.py's.
+Reading the inputs from the grid belongs here; the rules are model/posture.py's, what is
+remembered of the inputs memory.py's, manual orders orders.py's.
 """
 
+import asyncio
 from collections import deque
 from datetime import UTC, datetime
 from statistics import median
@@ -17,44 +19,56 @@ from dolphin_realtime.model.posture import (
     Posture,
     SafetyDocument,
     SafetyInputs,
+    SafetyParams,
     judge,
-    scan_age_limit_s,
 )
+from dolphin_realtime.safety.memory import Newest, Peaks, facts_of, number
 from dolphin_realtime.safety.orders import OrderLedger, serve_orders
 from dolphin_realtime.service import GRID_FAULTS, Frame, pause
+from dolphin_realtime.settings import load_group
 
 TURN_S: Final = 1.0
 HEALTH_STALE_S: Final = 30.0
-HEALTH_GRACE_S: Final = 30.0
-"""Meta health starts after this service: its absence counts only after this long."""
+GRACE_S: Final = 30.0
+"""Meta health and the traders start after this service: absence counts only after this long."""
 CADENCE_WINDOW: Final = 20
+PREFIX: Final = "DOLPHIN_SAFETY_LIMIT_"
 
 
 class Safety:
     """The posture of one stack; `step` is one unit of work."""
 
     def __init__(self, frame: Frame) -> None:
-        self._frame = frame
-        now = datetime.now(UTC)
+        self._frame, now = frame, datetime.now(UTC)
+        self._params = load_group(SafetyParams, PREFIX)
         self._started = now
-        self._ledger = OrderLedger(frame.settings.home / "safety" / "ledger.jsonl")
+        folder = frame.settings.home / "safety"
+        self._ledger = OrderLedger(folder / "ledger.jsonl")
+        self._peaks = Peaks(folder / "peaks.json")
         standing = self._ledger.standing
         first = Posture.CLOSE_ONLY if standing is None else standing.posture
         self._ladder = Ladder(max(first, Posture.CLOSE_ONLY, key=lambda p: p.rank), now)
         self._was_fresh = False
         self._intervals: deque[float] = deque(maxlen=CADENCE_WINDOW)
         self._last_bridge_ts: datetime | None = None
-        self._last_reasons: list[str] = []
+        self._scan, self._health = Newest("bridge_ts"), Newest("timestamp")
+        self._states = {i: Newest("updated_at") for i in frame.settings.instance_names}
+        self._at_once = asyncio.Event()
 
     async def run(self) -> None:
         """Judge and publish until the service stops."""
-        self._features = await self._frame.client.get_map(grid.FEATURES)
-        self._health = await self._frame.client.get_map(grid.META_HEALTH)
-        self._safety = await self._frame.client.get_map(grid.SAFETY)
-        server = await serve_orders(self._frame.settings.run_dir, self._ledger, self._on_order)
+        get_map = self._frame.client.get_map
+        self._features = await get_map(grid.FEATURES)
+        self._health_map = await get_map(grid.META_HEALTH)
+        self._safety = await get_map(grid.SAFETY)
+        self._state_maps = {i: await get_map(grid.state_map(i)) for i in self._states}
+        server = await serve_orders(
+            self._frame.settings.run_dir, self._ledger, self._refuse, self._on_order
+        )
         is_ready = False
         async with server:
             while not self._frame.stopping.is_set():
+                self._at_once.clear()
                 try:
                     await self.step()
                 except GRID_FAULTS:
@@ -65,7 +79,30 @@ class Safety:
                         is_ready = True
                     self._frame.say("ready")
                 self._frame.turn()
-                await pause(self._frame.stopping, TURN_S)
+                await self._next()
+
+    async def _next(self) -> None:
+        """Wait for the next turn; an order from a person begins it at once."""
+        ordered = asyncio.create_task(self._at_once.wait())
+        turn = asyncio.create_task(pause(self._frame.stopping, TURN_S))
+        _, left = await asyncio.wait({ordered, turn}, return_when=asyncio.FIRST_COMPLETED)
+        for task in left:
+            task.cancel()
+
+    def _refuse(self, order: ManualOrder) -> None:
+        """Raise where an order cannot be carried out as it stands.
+
+        Raises:
+            ValueError: Saying what to do instead.
+        """
+        if order.action == "flatten" and self._ladder.posture is Posture.HALTED:
+            raise ValueError(
+                "the posture is HALTED and sends no order at all; dolphin resume --reason TEXT "
+                "brings it to CLOSE_ONLY, then flatten"
+            )
+        is_halted = self._ladder.posture is Posture.HALTED
+        if order.action == "set" and is_halted and order.posture is not Posture.HALTED:
+            raise ValueError("HALTED is left by dolphin resume --reason TEXT only")
 
     def _on_order(self, order: ManualOrder) -> None:
         self._frame.log.info(
@@ -75,32 +112,66 @@ class Safety:
             reason=order.reason,
             who=order.who,
         )
-        if order.action == "resume" and self._ladder.posture is Posture.HALTED:
-            self._ladder = Ladder(Posture.CLOSE_ONLY, datetime.now(UTC))
+        if order.action == "resume":
+            self._accept_losses()
+            if self._ladder.posture is Posture.HALTED:
+                self._ladder = Ladder(Posture.CLOSE_ONLY, datetime.now(UTC))
+        self._at_once.set()
+
+    def _accept_losses(self) -> None:
+        """Begin the drawdown anew: a person has looked at it and goes on."""
+        equities = {
+            name: equity
+            for name, state in self._states.items()
+            if state.document is not None
+            and (equity := number(state.document, "equity")) is not None
+        }
+        self._peaks.begin_anew(equities)
 
     async def step(self) -> None:
         """Read the inputs, judge, publish."""
+        scan = self._scan.take(await self._features.get(grid.LATEST_SCAN))
+        self._health.take(await self._health_map.get(grid.LATEST))
+        for name, state in self._states.items():
+            state.take(await self._state_maps[name].get(grid.LATEST_STATE))
         now = datetime.now(UTC)
-        scan = grid.decode(await self._features.get(grid.LATEST_SCAN))
-        health = grid.decode(await self._health.get(grid.LATEST))
-        inputs = SafetyInputs(
+        inputs = self._inputs(scan, now)
+        wanted, reasons = judge(inputs, self._params)
+        self._move(wanted, reasons, now)
+        await self._safety.set(grid.LATEST, self._document(inputs, reasons, now))
+        self._frame.detail = f"{self._ladder.posture} since {self._ladder.since:%H:%M:%S}"
+
+    def _inputs(self, scan: dict[str, Any] | None, now: datetime) -> SafetyInputs:
+        is_young = (now - self._started).total_seconds() < GRACE_S
+        facts = [facts_of(name, state, self._peaks, now) for name, state in self._states.items()]
+        return SafetyInputs(
             scan_age_s=self._scan_age_s(scan, now),
             cadence_s=median(self._intervals) if self._intervals else 0.0,
-            health=self._health_status(health, now),
+            health=self._health_status(now, is_young=is_young),
+            instances=[f for f in facts if f.age_s is not None or not is_young],
             manual=self._ledger.standing,
         )
-        wanted, reasons = judge(inputs)
-        self._move(wanted, reasons, now)
+
+    def _document(self, inputs: SafetyInputs, reasons: list[str], now: datetime) -> str:
+        flatten = self._ledger.flatten
+        bounds = msgspec.structs.asdict(self._params)
         document = SafetyDocument(
             posture=self._ladder.posture,
             size_multiplier=self._ladder.posture.size_multiplier,
             reasons=reasons,
-            limits={"scan_age_s": scan_age_limit_s(inputs.cadence_s)},
+            limits={"scan_age_s": self._params.scan_age_limit_s(inputs.cadence_s), **bounds},
             since=self._ladder.since,
             ts=now,
+            flatten=None
+            if flatten is None
+            else {
+                "id": flatten.flatten_id,
+                "reason": flatten.reason,
+                "who": flatten.who,
+                "at": flatten.at.isoformat(),
+            },
         )
-        await self._safety.set(grid.LATEST, msgspec.json.encode(document).decode())
-        self._frame.detail = f"{document.posture} since {document.since:%H:%M:%S}"
+        return grid.encode(document)
 
     def _move(self, wanted: Posture, reasons: list[str], now: datetime) -> None:
         """Step the ladder; the very first fresh scan lifts the starting posture at once."""
@@ -117,9 +188,20 @@ class Safety:
             self._frame.log.info(
                 "safety.posture", posture=self._ladder.posture.value, reasons=reasons
             )
+            self._keep_halt(reasons, now)
+
+    def _keep_halt(self, reasons: list[str], now: datetime) -> None:
+        """Write an automatic HALTED to the ledger: it survives everything but a resume."""
+        standing = self._ledger.standing
+        is_kept = standing is not None and standing.posture is Posture.HALTED
+        if self._ladder.posture is Posture.HALTED and not is_kept:
+            why = "; ".join(reasons)
+            self._ledger.add(
+                ManualOrder(action="halt", posture=Posture.HALTED, reason=why, who="safety", at=now)
+            )
 
     def _scan_age_s(self, scan: dict[str, Any] | None, now: datetime) -> float | None:
-        age = None if scan is None else grid.age_s(scan.get("bridge_ts"), now)
+        age = self._scan.age_s(now)
         if scan is None or age is None:
             return None
         bridged = datetime.fromisoformat(scan["bridge_ts"])
@@ -129,11 +211,10 @@ class Safety:
         self._last_bridge_ts = bridged
         return age
 
-    def _health_status(self, health: dict[str, Any] | None, now: datetime) -> str | None:
-        age = None if health is None else grid.age_s(health.get("timestamp"), now)
-        if health is not None and age is not None and age <= HEALTH_STALE_S:
-            return str(health.get("status"))
-        is_young = (now - self._started).total_seconds() < HEALTH_GRACE_S
+    def _health_status(self, now: datetime, *, is_young: bool) -> str | None:
+        age = self._health.age_s(now)
+        if self._health.document is not None and age is not None and age <= HEALTH_STALE_S:
+            return str(self._health.document.get("status"))
         return "STARTING" if is_young else None
 
 

@@ -34,7 +34,7 @@ def percentiles(values: Sequence[float]) -> dict[str, float]:
 
 def state_document(session: Session, guard: Guard, mode: str) -> dict[str, Any]:
     """Return DOLPHIN_STATE_<INSTANCE>["latest_nautilus"]."""
-    desk, now = session.desk, datetime.now(UTC)
+    desk, recorder, now = session.desk, session.recorder, datetime.now(UTC)
     posture = guard.posture(now)
     signal = desk.signals.last
     epoch, scan_number = desk.last_key or (0, 0)
@@ -69,14 +69,24 @@ def state_document(session: Session, guard: Guard, mode: str) -> dict[str, Any]:
             "missing": signal.missing,
             "n_signals": sum(1 for s in signal.signal if s),
         },
-        "reasons": dict(session.reasons),
-        "refused": dict(session.refused),
+        "peak_equity": desk.peak_equity,
+        "drawdown": desk.drawdown(),
+        "day_loss": desk.day_loss(desk.equity(), desk.last_us),
+        "is_shocked": desk.market_posture.is_shocked(desk.last_us),
+        "rejected_of_last_10": sum(recorder.outcomes),
+        "flattened_id": desk.flattened_id,
+        "reasons": dict(recorder.reasons),
+        "refused": dict(recorder.refused),
         "gap_share": desk.signals.n_gaps / max(1, desk.signals.n_scans),
-        "journal": {"committed": session.journal.n_committed, "fault": session.journal.fault},
+        "journal": {
+            "committed": session.journal.n_committed,
+            "fault": session.journal.fault,
+            "trouble": session.journal.trouble,
+        },
         "mismatch": session.mismatch,
         "handled_at": session.handled_at.isoformat(),
         "scans": session.n_scans,
-        "fills": session.n_fills,
+        "fills": recorder.n_fills,
         "latency_us": percentiles(session.latencies_us),
         "since": desk.day.day if desk.day else None,
     }

@@ -48,6 +48,11 @@ class Guard:
         except (msgspec.DecodeError, ValueError):
             self._safety = None
 
+    @property
+    def flatten(self) -> dict[str, str] | None:
+        """The order to close everything that the newest document carries, or None."""
+        return self._safety.flatten if self._safety is not None else None
+
     def refuse_implausible(self, scan: Scan, last_us: int) -> None:
         """Raise where a scan's instant is too late to be true.
 

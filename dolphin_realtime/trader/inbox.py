@@ -5,13 +5,16 @@ restarts belong here; what happens at a scan does not (session.py).
 """
 
 import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
-from dolphin_realtime.journal import Intent
+from dolphin_realtime.intents import Intent
 from dolphin_realtime.model.errors import ScanOutOfOrder, ScanSchemaError
 from dolphin_realtime.model.plan import InFlight, Plan
 from dolphin_realtime.model.scan import MAX_EPOCH_STEP, Scan, decode_scan
 from dolphin_realtime.service import GRID_FAULTS, Frame
+from dolphin_realtime.trader.factor_shelf import FactorShelf
 from dolphin_realtime.trader.guard import Guard
 from dolphin_realtime.trader.session import Session
 
@@ -45,8 +48,10 @@ class Ring:
 class Inbox:
     """Takes scan documents as they come and hands scans to the session one at a time."""
 
-    def __init__(self, frame: Frame, session: Session, guard: Guard) -> None:
+    def __init__(self, frame: Frame, session: Session, guard: Guard, factors: FactorShelf) -> None:
         self._frame, self._session, self._guard = frame, session, guard
+        self._factors = factors
+        self._actions: deque[Callable[[], Awaitable[None]]] = deque()
         self._last_seq: int | None = None
         self._last_key: tuple[int, int] = (0, 0)
         self._pending: Scan | None = None
@@ -59,6 +64,11 @@ class Inbox:
     def recover(self, intents: dict[tuple[int, int], list[InFlight]]) -> None:
         """Take the orders that a process before this one had sent and not journalled."""
         self._intents = intents
+
+    def act(self, step: Callable[[], Awaitable[None]]) -> None:
+        """Run a step between two scans, as soon as none is being handled."""
+        self._actions.append(step)
+        self._wake.set()
 
     def on_document(self, value: str) -> None:
         """Take a `latest_eigen_scan` document: the entry listener's callback."""
@@ -107,7 +117,12 @@ class Inbox:
 
     def _take(self, scan: Scan) -> Plan | None:
         try:
-            plan = self._session.take(scan, self._guard.limits(scan))
+            plan = self._session.take(
+                scan,
+                self._guard.limits(scan),
+                self._session.shelf.books(scan.timestamp_us),
+                self._factors.factors,
+            )
         except ScanOutOfOrder as e:
             self._frame.refuse("out_of_order", why=str(e))
             plan = None
@@ -132,16 +147,23 @@ class Inbox:
             except TimeoutError:
                 continue
             self._wake.clear()
-            if self._is_busy or self._pending is None:
+            if self._is_busy or not (self._actions or self._pending):
                 continue
             self._is_busy = True
             try:
-                scan, self._pending = self._pending, None
-                await self._catch_up(scan)
+                await self._turn()
             finally:
                 self._is_busy = False
-            if self._pending is not None:
+            if self._pending is not None or self._actions:
                 self._wake.set()
+
+    async def _turn(self) -> None:
+        """Do what waits: orders of a person first, then the newest scan."""
+        while self._actions:
+            await self._actions.popleft()()
+        if self._pending is not None:
+            scan, self._pending = self._pending, None
+            await self._catch_up(scan)
 
     async def _catch_up(self, newest: Scan) -> None:
         """Follow what was missed before ``newest``, then trade ``newest``."""
@@ -179,7 +201,13 @@ class Inbox:
 
     async def _follow(self, scan: Scan, orders: list[InFlight]) -> None:
         try:
-            plan = self._session.take(scan, self._guard.limits(scan), follow=orders)
+            plan = self._session.take(
+                scan,
+                self._guard.limits(scan),
+                self._session.shelf.books(scan.timestamp_us),
+                self._factors.factors,
+                follow=orders,
+            )
         except ScanOutOfOrder as e:
             self._frame.refuse("out_of_order", why=str(e))
             return

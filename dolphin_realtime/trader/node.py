@@ -5,6 +5,9 @@ strategy's business (strategy.py).
 """
 
 import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from decimal import Decimal
 from typing import Any
 
@@ -14,6 +17,7 @@ from nautilus_trader.common import Environment
 from nautilus_trader.common.config import InstrumentProviderConfig, LoggingConfig
 from nautilus_trader.config import LiveDataClientConfig
 from nautilus_trader.core.uuid import UUID4
+from nautilus_trader.data.engine import DataEngine
 from nautilus_trader.live.config import (
     LiveDataEngineConfig,
     LiveExecEngineConfig,
@@ -30,6 +34,7 @@ from nautilus_trader.model.enums import (
     OrderSide,
     OrderType,
     TimeInForce,
+    TradingState,
 )
 from nautilus_trader.model.events import OrderAccepted, OrderFilled, OrderSubmitted
 from nautilus_trader.model.identifiers import (
@@ -45,6 +50,9 @@ from nautilus_trader.model.orders import MarketOrder
 from nautilus_trader.model.position import Position
 
 from dolphin_realtime.model.desk import Desk
+from dolphin_realtime.model.errors import ServiceError
+from dolphin_realtime.model.fill_rule import Quote
+from dolphin_realtime.model.posture import Posture
 from dolphin_realtime.model.scan import Scan
 from dolphin_realtime.strategy import (
     EIGEN,
@@ -52,10 +60,20 @@ from dolphin_realtime.strategy import (
     ScanStrategy,
     instrument_id,
     make_instrument,
+    make_quote,
     tame_nautilus,
 )
 from dolphin_realtime.trader.venue import PaperVenue, SandboxLiveExecClientFactory
 
+START_TIMEOUT_S = 30.0
+PURGE_EVERY_FILLS = 50
+"""Closed positions are unpickled again at each fill until they are purged: purge by count."""
+FENCE = {
+    Posture.NORMAL: TradingState.ACTIVE,
+    Posture.REDUCED: TradingState.ACTIVE,
+    Posture.CLOSE_ONLY: TradingState.REDUCING,
+    Posture.HALTED: TradingState.HALTED,
+}
 LEVERAGE = Decimal(20)
 """High enough that Nautilus' margin never decides: Dolphin's own caps do."""
 NO_RATE_LIMIT = "1000000/00:00:01"
@@ -130,6 +148,26 @@ def _config(desk: Desk) -> TradingNodeConfig:
     )
 
 
+@asynccontextmanager
+async def started(node: "Node") -> AsyncIterator[None]:
+    """Run a node around a block of work, and stop it in order.
+
+    Raises:
+        ServiceError: If it is not running within START_TIMEOUT_S.
+    """
+    running = asyncio.create_task(node.node.run_async())
+    deadline = time.monotonic() + START_TIMEOUT_S
+    while not node.node.trader.is_running:
+        if running.done() or time.monotonic() > deadline:
+            raise ServiceError("the Nautilus node did not start; its log lines are above")
+        await asyncio.sleep(0.01)
+    try:
+        yield
+    finally:
+        await node.node.stop_async()
+        await asyncio.wait([running], timeout=5)
+
+
 class Node:
     """A running node of one instance.
 
@@ -152,6 +190,7 @@ class Node:
         if venue is None:
             raise AssertionError("the node was built without its venue")
         self.venue: PaperVenue = venue
+        self._purged_at = 0
 
     @property
     def kernel(self) -> Any:
@@ -170,6 +209,30 @@ class Node:
                 continue
             if self.kernel.cache.instrument(instrument_id(asset)) is None:
                 self.venue.exchange.add_instrument(self._cache_instrument(asset))
+
+    def publish_quote(self, quote: Quote) -> None:
+        """Show a quote to Nautilus' cache and to the paper venue, at once."""
+        tick = make_quote(quote, self.desk.instruments[quote.asset])
+        DataEngine.process(self.kernel.data_engine, tick)
+
+    def set_fence(self, posture: Posture | None) -> None:
+        """Let Nautilus' trading state follow the posture: the second fence, never the first.
+
+        REDUCING still lets a flat account open, HALTED refuses even closes: the desk decides.
+        """
+        state = FENCE[posture or Posture.CLOSE_ONLY]
+        if state != self.kernel.risk_engine.trading_state:
+            self.kernel.risk_engine.set_trading_state(state)
+
+    def purge(self, n_fills: int) -> None:
+        """Drop closed orders, positions and account events from memory, every so many fills."""
+        if n_fills - self._purged_at < PURGE_EVERY_FILLS:
+            return
+        self._purged_at = n_fills
+        cache, now_ns = self.kernel.cache, self.kernel.clock.timestamp_ns()
+        cache.purge_closed_positions(now_ns, 0)
+        cache.purge_closed_orders(now_ns, 0)
+        cache.purge_account_events(now_ns, 0)
 
     def position(self, asset: str) -> float:
         """Return Nautilus' own view of an asset's position in units."""

@@ -5,35 +5,26 @@ The order of starting and stopping belongs here and nothing else.
 
 import asyncio
 import gc
-from pathlib import Path
+from collections.abc import Callable
+from datetime import UTC, datetime
 
 from dolphin_realtime import grid
 from dolphin_realtime.feed import LatestFeed
 from dolphin_realtime.journal import Journal, ScanRecord
-from dolphin_realtime.model.desk import Desk
-from dolphin_realtime.model.errors import ScanError, ServiceError, SettingsError
-from dolphin_realtime.parameters import load_parameters
-from dolphin_realtime.scan_files import read_archive
+from dolphin_realtime.model import desk_state
+from dolphin_realtime.model.errors import ScanError, SettingsError
 from dolphin_realtime.service import Frame
 from dolphin_realtime.settings import Settings
 from dolphin_realtime.trace import Trace
+from dolphin_realtime.trader.book_shelf import BookShelf
 from dolphin_realtime.trader.documents import StatePublisher
+from dolphin_realtime.trader.factor_shelf import FactorShelf
 from dolphin_realtime.trader.guard import Guard
 from dolphin_realtime.trader.inbox import Inbox, Ring, intents_of
-from dolphin_realtime.trader.node import Node
+from dolphin_realtime.trader.node import Node, started
+from dolphin_realtime.trader.posture_watch import PostureWatch
 from dolphin_realtime.trader.session import Session
-
-NODE_TIMEOUT_S = 30.0
-
-
-def make_desk(instance: str) -> Desk:
-    """Return an empty desk with the parameters of the environment.
-
-    Raises:
-        SettingsError: If a DOLPHIN_SIGNAL_, TARGET_ or COST_ variable is wrong.
-    """
-    p = load_parameters()
-    return Desk(instance, p.signal, p.target, p.costs)
+from dolphin_realtime.warm_up import make_desk, warm_up
 
 
 def refuse_live(settings: Settings, mode: str | None = None) -> None:
@@ -44,20 +35,6 @@ def refuse_live(settings: Settings, mode: str | None = None) -> None:
     """
     if "live" in (settings.mode, mode):
         raise SettingsError("live mode is not part of this version; use --mode paper")
-
-
-def warm_up(desk: Desk, archive: Path, days: int) -> int:
-    """Step the signal through the newest archived days and return how many scans that were.
-
-    Raises:
-        ScanError: If an archive cannot be read.
-    """
-    n_scans = 0
-    for path in sorted(archive.glob("????-??-??.parquet"))[-days:] if days else []:
-        for scan in read_archive(path):
-            desk.warm_up(scan)
-            n_scans += 1
-    return n_scans
 
 
 class TraderService:
@@ -71,16 +48,18 @@ class TraderService:
         self.desk = make_desk(instance)
         saved = self.journal.load_desk()
         if saved is not None:
-            self.desk.restore(saved)
+            desk_state.restore(self.desk, saved)
         self.is_restored = saved is not None
         self.trace = Trace(settings.trace, f"trader-{instance}")
-        self.session = Session(self.desk, self.journal, self.trace)
+        self.factors = FactorShelf()
+        self.session = Session(self.desk, self.journal, self.trace, BookShelf(self.desk))
         self.guard = Guard(
             is_replay=settings.market_clock == "replay",
             cadence_min_s=settings.stale_cadence_min_s,
             trouble=self._trouble,
         )
-        self.inbox = Inbox(frame, self.session, self.guard)
+        self.inbox = Inbox(frame, self.session, self.guard, self.factors)
+        self.watch = PostureWatch(self.guard, self.session, self.inbox.act)
         self.publisher = StatePublisher(frame, self.session, self.guard)
 
     def _committed(self, record: ScanRecord) -> None:  # noqa: ARG002 - the helper thread's callback
@@ -93,14 +72,16 @@ class TraderService:
         """Trade until the service stops."""
         if not self.is_restored:
             await self._warm_up()
-        intents = self.journal.open_intents(self.desk.last_key if self.is_restored else None)
+        intents = self.journal.intents.recover(self.desk.last_key if self.is_restored else None)
         self.inbox.recover(intents_of(intents))
         self.journal.start()
         node = Node(self.desk, self.session.strategy, self.loop)
         self.session.node = node
         self.frame.own_signals()
-        running = asyncio.create_task(node.node.run_async())
-        await self._until_running(node, running)
+        async with started(node):
+            await self._trade(len(intents))
+
+    async def _trade(self, n_intents: int) -> None:
         in_flight = list(self.desk.in_flight.values())
         self.session.strategy.send(in_flight)
         feeds = await self._feeds()
@@ -114,7 +95,7 @@ class TraderService:
             "trader.started",
             restored=self.is_restored,
             in_flight=len(in_flight),
-            intents=len(intents),
+            intents=n_intents,
         )
         try:
             await self.inbox.run()
@@ -123,8 +104,6 @@ class TraderService:
                 feed.stop()
             describing.cancel()
             await asyncio.gather(publishing, describing, return_exceptions=True)
-            await node.node.stop_async()
-            await asyncio.wait([running], timeout=5)
             self.journal.close()
             self.trace.write()
 
@@ -138,27 +117,38 @@ class TraderService:
             n = 0
         self.frame.log.info("trader.warmed_up", scans=n)
 
-    async def _until_running(self, node: Node, running: "asyncio.Task[None]") -> None:
-        deadline = self.loop.time() + NODE_TIMEOUT_S
-        while not node.node.trader.is_running:
-            if running.done() or self.loop.time() > deadline:
-                raise ServiceError("the Nautilus node did not start; its log lines are above")
-            await asyncio.sleep(0.01)
-
     async def _feeds(self) -> list[LatestFeed]:
         client = self.frame.client
         self.inbox.ring = Ring(await client.get_ringbuffer(grid.SCAN_RING))
-        safety = LatestFeed(client, grid.SAFETY, grid.LATEST, self.guard.on_safety)
-        scans = LatestFeed(client, grid.FEATURES, grid.LATEST_SCAN, self.inbox.on_document)
-        await safety.start()
-        await scans.start()
-        return [safety, scans]
+        shelf = self.session.shelf
+        feeds = [
+            LatestFeed(client, grid.SAFETY, grid.LATEST, self.watch.on_document),
+            LatestFeed(client, grid.FEATURES, grid.LATEST_FACTORS, self._read(self.factors.take)),
+            LatestFeed(client, grid.FEATURES, grid.LATEST_BOOKS, self._read(shelf.take)),
+            LatestFeed(client, grid.FEATURES, grid.LATEST_SCAN, self.inbox.on_document),
+        ]
+        for feed in feeds:
+            await feed.start()
+        return feeds
+
+    def _read(self, take: Callable[[str], None]) -> Callable[[str], None]:
+        """Return a handler that counts a document it cannot read and keeps the last one."""
+
+        def handle(value: str) -> None:
+            try:
+                take(value)
+            except ValueError as e:
+                self.frame.refuse("bad_document", why=str(e))
+
+        return handle
 
     async def _describe(self) -> None:
         while True:
             s = self.session
-            refused = sum(s.refused.values())
-            self.frame.detail = f"{s.n_scans} scans, {s.n_fills} fills, {refused} orders refused"
+            refused = sum(s.recorder.refused.values())
+            fills = s.recorder.n_fills
+            self.frame.detail = f"{s.n_scans} scans, {fills} fills, {refused} orders refused"
+            self.watch.follow(self.guard.posture(datetime.now(UTC)))
             if self._trouble():
                 self.frame.say("blocked", why=self._trouble())
             elif self.frame.phase == "blocked":

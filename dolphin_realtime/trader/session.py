@@ -1,61 +1,61 @@
 """One scan from callback to journal: decide and send, then fill what was in flight.
 
-The order of steps at a scan belongs here; which scan is next is inbox.py's, the rules are
-the desk's. Nothing here waits for a disk or the grid.
+The order of steps at a scan, and obeying a halt or a flatten between scans, belong here;
+which scan is next is inbox.py's, the rules are the desk's and the fill rule's, the rows
+recorder.py's. Nothing here waits for a disk or the grid.
 """
 
 import asyncio
 import gc
 import time
-from collections import Counter, deque
+from collections import deque
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Final
 
-from nautilus_trader.data.engine import DataEngine
-
-from dolphin_realtime import log
+from dolphin_realtime import fault_points, log
 from dolphin_realtime.journal import Journal, Row, ScanRecord
+from dolphin_realtime.model import desk_state
 from dolphin_realtime.model.desk import Desk
+from dolphin_realtime.model.fill_rule import Execution, Tape, scan_quote
 from dolphin_realtime.model.gates import Book, Factors
 from dolphin_realtime.model.plan import InFlight, Plan, usable_prices
 from dolphin_realtime.model.posture import Posture
 from dolphin_realtime.model.scan import Scan
-from dolphin_realtime.model.target import Decision, Limits
-from dolphin_realtime.strategy import SCAN, EigenScan, ScanStrategy, make_quote
+from dolphin_realtime.model.target import Limits
+from dolphin_realtime.recorder import Recorder
+from dolphin_realtime.strategy import SCAN, EigenScan, ScanStrategy
 from dolphin_realtime.trace import Trace
+from dolphin_realtime.trader.book_shelf import BookShelf
 from dolphin_realtime.trader.node import Node
+from dolphin_realtime.trader.venue import PaperVenue
 
 SETTLE_TIMEOUT_S: Final = 5.0
 LATENCY_WINDOW: Final = 1000
-TABLES: Final = ("decisions", "orders", "fills", "cancels", "funding", "equity", "days", "meta")
+SAME_POSITION: Final = 1e-6
 
 
 class Session:
     """Trades scans for one desk; `take` and then `finish`, one scan at a time.
 
     Attributes:
-        refused: Orders that had no fill, by reason.
-        reasons: Decisions of the last scan, by reason.
         latencies_us: Callback to last order returned, of the last scans with orders.
-        mismatch: Where Nautilus and the desk disagree on a position, or None.
     """
 
-    def __init__(self, desk: Desk, journal: Journal, trace: Trace) -> None:
-        self.desk, self.journal, self._trace = desk, journal, trace
-        self.strategy = ScanStrategy(desk, self._write_intent, self)
+    def __init__(self, desk: Desk, journal: Journal, trace: Trace, shelf: BookShelf) -> None:
+        self.desk, self.journal, self._trace, self.shelf = desk, journal, trace, shelf
+        self.recorder = Recorder(desk)
+        self.strategy = ScanStrategy(desk, self._write_intent, self.recorder)
         self.node: Node | None = None
-        self.refused: Counter[str] = Counter()
-        self.reasons: Counter[str] = Counter()
         self.latencies_us: deque[float] = deque(maxlen=LATENCY_WINDOW)
-        self.mismatch: str | None = None
         self.n_scans = 0
         self.handled_at = datetime.now(UTC)
-        self.n_fills = 0
-        self._rows: dict[str, list[Row]] = {}
-        self._quoted: dict[str, float] = {}
-        self._scan_us = 0
-        self._last_reason: dict[str, str] = {}
-        self._has_start_cash = False
+        self._quoted: dict[str, tuple[float, float]] = {}
+
+    @property
+    def mismatch(self) -> str | None:
+        """Why nothing may be opened until a restart, or None."""
+        return self.recorder.mismatch
 
     def take(
         self,
@@ -77,7 +77,9 @@ class Session:
         try:
             self.strategy.publish_data(SCAN, data)
         except (ArithmeticError, ValueError, KeyError) as e:
-            self.mismatch = f"scan {scan.scan_number} was not decided: {type(e).__name__}: {e}"
+            self.recorder.mismatch = (
+                f"scan {scan.scan_number} was not decided: {type(e).__name__}: {e}"
+            )
             raise
         plan = self.strategy.plan
         if plan is None:
@@ -107,49 +109,93 @@ class Session:
         try:
             await self.finish(plan, is_acted_on)
         except Exception as e:  # noqa: BLE001 - a turn must not end the service
-            self.mismatch = (
-                f"scan {plan.scan.scan_number} was not finished: {type(e).__name__}: {e}"
-            )
-            log.get().exception("trader.scan_failed", scan_number=plan.scan.scan_number)
+            number = plan.scan.scan_number
+            self.recorder.mismatch = f"scan {number} was not finished: {type(e).__name__}: {e}"
+            log.get().exception("trader.scan_failed", scan_number=number)
 
     async def finish(self, plan: Plan, is_acted_on: bool = True) -> None:
         """Fill or lapse what earlier scans sent, mark the books, journal the scan."""
         if not plan.is_new:
             return
-        self._rows = {table: [] for table in TABLES}
-        self._scan_us = plan.scan.timestamp_us
-        sent = [o.client_order_id for o in plan.orders]
-        await self._until(lambda: not any(self._is_on_its_way(i) for i in sent), plan)
+        now_us = plan.scan.timestamp_us
+        self.recorder.open_scan(now_us)
+        await self._until_at_venue(plan.orders)
+        fault_points.reach("order")
         prices = usable_prices(plan.scan, plan.signal)
         self._node.add_new_instruments(plan.scan)
-        fills: list[InFlight] = []
+        fills: list[Execution] = []
         if plan.limits.posture is Posture.HALTED:
-            lapses = list(self.desk.in_flight.values())
+            await self._cancel(list(self.desk.in_flight.values()), "HALTED: nothing may fill")
         else:
-            fills, lapses = self.desk.due(plan.scan, prices)
-        for asset in {o.order.asset: None for o in fills}:
-            self._publish_quote(asset, prices[asset])
-        for order in fills:
-            if order.client_order_id in self._venue.held:
-                self._venue.release(order.client_order_id)
-        for order in lapses:
-            if order.client_order_id in self._venue.held:
-                self._venue.drop(order.client_order_id, "UNFILLED: no quote in time, or HALTED")
-        done = [o.client_order_id for o in (*fills, *lapses)]
-        await self._until(lambda: not any(i in self.desk.in_flight for i in done), plan)
-        self._reconcile(fills)
-        self._mark_held(prices, fills)
-        self._record(plan, is_acted_on)
+            tape = Tape(now_us=now_us, prices=prices, books=self.shelf.quotes(now_us))
+            fills, lapses = self.desk.due(tape)
+            await self._execute(fills)
+            await self._cancel(lapses, "UNFILLED: no quote in time")
+        self.shelf.keep(self.desk.in_flight.values())
+        self._reconcile({e.order.order.asset for e in fills})
+        self._mark_held(prices, now_us, {e.order.order.asset for e in fills})
+        rows = self.recorder.close_scan(plan, is_acted_on=is_acted_on)
+        self.n_scans += 1
+        self.handled_at = datetime.now(UTC)
+        self._commit((plan.signal.epoch, plan.scan.scan_number), rows)
+        self._node.purge(self.recorder.n_fills)
         gc.collect(0)
 
-    def _is_on_its_way(self, order_id: str) -> bool:
-        return order_id in self.desk.in_flight and order_id not in self._venue.held
+    async def halt(self) -> None:
+        """Cancel every order in flight, now: between scans."""
+        if self.desk.in_flight:
+            self.recorder.open_scan(self.desk.last_us)
+            await self._cancel(list(self.desk.in_flight.values()), "HALTED: nothing may fill")
+            self._commit(self.desk.last_key or (0, 0), self.recorder.take_rows())
 
-    async def _until(self, is_so: Any, plan: Plan) -> None:
+    async def flatten(self, flatten_id: str, reason: str) -> None:
+        """Cancel what is in flight and close every position, reduce-only; an id is obeyed once."""
+        if flatten_id == self.desk.flattened_id:
+            return
+        self.recorder.open_scan(self.desk.last_us)
+        await self._cancel(list(self.desk.in_flight.values()), "FLATTEN: closed instead")
+        orders = self.desk.flatten(flatten_id)
+        key = self.desk.last_key or (0, 0)
+        if orders and self.journal.intend(*key, orders):
+            self.strategy.send(orders)
+            await self._until_at_venue(orders)
+            self.recorder.sent(orders, "FLATTEN")
+        else:
+            for order in orders:
+                self.desk.lapse(order.client_order_id)
+        log.get().info("trader.flattened", id=flatten_id, reason=reason, orders=len(orders))
+        self._commit(key, self.recorder.take_rows())
+
+    async def _execute(self, fills: list[Execution]) -> None:
+        for execution in fills:
+            order_id, quote = execution.order.client_order_id, execution.quote
+            if order_id in self._venue.held:
+                self.recorder.expect(execution)
+                if self._quoted.get(quote.asset) != (quote.bid, quote.ask):
+                    self._quoted[quote.asset] = (quote.bid, quote.ask)
+                    self._node.publish_quote(quote)
+                self._venue.release(order_id)
+        done = [e.order.client_order_id for e in fills]
+        await self._until(lambda: not any(i in self.desk.in_flight for i in done))
+
+    async def _cancel(self, orders: list[InFlight], reason: str) -> None:
+        for order in orders:
+            if order.client_order_id in self._venue.held:
+                self.recorder.cancel_reasons[order.client_order_id] = reason
+                self._venue.drop(order.client_order_id)
+        ids = [o.client_order_id for o in orders]
+        await self._until(lambda: not any(i in self.desk.in_flight for i in ids))
+
+    async def _until_at_venue(self, orders: Iterable[InFlight]) -> None:
+        ids = [o.client_order_id for o in orders]
+        held, flying = self._venue.held, self.desk.in_flight
+        await self._until(lambda: not any(i in flying and i not in held for i in ids))
+
+    async def _until(self, is_so: Callable[[], bool]) -> None:
         deadline = time.monotonic() + SETTLE_TIMEOUT_S
         while not is_so():
             if time.monotonic() > deadline:
-                self.mismatch = f"orders of scan {plan.scan.scan_number} did not settle"
+                self.recorder.mismatch = f"orders after scan {self.desk.last_key} did not settle"
                 return
             await asyncio.sleep(0)
 
@@ -160,112 +206,29 @@ class Session:
         return self.node
 
     @property
-    def _venue(self) -> Any:
+    def _venue(self) -> PaperVenue:
         return self._node.venue
 
-    def _publish_quote(self, asset: str, mid: float) -> None:
-        self._quoted[asset] = mid
-        quote = make_quote(self.desk.quote(asset, mid), self.desk.instruments[asset], self._scan_us)
-        DataEngine.process(self._node.kernel.data_engine, quote)
-
-    def _mark_held(self, prices: dict[str, float], fills: list[InFlight]) -> None:
+    def _mark_held(self, prices: dict[str, float], now_us: int, quoted: set[str]) -> None:
         """Quote the other open positions, so that Nautilus' portfolio is marked as well."""
-        quoted = {o.order.asset for o in fills}
         for asset in self.desk.account.held():
             if asset in prices and asset not in quoted:
-                self._publish_quote(asset, prices[asset])
+                digits = self.desk.instruments[asset].price_precision
+                quote = scan_quote(asset, prices[asset], digits, now_us, self.desk.costs)
+                self._quoted[asset] = (quote.bid, quote.ask)
+                self._node.publish_quote(quote)
 
-    def _reconcile(self, fills: list[InFlight]) -> None:
+    def _reconcile(self, assets: set[str]) -> None:
         self.desk.account.check()
-        for asset in {o.order.asset for o in fills}:
+        for asset in assets:
             position = self.desk.account.positions.get(asset)
             ours = position.quantity if position else 0.0
             theirs = self._node.position(asset)
-            if abs(ours - theirs) > 1e-6:
-                self.mismatch = f"{asset}: the desk holds {ours}, Nautilus {theirs}"
+            if abs(ours - theirs) > SAME_POSITION:
+                self.recorder.mismatch = f"{asset}: the desk holds {ours}, Nautilus {theirs}"
 
-    def filled(self, order_id: str, quantity: float, price: float, fee: float) -> None:
-        """Book a fill that Nautilus reports."""
-        order = self.desk.in_flight.get(order_id)
-        if order is None:
-            self.mismatch = f"a fill of {order_id}, which is not in flight"
-            return
-        mid = self._quoted[order.order.asset]
-        realised = self.desk.fill(order_id, quantity, price, fee, mid)
-        self.n_fills += 1
-        o = order.order
-        self._rows["fills"].append(
-            (
-                order_id,
-                order.epoch,
-                order.scan_number,
-                self._scan_us,
-                o.asset,
-                o.side,
-                quantity,
-                price,
-                mid,
-                fee,
-                realised,
-            )
+    def _commit(self, key: tuple[int, int], rows: dict[str, list[Row]]) -> None:
+        record = ScanRecord(
+            epoch=key[0], scan_number=key[1], rows=rows, desk=desk_state.save(self.desk)
         )
-
-    def unfilled(self, order_id: str, reason: str) -> None:
-        """Forget an order that Nautilus or the venue refused, and journal why."""
-        self.desk.lapse(order_id)
-        self.refused[reason.split(":", maxsplit=1)[0]] += 1
-        self._rows.setdefault("cancels", []).append((order_id, self._scan_us, reason))
-
-    def _record(self, plan: Plan, is_acted_on: bool) -> None:
-        key = (plan.signal.epoch, plan.scan.scan_number)
-        day = self.desk.mark(self._scan_us)
-        account, rows = self.desk.account, self._rows
-        rows["decisions"] = self._decision_rows(plan, key)
-        rows["orders"] = [
-            (o.client_order_id, o.epoch, o.scan_number, o.decided_us, o.order.asset, o.order.side,
-             o.order.quantity, o.order.leg, int(o.order.is_reduce_only))
-            for o in plan.orders
-        ]  # fmt: skip
-        rows["funding"] = [
-            (f.settlement_us, f.asset, f.quantity, f.rate, f.amount) for f in plan.funding
-        ]
-        unrealised = account.unrealised(self.desk.prices)
-        rows["equity"] = [
-            (*key, self._scan_us, account.cash, account.realised, unrealised, account.fees,
-             account.funding, account.cash + unrealised, plan.limits.posture.value,
-             int(is_acted_on), plan.scan.simulated)
-        ]  # fmt: skip
-        rows["days"] = [
-            (day.day, account.realised - day.start_realised, unrealised, account.fees - day.start_fees,
-             account.funding - day.start_funding, day.equity, day.trades, day.max_drawdown)
-        ]  # fmt: skip
-        if not self._has_start_cash:
-            rows["meta"] = [("start_cash", repr(account.start_cash))]
-            self._has_start_cash = True
-        self.n_scans += 1
-        self.handled_at = datetime.now(UTC)
-        self.journal.commit(
-            ScanRecord(epoch=key[0], scan_number=key[1], rows=rows, desk=self.desk.save())
-        )
-
-    def _decision_rows(self, plan: Plan, key: tuple[int, int]) -> list[Row]:
-        """Return a row for each order, and for each asset with a signal, a position or news."""
-        decided = {d.asset for d in plan.decisions}
-        idle = [
-            Decision(asset=asset, signal=0.0, target=0.0, held=0.0, reason=reason)
-            for asset, reason in zip(plan.signal.assets, plan.signal.reason, strict=True)
-            if asset not in decided
-        ]
-        decisions = [*plan.decisions, *idle]
-        self.reasons = Counter(d.reason for d in decisions)
-        rows: list[Row] = []
-        for d in decisions:
-            is_news = self._last_reason.get(d.asset) != d.reason
-            self._last_reason[d.asset] = d.reason
-            if not (d.orders or d.signal or d.held or is_news):
-                continue
-            head = (*key, self._scan_us, d.asset, d.signal, d.target, d.held)
-            rows += [(*head, o.side, o.quantity, d.reason) for o in d.orders] or [
-                (*head, None, 0.0, d.reason)
-            ]
-        return rows
+        self.journal.commit(record)

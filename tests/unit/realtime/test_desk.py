@@ -7,7 +7,9 @@ import pytest
 
 from dolphin_realtime.model.account import Account, Position
 from dolphin_realtime.model.desk import Desk
+from dolphin_realtime.model.desk_state import restore, save
 from dolphin_realtime.model.errors import JournalError
+from dolphin_realtime.model.fill_rule import Tape
 from dolphin_realtime.model.gates import Factors, Reading
 from dolphin_realtime.model.plan import CostParams, usable_prices
 from dolphin_realtime.model.posture import Posture
@@ -24,9 +26,10 @@ def trade(desk, scans, factors=None):
         scan = msgspec.structs.replace(scan)
         plan = desk.take(scan, Limits(), None, factors)
         prices = usable_prices(scan, plan.signal)
-        fills, lapses = desk.due(scan, prices)
-        for order in fills:
-            quote = desk.quote(order.order.asset, prices[order.order.asset])
+        executions, lapses = desk.due(Tape(now_us=scan.timestamp_us, prices=prices))
+        fills = [e.order for e in executions]
+        for execution in executions:
+            order, quote = execution.order, execution.quote
             price = quote.ask if order.order.side == "BUY" else quote.bid
             fee = order.order.quantity * price * desk.costs.taker_fee_bps * 1e-4
             desk.fill(order.client_order_id, order.order.quantity, price, fee, quote.mid)
@@ -78,19 +81,19 @@ def test_two_halves_through_saved_state_are_one_run():
     whole, half, second = Desk("X"), Desk("X"), Desk("X")
     trade(whole, SCANS)
     trade(half, SCANS[:300])
-    second.restore(half.save())
+    restore(second, save(half))
     trade(second, SCANS[300:])
-    assert second.save() == whole.save()
+    assert save(second) == save(whole)
 
 
 def test_a_duplicate_scan_does_nothing():
     desk = Desk("X")
     trade(desk, SCANS[:300])
-    before = desk.save()
+    before = save(desk)
     plan = desk.take(msgspec.structs.replace(SCANS[299]), Limits())
     assert not plan.is_new
     assert not plan.orders
-    assert desk.save() == before
+    assert save(desk) == before
 
 
 def test_a_followed_scan_sends_nothing_of_its_own_and_takes_back_what_was_sent():

@@ -6,8 +6,11 @@ import threading
 import pytest
 
 from dolphin_realtime import journal as journals
-from dolphin_realtime.journal import Intent, Journal, ScanRecord
+from dolphin_realtime.intents import Intent
+from dolphin_realtime.journal import Journal, ScanRecord
 from dolphin_realtime.journal_check import check
+from dolphin_realtime.model import desk_state
+from dolphin_realtime.model.desk import Desk
 from dolphin_realtime.model.errors import JournalError
 from dolphin_realtime.model.plan import InFlight
 from dolphin_realtime.model.target import OrderIntent
@@ -19,6 +22,17 @@ ORDER = InFlight(
     scan_number=1,
     decided_us=1_000_000,
 )
+
+
+def a_desk():
+    """Return the saved desk that the two scans of `write` leave."""
+    desk = Desk("X")
+    desk.account.start_cash = 100.0
+    desk.account.apply_fill("A", 2.0, 10.0, 0.5)
+    return desk_state.save(desk)
+
+
+DESK = a_desk()
 
 
 def equity_row(scan, us, cash, realised, unrealised, fees, equity):
@@ -39,7 +53,7 @@ def write(folder):
                 "equity": [equity_row(1, 1_000_000, 100.0, 0.0, 0.0, 0.0, 100.0)],
                 "meta": [("start_cash", "100.0")],
             },
-            desk=b"one",
+            desk=None,
         )
     )
     journal.commit(
@@ -47,11 +61,27 @@ def write(folder):
             epoch=1,
             scan_number=2,
             rows={
-                "fills": [("X-1-1-A-O", 1, 1, 2_000_000, "A", "BUY", 2.0, 10.0, 9.9, 0.5, 0.0)],
+                "fills": [
+                    (
+                        "X-1-1-A-O",
+                        1,
+                        1,
+                        2_000_000,
+                        "A",
+                        "BUY",
+                        2.0,
+                        10.0,
+                        9.9,
+                        0.5,
+                        0.0,
+                        "scan",
+                        2_000_000,
+                    )
+                ],
                 "equity": [equity_row(2, 2_000_000, 99.5, 0.0, 3.0, 0.5, 102.5)],
                 "days": [("1970-01-01", 0.0, 3.0, 0.5, 0.0, 102.5, 1, 0.0)],
             },
-            desk=b"two",
+            desk=DESK,
         )
     )
     journal.close()
@@ -61,7 +91,7 @@ def write(folder):
 def test_what_is_committed_comes_back(tmp_path):
     write(tmp_path)
     journal = Journal(tmp_path, lambda _: None)
-    assert journal.load_desk() == b"two"
+    assert journal.load_desk() == DESK
     journal.close()
     result = check(tmp_path)
     assert (result.ok, result.rows, result.first_break) == (True, 5, None)
@@ -72,7 +102,7 @@ def test_what_is_committed_comes_back(tmp_path):
     [
         ("UPDATE fills SET quantity = 3", "fills X-1-1-A-O: differs from its order"),
         ("UPDATE fills SET timestamp_us = 1000000", "fills X-1-1-A-O"),
-        ("UPDATE fills SET realised = 1", "realised 1.0, not 0.0"),
+        ("UPDATE fills SET realised = 1", "realised is 1.0, the fills before it give 0.0"),
         ("DELETE FROM orders", "fills X-1-1-A-O"),
         ("DELETE FROM fills", "equity epoch 1 scan 2: cash is 99.5"),
         ("UPDATE equity SET cash = 98 WHERE scan_number = 2", "equity epoch 1 scan 2: cash"),
@@ -81,6 +111,16 @@ def test_what_is_committed_comes_back(tmp_path):
         ("UPDATE days SET fees = 1", "days 1970-01-01: fees"),
         ("UPDATE days SET equity = 1", "days 1970-01-01: equity"),
         ("INSERT INTO cancels VALUES ('X-1-1-A-O', 1, 'x')", "cancels X-1-1-A-O"),
+        ("UPDATE days SET trades = 7", "days 1970-01-01: 7 trades"),
+        ("UPDATE orders SET epoch = 9", "orders X-1-1-A-O: its scan was never handled"),
+        ("UPDATE fills SET timestamp_us = booked_us + 1", "fills X-1-1-A-O"),
+        ("UPDATE equity SET timestamp_us = 500000 WHERE scan_number = 2", "equity epoch 1 scan 2"),
+        ("UPDATE equity SET cash = 9e999 WHERE scan_number = 2", "equity epoch 1 scan 2: cash"),
+        ("DELETE FROM state", "state: there is none"),
+        (
+            "INSERT INTO orders VALUES ('X-1-2-B-O', 1, 2, 2000000, 'B', 'BUY', 1.0, 'O', 0)",
+            "orders X-1-2-B-O of 1970-01-01T00:00:02+00:00: has no outcome",
+        ),
     ],
 )
 def test_the_first_broken_row_is_named(tmp_path, statement, named):
@@ -101,10 +141,10 @@ def test_intents_after_the_last_commit_come_back_and_a_cut_line_is_left_out(tmp_
     with (tmp_path / "intents.jsonl").open("ab") as f:
         f.write(b'{"epoch":1,"scan_')
     journal = Journal(tmp_path, lambda _: None)
-    assert journal.open_intents((1, 1)) == [Intent(epoch=1, scan_number=2, orders=[ORDER])]
-    assert len(journal.open_intents(None)) == 2
+    assert len(journal.intents.recover(None)) == 2
+    assert journal.intents.recover((1, 1)) == [Intent(epoch=1, scan_number=2, orders=[ORDER])]
     assert journal.intend(1, 3, [ORDER])
-    assert [i.scan_number for i in journal.open_intents(None)] == [1, 2, 3]
+    assert [i.scan_number for i in journal.intents.recover(None)] == [2, 3]
     journal.close()
 
 
@@ -118,3 +158,12 @@ def test_a_second_owner_is_refused(tmp_path):
 def test_a_missing_journal_is_said(tmp_path):
     with pytest.raises(JournalError, match="no journal at"):
         check(tmp_path)
+
+
+def test_a_journal_of_another_version_is_refused(tmp_path):
+    Journal(tmp_path, lambda _: None).close()
+    with sqlite3.connect(journals.database(tmp_path)) as db:
+        db.execute("PRAGMA user_version = 1")
+    db.close()
+    with pytest.raises(JournalError, match="has schema 1, this Dolphin writes 2"):
+        Journal(tmp_path, lambda _: None)

@@ -3,15 +3,27 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from dolphin_realtime.model.instant import from_us, to_us
-from dolphin_realtime.model.posture import Ladder, ManualOrder, Posture, SafetyInputs, judge
+from dolphin_realtime.model.posture import (
+    InstanceFacts,
+    Ladder,
+    ManualOrder,
+    Posture,
+    SafetyInputs,
+    SafetyParams,
+    judge,
+)
 from dolphin_realtime.model.scan import Scan
 from dolphin_realtime.trader.guard import Guard
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
-def manual(level):
-    return ManualOrder(action="set", posture=level, reason="drill", who="op", at=NOW)
+def manual(level, action="set"):
+    return ManualOrder(action=action, posture=level, reason="drill", who="op", at=NOW)
+
+
+def trader(**facts):
+    return {"instances": [InstanceFacts(**{"name": "BLUE", "age_s": 1.0, **facts})]}
 
 
 @pytest.mark.parametrize(
@@ -29,11 +41,24 @@ def manual(level):
         ({"health": None}, Posture.CLOSE_ONLY, "HEALTH_UNKNOWN"),
         ({"manual": manual(Posture.HALTED)}, Posture.HALTED, "MANUAL"),
         ({"manual": manual(Posture.REDUCED), "scan_age_s": None}, Posture.CLOSE_ONLY, "NO_SCAN"),
+        ({"manual": manual(Posture.CLOSE_ONLY, "flatten")}, Posture.CLOSE_ONLY, "FLATTEN"),
+        (trader(drawdown=0.0299), Posture.NORMAL, None),
+        (trader(drawdown=0.03), Posture.REDUCED, "DRAWDOWN: BLUE is 3.00% below its peak, tier 3%"),
+        (trader(drawdown=0.05), Posture.CLOSE_ONLY, "DRAWDOWN"),
+        (trader(drawdown=0.08), Posture.HALTED, "DRAWDOWN"),
+        (trader(day_loss=0.0199), Posture.NORMAL, None),
+        (trader(day_loss=0.02), Posture.CLOSE_ONLY, "DAILY_LOSS"),
+        (trader(rejected=2), Posture.NORMAL, None),
+        (trader(rejected=3), Posture.REDUCED, "REJECTS"),
+        (trader(mismatch="BTC: 1 against 2"), Posture.HALTED, "RECONCILIATION: BLUE: BTC"),
+        (trader(is_shocked=True), Posture.REDUCED, "VOLATILITY_SHOCK"),
+        (trader(age_s=30.1), Posture.CLOSE_ONLY, "STATE_UNKNOWN"),
+        (trader(age_s=None), Posture.CLOSE_ONLY, "STATE_UNKNOWN"),
     ],
 )
 def test_the_worst_input_wins_and_says_why(inputs, posture, reason):
     given = {"scan_age_s": 1.0, "cadence_s": 7.0, "health": "GREEN", **inputs}
-    found, reasons = judge(SafetyInputs(**given))
+    found, reasons = judge(SafetyInputs(**given), SafetyParams())
     assert found is posture
     assert (reason is None and not reasons) or any(r.startswith(reason) for r in reasons)
 

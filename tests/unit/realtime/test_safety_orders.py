@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from dolphin_realtime.model.posture import Posture
+from dolphin_realtime.safety.memory import Newest, Peaks, facts_of
 from dolphin_realtime.safety.orders import OrderLedger, order_of
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -40,6 +41,52 @@ def test_an_order_after_a_torn_line_is_not_lost(tmp_path):
     ledger.add(order_of({"action": "set", "level": "REDUCED", "reason": "r"}, NOW))
     ledger.close()
     assert reread(path).posture is Posture.REDUCED
+
+
+def test_a_flatten_puts_a_floor_and_a_resume_takes_both_back(tmp_path):
+    path = tmp_path / "ledger.jsonl"
+    ledger = OrderLedger(path)
+    ledger.add(order_of({"action": "flatten", "reason": "storm", "who": "op"}, NOW))
+    ledger.close()
+    ledger = OrderLedger(path)
+    assert ledger.standing.posture is Posture.CLOSE_ONLY
+    assert ledger.flatten.flatten_id == NOW.isoformat()
+    ledger.add(order_of({"action": "resume", "reason": "over"}, NOW))
+    assert (ledger.flatten, ledger.standing.posture) == (None, Posture.NORMAL)
+    ledger.close()
+
+
+def test_peaks_outlive_the_service_and_begin_anew_with_a_resume(tmp_path):
+    peaks = Peaks(tmp_path / "peaks.json")
+    assert peaks.drawdown("BLUE", 100.0, 110.0) == pytest.approx(1 - 100 / 110)
+    peaks.drawdown("BLUE", 120.0, 110.0)
+    again = Peaks(tmp_path / "peaks.json")
+    assert again.drawdown("BLUE", 90.0, 100.0) == pytest.approx(0.25)
+    again.begin_anew({"BLUE": 90.0})
+    assert Peaks(tmp_path / "peaks.json").drawdown("BLUE", 90.0, 120.0) == 0.0
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        None,
+        "no json",
+        '{"updated_at": "2026-01-01T00:00:00+00:00"}',
+        '{"updated_at": "2026-01-01T00:00:00+00:00", "equity": true, "peak_equity": 1, "day_loss": 0}',
+        '{"updated_at": 5, "equity": 1.0, "peak_equity": 1.0, "day_loss": 0.0}',
+    ],
+)
+def test_a_state_that_says_nothing_is_unknown(tmp_path, document):
+    state = Newest("updated_at")
+    state.take(document)
+    assert facts_of("BLUE", state, Peaks(tmp_path / "p.json"), NOW).age_s is None
+
+
+def test_a_document_that_is_gone_is_remembered_with_its_age():
+    newest = Newest("ts")
+    newest.take('{"ts": "2025-12-31T23:59:50+00:00", "status": "GREEN"}')
+    assert newest.take(None)["status"] == "GREEN"
+    assert newest.age_s(NOW) == 10.0
 
 
 @pytest.mark.parametrize(

@@ -102,14 +102,6 @@ def test_reduced_halves_the_target():
     assert sides(one(1.0, limits=Limits(posture=Posture.REDUCED))) == [("BUY", 25.0, "O", False)]
 
 
-@pytest.mark.parametrize(
-    ("price", "reason"), [(120.0, "OK"), (120.1, "PRICE_COLLAR"), (79.9, "PRICE_COLLAR")]
-)
-def test_the_price_collar_blocks_entries_only(price, reason):
-    assert one(1.0, price=price).reason == reason
-    assert one(0.0, "NO_DIRECTION", held=5.0, price=price).orders[0].leg == "C"
-
-
 def test_an_unknown_instrument_is_not_traded():
     assert one(1.0, spec=None).reason == "NO_INSTRUMENT"
     assert spec_of("bad name!") is None

@@ -1,0 +1,86 @@
+"""Two instances on the same scans: what differs in what they decided, did and earned.
+
+Joined on (timestamp, asset), because epochs and ids are each instance's own.
+"""
+
+from pathlib import Path
+
+import msgspec
+
+from dolphin_realtime import journal
+from dolphin_realtime.figures import Figures, figures_of
+
+_ORDERS = "SELECT timestamp_us, asset, side, leg, quantity FROM orders"
+_SCANS = "SELECT timestamp_us FROM equity"
+
+
+class Comparison(msgspec.Struct, kw_only=True):
+    """What two journals have in common and what not; counts are over the scans in common.
+
+    Attributes:
+        scans_in_common: Scans that both handled.
+        same_orders: Orders alike in instant, asset, side, leg and quantity.
+        same_but_size: Alike in all but the quantity.
+        only_first: Orders that only the first sent.
+        only_second: Orders that only the second sent.
+        settings: Parameters that differ, as (first, second).
+    """
+
+    first: str
+    second: str
+    scans_in_common: int
+    scans_only_first: int
+    scans_only_second: int
+    same_orders: int
+    same_but_size: int
+    only_first: int
+    only_second: int
+    figures: dict[str, Figures]
+    settings: dict[str, tuple[str, str]] = {}
+
+
+def compare(folders: dict[str, Path]) -> Comparison:
+    """Return how two instances' journals differ.
+
+    Args:
+        folders: The journal folder of each of the two, by instance.
+
+    Raises:
+        JournalError: If one has no journal.
+    """
+    (first, first_folder), (second, second_folder) = folders.items()
+    a, b = _Side(first_folder), _Side(second_folder)
+    common = a.scans & b.scans
+    ours, theirs = a.orders_at(common), b.orders_at(common)
+    shared = ours.keys() & theirs.keys()
+    same = sum(1 for key in shared if ours[key] == theirs[key])
+    return Comparison(
+        first=first,
+        second=second,
+        scans_in_common=len(common),
+        scans_only_first=len(a.scans - common),
+        scans_only_second=len(b.scans - common),
+        same_orders=same,
+        same_but_size=len(shared) - same,
+        only_first=len(ours) - len(shared),
+        only_second=len(theirs) - len(shared),
+        figures={first: a.figures, second: b.figures},
+    )
+
+
+class _Side:
+    """One journal's scans, orders and figures."""
+
+    def __init__(self, folder: Path) -> None:
+        db = journal.open_read_only(folder)
+        try:
+            db.execute("BEGIN")
+            self.scans = {row[0] for row in db.execute(_SCANS)}
+            self._orders = {tuple(row[:4]): float(row[4]) for row in db.execute(_ORDERS)}
+            self.figures = figures_of(db)
+        finally:
+            db.close()
+
+    def orders_at(self, scans: set[int]) -> dict[tuple[object, ...], float]:
+        """Return quantities by (instant, asset, side, leg) at some scans."""
+        return {key: quantity for key, quantity in self._orders.items() if key[0] in scans}

@@ -1,0 +1,160 @@
+"""A journal as Parquet files for others: fills, orders, equity, decisions, funding, refusals.
+
+Columns and their types belong here; the journal's own tables are journal.py's. Instants are
+UTC microseconds, money USDT; rows come in the order they were journalled.
+"""
+
+import sqlite3
+from pathlib import Path
+from typing import Final
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from dolphin_realtime import journal
+
+TIME: Final = pa.timestamp("us", tz="UTC")
+_REAL: Final = pa.float64()
+_TEXT: Final = pa.string()
+_INT: Final = pa.int64()
+BATCH_ROWS: Final = 50_000
+
+EXPORTS: Final[dict[str, tuple[str, list[tuple[str, str, pa.DataType]]]]] = {
+    "fills": (
+        "rowid",
+        [
+            ("timestamp", "timestamp_us", TIME),
+            ("instance", ":instance", _TEXT),
+            ("asset", "asset", _TEXT),
+            ("side", "side", _TEXT),
+            ("quantity", "quantity", _REAL),
+            ("price", "price", _REAL),
+            ("fee", "fee", _REAL),
+            ("client_order_id", "client_order_id", _TEXT),
+            ("scan_number", "scan_number", _INT),
+            ("epoch", "epoch", _INT),
+            ("mid", "mid", _REAL),
+            ("source", "source", _TEXT),
+            ("booked", "booked_us", TIME),
+        ],
+    ),
+    "orders": (
+        "timestamp_us, epoch, scan_number, client_order_id",
+        [
+            ("timestamp", "timestamp_us", TIME),
+            ("instance", ":instance", _TEXT),
+            ("asset", "asset", _TEXT),
+            ("side", "side", _TEXT),
+            ("quantity", "quantity", _REAL),
+            ("leg", "leg", _TEXT),
+            ("reduce_only", "reduce_only", pa.bool_()),
+            ("client_order_id", "client_order_id", _TEXT),
+            ("scan_number", "scan_number", _INT),
+            ("epoch", "epoch", _INT),
+        ],
+    ),
+    "equity": (
+        "rowid",
+        [
+            ("timestamp", "timestamp_us", TIME),
+            ("instance", ":instance", _TEXT),
+            ("epoch", "epoch", _INT),
+            ("scan_number", "scan_number", _INT),
+            ("cash", "cash", _REAL),
+            ("realised", "realised", _REAL),
+            ("unrealised", "unrealised", _REAL),
+            ("fees", "fees", _REAL),
+            ("funding", "funding", _REAL),
+            ("equity", "equity", _REAL),
+            ("posture", "posture", _TEXT),
+            ("simulated", "simulated", _TEXT),
+        ],
+    ),
+    "decisions": (
+        "rowid",
+        [
+            ("timestamp", "timestamp_us", TIME),
+            ("instance", ":instance", _TEXT),
+            ("epoch", "epoch", _INT),
+            ("scan_number", "scan_number", _INT),
+            ("asset", "asset", _TEXT),
+            ("signal", "signal", _REAL),
+            ("target", "target", _REAL),
+            ("held", "held", _REAL),
+            ("side", "side", _TEXT),
+            ("quantity", "quantity", _REAL),
+            ("reason", "reason", _TEXT),
+        ],
+    ),
+    "funding": (
+        "rowid",
+        [
+            ("timestamp", "settlement_us", TIME),
+            ("instance", ":instance", _TEXT),
+            ("asset", "asset", _TEXT),
+            ("amount", "amount", _REAL),
+            ("quantity", "quantity", _REAL),
+            ("rate", "rate", _REAL),
+        ],
+    ),
+    "refusals": (
+        "rowid",
+        [
+            ("timestamp", "timestamp_us", TIME),
+            ("instance", ":instance", _TEXT),
+            ("asset", "asset", _TEXT),
+            ("side", "side", _TEXT),
+            ("quantity", "quantity", _REAL),
+            ("code", "code", _TEXT),
+            ("value", "value", _REAL),
+            ("bound", "bound", _REAL),
+        ],
+    ),
+}
+"""By file: the order of its rows, and (column, journal column, type)."""
+
+
+def export(folder: Path, instance: str, out: Path) -> dict[str, int]:
+    """Write every table of a journal to ``out`` and return the rows by file.
+
+    Raises:
+        JournalError: If there is no journal.
+        OSError: If ``out`` cannot be written.
+    """
+    db = journal.open_read_only(folder)
+    try:
+        db.execute("BEGIN")
+        out.mkdir(parents=True, exist_ok=True)
+        return {name: _write(db, name, instance, out / f"{name}.parquet") for name in EXPORTS}
+    finally:
+        db.close()
+
+
+def _write(db: sqlite3.Connection, table: str, instance: str, path: Path) -> int:
+    order, columns = EXPORTS[table]
+    schema = pa.schema([(name, kind) for name, _, kind in columns])
+    wanted = ", ".join(source for _, source, _ in columns)
+    cursor = db.execute(f"SELECT {wanted} FROM {table} ORDER BY {order}", {"instance": instance})  # noqa: S608
+    n_rows, partial = 0, path.with_name(f".{path.name}.part")
+    with pq.ParquetWriter(partial, schema, compression="zstd") as writer:
+        while True:
+            rows = cursor.fetchmany(BATCH_ROWS)
+            if not rows and n_rows:
+                break
+            values = list(zip(*rows, strict=True)) or [()] * len(columns)
+            arrays = [
+                _array(list(column), kind)
+                for column, (_, _, kind) in zip(values, columns, strict=True)
+            ]
+            writer.write_table(pa.Table.from_arrays(arrays, schema=schema))
+            n_rows += len(rows)
+            if not rows:
+                break
+    partial.replace(path)
+    return n_rows
+
+
+def _array(values: list[object], kind: pa.DataType) -> pa.Array:
+    if pa.types.is_boolean(kind):
+        return pa.array([bool(v) for v in values], kind)
+    return pa.array(values, kind)

@@ -1,0 +1,57 @@
+"""Saving a desk to bytes and back: everything it remembers but its parameters.
+
+What the desk does with it is desk.py's; where the bytes lie is the journal's.
+"""
+
+from typing import Any
+
+import msgspec
+
+from dolphin_realtime.model.account import Account, DayPnl
+from dolphin_realtime.model.desk import Desk
+from dolphin_realtime.model.instrument import InstrumentSpec
+from dolphin_realtime.model.market_posture import MarketPosture
+from dolphin_realtime.model.plan import InFlight
+from dolphin_realtime.model.pre_trade import Pace
+from dolphin_realtime.model.signal import SignalState
+
+_encoder = msgspec.msgpack.Encoder()
+
+
+def save(desk: Desk) -> bytes:
+    """Return the desk as MessagePack; nothing is rounded."""
+    saved: dict[str, Any] = {
+        "instance": desk.instance,
+        "signals": desk.signals.save(),
+        "account": desk.account,
+        "in_flight": list(desk.in_flight.values()),
+        "prices": desk.prices,
+        "instruments": desk.instruments,
+        "last_key": desk.last_key,
+        "last_us": desk.last_us,
+        "market_posture": desk.market_posture,
+        "day": desk.day,
+        "pace": desk.pace,
+        "peak_equity": desk.peak_equity,
+        "flattened_id": desk.flattened_id,
+    }
+    return _encoder.encode(saved)
+
+
+def restore(desk: Desk, saved: bytes) -> None:
+    """Give a desk the state held in what `save` returned; the parameters stay its own."""
+    raw = msgspec.msgpack.decode(saved)
+    params = desk.signals.params
+    desk.signals = SignalState.load(raw["signals"])
+    desk.signals.params = params
+    desk.account = msgspec.convert(raw["account"], Account)
+    flying = msgspec.convert(raw["in_flight"], list[InFlight])
+    desk.in_flight = {o.client_order_id: o for o in flying}
+    desk.prices = raw["prices"]
+    desk.instruments = msgspec.convert(raw["instruments"], dict[str, InstrumentSpec])
+    desk.last_key = None if raw["last_key"] is None else tuple(raw["last_key"])
+    desk.last_us = raw["last_us"]
+    desk.market_posture = msgspec.convert(raw["market_posture"], MarketPosture)
+    desk.day = None if raw["day"] is None else msgspec.convert(raw["day"], DayPnl)
+    desk.pace = msgspec.convert(raw["pace"], Pace)
+    desk.peak_equity, desk.flattened_id = raw["peak_equity"], raw["flattened_id"]

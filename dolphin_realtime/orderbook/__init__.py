@@ -1,0 +1,1 @@
+"""The order-book service: venue depth streams to `ob_features_latest`."""

@@ -1,0 +1,46 @@
+"""A reserve of disk space beside the journal, given up when the disk is full.
+
+While it is missing nothing may be opened; what it frees lets exits and what waits be
+written. It is taken back once the disk has room for it twice.
+"""
+
+import os
+from pathlib import Path
+from typing import Final
+
+RESERVE_BYTES: Final = 4 << 20
+
+
+class Reserve:
+    """Preallocated space in one file.
+
+    Attributes:
+        is_there: Whether the space is held now.
+    """
+
+    def __init__(self, path: Path, size: int = RESERVE_BYTES) -> None:
+        self._path, self._size = path, size
+        self.is_there = path.is_file() and path.stat().st_size == size
+        self.take_back()
+
+    def give_up(self) -> bool:
+        """Free the space; return whether there was any to free."""
+        had, self.is_there = self.is_there, False
+        self._path.unlink(missing_ok=True)
+        return had
+
+    def take_back(self) -> None:
+        """Hold the space again, where the disk has room for it twice."""
+        if self.is_there:
+            return
+        disk = os.statvfs(self._path.parent)
+        if disk.f_bavail * disk.f_frsize < 2 * self._size:
+            return
+        fd = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            os.posix_fallocate(fd, 0, self._size)
+            self.is_there = True
+        except OSError:
+            self._path.unlink(missing_ok=True)
+        finally:
+            os.close(fd)

@@ -1,0 +1,134 @@
+"""Pre-trade limits: each one's bound, its code, and that none keeps a position from closing."""
+
+import math
+
+import msgspec
+import pytest
+
+from dolphin_realtime.model.instrument import OTHER
+from dolphin_realtime.model.pre_trade import (
+    LIMITS,
+    MINUTE_US,
+    Pace,
+    PreTradeParams,
+    Standing,
+    check,
+    let_through,
+)
+from dolphin_realtime.model.target import OrderIntent
+
+NOW_US = 1_700_000_000_000_000
+
+
+def order(quantity=10.0, side="BUY", asset="A", *, is_reduce_only=False):
+    leg = "C" if is_reduce_only else "O"
+    return OrderIntent(
+        asset=asset, side=side, quantity=quantity, leg=leg, is_reduce_only=is_reduce_only
+    )
+
+
+def standing(**changes):
+    fields = {
+        "now_us": NOW_US,
+        "prices": {"A": 100.0, "B": 100.0},
+        "last_prices": {"A": 100.0, "B": 100.0},
+        "notionals": {},
+        "equity": 100_000.0,
+        "day_loss_share": 0.0,
+        "instruments": {"A": OTHER, "B": OTHER},
+        "pace": Pace(),
+    }
+    return Standing(**{**fields, **changes})
+
+
+def code(intent, state, **params):
+    refusal = check(intent, state, PreTradeParams(**params))
+    return refusal and refusal.code
+
+
+CASES = {
+    "NOT_FINITE": (standing(prices={"A": 1e-300}, last_prices={}), order(math.inf), {}, {}),
+    "NOT_ALLOWED": (standing(), order(), {"allow": "B, C"}, {"allow": "A,B"}),
+    "PRICE_COLLAR": (standing(last_prices={"A": 80.0}), order(), {}, {"max_price_move": 0.25}),
+    "MAX_ORDER": (standing(), order(10.0), {"max_order_usd": 999.0}, {"max_order_usd": 1000.0}),
+    "MAX_POSITION": (
+        standing(notionals={"A": 9_500.0}),
+        order(10.0),
+        {},
+        {"max_position_share": 0.105},
+    ),
+    "MAX_GROSS": (
+        standing(notionals={"A": 5_000.0, "B": -5_000.0}),
+        order(10.0),
+        {"max_gross_share": 0.1},
+        {"max_gross_share": 0.111},
+    ),
+    "MAX_NET": (
+        standing(notionals={"B": 9_500.0}),
+        order(10.0),
+        {"max_net_share": 0.1},
+        {"max_net_share": 0.106},
+    ),
+    "MAX_ORDERS_PER_MINUTE": (
+        standing(pace=Pace(minute=[NOW_US - 1, NOW_US - 2])),
+        order(),
+        {"max_orders_per_minute": 2},
+        {"max_orders_per_minute": 3},
+    ),
+    "DUPLICATE_ORDER": (
+        standing(pace=Pace(opened={"A BUY": NOW_US - 900_000})),
+        order(),
+        {},
+        {"duplicate_window_s": 0.5},
+    ),
+    "DAILY_LOSS": (standing(day_loss_share=0.031), order(), {}, {"max_daily_loss_share": 0.04}),
+}
+
+
+def test_every_limit_has_its_case():
+    assert list(CASES) == [limit.code for limit in LIMITS]
+    names = {limit.setting for limit in LIMITS} - {""}
+    assert names == set(PreTradeParams.__struct_fields__)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_limit_stops_what_is_over_it_and_nothing_at_it(name):
+    state, intent, tight, loose = CASES[name]
+    assert code(intent, state, **tight) == name
+    if name != "NOT_FINITE":
+        assert code(intent, state, **loose) is None
+
+
+@pytest.mark.parametrize("name", [n for n in CASES if n != "NOT_FINITE"])
+def test_no_limit_keeps_a_position_from_closing(name):
+    state, intent, tight, _ = CASES[name]
+    closing = msgspec.structs.replace(intent, is_reduce_only=True, leg="C")
+    assert code(closing, state, **tight) is None
+
+
+def test_a_close_of_no_finite_size_is_stopped():
+    closing = order(math.inf, is_reduce_only=True)
+    assert code(closing, standing()) == "NOT_FINITE"
+
+
+def test_a_not_a_number_is_over_every_bound():
+    assert code(order(), standing(day_loss_share=math.nan)) == "DAILY_LOSS"
+    assert code(order(), standing(equity=0.0)) == "MAX_POSITION"
+
+
+def test_what_was_let_through_counts_for_the_next():
+    state, params = standing(), PreTradeParams(max_gross_share=0.015, max_orders_per_minute=2)
+    first = order(10.0)
+    assert check(first, state, params) is None
+    let_through(first, state)
+    assert check(order(10.0, asset="B"), state, params).code == "MAX_GROSS"
+    let_through(order(1.0, "SELL", "B", is_reduce_only=True), state)
+    assert check(order(1.0, asset="B"), state, params).code == "MAX_ORDERS_PER_MINUTE"
+    state.pace.at(NOW_US + MINUTE_US)
+    assert state.pace.minute == []
+
+
+def test_an_order_that_lowers_the_net_is_not_stopped_by_it():
+    state = standing(notionals={"B": 80_000.0})
+    assert code(order(10.0, "SELL"), state) is None
+    assert code(order(10.0, "BUY"), state) == "MAX_NET"
