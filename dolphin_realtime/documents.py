@@ -34,12 +34,17 @@ def _number(value: object) -> float | None:
     return float(value)
 
 
+REAL_BOOK: Final = "book"
+SIMULATED_BOOK: Final = "simulated book"
+
+
 class BookView(msgspec.Struct, frozen=True):
     """One asset's book as the trader sees it; levels [price, quantity], best first, may be none."""
 
     book: Book
     bids: list[Level] = []
     asks: list[Level] = []
+    source: str = REAL_BOOK
 
 
 class BooksDocument(msgspec.Struct, kw_only=True, omit_defaults=True):
@@ -63,28 +68,38 @@ def read_books(text: str) -> dict[str, BookView]:
         document = _books_decoder.decode(text)
     except (msgspec.ValidationError, UnicodeEncodeError):
         return books_of(msgspec.json.decode(text, type=dict[str, Any]))
-    found = {}
+    found, source = {}, _source(document.simulated)
     for asset, f in document.assets.items():
         if f.event_time.tzinfo is None:
             continue
-        view = _view(instant.to_us(f.event_time), f.imbalance_5, f.spread_bps, f.bids, f.asks)
+        event_us = instant.to_us(f.event_time)
+        view = _view(event_us, f.imbalance_5, f.spread_bps, (f.bids, f.asks), source)
         if view is not None:
             found[asset] = view
     return found
 
 
+def _source(simulated: object) -> str:
+    return SIMULATED_BOOK if simulated else REAL_BOOK
+
+
 def _view(
-    event_us: int, imbalance: float, spread: float, bids: list[Level], asks: list[Level]
+    event_us: int,
+    imbalance: float,
+    spread: float,
+    sides: tuple[list[Level], list[Level]],
+    source: str,
 ) -> BookView | None:
     """Return a book; None where a number is out of range, no levels where they are no book."""
     if not (-1.0 <= imbalance <= 1.0 and math.isfinite(spread)):
         return None
     book = Book(event_us=event_us, imbalance_5=imbalance, spread_bps=spread)
+    bids, asks = sides
     levels = (*bids, *asks)
     are_sound = all(0.0 < p < math.inf and 0.0 < q < math.inf for p, q in levels)
     if not are_sound or fault(bids, asks) is not None:
         return BookView(book)
-    return BookView(book, bids, asks)
+    return BookView(book, bids, asks, source)
 
 
 def books_of(document: dict[str, Any]) -> dict[str, BookView]:
@@ -99,8 +114,8 @@ def books_of(document: dict[str, Any]) -> dict[str, BookView]:
         spread = _number(features.get("spread_bps"))
         if event_us is None or imbalance is None or spread is None:
             continue
-        sides = [_levels(features.get(side)) for side in ("bids", "asks")]
-        view = _view(event_us, imbalance, spread, *sides)
+        sides = _levels(features.get("bids")), _levels(features.get("asks"))
+        view = _view(event_us, imbalance, spread, sides, _source(document.get("simulated")))
         if view is not None:
             found[asset] = view
     return found

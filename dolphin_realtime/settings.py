@@ -50,6 +50,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         restart_pause_s: Pause before a service that died is started again.
         watchdog_s: A service silent for this long is killed and started again.
         grid_timeout_s: How long a service waits for the grid at its start.
+        orderbook_ws: Base address of the venue's websocket; empty: no order-book service.
+        orderbook_rest: Base address of the venue's REST interface.
+        orderbook_assets: Assets whose books are kept, separated by commas.
+        orderbook_stream_ms: Time between the venue's updates: 100, 250 or 500.
+        orderbook_publish_s: Least time between two documents of books.
+        orderbook_stale_s: A book without an update for this long is no book.
+        orderbook_simulated: What the books are called where they are not real; empty: they are.
         trace: Folder that latency stamps are written to at exit; empty: none.
         mode: paper; live is refused.
     """
@@ -79,6 +86,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     restart_pause_s: Seconds = 1.0
     watchdog_s: Seconds = 30.0
     grid_timeout_s: Seconds = 20.0
+    orderbook_ws: str = ""
+    orderbook_rest: str = ""
+    orderbook_assets: str = ""
+    orderbook_stream_ms: Literal[100, 250, 500] = 100
+    orderbook_publish_s: Annotated[float, msgspec.Meta(ge=0.25)] = 0.25
+    orderbook_stale_s: Seconds = 5.0
+    orderbook_simulated: str = ""
     trace: str = ""
     mode: Literal["paper", "live"] = "paper"
 

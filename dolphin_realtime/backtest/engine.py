@@ -118,7 +118,7 @@ class BacktestStrategy(ScanStrategy):
             if view is not None:
                 digits = self.desk.instruments[asset].price_precision
                 found[order.client_order_id] = book_quote(
-                    order, view.bids, view.asks, digits, view.book.event_us
+                    order, (view.bids, view.asks), digits, view.book.event_us, view.source
                 )
         return found
 

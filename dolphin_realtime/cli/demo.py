@@ -2,19 +2,23 @@
 
 import os
 import shutil
+from pathlib import Path
 from typing import Final
 
 import msgspec
 
 from dolphin_realtime.model.errors import ServiceError, SettingsError
 from dolphin_realtime.ports import next_free
-from dolphin_realtime.settings import Settings
+from dolphin_realtime.replay.market import SAMPLE, load_prices
+from dolphin_realtime.settings import Settings, load
 
 DEMO_MARKER: Final = "DEMO"
+VENUE_PORT: Final = 5750
 DEMO_DAYS: Final = ("2025-05-12", "2025-05-13", "2025-05-14", "2025-05-15")
 DEMO_ENV: Final = {
     "DOLPHIN_MARKET_CLOCK": "replay",
     "DOLPHIN_SAFETY_COOL_DOWN_S": "10",
+    "DOLPHIN_MHS_SOURCES": "scan,obf,esof,safety,state",
     "DOLPHIN_ARCHIVE_FIRST_DAY": DEMO_DAYS[0],
     "DOLPHIN_ARCHIVE_LAST_DAY": DEMO_DAYS[-1],
 }
@@ -25,10 +29,23 @@ def demo_settings(settings: Settings) -> Settings:
     """Return the demo's settings, and put them into the environment of every service."""
     for name, value in DEMO_ENV.items():
         os.environ.setdefault(name, value)
-    free = next_free(settings.ui_port)
-    if free is None:
-        raise ServiceError(f"no free port for the Dagster UI from {settings.ui_port} on")
-    return msgspec.structs.replace(settings, ui_port=free)
+    free, venue = next_free(settings.ui_port), next_free(VENUE_PORT)
+    if free is None or venue is None:
+        raise ServiceError(f"no free port from {settings.ui_port} or {VENUE_PORT} on")
+    books = {
+        "DOLPHIN_REPLAY_VENUE_PORT": str(venue),
+        "DOLPHIN_ORDERBOOK_WS": f"ws://127.0.0.1:{venue}",
+        "DOLPHIN_ORDERBOOK_REST": f"http://127.0.0.1:{venue}",
+        "DOLPHIN_ORDERBOOK_ASSETS": ",".join(_replayed_assets()),
+        "DOLPHIN_ORDERBOOK_SIMULATED": "books seeded around the replayed price",
+    }
+    os.environ.update({n: v for n, v in books.items() if n not in os.environ})
+    return msgspec.structs.replace(load(), ui_port=free)
+
+
+def _replayed_assets() -> list[str]:
+    prices = os.environ.get("DOLPHIN_REPLAY_PRICES")
+    return load_prices(Path(prices) if prices else SAMPLE).assets
 
 
 def refuse_mixed_home(settings: Settings, *, is_demo: bool) -> None:

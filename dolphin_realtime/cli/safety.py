@@ -11,6 +11,7 @@ from dolphin_realtime.cli.inspect import fetch
 from dolphin_realtime.cli.overview import TRADING_POSTURES
 from dolphin_realtime.local_socket import ask
 from dolphin_realtime.model.errors import SafetyRefused
+from dolphin_realtime.model.posture import Posture
 from dolphin_realtime.safety.orders import SOCKET
 from dolphin_realtime.settings import load
 
@@ -60,7 +61,7 @@ def _order(**fields: str) -> str:
 
 
 @posture.command("set")
-@click.argument("level")
+@click.argument("level", type=click.Choice(list(Posture), case_sensitive=False))
 @click.option("--reason", required=True, help="Kept in the ledger with who and when.")
 def set_level(level: str, reason: str) -> None:
     """Order a posture: NORMAL, REDUCED, CLOSE_ONLY or HALTED. HALTED is left by resume only."""

@@ -42,7 +42,8 @@ class MetaHealth:
         s = frame.settings
         self._frame = frame
         self._sources = enabled_sources(s.mhs_sources)
-        self._expected = [*BEATING, *(f"trader@{i}" for i in s.instance_names)]
+        books = ["orderbook"] if s.orderbook_ws else []
+        self._expected = [*BEATING, *books, *(f"trader@{i}" for i in s.instance_names)]
         self._reader = GridReader(frame.client, s.instance_names)
         self._last = {name: LastKnown() for name in SENSORS}
         self._services: list[dict[str, Any]] | None = None

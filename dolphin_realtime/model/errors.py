@@ -10,6 +10,7 @@
       x GridError          the grid is away or refuses: keep trying, open nothing
       x MemberError        the Hazelcast member cannot be fetched or started
       x BookChainBroken    updates of an order book are missing: fetch it anew
+      x BookSourceError    a venue gives no order book: ask again later
       x JournalError       the journal cannot be read or breaks an identity: do not trade
       x SafetyRefused      the safety service will not do that in this posture
       x ServiceError       a service or the local runner did not do what was asked
@@ -56,6 +57,10 @@ class MemberError(DolphinError):
 
 class BookChainBroken(DolphinError):  # noqa: N818 - a state of the stream, not a fault
     """An update that does not follow the one before it: the book must be fetched anew."""
+
+
+class BookSourceError(DolphinError):
+    """A venue's order book cannot be had: no answer, a refusal, or nonsense."""
 
 
 class JournalError(DolphinError):

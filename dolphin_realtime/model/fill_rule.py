@@ -20,7 +20,7 @@ class Quote(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         at_us: The quote's instant, market time.
-        source: scan (price plus or minus the half spread) or book (walked for the size).
+        source: scan (price plus or minus the half spread), or the kind of book that was walked.
     """
 
     asset: str
@@ -96,9 +96,14 @@ def scan_quote(asset: str, mid: float, digits: int, at_us: int, costs: CostParam
 
 
 def book_quote(
-    order: InFlight, bids: Sequence[Level], asks: Sequence[Level], digits: int, at_us: int
+    order: InFlight,
+    sides: tuple[Sequence[Level], Sequence[Level]],
+    digits: int,
+    at_us: int,
+    source: str,
 ) -> Quote:
     """Return the quote of a usable book, walked for the order's size."""
+    bids, asks = sides
     quantity = order.order.quantity
     return Quote(
         asset=order.order.asset,
@@ -106,5 +111,5 @@ def book_quote(
         bid=round(walk(bids, quantity), digits),
         ask=round(walk(asks, quantity), digits),
         at_us=at_us,
-        source="book",
+        source=source,
     )

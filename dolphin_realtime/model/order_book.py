@@ -77,13 +77,13 @@ class LocalBook:
         """
         if update.last_id < self.last_id or (update.last_id == self.last_id and not self._is_first):
             return
-        if self._is_first:
-            if update.first_id > self.last_id:
-                raise BookChainBroken(
-                    f"{update.symbol}: snapshot {self.last_id}, next update begins at {update.first_id}"
-                )
-        elif update.previous_id != self.last_id:
-            raise BookChainBroken(f"{update.symbol}: pu {update.previous_id} after {self.last_id}")
+        follows = update.previous_id == self.last_id
+        spans = self._is_first and update.first_id <= self.last_id
+        if not (follows or spans):
+            raise BookChainBroken(
+                f"{update.symbol}: the book ends at {self.last_id}, the update begins at "
+                f"{update.first_id} after {update.previous_id}"
+            )
         _apply(self.bids, update.bids)
         _apply(self.asks, update.asks)
         self.event_us = max(self.event_us, update.event_ms * 1000)

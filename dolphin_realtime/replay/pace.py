@@ -47,11 +47,16 @@ class Pacer:
         except msgspec.DecodeError as e:
             raise SettingsError(f"{self._file}: {e}; remove it to begin anew") from e
 
-    def write_next(self) -> Scan:
-        """Write the next scan and return it."""
+    def peek(self) -> Scan:
+        """Return the next scan without writing it; its number may still be another."""
         if not self._queue:
             self._queue = self._next_scans()
-        scan = self._queue.pop(0)
+        return self._queue[0]
+
+    def write_next(self) -> Scan:
+        """Write the next scan and return it."""
+        scan = self.peek()
+        self._queue.pop(0)
         scan.scan_number = self.place.scan_number
         write_scan(self._scan_dir, scan)
         self.place.scan_number += 1
@@ -77,15 +82,21 @@ class Pacer:
         partial.replace(self._file)
 
 
-def run(pacer: Pacer, interval_s: float, is_stopping: Callable[[float], bool]) -> None:
+def run(
+    pacer: Pacer,
+    interval_s: float,
+    is_stopping: Callable[[float], bool],
+    on_scan: Callable[[Scan, Scan], None] = lambda _now, _next: None,
+) -> None:
     """Write a scan every ``interval_s`` of wall time until ``is_stopping`` says so.
 
-    ``is_stopping`` waits for at most the seconds it is given. A late scan is not caught up
+    ``on_scan`` gets the scan just written and the one that follows it. ``is_stopping`` waits for at most the seconds it is given. A late scan is not caught up
     by a burst: the next one is due an interval after it.
     """
     due = time.monotonic()
     while not is_stopping(max(0.0, due - time.monotonic())):
-        pacer.write_next()
+        scan = pacer.write_next()
+        on_scan(scan, pacer.peek())
         due = max(due + interval_s, time.monotonic())
 
 

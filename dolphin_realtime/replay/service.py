@@ -1,10 +1,13 @@
 """`dolphin service replay` and `dolphin replay`: write scans until stopped."""
 
+import asyncio
 import signal
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
 
@@ -12,8 +15,10 @@ from dolphin_realtime import log
 from dolphin_realtime.model.errors import SettingsError
 from dolphin_realtime.model.instant import from_us
 from dolphin_realtime.process import notify
+from dolphin_realtime.replay.books import BookSource, RecordedBooks, ReplayClock, SeededBooks
 from dolphin_realtime.replay.market import DAY_US, SAMPLE, Market, ReplayParams, load_prices
 from dolphin_realtime.replay.pace import Pacer, archive_days, run
+from dolphin_realtime.replay.venue import ReplayVenue, run_venue
 from dolphin_realtime.settings import Settings, load_group
 
 PREFIX: Final = "DOLPHIN_REPLAY_"
@@ -32,6 +37,8 @@ class ReplaySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
         window: Returns the correlation matrix is made of.
         seed: Of the Brownian bridge below the record's step.
         archive_days: Whole days before the replayed one that become archive.
+        venue_port: Loopback port of the replayed venue's depth stream; 0: none.
+        books: Folder of recorded order books; other assets' books are seeded.
     """
 
     prices: str = ""
@@ -40,6 +47,8 @@ class ReplaySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     window: int = 240
     seed: int = 1
     archive_days: int = 3
+    venue_port: Annotated[int, msgspec.Meta(ge=0, le=65535)] = 0
+    books: str = ""
 
 
 def make_market(settings: ReplaySettings) -> Market:
@@ -86,9 +95,35 @@ def serve(settings: Settings) -> int:
         begins=from_us(first_us).isoformat(),
         simulated=market.note(0) or "no: recorded prices as they are",
     )
-    notify("READY=1\nSTATUS=replaying")
-    run(pacer, replay.cadence_s / replay.speed, lambda s: _wait(stopping, s))
+    clock = ReplayClock(replay.speed)
+    with _venue(replay, clock, list(pacer.peek().assets)):
+        notify("READY=1\nSTATUS=replaying")
+        run(pacer, replay.cadence_s / replay.speed, lambda s: _wait(stopping, s), clock.show)
     return 0
+
+
+@contextmanager
+def _venue(replay: ReplaySettings, clock: ReplayClock, assets: list[str]) -> Iterator[None]:
+    """Serve the replayed venue from a thread of its own while scans are written."""
+    if not replay.venue_port:
+        yield
+        return
+    source: BookSource = SeededBooks(clock, replay.seed)
+    if replay.books:
+        source = RecordedBooks(Path(replay.books), clock, source)
+    venue = ReplayVenue(source, clock, assets)
+    loop, stopping = asyncio.new_event_loop(), asyncio.Event()
+    thread = threading.Thread(
+        target=lambda: loop.run_until_complete(run_venue(venue, replay.venue_port, stopping)),
+        name="venue",
+        daemon=True,
+    )
+    thread.start()
+    try:
+        yield
+    finally:
+        loop.call_soon_threadsafe(stopping.set)
+        thread.join(timeout=5)
 
 
 def _wait(stopping: threading.Event, seconds: float) -> bool:

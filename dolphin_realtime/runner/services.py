@@ -89,6 +89,15 @@ def realtime(settings: Settings, *, is_demo: bool) -> list[Spec]:
             watchdog_s=settings.watchdog_s,
         ),
     ]
+    if settings.orderbook_ws:
+        specs.append(
+            Spec(
+                name="orderbook",
+                command=_dolphin("orderbook"),
+                waits_for=bridge_waits,
+                watchdog_s=settings.watchdog_s,
+            )
+        )
     specs += [
         Spec(
             name=f"trader@{instance}",

@@ -51,7 +51,7 @@ class BookShelf:
 
     def _assign(self, order: InFlight, view: BookView) -> None:
         digits = self._desk.instruments[order.order.asset].price_precision
-        quote = book_quote(order, view.bids, view.asks, digits, view.book.event_us)
+        quote = book_quote(order, (view.bids, view.asks), digits, view.book.event_us, view.source)
         self._quotes[order.client_order_id] = quote
 
     def books(self, now_us: int) -> dict[str, Book]:

@@ -63,8 +63,12 @@ def test_halt_by_hand_stops_orders_and_resume_brings_them_back(desk):
         "POSTURE_HALTED"
     )
     refused = desk.cli("posture", "set", "RELAXED", "--reason", "x")
-    assert refused.returncode == 3
-    assert "no posture" in refused.stderr
+    assert refused.returncode == 2
+    assert "RELAXED" in refused.stderr
+    lower = desk.cli("posture", "set", "NORMAL", "--reason", "x")
+    assert (lower.returncode, "dolphin resume" in lower.stderr) == (1, True)
+    flatten = desk.cli("flatten", "--reason", "x")
+    assert (flatten.returncode, "HALTED" in flatten.stderr) == (1, True)
     assert desk.cli("posture", "resume", "--reason", "drill over").returncode == 0
     desk.wait_trading()
     ledger = (desk.stack.home / "safety" / "ledger.jsonl").read_text().splitlines()

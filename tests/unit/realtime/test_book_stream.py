@@ -1,0 +1,167 @@
+"""Books over a real websocket: the replayed venue on loopback, and what it may do wrong."""
+
+import asyncio
+import os
+from collections import Counter
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import httpx
+import pytest
+
+from dolphin_realtime.bench.stack import free_port
+from dolphin_realtime.model.order_book import features
+from dolphin_realtime.model.scan import Scan
+from dolphin_realtime.orderbook.keeper import BookKeeper
+from dolphin_realtime.orderbook.stream import backoff_s, fetch_snapshot, stream_url, updates
+from dolphin_realtime.replay.books import RecordedBooks, ReplayClock, SeededBooks
+from dolphin_realtime.replay.venue import ReplayVenue
+
+SHARED = Path(__file__).parents[4] / "shared" / "data"
+NOW_US = 1_723_161_256_000_000
+
+
+def clock_at(prices):
+    clock = ReplayClock(1.0)
+    scans = [
+        Scan(
+            scan_number=n,
+            timestamp_us=NOW_US + n * 60_000_000,
+            assets=list(prices),
+            prices=list(prices.values()),
+            eigenvalues=[],
+        )
+        for n in (0, 1)
+    ]
+    clock.show(*scans)
+    return clock
+
+
+@asynccontextmanager
+async def following(source, clock, assets):
+    """Serve a venue and keep its books; yields (venue, keeper, counts)."""
+    venue, port, counts = ReplayVenue(source, clock, assets), free_port(), Counter()
+    async with await venue.serve(port), httpx.AsyncClient(trust_env=False) as http:
+        base = f"127.0.0.1:{port}"
+        keeper = BookKeeper(
+            assets, lambda asset: fetch_snapshot(http, f"http://{base}", asset), counts
+        )
+
+        def on_fault(why):
+            counts[why.split(":")[0]] += 1
+
+        async def follow():
+            async for update in updates(stream_url(f"ws://{base}", assets, 100), on_fault):
+                if update is None:
+                    keeper.begin_anew()
+                else:
+                    keeper.take(update)
+
+        task = asyncio.create_task(follow())
+        try:
+            yield venue, keeper, counts
+        finally:
+            keeper.stop()
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+
+async def tick_until(venue, is_so, timeout_s=15.0):
+    async with asyncio.timeout(timeout_s):
+        while not is_so():
+            await venue.tick()
+            await asyncio.sleep(0.02)
+
+
+def books(keeper, stale_s=60.0):
+    return keeper.features(datetime.now(UTC), stale_s)[0]
+
+
+async def test_recorded_books_arrive_level_by_level():
+    if not SHARED.is_dir():
+        assert not os.environ.get("CI"), f"{SHARED} is missing"
+        pytest.skip(f"needs the recorded books in {SHARED}")
+    source = RecordedBooks(SHARED, None, None)
+    clock = clock_at(dict.fromkeys(source.assets))
+    async with following(source, clock, source.assets) as (venue, keeper, counts):
+        await tick_until(venue, lambda: len(books(keeper)) == len(source.assets))
+        for _ in range(50):
+            await venue.tick()
+        for asset in source.assets:
+            shown = venue._served[asset]
+            kept = keeper._kept[asset].book
+            await tick_until(venue, lambda k=kept, s=shown: k.last_id == s.last_id)
+        tick = venue._n_ticks - 1
+        await asyncio.sleep(0)
+        for asset in source.assets:
+            bids, asks = source.book(asset, tick)
+            expected = features(bids, asks, books(keeper)[asset].event_time)
+            assert books(keeper)[asset] == expected
+        assert not counts
+
+
+async def test_a_broken_chain_fetches_the_book_anew():
+    clock = clock_at({"AUSDT": 10.0, "BUSDT": 20.0})
+    async with following(SeededBooks(clock, 1), clock, ["AUSDT", "BUSDT"]) as (
+        venue,
+        keeper,
+        counts,
+    ):
+        await tick_until(venue, lambda: len(books(keeper)) == 2)
+        venue.skip.add("AUSDT")
+        await tick_until(venue, lambda: counts["chain_broken"])
+        await tick_until(venue, lambda: len(books(keeper)) == 2)
+        shown, kept = venue._served["AUSDT"], keeper._kept["AUSDT"].book
+        await tick_until(venue, lambda: kept.last_id == shown.last_id)
+        assert kept.top() == (sorted(shown.sides[0], reverse=True), sorted(shown.sides[1]))
+
+
+async def test_a_crossed_book_and_an_old_one_are_no_books():
+    clock = clock_at({"AUSDT": 10.0})
+    async with following(SeededBooks(clock, 1), clock, ["AUSDT"]) as (venue, keeper, counts):
+        await tick_until(venue, lambda: books(keeper))
+        assert not books(keeper, stale_s=-1.0)
+        venue.cross.add("AUSDT")
+        await tick_until(venue, lambda: not books(keeper))
+        assert counts["crossed"]
+        venue.cross.clear()
+        await tick_until(venue, lambda: books(keeper))
+
+
+async def test_a_hung_up_connection_is_made_again_and_nonsense_is_counted():
+    clock = clock_at({"AUSDT": 10.0})
+    async with following(SeededBooks(clock, 1), clock, ["AUSDT"]) as (venue, keeper, counts):
+        await tick_until(venue, lambda: books(keeper))
+        for connection in list(venue._subscribers):
+            await connection.send("<html>")
+            await connection.send('{"stream": "x", "data": {"e": "depthUpdate"}}')
+        await venue.hang_up()
+        await tick_until(venue, lambda: counts["stream_lost"] and venue._subscribers)
+        await tick_until(venue, lambda: books(keeper))
+        assert counts["bad_update"] == 2
+
+
+async def test_an_unknown_symbol_has_no_book_and_the_others_have():
+    clock = clock_at({"AUSDT": 10.0})
+    venue_assets = ["AUSDT"]
+    async with following(SeededBooks(clock, 1), clock, venue_assets) as (venue, keeper, _):
+        keeper._kept["NOSUCH"] = type(keeper._kept["AUSDT"])()
+        keeper._resync("NOSUCH")
+        await tick_until(venue, lambda: keeper.counts["snapshot_failed"])
+        await tick_until(venue, lambda: list(books(keeper)) == ["AUSDT"])
+
+
+def test_back_off_doubles_up_to_its_cap():
+    assert [backoff_s(n, 1.0) for n in (0, 1, 2)] == [0.2, 0.4, 0.8]
+    assert backoff_s(30, 1.0) == 20.0
+    assert backoff_s(0, 0.0) == 0.1
+
+
+def test_a_seeded_book_lies_around_the_next_scans_price_and_never_crosses():
+    clock = clock_at({"AUSDT": 0.0123})
+    for tick in range(200):
+        bids, asks = SeededBooks(clock, 1).book("AUSDT", tick)
+        assert bids[0][0] < 0.0123 < asks[0][0]
+    assert SeededBooks(clock, 1).book("AUSDT", 5) == SeededBooks(clock, 1).book("AUSDT", 5)
+    assert SeededBooks(clock, 1).book("BUSDT", 5) is None
