@@ -32,18 +32,19 @@ class IntentFile:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._fd = open_lines(path)
+        self._size = os.fstat(self._fd).st_size
 
     def append(self, epoch: int, scan_number: int, orders: list[InFlight]) -> str | None:
         """Append one intent by one write; return why it could not be, with nothing torn left."""
         line = _encoder.encode(Intent(epoch=epoch, scan_number=scan_number, orders=orders)) + b"\n"
-        size = os.fstat(self._fd).st_size
         try:
             written = os.write(self._fd, line)
         except OSError as e:
             return str(e)
         if written != len(line):
-            os.ftruncate(self._fd, size)
+            os.ftruncate(self._fd, self._size)
             return f"only {written} of {len(line)} bytes fitted"
+        self._size += written
         fault_points.reach("intent")
         return None
 
@@ -80,6 +81,7 @@ class IntentFile:
             return
         os.close(self._fd)
         self._fd = open_lines(self._path)
+        self._size = os.fstat(self._fd).st_size
 
     def close(self) -> None:
         """Close the file."""

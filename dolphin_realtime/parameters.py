@@ -9,10 +9,10 @@ from os import environ
 
 import msgspec
 
+from dolphin_realtime.model.decision import TargetParams
 from dolphin_realtime.model.plan import CostParams
 from dolphin_realtime.model.pre_trade import PreTradeParams
 from dolphin_realtime.model.signal_params import SignalParams
-from dolphin_realtime.model.target import TargetParams
 from dolphin_realtime.settings import load_group
 
 

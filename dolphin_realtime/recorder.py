@@ -9,10 +9,10 @@ from typing import Final
 
 from dolphin_realtime import fault_points
 from dolphin_realtime.journal import TABLES, Row
+from dolphin_realtime.model.decision import Decision
 from dolphin_realtime.model.desk import Desk
 from dolphin_realtime.model.fill_rule import Execution, Quote
 from dolphin_realtime.model.plan import InFlight, Plan
-from dolphin_realtime.model.target import Decision
 
 OUTCOMES_KEPT: Final = 10
 REJECTED: Final = ("REJECTED", "DENIED")
@@ -126,13 +126,14 @@ class Recorder:
 
     def _decision_rows(self, plan: Plan, key: tuple[int, int]) -> list[Row]:
         """Return a row for each order, and for each asset with a signal, a position or news."""
-        decided = {d.asset for d in plan.decisions}
+        known = plan.complete()
+        decided = {d.asset for d in known}
         idle = [
             Decision(asset=asset, signal=0.0, target=0.0, held=0.0, reason=reason)
             for asset, reason in zip(plan.signal.assets, plan.signal.reason, strict=True)
             if asset not in decided
         ]
-        decisions = [*plan.decisions, *idle]
+        decisions = [*known, *idle]
         self.reasons = Counter(d.reason for d in decisions)
         rows: list[Row] = []
         for d in decisions:

@@ -8,6 +8,7 @@ the desk's bookkeeping. Prices are USDT, instants nanoseconds where Nautilus wan
 import time
 from collections.abc import Callable
 from decimal import Decimal
+from functools import cache
 from typing import Any, Final
 
 import msgspec
@@ -25,13 +26,13 @@ from nautilus_trader.model.orders import MarketOrder
 from nautilus_trader.trading.config import StrategyConfig
 from nautilus_trader.trading.strategy import Strategy
 
+from dolphin_realtime.model.decision import Limits
 from dolphin_realtime.model.desk import Desk
 from dolphin_realtime.model.fill_rule import Quote
 from dolphin_realtime.model.gates import Book, Factors
 from dolphin_realtime.model.instrument import InstrumentSpec
 from dolphin_realtime.model.plan import CostParams, InFlight, Plan
 from dolphin_realtime.model.scan import Scan
-from dolphin_realtime.model.target import Limits
 
 VENUE: Final = Venue("SIM")
 EIGEN: Final = ClientId("EIGEN")
@@ -73,6 +74,7 @@ class EigenScan(Data):
 SCAN: Final = DataType(EigenScan)
 
 
+@cache
 def instrument_id(asset: str) -> InstrumentId:
     """Return the Nautilus id of an asset."""
     return InstrumentId(Symbol(asset), VENUE)

@@ -24,12 +24,12 @@ from nautilus_trader.risk.config import RiskEngineConfig
 
 from dolphin_realtime.documents import BookHistory, FactorHistory
 from dolphin_realtime.journal import Row
+from dolphin_realtime.model.decision import Limits
 from dolphin_realtime.model.desk import Desk
 from dolphin_realtime.model.errors import ScanOutOfOrder
 from dolphin_realtime.model.fill_rule import Execution, Quote, Tape, book_quote, latency_us
 from dolphin_realtime.model.plan import InFlight, Plan, usable_prices
 from dolphin_realtime.model.scan import Scan
-from dolphin_realtime.model.target import Limits
 from dolphin_realtime.recorder import Recorder
 from dolphin_realtime.strategy import (
     EIGEN,

@@ -80,13 +80,24 @@ class Account(msgspec.Struct):
         """Return the signed quantity of every open position."""
         return {a: p.quantity for a, p in self.positions.items() if p.quantity != 0.0}
 
-    def unrealised(self, prices: Mapping[str, float]) -> float:
-        """Return the open profit of all positions at ``prices``; unpriced ones count 0."""
-        return sum(
-            p.unrealised(prices[a])
-            for a, p in self.positions.items()
-            if p.quantity != 0.0 and a in prices
-        )
+    def unrealised(
+        self, prices: Mapping[str, float], else_prices: Mapping[str, float] | None = None
+    ) -> float:
+        """Return the open profit of all positions; an asset without a price counts 0.
+
+        Args:
+            prices: Prices to mark at.
+            else_prices: Where an asset is not among them.
+        """
+        total = 0.0
+        for asset, p in self.positions.items():
+            if p.quantity != 0.0:
+                price = prices.get(asset)
+                if price is None and else_prices is not None:
+                    price = else_prices.get(asset)
+                if price is not None:
+                    total += p.unrealised(price)
+        return total
 
     def check(self) -> None:
         """Verify the identities that hold after every fill.

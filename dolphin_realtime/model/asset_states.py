@@ -14,7 +14,8 @@ from dolphin_realtime.model.ewma import Ewma, step_weights, weight
 from dolphin_realtime.model.signal_params import SignalParams
 
 Floats = NDArray[np.float64]
-Slots = NDArray[np.intp]
+Slots = NDArray[np.intp] | slice
+"""Where assets are: a slice where they are all and in order, which numpy reads without a copy."""
 
 _FLOAT_FIELDS: Final = (
     "price", "span_s", "var", "var_w", "cov", "market", "beta_w", "x", "x_var",
@@ -37,6 +38,7 @@ class AssetStates:
         market: Mean squared market return per second over the asset's own scans.
         x: Decaying sum of residual returns.
         x_var: Mean squared x (weight beta_w).
+        position: Index of each asset in the list last asked for.
         direction: -1, 0 or +1.
         spread_m: Mean log spread in ln bps, over n_books books.
     """
@@ -61,7 +63,8 @@ class AssetStates:
         self._slot: dict[str, int] = {}
         self._names: list[str] = []
         self._last_asked: list[str] = []
-        self._last_slots: Slots = np.zeros(0, dtype=np.intp)
+        self._last_slots: Slots = slice(0, 0)
+        self.position: dict[str, int] = {}
         for name in _FLOAT_FIELDS:
             setattr(self, name, np.zeros(0))
         for name in _INT_FIELDS:
@@ -82,11 +85,17 @@ class AssetStates:
                 added = np.full(len(new), fill, dtype=old.dtype)
                 setattr(self, field, np.concatenate([old, added]))
         self._last_asked = list(names)
-        self._last_slots = np.array([self._slot[n] for n in names], dtype=np.intp)
+        self.position = {n: i for i, n in enumerate(names)}
+        if names == self._names:
+            self._last_slots = slice(0, len(names))
+        else:
+            self._last_slots = np.array([self._slot[n] for n in names], dtype=np.intp)
         return self._last_slots
 
     def forget_older(self, now_us: int, tau_x_s: float) -> None:
         """Reset every asset whose last price is more than ``tau_x_s`` old."""
+        if not len(self._names) or now_us - int(self.price_us.min()) <= round(tau_x_s * 1e6):
+            return
         old = (self.price_us != NEVER_US) & (now_us - self.price_us > round(tau_x_s * 1e6))
         if old.any():
             for field in (*_FLOAT_FIELDS, *_INT_FIELDS):
@@ -108,7 +117,7 @@ class AssetStates:
         params: SignalParams,
     ) -> None:
         """Update variance, beta and residual sum with this scan's clipped returns."""
-        beta = np.ones(len(slots))
+        beta = np.ones(len(r))
         market = self.market[slots]
         usable = warm & (market >= 1e-20)
         np.divide(self.cov[slots], market, out=beta, where=usable)
@@ -131,7 +140,7 @@ class AssetStates:
     ) -> Floats:
         """Update the directions with hysteresis and return the scores s = x / sqrt(V)."""
         v = self.x_var[slots]
-        s = np.zeros(len(slots))
+        s = np.zeros(len(v))
         known = v >= 1e-16
         np.divide(self.x[slots], np.sqrt(v), out=s, where=known)
         size = np.abs(s)

@@ -11,8 +11,14 @@ from collections.abc import Mapping
 import msgspec
 
 from dolphin_realtime.model.account import Account, DayPnl
+from dolphin_realtime.model.decision import (
+    Limits,
+    Market,
+    OrderIntent,
+    TargetParams,
+)
 from dolphin_realtime.model.fill_rule import Execution, Tape, due
-from dolphin_realtime.model.funding import FundingCharge, funding_charges
+from dolphin_realtime.model.funding import FundingCharge, funding_charges, may_settle
 from dolphin_realtime.model.gates import Book, Factors
 from dolphin_realtime.model.instant import from_us
 from dolphin_realtime.model.instrument import InstrumentSpec, spec_of
@@ -36,14 +42,7 @@ from dolphin_realtime.model.scan import Scan
 from dolphin_realtime.model.signal import SignalState
 from dolphin_realtime.model.signal_params import SignalParams
 from dolphin_realtime.model.signal_result import Signal
-from dolphin_realtime.model.target import (
-    Decision,
-    Limits,
-    Market,
-    OrderIntent,
-    TargetParams,
-    decide,
-)
+from dolphin_realtime.model.target import Decisions, Wanted
 
 
 class Desk:
@@ -86,10 +85,12 @@ class Desk:
         Raises:
             ScanOutOfOrder: If the scan is not later than the last one.
         """
-        plan, prices, known = self._advance(scan, limits, book, factors)
+        plan, prices = self._advance(scan, limits, book, factors)
         if plan.is_new:
-            market = self._market(prices, known)
-            plan.decisions = self._decide(plan.signal, market, plan.limits)
+            market = self._market(prices)
+            wanted = self._wanted(plan.signal)
+            plan.rest = Decisions(wanted, market, plan.limits, self.target)
+            plan.decisions = list(plan.rest.first)
             self._send(plan, market)
             self._learn(prices)
         return plan
@@ -109,7 +110,7 @@ class Desk:
             book: Order books at the scan.
             factors: External factors at the scan.
         """
-        plan, prices, _ = self._advance(scan, Limits(), book, factors)
+        plan, prices = self._advance(scan, Limits(), book, factors)
         plan.orders = orders
         if plan.is_new:
             self.in_flight.update({o.client_order_id: o for o in orders})
@@ -122,20 +123,19 @@ class Desk:
         limits: Limits,
         book: Mapping[str, Book] | None,
         factors: Factors | None,
-    ) -> tuple[Plan, dict[str, float], dict[str, float]]:
-        """Step the signal and charge funding; return plan, this scan's prices, newest prices."""
+    ) -> tuple[Plan, Mapping[str, float]]:
+        """Step the signal and charge funding; return the plan and this scan's prices."""
         before = self.signals.last
         signal = self.signals.step(scan, book, factors)
         plan = Plan(scan=scan, signal=signal, decisions=[], orders=[], funding=[], limits=limits)
         if signal is before:
             plan.is_new = False
-            return plan, {}, {}
+            return plan, {}
         prices = usable_prices(scan, signal)
-        known = {**self.prices, **prices}
-        plan.funding = self._settle(scan.timestamp_us, known, factors)
+        plan.funding = self._settle(scan.timestamp_us, prices, factors)
         self.market_posture.take(signal.flags, signal.timestamp_us)
         plan.limits = self.market_posture.tighten(limits, signal.timestamp_us)
-        return plan, prices, known
+        return plan, prices
 
     def warm_up(self, scan: Scan) -> None:
         """Step only the signal with an archived scan, whatever epoch its reader gave it."""
@@ -229,26 +229,27 @@ class Desk:
         order = self.signals.order
         self.last_key, self.last_us = (order.epoch, order.scan_number), order.timestamp_us
 
-    def _market(self, prices: Mapping[str, float], known: Mapping[str, float]) -> Market:
+    def _market(self, prices: Mapping[str, float]) -> Market:
         return Market(
             prices=prices,
             last_prices=self.prices,
             held=self.projected(),
-            equity=self.account.cash + self.account.unrealised(known),
+            equity=self.account.cash + self.account.unrealised(prices, self.prices),
             instruments=self.instruments,
         )
 
-    def _decide(self, signal: Signal, market: Market, limits: Limits) -> list[Decision]:
-        held = market.held
-        rows = {
-            asset: (value, reason)
-            for asset, value, reason in zip(
-                signal.assets, signal.signal, signal.reason, strict=True
-            )
-            if value or held.get(asset)
-        }
-        unlisted = {a: (0.0, "ABSENT") for a, q in held.items() if q != 0.0 and a not in rows}
-        return decide({**rows, **unlisted}, market, limits, self.target)
+    def _wanted(self, signal: Signal) -> Wanted:
+        """Return the signals of a scan as arrays, with the reason of any asset."""
+        fresh = self.signals.fresh
+        listed = dict(zip(signal.assets, signal.reason, strict=True))
+        return Wanted(
+            names=fresh.names,
+            position=fresh.position,
+            prices=fresh.prices,
+            signal=fresh.signal,
+            is_active=fresh.is_closing,
+            reason=lambda asset: listed.get(asset, "ABSENT"),
+        )
 
     def _send(self, plan: Plan, market: Market) -> None:
         """Put what the limits let through in flight; a stopped order gives its code as reason."""
@@ -274,12 +275,14 @@ class Desk:
 
     def _standing(self, now_us: int, market: Market) -> Standing:
         self.pace.at(now_us)
-        known = {**market.last_prices, **market.prices}
+        now, before = market.prices, market.last_prices
         return Standing(
             now_us=now_us,
             prices=market.prices,
             last_prices=market.last_prices,
-            notionals={a: q * known.get(a, 0.0) for a, q in market.held.items() if q},
+            notionals={
+                a: q * (now.get(a) or before.get(a, 0.0)) for a, q in market.held.items() if q
+            },
             equity=market.equity,
             day_loss_share=self.day_loss(market.equity, now_us),
             instruments=self.instruments,
@@ -300,6 +303,9 @@ class Desk:
     def _settle(
         self, now_us: int, prices: Mapping[str, float], factors: Factors | None
     ) -> list[FundingCharge]:
-        charges = funding_charges(self.account.held(), prices, factors, self.last_us, now_us)
+        if not may_settle(self.last_us, now_us):
+            return []
+        known = {**self.prices, **prices}
+        charges = funding_charges(self.account.held(), known, factors, self.last_us, now_us)
         self.account.funding += sum(charge.amount for charge in charges)
         return charges

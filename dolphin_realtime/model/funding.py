@@ -24,6 +24,11 @@ class FundingCharge(msgspec.Struct, frozen=True, kw_only=True):
     amount: float
 
 
+def may_settle(last_us: int, now_us: int) -> bool:
+    """Return whether any interval could end in (last_us, now_us]: they end on whole hours."""
+    return last_us > 0 and last_us // HOUR_US != now_us // HOUR_US
+
+
 def funding_charges(
     held: Mapping[str, float],
     prices: Mapping[str, float],

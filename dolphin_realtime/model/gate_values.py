@@ -10,7 +10,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from dolphin_realtime.model.asset_states import AssetStates
+from dolphin_realtime.model.asset_states import AssetStates, Slots
 from dolphin_realtime.model.ewma import weight
 from dolphin_realtime.model.gates import (
     Book,
@@ -39,7 +39,7 @@ class GateValues(msgspec.Struct):
 def gate_values(
     states: AssetStates,
     names: list[str],
-    slots: NDArray[np.intp],
+    slots: Slots,
     now_us: int,
     dt_s: float,
     tau_l_s: float,
@@ -85,7 +85,7 @@ def gate_values(
 def _book_gates(
     states: AssetStates,
     names: list[str],
-    slots: NDArray[np.intp],
+    slots: Slots,
     now_us: int,
     dt_s: float,
     tau_l_s: float,
@@ -93,12 +93,13 @@ def _book_gates(
     gates: GateValues,
 ) -> None:
     a = weight(dt_s, tau_l_s) if dt_s else 0.0
+    at = range(len(names)) if isinstance(slots, slice) else slots.tolist()
     for i, name in enumerate(names):
         one = books.get(name)
         if one is None or is_book_stale(one.event_us, now_us, dt_s):
             gates.missing["book"] = gates.missing.get("book", 0) + 1
             continue
-        slot = int(slots[i])
+        slot = at[i]
         gates.book[i] = book_gate(int(states.direction[slot]), one.imbalance_5)
         if one.spread_bps <= 0.0:
             gates.missing["spread"] = gates.missing.get("spread", 0) + 1

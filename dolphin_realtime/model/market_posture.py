@@ -8,8 +8,8 @@ from typing import Final
 
 import msgspec
 
+from dolphin_realtime.model.decision import Limits
 from dolphin_realtime.model.posture import Posture
-from dolphin_realtime.model.target import Limits
 
 FROZEN_SCANS: Final = 3
 SHOCK_REDUCED_US: Final = 900 * 1_000_000

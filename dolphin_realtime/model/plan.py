@@ -3,15 +3,17 @@
 Records and their small rules belong here; deciding is desk.py's and target.py's.
 """
 
+from collections.abc import Mapping
 from typing import Annotated, Final
 
 import msgspec
 
+from dolphin_realtime.model.decision import Decision, Limits, OrderIntent
 from dolphin_realtime.model.funding import FundingCharge
 from dolphin_realtime.model.pre_trade import Refusal
 from dolphin_realtime.model.scan import Scan
 from dolphin_realtime.model.signal_result import Signal
-from dolphin_realtime.model.target import Decision, Limits, OrderIntent
+from dolphin_realtime.model.target import Decisions
 
 NonNegative = Annotated[float, msgspec.Meta(ge=0)]
 
@@ -45,8 +47,8 @@ class Plan(msgspec.Struct, kw_only=True):
     """What one scan made the desk do: all of it goes to the journal.
 
     Attributes:
-        decisions: Of every asset with a signal or a position; the others' reason for no
-            order is the signal's own.
+        decisions: Of the assets that move; `complete` adds every other one with a signal or
+            a position. The reason of the rest is the signal's own.
         refusals: Orders that a pre-trade limit stopped.
     """
 
@@ -57,7 +59,15 @@ class Plan(msgspec.Struct, kw_only=True):
     funding: list[FundingCharge]
     limits: Limits
     refusals: list[Refusal] = []
+    rest: Decisions | None = None
     is_new: bool = True
+
+    def complete(self) -> list[Decision]:
+        """Return all decisions in scan order; those that move as they stand by now."""
+        if self.rest is None:
+            return self.decisions
+        done = {d.asset: d for d in self.decisions}
+        return [done.get(d.asset, d) for d in self.rest.all()]
 
 
 FLATTEN_LEG: Final = "F"
@@ -68,10 +78,12 @@ def order_id(instance: str, epoch: int, scan_number: int, intent: OrderIntent) -
     return f"{instance}-{epoch}-{scan_number}-{intent.asset}-{intent.leg}"
 
 
-def usable_prices(scan: Scan, signal: Signal) -> dict[str, float]:
+def usable_prices(scan: Scan, signal: Signal) -> Mapping[str, float]:
     """Return the prices of a scan that may be traded at: none of a failed scan's."""
     if signal.is_failed:
         return {}
+    if "BAD_PRICE" not in signal.reason:
+        return dict(zip(scan.assets, scan.prices, strict=True))  # type: ignore[arg-type]
     return {
         asset: price
         for asset, price, reason in zip(scan.assets, scan.prices, signal.reason, strict=True)

@@ -13,8 +13,8 @@ from typing import Annotated, Final
 
 import msgspec
 
+from dolphin_realtime.model.decision import OrderIntent
 from dolphin_realtime.model.instrument import MAX_STEPS, InstrumentSpec
-from dolphin_realtime.model.target import OrderIntent
 
 MINUTE_US: Final = 60_000_000
 Positive = Annotated[float, msgspec.Meta(gt=0)]

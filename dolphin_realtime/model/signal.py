@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dolphin_realtime.model import eigen
-from dolphin_realtime.model.asset_states import AssetStates
+from dolphin_realtime.model.asset_states import AssetStates, Slots
+from dolphin_realtime.model.decision import CLOSING_REASONS
 from dolphin_realtime.model.ewma import Ewma, weight
 from dolphin_realtime.model.gate_values import GateValues, gate_values
 from dolphin_realtime.model.gates import NO_FACTORS, Book, Factors, calendar_gate, clip
@@ -27,6 +28,26 @@ from dolphin_realtime.model.signal_result import REASONS, Signal
 Floats = NDArray[np.float64]
 
 SHOCK_TURBULENCE: Final = 9.0
+
+
+class Fresh(msgspec.Struct, frozen=True):
+    """The newest scan's signals as arrays over its priced assets, for sizing.
+
+    Attributes:
+        names: The priced assets.
+        position: Index of each.
+        is_closing: Whether a zero or turned signal closes what is held.
+    """
+
+    names: list[str]
+    position: Mapping[str, int]
+    prices: Floats
+    signal: Floats
+    is_closing: NDArray[np.bool_]
+
+
+NOTHING_FRESH: Final = Fresh([], {}, np.zeros(0), np.zeros(0), np.zeros(0, dtype=np.bool_))
+_CLOSING: Final = np.array([reason in CLOSING_REASONS for reason in REASONS])
 
 
 class SignalState:
@@ -42,6 +63,7 @@ class SignalState:
         self.market_var_long = Ewma()
         self.assets = AssetStates()
         self.last: Signal | None = None
+        self.fresh = NOTHING_FRESH
         self.n_scans = 0
         self.n_gaps = 0
 
@@ -63,7 +85,7 @@ class SignalState:
         if reason is None and values is None:
             reason = "BAD_EIGENVALUES"
         if values is None or usable is None or reason is not None:
-            self.last = self._failed(scan, reason or "BAD_EIGENVALUES")
+            self.last, self.fresh = self._failed(scan, reason or "BAD_EIGENVALUES"), NOTHING_FRESH
         else:
             self.last = self._accepted(scan, prices, usable, values, book, factors or NO_FACTORS)
         return self.last
@@ -155,6 +177,7 @@ class SignalState:
         signal = q * r_ar * r_vol * (gates.book * gates.spread) * gates.funding
         signal = signal * (gates.dvol * gates.calendar) + 0.0
         codes = _reason_codes(warm, self.assets.direction[slots], gates, r_ar * r_vol)
+        self.fresh = Fresh(names, self.assets.position, prices, signal, _CLOSING[codes])
         rows = _Rows(usable, n_assets)
         self.n_scans += 1
         self.n_gaps += "gap" in flags
@@ -195,7 +218,7 @@ class SignalState:
 
     def _returns(
         self,
-        slots: NDArray[np.intp],
+        slots: Slots,
         prices: Floats,
         warm: NDArray[np.bool_],
         dt_s: float | None,
@@ -209,8 +232,9 @@ class SignalState:
         if dt_s > p.gap_max_s or n_returns < p.n_min:
             flags.add("gap")
             return
-        if n_returns < len(slots):
-            slots, prices, warm = slots[has], prices[has], warm[has]
+        if n_returns < len(prices):
+            at = np.arange(slots.stop) if isinstance(slots, slice) else slots
+            slots, prices, warm = at[has], prices[has], warm[has]
         last = self.assets.price[slots]
         if (last == prices).all():
             flags.add("frozen")

@@ -1,87 +1,29 @@
-"""Signals to orders: target weights, caps, bands and reasons. Pure.
+"""Signals to target weights: caps, posture, and which assets move at all. Pure.
 
-How much and why not belong here; what to want does not (signal.py), nor does sending
-(strategy.py). Notionals and equity are USDT, weights fractions of equity.
+How much to hold belongs here; the rules of one asset's orders are decision.py's, what to
+want is signal.py's. Notionals and equity are USDT, weights fractions of equity.
 """
 
-from collections.abc import Mapping
-from typing import Annotated, Final
+from collections.abc import Callable, Mapping
 
 import msgspec
+import numpy as np
+from numpy.typing import NDArray
 
-from dolphin_realtime.model.instrument import InstrumentSpec
+from dolphin_realtime.model.decision import (
+    AssetDecision,
+    Decision,
+    Limits,
+    Market,
+    TargetParams,
+    least_usd,
+)
 from dolphin_realtime.model.posture import Posture
 
-CLOSING_REASONS: Final = frozenset({"OK", "NO_DIRECTION", "RISK_SCALER"})
-"""Reasons under which a zero or turned signal closes; every other leaves what is held."""
-Fraction = Annotated[float, msgspec.Meta(gt=0, le=10)]
+Floats = NDArray[np.float64]
 
 
-class TargetParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Sizing: fractions of equity, except min_notional_usd.
-
-    Attributes:
-        asset_cap: Weight of a full signal.
-        gross_cap: Most the absolute weights may add up to.
-        net_cap: Most the signed weights may add up to, either way.
-        band: Smallest change worth an order, as a share of asset_cap.
-        min_notional_usd: Smallest order.
-    """
-
-    asset_cap: Fraction = 0.05
-    gross_cap: Fraction = 1.0
-    net_cap: Fraction = 0.3
-    band: Annotated[float, msgspec.Meta(ge=0, le=10)] = 0.25
-    min_notional_usd: Annotated[float, msgspec.Meta(ge=0)] = 10.0
-
-
-class OrderIntent(msgspec.Struct, frozen=True, kw_only=True):
-    """One order to send. ``leg`` is C for a close, O for an open, A for a change in size."""
-
-    asset: str
-    side: str
-    quantity: float
-    leg: str
-    is_reduce_only: bool
-
-
-class Decision(msgspec.Struct, frozen=True, kw_only=True):
-    """What was decided for one asset at one scan, and why.
-
-    Attributes:
-        target: Target notional, signed.
-        held: Projected position in units, signed.
-        reason: OK where an order was sent for a signal, else why not (or why it closed).
-    """
-
-    asset: str
-    signal: float
-    target: float
-    held: float
-    reason: str
-    orders: tuple[OrderIntent, ...] = ()
-
-
-class Limits(msgspec.Struct, frozen=True, kw_only=True):
-    """What the trader may do at this scan, beside the signal.
-
-    Attributes:
-        posture: From the safety service, or the trader's own stricter one.
-        entry_block: Reason why nothing may be opened or enlarged, or None.
-    """
-
-    posture: Posture = Posture.NORMAL
-    entry_block: str | None = None
-
-
-def is_left_alone(reason: str) -> bool:
-    """Return whether a row of this reason opens nothing and leaves what is held."""
-    return reason not in CLOSING_REASONS
-
-
-def capped_weights(
-    wanted: Mapping[str, float], left: float, left_net: float, p: TargetParams
-) -> dict[str, float]:
+def capped_weights(wanted: Floats, left: float, left_net: float, p: TargetParams) -> Floats:
     """Return weights within the gross and net caps.
 
     Args:
@@ -90,182 +32,113 @@ def capped_weights(
         left_net: Their net weight.
         p: The caps.
     """
-    gross = sum(abs(w) for w in wanted.values())
+    gross = float(np.abs(wanted).sum())
     room = max(0.0, p.gross_cap - left)
-    scale = room / gross if gross > room and gross > 0.0 else 1.0
-    weights = {a: w * scale for a, w in wanted.items()}
-    longs = sum(w for w in weights.values() if w > 0.0)
-    shorts = -sum(w for w in weights.values() if w < 0.0)
+    weights = wanted * (room / gross) if gross > room and gross > 0.0 else wanted
+    longs = float(weights[weights > 0.0].sum())
+    shorts = -float(weights[weights < 0.0].sum())
     net = longs - shorts + left_net
     if net > p.net_cap and longs > 0.0:
         factor = max(0.0, longs - (net - p.net_cap)) / longs
-        return {a: w * factor if w > 0.0 else w for a, w in weights.items()}
+        return np.where(weights > 0.0, weights * factor, weights)
     if net < -p.net_cap and shorts > 0.0:
         factor = max(0.0, shorts - (-net - p.net_cap)) / shorts
-        return {a: w * factor if w < 0.0 else w for a, w in weights.items()}
+        return np.where(weights < 0.0, weights * factor, weights)
     return weights
 
 
-class Market(msgspec.Struct, frozen=True, kw_only=True):
-    """What sizing needs of one scan: prices now, prices before, what is held, what is known.
+class Wanted(msgspec.Struct, frozen=True, kw_only=True):
+    """A scan's signals as arrays over its priced assets, and the reasons of the others.
 
     Attributes:
-        prices: This scan's usable prices.
-        last_prices: The last prices before this scan.
-        held: Projected positions in units.
-        equity: Cash and unrealised profit at this scan's prices, before its fills.
-        instruments: What may be traded.
+        names: The priced assets.
+        position: Index of each in the arrays.
+        prices: Their prices.
+        signal: Their signals.
+        is_active: Whether a zero or turned signal of the asset closes what is held.
+        reason: The reason of an asset, priced or not; ABSENT where the scan lists it not.
     """
 
-    prices: Mapping[str, float]
-    last_prices: Mapping[str, float]
-    held: Mapping[str, float]
-    equity: float
-    instruments: Mapping[str, InstrumentSpec]
+    names: list[str]
+    position: Mapping[str, int]
+    prices: Floats
+    signal: Floats
+    is_active: NDArray[np.bool_]
+    reason: Callable[[str], str]
 
 
-def decide(
-    rows: Mapping[str, tuple[float, str]], market: Market, limits: Limits, p: TargetParams
-) -> list[Decision]:
-    """Return one decision an asset, in the order of ``rows``.
+class Decisions:
+    """The decisions of one scan: those that move something first, the others when asked.
 
-    Args:
-        rows: (signal, reason) of each asset of the scan.
-        market: Prices, positions and equity.
-        limits: Posture and blocks.
-        p: Sizing.
+    Orders must not wait for the reasons why other assets are left as they are: `first` is
+    what the orders need, `all` completes it, in scan order, for the journal.
     """
-    active = {a: s for a, (s, r) in rows.items() if not is_left_alone(r) and a in market.prices}
-    left = {a: q for a, q in market.held.items() if q != 0.0 and a not in active}
-    weight = 1.0 / market.equity if market.equity > 0.0 else 0.0
-    left_notionals = [q * _mark(a, market) * weight for a, q in left.items()]
-    weights = capped_weights(
-        {a: s * p.asset_cap for a, s in active.items() if s != 0.0},
-        sum(abs(w) for w in left_notionals),
-        sum(left_notionals),
-        p,
-    )
-    multiplier = 0.5 if limits.posture is Posture.REDUCED else 1.0
-    decisions = []
-    for asset, (signal, reason) in rows.items():
-        held = market.held.get(asset, 0.0)
-        if asset not in active:
-            decisions.append(
-                Decision(
-                    asset=asset,
-                    signal=signal,
-                    target=held * _mark(asset, market),
-                    held=held,
-                    reason=reason,
-                )
+
+    def __init__(self, wanted: Wanted, market: Market, limits: Limits, p: TargetParams) -> None:
+        self._wanted, self._market, self._limits, self._p = wanted, market, limits, p
+        self._held = np.zeros(len(wanted.names))
+        self._left: list[str] = []
+        for asset, quantity in market.held.items():
+            at = wanted.position.get(asset)
+            if at is not None:
+                self._held[at] = quantity
+            if quantity != 0.0 and (at is None or not wanted.is_active[at]):
+                self._left.append(asset)
+        self._targets = self._sized()
+        self.first = [self._decide(wanted.names[i]) for i in self._moving()]
+
+    def _sized(self) -> Floats:
+        """Return the target notional of every priced asset, caps and posture applied."""
+        market, wanted = self._market, self._wanted
+        share = 1.0 / market.equity if market.equity > 0.0 else 0.0
+        left = [market.held[a] * _mark(a, market) * share for a in self._left]
+        weights = capped_weights(
+            np.where(wanted.is_active, wanted.signal, 0.0) * self._p.asset_cap,
+            sum(map(abs, left)),
+            sum(left),
+            self._p,
+        )
+        multiplier = 0.5 if self._limits.posture is Posture.REDUCED else 1.0
+        return weights * multiplier * market.equity
+
+    def _moving(self) -> list[int]:
+        """Return which priced assets are closed, or further from their target than the band."""
+        if self._limits.posture is Posture.HALTED:
+            return []
+        held, targets = self._held, self._targets
+        turns = (held != 0.0) & (np.sign(targets) != np.sign(held))
+        is_far = np.abs(targets - held * self._wanted.prices) >= least_usd(self._market, self._p)
+        moving = self._wanted.is_active & (turns | (is_far & (targets != 0.0)))
+        found: list[int] = np.flatnonzero(moving).tolist()
+        return found
+
+    def all(self) -> list[Decision]:
+        """Return a decision for every asset with a signal or a position, and nothing for others."""
+        done = {d.asset: d for d in self.first}
+        signals = self._wanted.signal.tolist()
+        wanted = [
+            name
+            for name, signal, held in zip(
+                self._wanted.names, signals, self._held.tolist(), strict=True
             )
-            continue
-        target = weights.get(asset, 0.0) * multiplier * market.equity
-        one = _Asset(asset, signal, reason, target, held, market, limits, p)
-        decisions.append(one.decide())
-    return decisions
+            if signal or held
+        ]
+        others = [a for a in self._left if a not in self._wanted.position]
+        return [done.get(a) or self._decide(a) for a in (*wanted, *others)]
+
+    def _decide(self, asset: str) -> Decision:
+        held, reason = self._market.held.get(asset, 0.0), self._wanted.reason(asset)
+        at = self._wanted.position.get(asset)
+        signal = 0.0 if at is None else float(self._wanted.signal[at])
+        if at is None or not self._wanted.is_active[at]:
+            target = held * _mark(asset, self._market)
+            return Decision(asset=asset, signal=signal, target=target, held=held, reason=reason)
+        target = float(self._targets[at])
+        one = AssetDecision(
+            asset, signal, reason, target, held, self._market, self._limits, self._p
+        )
+        return one.decide()
 
 
 def _mark(asset: str, market: Market) -> float:
     return market.prices.get(asset) or market.last_prices.get(asset, 0.0)
-
-
-def _sign(x: float) -> int:
-    return (x > 0.0) - (x < 0.0)
-
-
-class _Asset:
-    """The decision of one asset, rule by rule."""
-
-    def __init__(
-        self,
-        asset: str,
-        signal: float,
-        reason: str,
-        target: float,
-        held: float,
-        market: Market,
-        limits: Limits,
-        p: TargetParams,
-    ) -> None:
-        self.asset, self.signal, self.reason = asset, signal, reason
-        self.target, self.held = target, held
-        self.price = market.prices[asset]
-        self.limits, self.market, self.p = limits, market, p
-        self.spec = market.instruments.get(asset)
-
-    def decide(self) -> Decision:
-        """Return the decision: closes first, then the blocks of entries, then the band."""
-        if self.limits.posture is Posture.HALTED:
-            return self._refuse("POSTURE_HALTED")
-        if self.spec is None:
-            return self._refuse("NO_INSTRUMENT")
-        if self.held != 0.0 and _sign(self.target) != _sign(self.held):
-            return self._close_and_open()
-        if self.target == 0.0:
-            return self._refuse(self.reason)
-        if abs(self.target - self.held * self.price) < self._least():
-            return self._refuse("BELOW_BAND")
-        if abs(self.target) < abs(self.held) * self.price:
-            return self._shrink()
-        block = self._entry_block()
-        if block is not None:
-            return self._refuse(block)
-        quantity = self._floor((abs(self.target) - abs(self.held) * self.price) / self.price)
-        leg = "A" if self.held else "O"
-        return self._order(self._intent(_sign(self.target), quantity, leg, is_reduce_only=False))
-
-    def _least(self) -> float:
-        return max(self.p.min_notional_usd, self.p.band * self.p.asset_cap * self.market.equity)
-
-    def _entry_block(self) -> str | None:
-        if self.limits.posture is Posture.CLOSE_ONLY:
-            return "POSTURE_CLOSE_ONLY"
-        return self.limits.entry_block
-
-    def _close_and_open(self) -> Decision:
-        close = self._intent(-_sign(self.held), abs(self.held), "C", is_reduce_only=True)
-        orders = [close]
-        reason = self.reason
-        if self.target != 0.0 and abs(self.target) >= self._least():
-            block = self._entry_block()
-            quantity = self._floor(abs(self.target) / self.price)
-            if block is None and quantity > 0.0:
-                orders.append(self._intent(_sign(self.target), quantity, "O", is_reduce_only=False))
-            reason = block or reason
-        return self._decision(reason, tuple(orders))
-
-    def _shrink(self) -> Decision:
-        quantity = self._floor((abs(self.held) * self.price - abs(self.target)) / self.price)
-        return self._order(self._intent(-_sign(self.held), quantity, "A", is_reduce_only=True))
-
-    def _floor(self, quantity: float) -> float:
-        spec = self.spec
-        return 0.0 if spec is None else spec.floor_quantity(quantity)
-
-    def _intent(self, sign: int, quantity: float, leg: str, *, is_reduce_only: bool) -> OrderIntent:
-        return OrderIntent(
-            asset=self.asset,
-            side="BUY" if sign > 0 else "SELL",
-            quantity=round(quantity, self.spec.size_precision) if self.spec else quantity,
-            leg=leg,
-            is_reduce_only=is_reduce_only,
-        )
-
-    def _order(self, order: OrderIntent) -> Decision:
-        if order.quantity <= 0.0:
-            return self._refuse("BELOW_STEP")
-        return self._decision(self.reason, (order,))
-
-    def _refuse(self, reason: str) -> Decision:
-        return self._decision(reason, ())
-
-    def _decision(self, reason: str, orders: tuple[OrderIntent, ...]) -> Decision:
-        return Decision(
-            asset=self.asset,
-            signal=self.signal,
-            target=self.target,
-            held=self.held,
-            reason=reason,
-            orders=orders,
-        )

@@ -20,7 +20,7 @@ from dolphin_realtime.model.scan import Scan
 
 Sides = tuple[list[Level], list[Level]]
 """(bids, asks), best first."""
-HALF_SPREAD_BPS: Final = (0.5, 2.0)
+HALF_SPREAD_BPS: Final = (1.0, 3.0)
 STEP_BPS: Final = 0.8
 LEVEL_USD: Final = 20_000.0
 

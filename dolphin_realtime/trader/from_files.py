@@ -16,10 +16,10 @@ from dolphin_realtime import log
 from dolphin_realtime.documents import BookFeed, FactorHistory
 from dolphin_realtime.journal import Journal
 from dolphin_realtime.model import desk_state
+from dolphin_realtime.model.decision import Limits
 from dolphin_realtime.model.desk import Desk
 from dolphin_realtime.model.errors import ScanOutOfOrder
 from dolphin_realtime.model.scan import Scan
-from dolphin_realtime.model.target import Limits
 from dolphin_realtime.settings import Settings
 from dolphin_realtime.trace import Trace
 from dolphin_realtime.trader.book_shelf import BookShelf

@@ -13,10 +13,10 @@ from typing import Final
 
 import msgspec
 
+from dolphin_realtime.model.decision import Limits
 from dolphin_realtime.model.instant import from_us, to_us
 from dolphin_realtime.model.posture import POSTURE_STALE_S, Posture, SafetyDocument
 from dolphin_realtime.model.scan import Scan, refuse_implausible
-from dolphin_realtime.model.target import Limits
 
 CADENCE_WINDOW: Final = 20
 STALE_CADENCES: Final = 3.0

@@ -9,20 +9,20 @@ import asyncio
 import gc
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Final
 
 from dolphin_realtime import fault_points, log
 from dolphin_realtime.journal import Journal, Row, ScanRecord
 from dolphin_realtime.model import desk_state
+from dolphin_realtime.model.decision import Limits
 from dolphin_realtime.model.desk import Desk
 from dolphin_realtime.model.fill_rule import Execution, Tape, scan_quote
 from dolphin_realtime.model.gates import Book, Factors
 from dolphin_realtime.model.plan import InFlight, Plan, usable_prices
 from dolphin_realtime.model.posture import Posture
 from dolphin_realtime.model.scan import Scan
-from dolphin_realtime.model.target import Limits
 from dolphin_realtime.recorder import Recorder
 from dolphin_realtime.strategy import SCAN, EigenScan, ScanStrategy
 from dolphin_realtime.trace import Trace
@@ -209,7 +209,7 @@ class Session:
     def _venue(self) -> PaperVenue:
         return self._node.venue
 
-    def _mark_held(self, prices: dict[str, float], now_us: int, quoted: set[str]) -> None:
+    def _mark_held(self, prices: Mapping[str, float], now_us: int, quoted: set[str]) -> None:
         """Quote the other open positions, so that Nautilus' portfolio is marked as well."""
         for asset in self.desk.account.held():
             if asset in prices and asset not in quoted:

@@ -9,9 +9,9 @@ import click
 from dolphin_dagster.realtime_checks import RULES
 from dolphin_realtime.cli.app import COMMANDS, dolphin
 from dolphin_realtime.model import errors
+from dolphin_realtime.model.decision import TargetParams
 from dolphin_realtime.model.plan import CostParams
 from dolphin_realtime.model.signal_params import SignalParams
-from dolphin_realtime.model.target import TargetParams
 from dolphin_realtime.replay.service import ReplaySettings
 from dolphin_realtime.settings import Settings
 

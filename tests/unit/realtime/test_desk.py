@@ -6,6 +6,7 @@ import msgspec
 import pytest
 
 from dolphin_realtime.model.account import Account, Position
+from dolphin_realtime.model.decision import Limits
 from dolphin_realtime.model.desk import Desk
 from dolphin_realtime.model.desk_state import restore, save
 from dolphin_realtime.model.errors import JournalError
@@ -13,7 +14,6 @@ from dolphin_realtime.model.fill_rule import Tape
 from dolphin_realtime.model.gates import Factors, Reading
 from dolphin_realtime.model.plan import CostParams, usable_prices
 from dolphin_realtime.model.posture import Posture
-from dolphin_realtime.model.target import Limits
 from tests.scans import walk
 
 SCANS = walk(420, volatility=2e-3)

@@ -10,10 +10,10 @@ from dolphin_realtime.intents import Intent
 from dolphin_realtime.journal import Journal, ScanRecord
 from dolphin_realtime.journal_check import check
 from dolphin_realtime.model import desk_state
+from dolphin_realtime.model.decision import OrderIntent
 from dolphin_realtime.model.desk import Desk
 from dolphin_realtime.model.errors import JournalError
 from dolphin_realtime.model.plan import InFlight
-from dolphin_realtime.model.target import OrderIntent
 
 ORDER = InFlight(
     client_order_id="X-1-1-A-O",

@@ -5,6 +5,7 @@ import math
 import msgspec
 import pytest
 
+from dolphin_realtime.model.decision import OrderIntent
 from dolphin_realtime.model.instrument import OTHER
 from dolphin_realtime.model.pre_trade import (
     LIMITS,
@@ -15,7 +16,6 @@ from dolphin_realtime.model.pre_trade import (
     check,
     let_through,
 )
-from dolphin_realtime.model.target import OrderIntent
 
 NOW_US = 1_700_000_000_000_000
 

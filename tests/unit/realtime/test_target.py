@@ -1,12 +1,14 @@
 """How signals become orders, one rule a test; equity 100,000 USDT, price 100 unless said."""
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dolphin_realtime.model.decision import CLOSING_REASONS, Limits, Market, TargetParams
 from dolphin_realtime.model.instrument import InstrumentSpec, spec_of
 from dolphin_realtime.model.posture import Posture
-from dolphin_realtime.model.target import Limits, Market, TargetParams, capped_weights, decide
+from dolphin_realtime.model.target import Decisions, Wanted, capped_weights
 
 SPEC = InstrumentSpec(4, 3)
 PARAMS = TargetParams()
@@ -21,7 +23,24 @@ def one(signal, reason="OK", held=0.0, price=100.0, last=100.0, limits=FREE, spe
         equity=100_000.0,
         instruments={"A": spec} if spec else {},
     )
-    return decide({"A": (signal, reason)}, market, limits, PARAMS)[0]
+    decisions = Decisions(wanted({"A": (signal, reason, price)}), market, limits, PARAMS)
+    (found,) = decisions.all() or decisions.first or [None]
+    assert decisions.first in ([], [found])
+    assert not (found and found.orders and not decisions.first)
+    return found
+
+
+def wanted(rows):
+    """Return signals as arrays from {asset: (signal, reason, price)}."""
+    names = list(rows)
+    return Wanted(
+        names=names,
+        position={a: i for i, a in enumerate(names)},
+        prices=np.array([p for _, _, p in rows.values()]),
+        signal=np.array([s for s, _, _ in rows.values()]),
+        is_active=np.array([r in CLOSING_REASONS for _, r, _ in rows.values()]),
+        reason=lambda asset: rows[asset][1] if asset in rows else "ABSENT",
+    )
 
 
 def sides(decision):
@@ -112,8 +131,9 @@ def test_an_unknown_instrument_is_not_traded():
     st.dictionaries(st.sampled_from("ABCDEFGH"), st.floats(-0.6, 0.6), min_size=1),
     st.floats(0, 0.9),
 )
-def test_weights_stay_within_both_caps(wanted, left):
-    weights = capped_weights(wanted, left, 0.0, PARAMS)
-    assert sum(abs(w) for w in weights.values()) + left <= max(PARAMS.gross_cap, left) + 1e-9
-    assert abs(sum(weights.values())) <= PARAMS.net_cap + 1e-9
-    assert all(w * wanted[a] >= 0 for a, w in weights.items())
+def test_weights_stay_within_both_caps(asked, left):
+    given_ = np.array(list(asked.values()))
+    weights = capped_weights(given_, left, 0.0, PARAMS)
+    assert np.abs(weights).sum() + left <= max(PARAMS.gross_cap, left) + 1e-9
+    assert abs(weights.sum()) <= PARAMS.net_cap + 1e-9
+    assert (weights * given_ >= 0).all()
