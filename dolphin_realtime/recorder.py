@@ -91,7 +91,7 @@ class Recorder:
 
     def close_scan(self, plan: Plan, *, is_acted_on: bool) -> dict[str, list[Row]]:
         """Mark the books at a scan and return all of its rows by table."""
-        key = (plan.signal.epoch, plan.scan.scan_number)
+        key = plan.key
         day = self.desk.mark(self._now_us)
         account, rows = self.desk.account, self._rows
         rows["decisions"] += self._decision_rows(plan, key)
@@ -126,7 +126,7 @@ class Recorder:
 
     def _decision_rows(self, plan: Plan, key: tuple[int, int]) -> list[Row]:
         """Return a row for each order, and for each asset with a signal, a position or news."""
-        known = plan.complete()
+        known = plan.decisions
         decided = {d.asset for d in known}
         idle = [
             Decision(asset=asset, signal=0.0, target=0.0, held=0.0, reason=reason)

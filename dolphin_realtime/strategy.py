@@ -135,7 +135,7 @@ class ScanStrategy(Strategy):
         )
         self.desk = desk
         self.plan: Plan | None = None
-        self.first_sent_ns = 0
+        self.first_sent_ns = self.last_sent_ns = 0
         self._on_plan, self._on_outcome = on_plan, on_outcome
 
     def on_start(self) -> None:
@@ -168,6 +168,7 @@ class ScanStrategy(Strategy):
             self.submit_order(self._market_order(order))
             if n == 0:
                 self.first_sent_ns = time.monotonic_ns()
+        self.last_sent_ns = time.monotonic_ns()
 
     def _market_order(self, order: InFlight) -> MarketOrder:
         spec = self.desk.instruments[order.order.asset]

@@ -28,7 +28,7 @@ from dolphin_realtime.model.decision import Limits
 from dolphin_realtime.model.desk import Desk
 from dolphin_realtime.model.errors import ScanOutOfOrder
 from dolphin_realtime.model.fill_rule import Execution, Quote, Tape, book_quote, latency_us
-from dolphin_realtime.model.plan import InFlight, Plan, usable_prices
+from dolphin_realtime.model.plan import InFlight, Plan
 from dolphin_realtime.model.scan import Scan
 from dolphin_realtime.recorder import Recorder
 from dolphin_realtime.strategy import (
@@ -87,10 +87,11 @@ class BacktestStrategy(ScanStrategy):
         plan = self.plan
         if plan is None or not plan.is_new:
             return
+        self.desk.settle(plan)
         now_us = plan.scan.timestamp_us
         self.recorder.open_scan(now_us)
         self._add_new_instruments(plan.scan)
-        prices = usable_prices(plan.scan, plan.signal)
+        prices = plan.prices
         fills, lapses = self.desk.due(
             Tape(now_us=now_us, prices=prices, books=self._book_quotes(now_us))
         )

@@ -7,6 +7,7 @@ variances per second, instants microseconds since the Unix epoch.
 
 from typing import Any, Final
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -23,6 +24,28 @@ _FLOAT_FIELDS: Final = (
 )  # fmt: skip
 _INT_FIELDS: Final = ("price_us", "n_returns", "direction", "n_books")
 NEVER_US: Final = -1
+
+
+class Ready(msgspec.Struct, frozen=True):
+    """What the next scan needs of the state and nothing of the scan: made when there is time.
+
+    Attributes:
+        slots: Of which assets.
+        warm: Which have enough returns over enough time.
+        are_all_warm: Whether all have.
+        limit: Largest return per square root of a second; infinite where not warm.
+        beta: Sensitivity to the market's return.
+        inverse_var: 1 / variance, 0 where that is not known.
+        n_known: How many variances are known.
+    """
+
+    slots: Slots
+    warm: NDArray[np.bool_]
+    are_all_warm: bool
+    limit: Floats
+    beta: Floats
+    inverse_var: Floats
+    n_known: int
 
 
 class AssetStates:
@@ -65,6 +88,7 @@ class AssetStates:
         self._last_asked: list[str] = []
         self._last_slots: Slots = slice(0, 0)
         self.position: dict[str, int] = {}
+        self._ready: Ready | None = None
         for name in _FLOAT_FIELDS:
             setattr(self, name, np.zeros(0))
         for name in _INT_FIELDS:
@@ -100,55 +124,73 @@ class AssetStates:
         if old.any():
             for field in (*_FLOAT_FIELDS, *_INT_FIELDS):
                 getattr(self, field)[old] = NEVER_US if field == "price_us" else 0
+            self._ready = None
 
-    def is_warm(self, slots: Slots, params: SignalParams) -> NDArray[np.bool_]:
-        """Return which assets have enough returns over enough time."""
+    def ready(self, slots: Slots, params: SignalParams) -> Ready:
+        """Return what a scan over ``slots`` needs of the state, made before where it could be."""
+        if self._ready is not None and self._ready.slots is slots:
+            return self._ready
         enough = self.n_returns[slots] >= params.warm_up_returns
         warm: NDArray[np.bool_] = enough & (self.span_s[slots] >= 3.0 * params.tau_x_s)
-        return warm
+        var, market = self.var[slots], self.market[slots]
+        beta = np.ones(len(warm))
+        np.divide(self.cov[slots], market, out=beta, where=warm & (market >= 1e-20))
+        inverse, is_known = np.zeros(len(warm)), warm & (var > 1e-20)
+        np.divide(1.0, var, out=inverse, where=is_known)
+        self._ready = Ready(
+            slots=slots,
+            warm=warm,
+            are_all_warm=bool(warm.all()),
+            limit=np.where(warm, 10.0 * np.maximum(np.sqrt(var), 1e-5), np.inf),
+            beta=np.minimum(np.maximum(beta, 0.0), 3.0),
+            inverse_var=inverse,
+            n_known=int(is_known.sum()),
+        )
+        return self._ready
 
-    def take_returns(
-        self,
-        slots: Slots,
-        r: Floats,
-        r_m: float,
-        warm: NDArray[np.bool_],
-        dt_s: float,
-        params: SignalParams,
+    def take_residuals(
+        self, ready: Ready, r: Floats, r_m: float, dt_s: float, p: SignalParams
+    ) -> Floats:
+        """Update the residual sums with this scan's returns; return the gains of its averages."""
+        slots = ready.slots
+        beta_w, gains = step_weights(self.beta_w[slots], weight(dt_s, p.tau_beta_s))
+        self.beta_w[slots] = beta_w
+        x = (1.0 - weight(dt_s, p.tau_x_s)) * self.x[slots] + (r - ready.beta * r_m)
+        self.x[slots] = x
+        self.x_var[slots] += gains * (x * x - self.x_var[slots])
+        return gains
+
+    def learn(
+        self, slots: Slots, r: Floats, r_m: float, dt_s: float, gains: Floats, tau_v_s: float
     ) -> None:
-        """Update variance, beta and residual sum with this scan's clipped returns."""
-        beta = np.ones(len(r))
-        market = self.market[slots]
-        usable = warm & (market >= 1e-20)
-        np.divide(self.cov[slots], market, out=beta, where=usable)
-        np.clip(beta, 0.0, 3.0, out=beta)
-        var_w, g = step_weights(self.var_w[slots], weight(dt_s, params.tau_v_s))
+        """Update what only the next scan reads: variance, beta, counts."""
+        var_w, g = step_weights(self.var_w[slots], weight(dt_s, tau_v_s))
         self.var_w[slots] = var_w
         self.var[slots] += g * (r * r / dt_s - self.var[slots])
-        beta_w, g = step_weights(self.beta_w[slots], weight(dt_s, params.tau_beta_s))
-        self.beta_w[slots] = beta_w
-        self.cov[slots] += g * (r * (r_m / dt_s) - self.cov[slots])
-        self.market[slots] = market + g * (r_m * r_m / dt_s - market)
-        x = (1.0 - weight(dt_s, params.tau_x_s)) * self.x[slots] + (r - beta * r_m)
-        self.x[slots] = x
-        self.x_var[slots] += g * (x * x - self.x_var[slots])
+        self.cov[slots] += gains * (r * (r_m / dt_s) - self.cov[slots])
+        self.market[slots] += gains * (r_m * r_m / dt_s - self.market[slots])
         self.n_returns[slots] += 1
         self.span_s[slots] += dt_s
 
-    def update_direction(
-        self, slots: Slots, warm: NDArray[np.bool_], params: SignalParams
-    ) -> Floats:
-        """Update the directions with hysteresis and return the scores s = x / sqrt(V)."""
-        v = self.x_var[slots]
+    def see(self, slots: Slots, prices: Floats, now_us: int) -> None:
+        """Take the prices of a scan; what was made ready before is out of date."""
+        self.price[slots] = prices
+        self.price_us[slots] = now_us
+        self._ready = None
+
+    def update_direction(self, ready: Ready, params: SignalParams) -> tuple[Floats, Floats]:
+        """Update the directions with hysteresis; return the scores s = x / sqrt(V), and them."""
+        slots = ready.slots
+        v, held = self.x_var[slots], self.direction[slots]
         s = np.zeros(len(v))
-        known = v >= 1e-16
-        np.divide(self.x[slots], np.sqrt(v), out=s, where=known)
+        np.divide(self.x[slots], np.sqrt(v), out=s, where=v >= 1e-16)
         size = np.abs(s)
-        against = -np.sign(s).astype(np.int64)
-        held = self.direction[slots]
-        stays = np.where((size <= params.s_out) | (against != held), 0, held)
-        self.direction[slots] = np.where(warm, np.where(size >= params.s_in, against, stays), 0)
-        return s
+        stays = np.where((size > params.s_out) & (s * held < 0.0), held, 0.0)
+        direction = np.where(size >= params.s_in, -np.sign(s), stays)
+        if not ready.are_all_warm:
+            direction = np.where(ready.warm, direction, 0.0)
+        self.direction[slots] = direction
+        return s, direction
 
     def take_spread(self, slot: int, spread_bps: float, a: float) -> bool:
         """Take a book's spread; return False where it is over three times the usual one."""

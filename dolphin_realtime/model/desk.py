@@ -41,7 +41,6 @@ from dolphin_realtime.model.pre_trade import (
 from dolphin_realtime.model.scan import Scan
 from dolphin_realtime.model.signal import SignalState
 from dolphin_realtime.model.signal_params import SignalParams
-from dolphin_realtime.model.signal_result import Signal
 from dolphin_realtime.model.target import Decisions, Wanted
 
 
@@ -85,15 +84,21 @@ class Desk:
         Raises:
             ScanOutOfOrder: If the scan is not later than the last one.
         """
-        plan, prices = self._advance(scan, limits, book, factors)
-        if plan.is_new:
-            market = self._market(prices)
-            wanted = self._wanted(plan.signal)
-            plan.rest = Decisions(wanted, market, plan.limits, self.target)
+        plan = self._advance(scan, limits, book, factors)
+        if plan.draft is not None:
+            market = self._market(plan.prices)
+            plan.rest = Decisions(Wanted.of(plan.draft), market, plan.limits, self.target)
             plan.decisions = list(plan.rest.first)
             self._send(plan, market)
-            self._learn(prices)
         return plan
+
+    def settle(self, plan: Plan) -> None:
+        """Learn from a scan what only later ones need: after its orders have left."""
+        if plan.draft is None:
+            return
+        self.signals.end()
+        plan.decisions, plan.rest = plan.complete(), None
+        self._learn(plan.prices)
 
     def follow(
         self,
@@ -110,11 +115,10 @@ class Desk:
             book: Order books at the scan.
             factors: External factors at the scan.
         """
-        plan, prices = self._advance(scan, Limits(), book, factors)
+        plan = self._advance(scan, Limits(), book, factors)
         plan.orders = orders
         if plan.is_new:
             self.in_flight.update({o.client_order_id: o for o in orders})
-            self._learn(prices)
         return plan
 
     def _advance(
@@ -123,24 +127,25 @@ class Desk:
         limits: Limits,
         book: Mapping[str, Book] | None,
         factors: Factors | None,
-    ) -> tuple[Plan, Mapping[str, float]]:
-        """Step the signal and charge funding; return the plan and this scan's prices."""
-        before = self.signals.last
-        signal = self.signals.step(scan, book, factors)
-        plan = Plan(scan=scan, signal=signal, decisions=[], orders=[], funding=[], limits=limits)
-        if signal is before:
-            plan.is_new = False
-            return plan, {}
-        prices = usable_prices(scan, signal)
-        plan.funding = self._settle(scan.timestamp_us, prices, factors)
-        self.market_posture.take(signal.flags, signal.timestamp_us)
-        plan.limits = self.market_posture.tighten(limits, signal.timestamp_us)
-        return plan, prices
+    ) -> Plan:
+        """Step the signal and charge funding."""
+        draft = self.signals.begin(scan, book, factors)
+        plan = Plan(scan=scan, draft=draft, decisions=[], orders=[], funding=[], limits=limits)
+        if draft is None:
+            return plan
+        plan.prices = usable_prices(draft)
+        plan.funding = self._settle_funding(scan.timestamp_us, plan.prices, factors)
+        self.market_posture.take(draft.flags, scan.timestamp_us)
+        plan.limits = self.market_posture.tighten(limits, scan.timestamp_us)
+        return plan
 
     def warm_up(self, scan: Scan) -> None:
         """Step only the signal with an archived scan, whatever epoch its reader gave it."""
         self.signals.order.epoch = 0
-        self._learn(usable_prices(scan, self.signals.step(scan)))
+        draft = self.signals.begin(scan)
+        if draft is not None:
+            self.signals.end()
+            self._learn(usable_prices(draft))
         self.signals.order.epoch = 0
 
     def equity(self) -> float:
@@ -238,19 +243,6 @@ class Desk:
             instruments=self.instruments,
         )
 
-    def _wanted(self, signal: Signal) -> Wanted:
-        """Return the signals of a scan as arrays, with the reason of any asset."""
-        fresh = self.signals.fresh
-        listed = dict(zip(signal.assets, signal.reason, strict=True))
-        return Wanted(
-            names=fresh.names,
-            position=fresh.position,
-            prices=fresh.prices,
-            signal=fresh.signal,
-            is_active=fresh.is_closing,
-            reason=lambda asset: listed.get(asset, "ABSENT"),
-        )
-
     def _send(self, plan: Plan, market: Market) -> None:
         """Put what the limits let through in flight; a stopped order gives its code as reason."""
         if not any(d.orders for d in plan.decisions):
@@ -267,7 +259,7 @@ class Desk:
                 let_through(intent, standing)
                 kept.append(intent)
                 number, now_us = plan.scan.scan_number, plan.scan.timestamp_us
-                plan.orders.append(self._fly(intent, plan.signal.epoch, number, now_us))
+                plan.orders.append(self._fly(intent, plan.key[0], number, now_us))
             if code is not None:
                 plan.decisions[n] = msgspec.structs.replace(
                     decision, orders=tuple(kept), reason=code
@@ -300,7 +292,7 @@ class Desk:
         self.in_flight[order.client_order_id] = order
         return order
 
-    def _settle(
+    def _settle_funding(
         self, now_us: int, prices: Mapping[str, float], factors: Factors | None
     ) -> list[FundingCharge]:
         if not may_settle(self.last_us, now_us):

@@ -34,6 +34,14 @@ class GateValues(msgspec.Struct):
     dvol: float
     calendar: float
     missing: dict[str, int]
+    has_books: bool = False
+    has_funding: bool = False
+
+    def of_assets(self) -> Floats | None:
+        """Return the product of the gates that differ by asset, None where all are open."""
+        if not (self.has_books or self.has_funding):
+            return None
+        return self.book * self.spread * self.funding
 
 
 def gate_values(
@@ -65,6 +73,7 @@ def gate_values(
         gates.missing["dvol"] = 1
     directions = states.direction[slots]
     if book:
+        gates.has_books = True
         gates.book, gates.spread = ones.copy(), ones.copy()
         _book_gates(states, names, slots, now_us, dt_s, tau_l_s, book, gates)
     else:
@@ -72,6 +81,7 @@ def gate_values(
     if not factors.funding:
         gates.missing["funding"] = len(names)
         return gates
+    gates.has_funding = True
     gates.funding = ones.copy()
     for i, name in enumerate(names):
         rate = factors.funding.get(name)

@@ -3,7 +3,6 @@
 Records and their small rules belong here; deciding is desk.py's and target.py's.
 """
 
-from collections.abc import Mapping
 from typing import Annotated, Final
 
 import msgspec
@@ -12,6 +11,7 @@ from dolphin_realtime.model.decision import Decision, Limits, OrderIntent
 from dolphin_realtime.model.funding import FundingCharge
 from dolphin_realtime.model.pre_trade import Refusal
 from dolphin_realtime.model.scan import Scan
+from dolphin_realtime.model.signal_draft import Draft
 from dolphin_realtime.model.signal_result import Signal
 from dolphin_realtime.model.target import Decisions
 
@@ -50,17 +50,38 @@ class Plan(msgspec.Struct, kw_only=True):
         decisions: Of the assets that move; `complete` adds every other one with a signal or
             a position. The reason of the rest is the signal's own.
         refusals: Orders that a pre-trade limit stopped.
+        draft: The scan's signals; None for a repeat.
+        prices: The scan's usable prices.
     """
 
     scan: Scan
-    signal: Signal
+    draft: Draft | None
     decisions: list[Decision]
     orders: list[InFlight]
     funding: list[FundingCharge]
     limits: Limits
     refusals: list[Refusal] = []
     rest: Decisions | None = None
-    is_new: bool = True
+    prices: dict[str, float] = {}
+
+    @property
+    def is_new(self) -> bool:
+        """Whether the scan was not one already handled."""
+        return self.draft is not None
+
+    @property
+    def key(self) -> tuple[int, int]:
+        """(epoch, scan_number) of a scan that is new."""
+        if self.draft is None:
+            raise AssertionError("a repeated scan has no key of its own")
+        return self.draft.epoch, self.scan.scan_number
+
+    @property
+    def signal(self) -> Signal:
+        """The whole signal; there once the desk has settled the scan."""
+        if self.draft is None or self.draft.record is None:
+            raise AssertionError("the scan is not settled")
+        return self.draft.record
 
     def complete(self) -> list[Decision]:
         """Return all decisions in scan order; those that move as they stand by now."""
@@ -78,14 +99,8 @@ def order_id(instance: str, epoch: int, scan_number: int, intent: OrderIntent) -
     return f"{instance}-{epoch}-{scan_number}-{intent.asset}-{intent.leg}"
 
 
-def usable_prices(scan: Scan, signal: Signal) -> Mapping[str, float]:
+def usable_prices(draft: Draft) -> dict[str, float]:
     """Return the prices of a scan that may be traded at: none of a failed scan's."""
-    if signal.is_failed:
-        return {}
-    if "BAD_PRICE" not in signal.reason:
-        return dict(zip(scan.assets, scan.prices, strict=True))  # type: ignore[arg-type]
-    return {
-        asset: price
-        for asset, price, reason in zip(scan.assets, scan.prices, signal.reason, strict=True)
-        if price is not None and reason != "BAD_PRICE"
-    }
+    if draft.usable is None and draft.failed is None:
+        return dict(zip(draft.names, draft.scan.prices, strict=True))  # type: ignore[arg-type]
+    return dict(zip(draft.names, draft.prices.tolist(), strict=True))

@@ -8,46 +8,26 @@ and no direction; the residual score is a small reversal effect, not a claim of 
 
 import math
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from dolphin_realtime.model import eigen
-from dolphin_realtime.model.asset_states import AssetStates, Slots
-from dolphin_realtime.model.decision import CLOSING_REASONS
+from dolphin_realtime.model.asset_states import AssetStates, Ready, Slots
 from dolphin_realtime.model.ewma import Ewma, weight
-from dolphin_realtime.model.gate_values import GateValues, gate_values
-from dolphin_realtime.model.gates import NO_FACTORS, Book, Factors, calendar_gate, clip
+from dolphin_realtime.model.gate_values import gate_values
+from dolphin_realtime.model.gates import NO_FACTORS, Book, Factors, clip
 from dolphin_realtime.model.scan import Scan, ScanOrder
 from dolphin_realtime.model.scan_checks import failed_check, prices_of, scan_flags
+from dolphin_realtime.model.signal_draft import Draft, Moved, failed_signal, record_of
 from dolphin_realtime.model.signal_params import SignalParams
-from dolphin_realtime.model.signal_result import REASONS, Signal
+from dolphin_realtime.model.signal_result import Signal
 
 Floats = NDArray[np.float64]
 
 SHOCK_TURBULENCE: Final = 9.0
-
-
-class Fresh(msgspec.Struct, frozen=True):
-    """The newest scan's signals as arrays over its priced assets, for sizing.
-
-    Attributes:
-        names: The priced assets.
-        position: Index of each.
-        is_closing: Whether a zero or turned signal closes what is held.
-    """
-
-    names: list[str]
-    position: Mapping[str, int]
-    prices: Floats
-    signal: Floats
-    is_closing: NDArray[np.bool_]
-
-
-NOTHING_FRESH: Final = Fresh([], {}, np.zeros(0), np.zeros(0), np.zeros(0, dtype=np.bool_))
-_CLOSING: Final = np.array([reason in CLOSING_REASONS for reason in REASONS])
 
 
 class SignalState:
@@ -63,7 +43,8 @@ class SignalState:
         self.market_var_long = Ewma()
         self.assets = AssetStates()
         self.last: Signal | None = None
-        self.fresh = NOTHING_FRESH
+        self._draft: Draft | None = None
+        self._seen_slots: Slots | None = None
         self.n_scans = 0
         self.n_gaps = 0
 
@@ -75,23 +56,60 @@ class SignalState:
         Raises:
             ScanOutOfOrder: If the scan is not later than the last one seen.
         """
+        if self.begin(scan, book, factors) is not None:
+            return self.end()
+        if self.last is None:
+            raise AssertionError("a duplicate has a predecessor")
+        return self.last
+
+    def begin(
+        self, scan: Scan, book: Mapping[str, Book] | None = None, factors: Factors | None = None
+    ) -> Draft | None:
+        """Take one scan as far as its orders need it; None for a repeat. `end` must follow.
+
+        Raises:
+            ScanOutOfOrder: If the scan is not later than the last one seen.
+        """
+        if self._draft is not None:
+            raise AssertionError("the scan before this one has not ended")
         if not self.order.accept(scan.scan_number, scan.timestamp_us, scan.epoch):
-            if self.last is None:
-                raise AssertionError("a duplicate has a predecessor")
-            return self.last
+            return None
         prices, usable = prices_of(scan)
         reason = failed_check(scan, usable, self.params.n_min)
         values = None if reason else eigen.spectrum(scan.eigenvalues, len(scan.assets))
-        if reason is None and values is None:
-            reason = "BAD_EIGENVALUES"
+        draft = Draft(scan=scan, epoch=self.order.epoch)
         if values is None or usable is None or reason is not None:
-            self.last, self.fresh = self._failed(scan, reason or "BAD_EIGENVALUES"), NOTHING_FRESH
+            draft.failed = reason or "BAD_EIGENVALUES"
         else:
-            self.last = self._accepted(scan, prices, usable, values, book, factors or NO_FACTORS)
+            self._accept(draft, prices, usable, values, book, factors or NO_FACTORS)
+        self._draft = draft
+        return draft
+
+    def end(self) -> Signal:
+        """Learn from the scan begun, and return its whole signal."""
+        draft, self._draft = self._draft, None
+        if draft is None:
+            raise AssertionError("no scan has begun")
+        if draft.failed is not None:
+            self.last = draft.record = failed_signal(draft.scan, draft.epoch, draft.failed)
+            return self.last
+        moved, ready = draft.moved, draft.ready
+        if moved is not None:
+            self.assets.learn(
+                moved.slots, moved.r, moved.r_m, moved.dt_s, moved.gains, self.params.tau_v_s
+            )
+        if ready is None or draft.gates is None:
+            raise AssertionError("an accepted scan has its gates")
+        self.assets.see(ready.slots, draft.prices, draft.scan.timestamp_us)
+        self._seen_slots = ready.slots
+        self.last = draft.record = record_of(draft, ready, draft.gates)
+        self.assets.ready(ready.slots, self.params)
         return self.last
 
     def save(self) -> bytes:
         """Return the whole state as MessagePack; `load` gives it back to the last bit."""
+        if self._draft is not None:
+            raise AssertionError("the scan begun has not ended")
         saved = {
             "params": self.params,
             "order": self.order,
@@ -118,90 +136,49 @@ class SignalState:
         state.n_scans, state.n_gaps = raw["n_scans"], raw["n_gaps"]
         return state
 
-    def _failed(self, scan: Scan, reason: str) -> Signal:
-        zeros = [0.0] * len(scan.assets)
-        ones = [1.0] * len(scan.assets)
-        return Signal(
-            epoch=self.order.epoch,
-            scan_number=scan.scan_number,
-            timestamp_us=scan.timestamp_us,
-            assets=scan.assets,
-            s_score=zeros,
-            direction=[0] * len(scan.assets),
-            r_ar=0.0,
-            r_vol=0.0,
-            gate_book=ones,
-            gate_funding=ones,
-            gate_dvol=1.0,
-            gate_calendar=calendar_gate(scan.timestamp_us),
-            risk_scaler=0.0,
-            signal=zeros,
-            reason=[reason] * len(scan.assets),
-            flags=(),
-            missing={},
-        )
-
-    def _accepted(
+    def _accept(
         self,
-        scan: Scan,
+        draft: Draft,
         prices: Floats,
         usable: NDArray[np.bool_],
         values: Floats,
         book: Mapping[str, Book] | None,
         factors: Factors,
-    ) -> Signal:
-        n_assets = len(scan.assets)
-        flags = scan_flags(values, n_assets, usable)
+    ) -> None:
+        scan, n_assets, p = draft.scan, len(draft.scan.assets), self.params
+        draft.flags, names = scan_flags(values, n_assets, usable), scan.assets
         now_us = scan.timestamp_us
         dt_s = None if self.accepted_us is None else (now_us - self.accepted_us) / 1e6
-        rho = eigen.mean_correlation(values, n_assets)
-        r_ar = self._correlation_risk(rho, dt_s)
-        names = scan.assets
-        if not usable.all():
+        draft.rho = eigen.mean_correlation(values, n_assets)
+        draft.share = eigen.market_mode_share(values)
+        draft.r_ar = self._correlation_risk(draft.rho, dt_s)
+        if "bad_price" in draft.flags:
+            draft.usable = usable
             names = [a for a, ok in zip(scan.assets, usable.tolist(), strict=True) if ok]
             prices = prices[usable]
-        self.assets.forget_older(now_us, self.params.tau_x_s)
+        self.assets.forget_older(now_us, p.tau_x_s)
         slots = self.assets.slots_of(names)
-        warm = self.assets.is_warm(slots, self.params)
-        self._returns(slots, prices, warm, dt_s, flags)
-        self.assets.price[slots] = prices
-        self.assets.price_us[slots] = now_us
+        ready = self.assets.ready(slots, p)
+        draft.moved = self._returns(ready, prices, dt_s, draft.flags)
         self.accepted_us = now_us
-        s = self.assets.update_direction(slots, warm, self.params)
+        draft.s, draft.direction = self.assets.update_direction(ready, p)
         gates = gate_values(
-            self.assets, names, slots, now_us, dt_s or 0.0, self.params.tau_l_s, book, factors
+            self.assets, names, slots, now_us, dt_s or 0.0, p.tau_l_s, book, factors
         )
-        r_vol = self._volatility_risk()
-        q = self.assets.direction[slots] * np.minimum(1.0, np.abs(s) / self.params.s_full)
-        risk = r_ar * r_vol * gates.dvol * gates.calendar
-        signal = q * r_ar * r_vol * (gates.book * gates.spread) * gates.funding
-        signal = signal * (gates.dvol * gates.calendar) + 0.0
-        codes = _reason_codes(warm, self.assets.direction[slots], gates, r_ar * r_vol)
-        self.fresh = Fresh(names, self.assets.position, prices, signal, _CLOSING[codes])
-        rows = _Rows(usable, n_assets)
+        draft.r_vol = self._volatility_risk()
+        risk = draft.r_ar * draft.r_vol * gates.dvol * gates.calendar
+        signal = draft.direction * (np.minimum(1.0, np.abs(draft.s) / p.s_full) * risk)
+        of_assets = gates.of_assets()
+        if of_assets is not None:
+            signal = signal * of_assets
+        is_open = (
+            gates.calendar > 0.0 if of_assets is None else (of_assets > 0.0) & bool(gates.calendar)
+        )
+        draft.is_closing = ready.warm & (is_open | (draft.direction == 0.0))
+        draft.names, draft.position, draft.prices = names, self.assets.position, prices
+        draft.signal, draft.ready, draft.gates = signal + 0.0, ready, gates
         self.n_scans += 1
-        self.n_gaps += "gap" in flags
-        return Signal(
-            epoch=self.order.epoch,
-            scan_number=scan.scan_number,
-            timestamp_us=now_us,
-            assets=scan.assets,
-            s_score=rows.floats(s, 0.0),
-            direction=rows.ints(self.assets.direction[slots], 0),
-            r_ar=r_ar,
-            r_vol=r_vol,
-            gate_book=rows.floats(gates.book * gates.spread, 1.0),
-            gate_funding=rows.floats(gates.funding, 1.0),
-            gate_dvol=gates.dvol,
-            gate_calendar=gates.calendar,
-            risk_scaler=risk,
-            signal=rows.floats(signal, 0.0),
-            reason=[REASONS[c] for c in rows.ints(codes, len(REASONS) - 1)],
-            flags=tuple(sorted(flags)),
-            missing=gates.missing,
-            mean_correlation=rho,
-            market_share=eigen.market_mode_share(values),
-        )
+        self.n_gaps += "gap" in draft.flags
 
     def _correlation_risk(self, rho: float, dt_s: float | None) -> float:
         p = self.params
@@ -217,80 +194,34 @@ class SignalState:
         return clip(math.sqrt(self.market_var_long.m / self.market_var.m), 0.0, 1.0)
 
     def _returns(
-        self,
-        slots: Slots,
-        prices: Floats,
-        warm: NDArray[np.bool_],
-        dt_s: float | None,
-        flags: set[str],
-    ) -> None:
-        if dt_s is None or self.accepted_us is None:
-            return
-        p = self.params
-        has = self.assets.price_us[slots] == self.accepted_us
-        n_returns = int(has.sum())
-        if dt_s > p.gap_max_s or n_returns < p.n_min:
+        self, ready: Ready, prices: Floats, dt_s: float | None, flags: set[str]
+    ) -> Moved | None:
+        """Return this scan's clipped returns, the residual sums updated; None without any."""
+        if dt_s is None:
+            return None
+        p, a = self.params, self.assets
+        if ready.slots is not self._seen_slots:
+            has = a.price_us[ready.slots] == self.accepted_us
+            if not has.all():
+                slots = ready.slots
+                at = np.arange(slots.stop) if isinstance(slots, slice) else slots
+                ready, prices = a.ready(at[has], p), prices[has]
+        if dt_s > p.gap_max_s or len(prices) < p.n_min:
             flags.add("gap")
-            return
-        if n_returns < len(prices):
-            at = np.arange(slots.stop) if isinstance(slots, slice) else slots
-            slots, prices, warm = at[has], prices[has], warm[has]
-        last = self.assets.price[slots]
-        if (last == prices).all():
+            return None
+        r = np.log(prices / a.price[ready.slots])
+        if not r.any():
             flags.add("frozen")
-            return
-        a = self.assets
-        r = np.log(prices / last)
-        sigma = np.sqrt(a.var[slots])
-        limit = np.where(warm, 10.0 * np.maximum(sigma, 1e-5) * math.sqrt(dt_s), np.inf)
-        r = np.clip(r, -limit, limit)
-        r_m = math.fsum(r.tolist()) / n_returns
+            return None
+        limit = ready.limit * math.sqrt(dt_s)
+        r = np.minimum(np.maximum(r, -limit), limit)
+        r_m = math.fsum(r.tolist()) / len(prices)
         rate = r_m * r_m / dt_s
         self.market_var.update(rate, weight(dt_s, p.tau_v_s))
         self.market_var_long.update(rate, weight(dt_s, p.tau_vol_s))
-        own = r * r / dt_s
-        known = warm & (a.var[slots] > 1e-20)
-        n_known = int(known.sum())
-        if n_known >= p.n_min:
-            ratios = own[known] / a.var[slots][known]
-            if math.fsum(ratios.tolist()) / n_known > SHOCK_TURBULENCE:
+        if ready.n_known >= p.n_min:
+            turbulence = float((r * r) @ ready.inverse_var) / (dt_s * ready.n_known)
+            if turbulence > SHOCK_TURBULENCE:
                 flags.add("shock")
-        a.take_returns(slots, r, r_m, warm, dt_s, p)
-
-
-class _Rows:
-    """Puts values of the priced assets back among all listed ones."""
-
-    def __init__(self, usable: NDArray[np.bool_], n_assets: int) -> None:
-        self._at = None if usable.all() else np.flatnonzero(usable)
-        self._n = n_assets
-
-    def floats(self, values: Floats, absent: float) -> list[float]:
-        return self._spread(values, absent, np.float64)
-
-    def ints(self, values: NDArray[np.int64], absent: int) -> list[int]:
-        return self._spread(values, absent, np.int64)
-
-    def _spread[T](self, values: NDArray[np.generic], absent: T, kind: type) -> list[T]:
-        out: NDArray[Any] = values
-        if self._at is not None:
-            out = np.full(self._n, absent, dtype=kind)
-            out[self._at] = values
-        listed: list[T] = out.tolist()
-        return listed
-
-
-def _reason_codes(
-    warm: NDArray[np.bool_], direction: NDArray[np.int64], gates: GateValues, scaler: float
-) -> NDArray[np.int64]:
-    codes = np.zeros(len(warm), dtype=np.int64)
-    if scaler == 0.0:
-        codes[:] = REASONS.index("RISK_SCALER")
-    if gates.calendar == 0.0:
-        codes[:] = REASONS.index("GATE_CALENDAR")
-    codes[gates.funding == 0.0] = REASONS.index("GATE_FUNDING")
-    codes[gates.book == 0.0] = REASONS.index("GATE_BOOK")
-    codes[gates.spread == 0.0] = REASONS.index("GATE_SPREAD")
-    codes[direction == 0] = REASONS.index("NO_DIRECTION")
-    codes[~warm] = REASONS.index("WARMING_UP")
-    return codes
+        gains = a.take_residuals(ready, r, r_m, dt_s, p)
+        return Moved(ready.slots, r, r_m, dt_s, gains)

@@ -19,6 +19,7 @@ from dolphin_realtime.model.decision import (
     least_usd,
 )
 from dolphin_realtime.model.posture import Posture
+from dolphin_realtime.model.signal_draft import Draft
 
 Floats = NDArray[np.float64]
 
@@ -65,6 +66,18 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     signal: Floats
     is_active: NDArray[np.bool_]
     reason: Callable[[str], str]
+
+    @classmethod
+    def of(cls, draft: Draft) -> "Wanted":
+        """Return what a scan's draft wants; its reasons are whole once the scan has ended."""
+        return cls(
+            names=draft.names,
+            position=draft.position,
+            prices=draft.prices,
+            signal=draft.signal,
+            is_active=draft.is_closing,
+            reason=draft.reason,
+        )
 
 
 class Decisions:

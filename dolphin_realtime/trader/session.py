@@ -20,7 +20,7 @@ from dolphin_realtime.model.decision import Limits
 from dolphin_realtime.model.desk import Desk
 from dolphin_realtime.model.fill_rule import Execution, Tape, scan_quote
 from dolphin_realtime.model.gates import Book, Factors
-from dolphin_realtime.model.plan import InFlight, Plan, usable_prices
+from dolphin_realtime.model.plan import InFlight, Plan
 from dolphin_realtime.model.posture import Posture
 from dolphin_realtime.model.scan import Scan
 from dolphin_realtime.recorder import Recorder
@@ -70,7 +70,7 @@ class Session:
         Raises:
             ScanOutOfOrder: If the scan is not later than the last one.
         """
-        began = time.perf_counter_ns()
+        began = time.monotonic_ns()
         data = EigenScan(scan, limits)
         data.book, data.factors, data.follow = book, factors, follow
         self.strategy.plan = None
@@ -85,9 +85,9 @@ class Session:
         if plan is None:
             raise AssertionError("the strategy did not take the scan: is the node running?")
         if plan.orders and follow is None:
-            self.latencies_us.append((time.perf_counter_ns() - began) / 1000)
-            key = (plan.signal.epoch, scan.scan_number)
-            self._trace.stamp("last_order", *key)
+            self.latencies_us.append((self.strategy.last_sent_ns - began) / 1000)
+            key = plan.key
+            self._trace.stamp("last_order", *key, self.strategy.last_sent_ns)
             self._trace.stamp("first_order", *key, self.strategy.first_sent_ns)
         return plan
 
@@ -101,8 +101,7 @@ class Session:
         self._trace.stamp("callback", scan.epoch, scan.scan_number)
 
     def _write_intent(self, plan: Plan) -> bool:
-        key = (plan.signal.epoch, plan.scan.scan_number)
-        return self.journal.intend(*key, plan.orders)
+        return self.journal.intend(*plan.key, plan.orders)
 
     async def finish_or_block(self, plan: Plan, is_acted_on: bool = True) -> None:
         """Finish a scan; whatever goes wrong blocks every entry until a restart, and is said."""
@@ -121,7 +120,8 @@ class Session:
         self.recorder.open_scan(now_us)
         await self._until_at_venue(plan.orders)
         fault_points.reach("order")
-        prices = usable_prices(plan.scan, plan.signal)
+        self.desk.settle(plan)
+        prices = plan.prices
         self._node.add_new_instruments(plan.scan)
         fills: list[Execution] = []
         if plan.limits.posture is Posture.HALTED:
@@ -137,7 +137,7 @@ class Session:
         rows = self.recorder.close_scan(plan, is_acted_on=is_acted_on)
         self.n_scans += 1
         self.handled_at = datetime.now(UTC)
-        self._commit((plan.signal.epoch, plan.scan.scan_number), rows)
+        self._commit(plan.key, rows)
         self._node.purge(self.recorder.n_fills)
         gc.collect(0)
 

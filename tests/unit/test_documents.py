@@ -11,6 +11,8 @@ from dolphin_realtime.cli.app import COMMANDS, dolphin
 from dolphin_realtime.model import errors
 from dolphin_realtime.model.decision import TargetParams
 from dolphin_realtime.model.plan import CostParams
+from dolphin_realtime.model.posture import SafetyParams
+from dolphin_realtime.model.pre_trade import PreTradeParams
 from dolphin_realtime.model.signal_params import SignalParams
 from dolphin_realtime.replay.service import ReplaySettings
 from dolphin_realtime.settings import Settings
@@ -21,6 +23,8 @@ GROUPS = {
     "DOLPHIN_SIGNAL_": SignalParams,
     "DOLPHIN_TARGET_": TargetParams,
     "DOLPHIN_COST_": CostParams,
+    "DOLPHIN_LIMIT_": PreTradeParams,
+    "DOLPHIN_SAFETY_LIMIT_": SafetyParams,
     "DOLPHIN_REPLAY_": ReplaySettings,
 }
 

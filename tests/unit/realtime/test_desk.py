@@ -12,7 +12,7 @@ from dolphin_realtime.model.desk_state import restore, save
 from dolphin_realtime.model.errors import JournalError
 from dolphin_realtime.model.fill_rule import Tape
 from dolphin_realtime.model.gates import Factors, Reading
-from dolphin_realtime.model.plan import CostParams, usable_prices
+from dolphin_realtime.model.plan import CostParams
 from dolphin_realtime.model.posture import Posture
 from tests.scans import walk
 
@@ -25,8 +25,8 @@ def trade(desk, scans, factors=None):
     for scan in scans:
         scan = msgspec.structs.replace(scan)
         plan = desk.take(scan, Limits(), None, factors)
-        prices = usable_prices(scan, plan.signal)
-        executions, lapses = desk.due(Tape(now_us=scan.timestamp_us, prices=prices))
+        desk.settle(plan)
+        executions, lapses = desk.due(Tape(now_us=scan.timestamp_us, prices=plan.prices))
         fills = [e.order for e in executions]
         for execution in executions:
             order, quote = execution.order, execution.quote
@@ -112,7 +112,7 @@ def test_funding_is_charged_once_on_the_position_before_the_settlement():
     held = desk.account.held()
     asset, quantity = next(iter(held.items()))
     reading = Reading(value=0.001, fetch_us=0, lifetime_s=1e12)
-    charges = desk._settle(
+    charges = desk._settle_funding(
         (desk.last_us // (8 * 3_600_000_000) + 1) * 8 * 3_600_000_000,
         desk.prices,
         Factors(funding={asset: reading}),

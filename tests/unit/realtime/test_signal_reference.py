@@ -2,6 +2,7 @@
 
 import math
 
+import msgspec
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
@@ -113,25 +114,40 @@ def test_r_vol_of_the_worked_example():
         assert state._volatility_risk() == pytest.approx(r_vol, abs=1e-11)
 
 
+def take(states, slots, r, r_m, dt):
+    """Let one asset learn from one return."""
+    params = SignalParams()
+    ready, r = states.ready(slots, params), np.array([r])
+    gains = states.take_residuals(ready, r, r_m, dt, params)
+    states.learn(slots, r, r_m, dt, gains, params.tau_v_s)
+    states.see(slots, np.array([1.0]), 0)
+
+
+def warm(states, slots):
+    ready = states.ready(slots, SignalParams())
+    return msgspec.structs.replace(ready, warm=np.array([True]), are_all_warm=True)
+
+
 def test_beta_and_residual_score_of_the_worked_examples():
-    params, states = SignalParams(), AssetStates()
-    slots, warm = states.slots_of(["A"]), np.array([True])
+    states = AssetStates()
+    slots = states.slots_of(["A"])
     ratios = [2, 1.199333086391, 1.428514851660]
     rows = [(0.002, 0.001, 10.0), (-0.001, 0.0005, 20.0), (0.003, 0.002, 10.0)]
     for (r, r_m, dt), ratio in zip(rows, ratios, strict=True):
-        states.take_returns(slots, np.array([r]), r_m, warm, dt, params)
+        take(states, slots, r, r_m, dt)
         assert states.cov[0] / states.market[0] == pytest.approx(ratio, abs=1e-11)
 
 
 def test_the_residual_sum_of_the_worked_example():
-    params, states = SignalParams(), AssetStates()
-    slots, warm = states.slots_of(["A"]), np.array([False])
+    states = AssetStates()
+    slots = states.slots_of(["A"])
     sums = [0.001, 4.972260766771e-4, 2.495846809666e-3]
     scores = [1, 0.629709833329, 1.580608658178]
     for e, x, s in zip([0.001, -0.0005, 0.002], sums, scores, strict=True):
-        states.take_returns(slots, np.array([e]), 0.0, warm, 10.0, params)
+        take(states, slots, e, 0.0, 10.0)
         assert states.x[0] == pytest.approx(x, abs=1e-14)
-        assert abs(states.update_direction(slots, warm, params)[0]) == pytest.approx(s, abs=1e-11)
+        found, _ = states.update_direction(warm(states, slots), SignalParams())
+        assert abs(found[0]) == pytest.approx(s, abs=1e-11)
 
 
 @pytest.mark.parametrize(
@@ -150,7 +166,7 @@ def test_direction_has_hysteresis(before, s, after):
     states = AssetStates()
     slots = states.slots_of(["A"])
     states.direction[0], states.x[0], states.x_var[0] = before, s, 1.0
-    states.update_direction(slots, np.array([True]), SignalParams())
+    states.update_direction(warm(states, slots), SignalParams())
     assert states.direction[0] == after
 
 

@@ -1,0 +1,117 @@
+"""The crash matrix: a trader killed at each step, and at random instants, loses nothing.
+
+Lock-step replay: the next scan is written when the last one is journalled. ``CHAOS_KILLS``
+says how many random kills: a few in CI, 50 in ``make chaos``.
+"""
+
+import os
+import random
+import signal
+import time
+
+import pytest
+
+from dolphin_realtime import grid
+from dolphin_realtime.scan_files import write_scan
+from tests.integration.conftest import eventually, make_desk
+
+FILLS = "SELECT client_order_id, timestamp_us, asset, side, quantity, price, fee FROM fills ORDER BY rowid"
+ORDERS = "SELECT * FROM orders ORDER BY timestamp_us, client_order_id"
+EQUITY = "SELECT scan_number, timestamp_us, cash, realised, unrealised, fees, equity FROM equity ORDER BY rowid"
+KILLS = int(os.environ.get("CHAOS_KILLS", "5"))
+SCANS = max(60, 6 * KILLS)
+CALM = {
+    "safety_cool_down_s": 0,
+    "stale_cadence_min_s": 600,
+    "restart_pause_s": 0.01,
+    "start_limit_burst": 1000,
+    "safety_limit_scan_stale_min_s": 600,
+    "safety_limit_state_stale_s": 600,
+}
+"""A restart may take seconds, and what waited for it must still be traded as in a calm run."""
+POINTS = ("intent", "order", "fill", "journal", "state")
+STEPS = ",".join(f"{point}@{n}=kill" for point, n in zip(POINTS, (4, 30, 25, 45, 50), strict=True))
+
+
+def start(tmp_path, **settings):
+    desk = make_desk(tmp_path / "home", **{**CALM, **settings})
+    return desk
+
+
+def settle(desk):
+    """Feed one scan and wait until entries are allowed and the health no longer changes."""
+    eventually(lambda: desk.posture() is not None)
+    desk.feed(1)
+    eventually(lambda: desk.posture() == "NORMAL" and desk.cli("health").returncode < 2, 60.0)
+
+
+def outcome(desk):
+    desk.check_journal()
+    return {"orders": desk.query(ORDERS), "fills": desk.query(FILLS), "equity": desk.query(EQUITY)}
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    desk = start(tmp_path_factory.mktemp("calm"))
+    with desk.stack:
+        settle(desk)
+        desk.feed(SCANS)
+        found = outcome(desk)
+        desk.close()
+    assert len(found["fills"]) > 40
+    return found
+
+
+def assert_same(desk, undisturbed):
+    found = outcome(desk)
+    for what, rows in undisturbed.items():
+        assert found[what] == rows, what
+    handled = desk.query("SELECT count(*), count(DISTINCT timestamp_us) FROM equity")[0]
+    assert handled[0] == handled[1]
+    state = eventually(lambda: desk.document(grid.state_map("BLUE"), grid.LATEST_STATE))
+    assert state["equity"] == pytest.approx(undisturbed["equity"][-1][-1], abs=1e-9)
+
+
+def back(desk):
+    """Wait until the trader runs again and entries are allowed."""
+    eventually(lambda: desk.stack.service("trader@BLUE")["state"] == "running", 60.0)
+    eventually(lambda: desk.posture() == "NORMAL", 30.0, "posture NORMAL")
+
+
+def test_a_kill_at_each_step_of_a_scan_changes_nothing(tmp_path, undisturbed):
+    desk = start(tmp_path, fault_points=STEPS)
+    with desk.stack:
+        settle(desk)
+        run = desk.stack.home / "run"
+        for _ in range(SCANS):
+            fired = len(list(run.glob("fault_*")))
+            scan = desk.feed(1, wait=False)
+            desk.wait_journalled(scan, 60.0)
+            if len(list(run.glob("fault_*"))) > fired:
+                back(desk)
+        assert {p.name for p in run.glob("fault_*")} == {f"fault_{point}" for point in POINTS}
+        assert desk.stack.service("trader@BLUE")["restarts"] == len(POINTS)
+        assert_same(desk, undisturbed)
+        desk.close()
+
+
+@pytest.mark.timeout(120 + 20 * KILLS)
+def test_kills_at_random_instants_change_nothing(tmp_path, undisturbed):
+    desk = start(tmp_path)
+    rng = random.Random(int(os.environ.get("CHAOS_SEED", "4")))
+    with desk.stack:
+        settle(desk)
+        kill_at = set(rng.sample(range(2, SCANS), KILLS))
+        for n in range(SCANS):
+            scan = desk.next_scan()
+            write_scan(desk.scan_dir, scan)
+            if n in kill_at:
+                time.sleep(rng.uniform(0.0, 0.03))
+                os.kill(desk.stack.service("trader@BLUE")["pid"], signal.SIGKILL)
+                desk.wait_journalled(scan, 60.0)
+                back(desk)
+            else:
+                desk.wait_journalled(scan, 60.0)
+        assert desk.stack.service("trader@BLUE")["restarts"] == KILLS
+        assert_same(desk, undisturbed)
+        desk.close()
