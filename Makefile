@@ -4,10 +4,10 @@ BIN := .venv/bin
 FOR ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev demo test e2e check format lock clean
+.PHONY: help setup dev demo test e2e check chaos chaos-short prove-fuzz format lock clean
 
 help: ## list the targets
-	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /|/' | awk -F'|' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /|/' | awk -F'|' '{printf "  make %-12s %s\n", $$1, $$2}'
 
 setup: ## make .venv with everything a stack needs
 	@scripts/bootstrap run
@@ -18,11 +18,20 @@ dev: ## make .venv with the tools of tests and checks as well
 demo: setup ## replay the sample, trade it on paper, open the Dagster UI; FOR=120 ends by itself
 	@$(BIN)/dolphin up --demo $(if $(FOR),--for $(FOR))
 
-test: dev ## unit and integration tests: a real Hazelcast member, real processes
-	@$(BIN)/pytest tests/unit tests/integration
+test: dev ## unit, fuzz and integration tests: a real Hazelcast member, real processes
+	@$(BIN)/pytest tests/unit tests/fuzz tests/integration
 
 e2e: dev ## the Dagster UI in a real headless browser
 	@$(BIN)/pytest tests/e2e
+
+chaos-short: dev ## kills at each step, a few at random, a dying member, a full disk (needs root)
+	@$(BIN)/pytest tests/chaos
+
+chaos: dev ## the same with 50 random kills and 10 deaths of the member
+	@CHAOS_KILLS=50 CHAOS_MEMBER_KILLS=10 $(BIN)/pytest -s tests/chaos
+
+prove-fuzz: dev ## 100,000 mutated documents and files for each parser, twice
+	@FUZZ_RUNS=100000 $(BIN)/pytest tests/fuzz
 
 check: dev ## format, lint, types, import rules
 	@$(BIN)/ruff format --check .

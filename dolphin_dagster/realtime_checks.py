@@ -154,7 +154,8 @@ def _state_holds(snapshot: Snapshot) -> Verdict:
     state = snapshot.state
     if not young.passed or state is None:
         return young
-    fault = (state.get("journal") or {}).get("fault")
+    journal = state.get("journal") or {}
+    fault = journal.get("fault") or journal.get("trouble")
     mismatch = state.get("mismatch")
     facts: Facts = {
         "equity": float(state.get("equity") or 0.0),

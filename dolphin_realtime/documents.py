@@ -21,6 +21,7 @@ from dolphin_realtime.model.order_book import BookFeatures, Level, fault
 
 FUNDING: Final = "funding"
 DVOL_BTC: Final = "dvol_btc"
+LIFETIME_MAX_S: Final = 1e9
 
 
 def _instant_us(value: object) -> int | None:
@@ -138,7 +139,7 @@ def _reading(raw: object) -> Reading | None:
     return Reading(
         value=value,
         fetch_us=fetch_us,
-        lifetime_s=lifetime,
+        lifetime_s=min(lifetime, LIFETIME_MAX_S),
         percentile_90=_number(raw.get("percentile_90")),
         interval_h=_number(raw.get("interval_h")),
     )

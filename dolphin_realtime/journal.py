@@ -25,6 +25,7 @@ from dolphin_realtime.reserve import Reserve
 
 BACKLOG_MAX: Final = 1000
 """Scans waiting for the disk after which nothing may be opened."""
+RETRY_S: Final = 1.0
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS decisions (
   epoch INTEGER, scan_number INTEGER, timestamp_us INTEGER, asset TEXT,
@@ -183,15 +184,16 @@ class Journal:
         is_open = True
         while is_open or waiting:
             if is_open and not waiting:
-                is_open = self._collect(waiting, timeout=None)
+                is_open = self._collect(waiting, timeout=RETRY_S)
+                self.reserve.take_back()
             if waiting and self._write(waiting):
                 waiting.clear()
             elif waiting:
                 if not is_open:
                     return
-                is_open = self._collect(waiting, timeout=1.0)
+                is_open = self._collect(waiting, timeout=RETRY_S)
 
-    def _collect(self, waiting: list[ScanRecord], timeout: float | None) -> bool:
+    def _collect(self, waiting: list[ScanRecord], timeout: float) -> bool:
         """Take what the queue holds; only the newest desk is kept, so that waiting is cheap."""
         try:
             record = self._queue.get(timeout=timeout)
@@ -219,7 +221,6 @@ class Journal:
             self.reserve.give_up()
             return False
         self.fault = None
-        self.reserve.take_back()
         self.n_committed += len(records)
         fault_points.reach("state")
         for record in records:

@@ -4,6 +4,7 @@ Shared by the trader and the backtest, so that both keep the same book of the sa
 Writing the rows is journal.py's, deciding and filling are the desk's and the fill rule's.
 """
 
+import math
 from collections import Counter, deque
 from typing import Final
 
@@ -15,6 +16,8 @@ from dolphin_realtime.model.fill_rule import Execution, Quote
 from dolphin_realtime.model.plan import InFlight, Plan
 
 OUTCOMES_KEPT: Final = 10
+SAME_QUANTITY: Final = 1e-12
+"""The engine counts in decimal steps: its double may differ from ours in the last place."""
 REJECTED: Final = ("REJECTED", "DENIED")
 
 
@@ -56,6 +59,8 @@ class Recorder:
         if order is None or quote is None:
             self.mismatch = f"a fill of {order_id}, which is not in flight"
             return
+        if math.isclose(quantity, order.order.quantity, rel_tol=SAME_QUANTITY):
+            quantity = order.order.quantity
         if fault_points.reach("fill") == "skew":
             quantity *= 1.5
         realised = self.desk.fill(order_id, quantity, price, fee, quote.mid)

@@ -29,6 +29,9 @@ ARCHIVE_SCHEMA: Final = SCHEMA.append(pa.field("epoch", pa.int64())).append(
     pa.field("source", pa.string())
 )
 SIMULATED: Final = b"simulated"
+_UNREADABLE: Final = (ValueError, OverflowError, NotImplementedError, OSError)
+"""What pyarrow raises of a file that is none: a wrong layout, a text that is no UTF-8, an
+instant beyond year 9999."""
 _MAGIC: Final = b"ARROW1"
 
 
@@ -82,18 +85,22 @@ def parse_scan(data: bytes, name: str) -> Scan:
             raise ScanFileError(f"{name}: not an Arrow file, it begins with {data[:6]!r}")
         raise ScanIncomplete(f"{name}: {len(data)} bytes without an Arrow footer")
     try:
-        table = pa.ipc.open_file(pa.py_buffer(data)).read_all()
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError) as e:
-        raise ScanFileError(f"{name}: {e}") from e
-    _refuse_other_schema(table, name)
-    metadata = table.schema.metadata or {}
-    try:
+        table = _read_whole(data)
+        _refuse_other_schema(table, name)
+        metadata = table.schema.metadata or {}
         scan = _scan_of(table.to_pylist()[0], name)
-    except (ValueError, OverflowError) as e:  # a text that is no UTF-8, an instant beyond year 9999
+    except _UNREADABLE as e:
         raise ScanFileError(f"{name}: {e}") from e
     simulated = metadata.get(SIMULATED)
     scan.simulated = simulated.decode("utf-8", "replace") if simulated else None
     return scan
+
+
+def _read_whole(data: bytes) -> pa.Table:
+    """Return the table of an Arrow file, its buffers checked: wrong offsets end a process."""
+    table = pa.ipc.open_file(pa.py_buffer(data)).read_all()
+    table.validate(full=True)
+    return table
 
 
 def _refuse_other_schema(table: pa.Table, name: str) -> None:
@@ -119,10 +126,10 @@ def rows_of_arrow(path: Path) -> Iterator[Scan]:
         ScanFileError: If the file is not one, or a row is no scan.
     """
     try:
-        table = pa.ipc.open_file(pa.py_buffer(path.read_bytes())).read_all()
-    except (pa.ArrowInvalid, OSError) as e:
+        table = _read_whole(path.read_bytes())
+        _refuse_other_types(table, path.name)
+    except _UNREADABLE as e:
         raise ScanFileError(f"{path}: {e}") from e
-    _refuse_other_types(table, path.name)
     for row in table.to_pylist():
         yield _scan_of(row, path.name)
 

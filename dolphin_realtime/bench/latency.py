@@ -4,7 +4,6 @@ A stack of its own runs the same services as `dolphin up`; real scan files are w
 after another and the stamps of all processes are joined. Only scans with orders count.
 """
 
-import statistics
 import tempfile
 import time
 from collections.abc import Iterator
@@ -12,7 +11,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from dolphin_realtime import grid, journal, trace
+from dolphin_realtime.bench import bare
 from dolphin_realtime.bench.market import label, make_market
+from dolphin_realtime.bench.percentiles import percentiles_us
 from dolphin_realtime.bench.stack import Stack, wait_for
 from dolphin_realtime.model.errors import ServiceError
 from dolphin_realtime.model.scan import Scan
@@ -25,8 +26,7 @@ WARM_UP_SCANS: Final = 30
 WARM_UP_DAYS: Final = 2
 MIN_COUNTED: Final = 200
 POSTURE_TIMEOUT_S: Final = 60.0
-FEW_ASSETS: Final = 40
-"""Below so many assets the thresholds are lowered further, for about 5 orders a scan."""
+BARE_ROUNDS: Final = 200
 STAGES: Final = {
     "file_to_read": ("visible", "read"),
     "put_to_callback": ("put", "callback"),
@@ -38,12 +38,14 @@ STAGES: Final = {
 Key = tuple[int, int]
 
 
+BANDS: Final = {16: 0.035, 50: 0.11, 160: 0.18, 400: 0.115}
+"""Bands that give about five orders a scan at so many assets, s_in 1.0 (found by trial)."""
+
+
 def thresholds(n_assets: int) -> dict[str, object]:
     """Return settings under which about five orders a scan are sent."""
-    if n_assets < FEW_ASSETS:
-        return {"target_band": 0.05, "signal_s_in": 0.6, "signal_s_out": 0.3}
-    band = 0.15 * (n_assets / 50.0) ** 0.5
-    return {"target_band": band, "signal_s_in": 1.0, "signal_s_out": 0.3}
+    nearest = min(BANDS, key=lambda n: abs(n - n_assets))
+    return {"target_band": BANDS[nearest], "signal_s_in": 1.0, "signal_s_out": 0.3}
 
 
 def _scans(market: Market, first_us: int) -> Iterator[Scan]:
@@ -75,13 +77,6 @@ def _write(stack: Stack, market: Market, first_us: int, n_scans: int) -> dict[Ke
         visible[(1, scan.scan_number)] = time.monotonic_ns()
     client.shutdown()
     return visible
-
-
-def percentiles_us(values: list[float]) -> dict[str, float]:
-    """Return p50, p90, p99, max and n, in microseconds."""
-    cuts = statistics.quantiles(values, n=100, method="inclusive")
-    found = {"p50": cuts[49], "p90": cuts[89], "p99": cuts[98], "max": max(values)}
-    return {**{k: round(v, 1) for k, v in found.items()}, "n": len(values)}
 
 
 def _join(visible: dict[Key, int], folder: Path) -> dict[Key, dict[str, int]]:
@@ -135,6 +130,7 @@ def measure(n_assets: int, n_scans: int) -> dict[str, Any]:
             name: percentiles_us([(s[b] - s[a]) / 1000 for s in stamps.values()])
             for name, (a, b) in STAGES.items()
         },
+        "bare_nautilus_us": bare.measure(n_assets, BARE_ROUNDS, INTERVAL_S),
     }
 
 

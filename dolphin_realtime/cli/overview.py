@@ -131,8 +131,9 @@ def _instance_reason(overview: Overview) -> str | None:
             return f"NO_STATE: trader {instance} has published nothing"
         if state.get("mismatch"):
             return f"RECONCILIATION: {instance}: {state['mismatch']}"
-        if (state.get("journal") or {}).get("fault"):
-            return f"JOURNAL_FAILED: {instance}: {state['journal']['fault']}"
+        journal = state.get("journal") or {}
+        if journal.get("trouble"):
+            return f"{journal['trouble']}: {instance}: {journal.get('fault') or 'see df -h'}"
         if grid.is_deaf(state, overview.scan):
             return f"TRADER_DEAF: {instance} takes none of the scans that come; see dolphin logs"
         reasons = state.get("reasons") or {}

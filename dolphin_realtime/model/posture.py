@@ -12,6 +12,11 @@ import msgspec
 
 POSTURE_STALE_S: Final = 10.0
 """A posture document older than this is no posture: exits only."""
+REASON_CODES: Final = (
+    "NO_SCAN", "STALE_SCAN", "STATE_UNKNOWN", "HEALTH_CRITICAL", "HEALTH_DEAD", "HEALTH_UNKNOWN",
+    "DRAWDOWN", "DAILY_LOSS", "REJECTS", "VOLATILITY_SHOCK", "RECONCILIATION", "MANUAL", "FLATTEN",
+)  # fmt: skip
+"""What a reason of the ladder begins with; each has its test on a running stack."""
 Share = Annotated[float, msgspec.Meta(gt=0, le=1)]
 
 

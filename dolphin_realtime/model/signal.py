@@ -209,7 +209,7 @@ class SignalState:
         if dt_s > p.gap_max_s or len(prices) < p.n_min:
             flags.add("gap")
             return None
-        r = np.log(prices / a.price[ready.slots])
+        r = log_returns(prices, a.price[ready.slots])
         if not r.any():
             flags.add("frozen")
             return None
@@ -225,3 +225,10 @@ class SignalState:
                 flags.add("shock")
         gains = a.take_residuals(ready, r, r_m, dt_s, p)
         return Moved(ready.slots, r, r_m, dt_s, gains)
+
+
+def log_returns(prices: Floats, last: Floats) -> Floats:
+    """Return ln(price / last) of prices above 0, finite even where the quotient is not."""
+    with np.errstate(all="ignore"):
+        r = np.log(prices / last)
+    return r if np.isfinite(r).all() else np.log(prices) - np.log(last)

@@ -30,12 +30,11 @@ CALM = {
 }
 """A restart may take seconds, and what waited for it must still be traded as in a calm run."""
 POINTS = ("intent", "order", "fill", "journal", "state")
-STEPS = ",".join(f"{point}@{n}=kill" for point, n in zip(POINTS, (4, 30, 25, 45, 50), strict=True))
+STEPS = ",".join(f"{point}@{n}=kill" for point, n in zip(POINTS, (4, 7, 15, 9, 11), strict=True))
 
 
 def start(tmp_path, **settings):
-    desk = make_desk(tmp_path / "home", **{**CALM, **settings})
-    return desk
+    return make_desk(tmp_path / "home", **{**CALM, **settings})
 
 
 def settle(desk):

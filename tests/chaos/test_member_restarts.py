@@ -16,6 +16,7 @@ from dolphin_realtime.member.member import is_ready
 from dolphin_realtime.scan_files import write_scan
 from tests.integration.conftest import eventually, make_desk
 
+ACTED_ON = "SELECT is_acted_on FROM equity WHERE timestamp_us = ?"
 KILLS = int(os.environ.get("CHAOS_MEMBER_KILLS", "2"))
 
 
@@ -51,8 +52,7 @@ def test_a_member_killed_again_and_again_loses_no_newest_scan(tmp_path, capsys):
                 target=lambda f=found: f.update(at=ready_at(desk.stack.port))
             )
             watcher.start()
-            query = "SELECT is_acted_on FROM equity WHERE timestamp_us = ?"
-            rows = eventually(lambda s=newest[-1]: desk.query(query, s.timestamp_us), 90.0)
+            rows = eventually(lambda s=newest[-1]: desk.query(ACTED_ON, s.timestamp_us), 90.0)
             journalled = time.monotonic()
             watcher.join()
             took.append(journalled - found["at"])

@@ -30,14 +30,16 @@ FAST = {
 }
 
 
-def eventually(is_so: Callable[[], object], timeout_s: float = 30.0, what: str = "the condition"):
+def eventually(is_so: Callable[[], object], timeout_s: float = 30.0, what="the condition"):
     """Return what ``is_so`` returns once it is true; fail when it is not in time."""
     deadline = time.monotonic() + timeout_s
     while True:
         found = is_so()
         if found:
             return found
-        assert time.monotonic() < deadline, f"{what} was not met within {timeout_s:.0f} s"
+        if time.monotonic() > deadline:
+            said = what() if callable(what) else what
+            raise AssertionError(f"{said} was not met within {timeout_s:.0f} s")
         time.sleep(0.05)
 
 
@@ -47,7 +49,7 @@ class Desk:
     def __init__(self, stack: Stack, market: Market, first_us: int) -> None:
         self.stack, self.scan_dir = stack, stack.home / "scans"
         self._rows = iter(market.rows_of(first_us, 2**62))
-        self._market = market
+        self._market, self.first_us = market, first_us
         self.number = 0
         self._client = None
 

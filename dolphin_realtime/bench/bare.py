@@ -1,0 +1,55 @@
+"""What Nautilus alone takes: five market orders handed over in one callback, after a pause.
+
+The floor of `dolphin bench latency` on this machine and at this hour: no signal, no limits,
+no journal, the same node and the same paper venue.
+"""
+
+import asyncio
+import tempfile
+import time
+from pathlib import Path
+from typing import Any, Final
+
+import uvloop
+
+from dolphin_realtime.bench.in_process import session_of
+from dolphin_realtime.bench.market import make_table
+from dolphin_realtime.bench.percentiles import percentiles_us
+from dolphin_realtime.model.decision import OrderIntent
+from dolphin_realtime.model.desk import Desk
+from dolphin_realtime.model.plan import InFlight
+
+ORDERS: Final = 5
+WARM_UP: Final = 20
+
+
+def measure(n_assets: int, rounds: int, pause_s: float) -> dict[str, Any]:
+    """Return microseconds from the callback to the first and to the last order returned."""
+    return uvloop.run(_measure(n_assets, rounds, pause_s))
+
+
+async def _measure(n_assets: int, rounds: int, pause_s: float) -> dict[str, Any]:
+    desk = Desk("BARE")
+    assets = make_table(n_assets).assets
+    desk.add_instruments(assets)
+    first, last = [], []
+    with tempfile.TemporaryDirectory(prefix="dolphin-bare-") as folder:
+        async with session_of(desk, Path(folder)) as session:
+            for n in range(WARM_UP + rounds):
+                await asyncio.sleep(pause_s)
+                orders = [_order(n, k, assets) for k in range(ORDERS)]
+                began = time.monotonic_ns()
+                session.send_again(orders)
+                if n >= WARM_UP:
+                    first.append((session.strategy.first_sent_ns - began) / 1000)
+                    last.append((session.strategy.last_sent_ns - began) / 1000)
+                await session.halt()
+    return {"first": percentiles_us(first), "last": percentiles_us(last)}
+
+
+def _order(n: int, k: int, assets: list[str]) -> InFlight:
+    asset = assets[(n * ORDERS + k) % len(assets)]
+    intent = OrderIntent(asset=asset, side="BUY", quantity=1.0, leg="O", is_reduce_only=False)
+    return InFlight(
+        client_order_id=f"BARE-{n}-{k}", order=intent, epoch=1, scan_number=n, decided_us=n + 1
+    )

@@ -1,0 +1,147 @@
+"""`dolphin bench soak`: tens of thousands of orders through one trader, memory and time kept.
+
+A session in this process, many orders a scan, at a steady rate; then the same journal is
+opened again by a trader process. Simulated prices beyond the sample's assets.
+"""
+
+import asyncio
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+import uvloop
+
+from dolphin_realtime.bench.in_process import session_of
+from dolphin_realtime.bench.market import label, make_market
+from dolphin_realtime.bench.percentiles import percentiles_us
+from dolphin_realtime.bench.signal import first_scans
+from dolphin_realtime.bench.stack import Stack
+from dolphin_realtime.journal_check import check
+from dolphin_realtime.model.decision import Limits, TargetParams
+from dolphin_realtime.model.desk import Desk
+from dolphin_realtime.model.errors import ServiceError
+from dolphin_realtime.model.pre_trade import PreTradeParams
+from dolphin_realtime.model.scan import Scan
+from dolphin_realtime.model.signal_params import SignalParams
+from dolphin_realtime.scan_files import write_scan
+
+WARM_UP_SCANS: Final = 400
+EDGE_ORDERS: Final = 5000
+SAMPLES: Final = 20
+SIGNAL: Final = SignalParams(s_in=0.5, s_out=0.2)
+TARGET: Final = TargetParams(band=0.012)
+LIMITS: Final = PreTradeParams(max_orders_per_minute=1_000_000)
+
+
+class Turn(msgspec.Struct, frozen=True):
+    """One scan: orders sent, microseconds an order, microseconds to fill and journal."""
+
+    orders: int
+    us_per_order: float
+    finish_us_per_fill: float
+
+
+def measure(n_assets: int, n_orders: int, rate: float) -> dict[str, Any]:
+    """Return memory, threads and cost an order along a run of ``n_orders``.
+
+    Raises:
+        ServiceError: If the journal does not hold at the end.
+    """
+    with tempfile.TemporaryDirectory(prefix="dolphin-soak-") as scratch:
+        home = Path(scratch)
+        folder = home / "journal" / "SOAK"
+        result = uvloop.run(_run(n_assets, n_orders, rate, folder))
+        checked = check(folder)
+        if not checked.ok:
+            raise ServiceError(f"the journal broke: {checked.first_break}")
+        result["journal_rows"] = checked.rows
+        result["restart_s"] = _restart_s(home, result.pop("next_scan"))
+    return result
+
+
+async def _run(n_assets: int, n_orders: int, rate: float, folder: Path) -> dict[str, Any]:
+    scans = first_scans(make_market(n_assets), 5000)
+    desk = Desk("SOAK", SIGNAL, TARGET, None, LIMITS)
+    for scan in scans[:WARM_UP_SCANS]:
+        desk.warm_up(scan)
+    turns: list[Turn] = []
+    rss: list[float] = []
+    threads, sent = 0, 0
+    async with session_of(desk, folder) as session:
+        queue = iter(scans[WARM_UP_SCANS:])
+        due = time.monotonic()
+        while sent < n_orders:
+            fills_before = session.recorder.n_fills
+            began = time.monotonic_ns()
+            scan = next(queue)
+            plan = session.take(scan, Limits())
+            ended = session.strategy.last_sent_ns
+            await session.finish(plan)
+            n, fills = len(plan.orders), session.recorder.n_fills - fills_before
+            finish_us = (time.monotonic_ns() - ended) / 1000
+            if n:
+                turns.append(Turn(n, (ended - began) / 1000 / n, finish_us / max(1, fills)))
+            sent += n
+            threads = max(threads, _threads())
+            if len(rss) < SAMPLES * sent / n_orders:
+                rss.append(_rss_mb())
+            due = max(due + n / rate, time.monotonic() - 1.0)
+            await asyncio.sleep(max(0.0, due - time.monotonic()))
+        fills = session.recorder.n_fills
+    edges = _edge(turns), _edge(turns[::-1])
+    return {
+        "assets": n_assets,
+        "prices": label(n_assets),
+        "orders": sent,
+        "fills": fills,
+        "scans": len(turns),
+        "threads_max": threads,
+        "python_threads": threading.active_count(),
+        "rss_mb": [round(x) for x in rss],
+        "us_per_order": {"first_5000": edges[0]["send"], "last_5000": edges[1]["send"]},
+        "finish_us_per_fill": {"first_5000": edges[0]["finish"], "last_5000": edges[1]["finish"]},
+        "next_scan": next(queue),
+    }
+
+
+def _edge(turns: list[Turn]) -> dict[str, dict[str, float]]:
+    taken, count = [], 0
+    for turn in turns:
+        if count >= EDGE_ORDERS:
+            break
+        taken.append(turn)
+        count += turn.orders
+    return {
+        "send": percentiles_us([t.us_per_order for t in taken]),
+        "finish": percentiles_us([t.finish_us_per_fill for t in taken]),
+    }
+
+
+def _threads() -> int:
+    return sum(1 for _ in Path("/proc/self/task").iterdir())
+
+
+def _rss_mb() -> float:
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+
+def _restart_s(home: Path, scan: Scan) -> float:
+    """Return how long a trader process takes from its start to one more scan journalled."""
+    write_scan(home / "next", scan)
+    env = Stack(home, instances="SOAK", target_band=TARGET.band).env
+    command = [sys.executable, "-m", "dolphin_realtime.cli", "service", "trader", "SOAK"]
+    began = time.monotonic()
+    done = subprocess.run(
+        [*command, "--scans", str(home / "next")], env=env, capture_output=True, check=False
+    )
+    took = time.monotonic() - began
+    if done.returncode:
+        raise ServiceError(f"the restart failed: {done.stderr.decode()[-2000:]}")
+    return round(took, 2)
