@@ -141,8 +141,10 @@ def _steps(order: OrderIntent, s: Standing, p: PreTradeParams) -> tuple[float, f
 
 
 def _allowed(order: OrderIntent, s: Standing, p: PreTradeParams) -> tuple[float, float]:  # noqa: ARG001
-    names = {a.strip() for a in p.allow.split(",") if a.strip()}
-    return (0.0 if not names or order.asset in names else 1.0), 0.0
+    if not p.allow:
+        return 0.0, 0.0
+    names = {a.strip() for a in p.allow.split(",")}
+    return float(order.asset not in names), 0.0
 
 
 def _price_move(order: OrderIntent, s: Standing, p: PreTradeParams) -> tuple[float, float]:

@@ -28,8 +28,7 @@ def prices_of(scan: Scan) -> tuple[Floats, NDArray[np.bool_] | None]:
     prices = np.array(scan.prices, dtype=np.float64)
     if len(scan.prices) != len(scan.assets):
         return prices, None
-    with np.errstate(invalid="ignore"):
-        return prices, np.isfinite(prices) & (prices > 0.0)
+    return prices, (prices > 0.0) & (prices < np.inf)
 
 
 def scan_flags(values: Floats, n_assets: int, usable: NDArray[np.bool_]) -> set[str]:

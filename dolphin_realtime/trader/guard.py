@@ -40,6 +40,7 @@ class Guard:
         self._cadence_min_s = cadence_min_s
         self._safety: SafetyDocument | None = None
         self._arrivals: deque[float] = deque(maxlen=CADENCE_WINDOW + 1)
+        self.cadence_s = cadence_min_s
 
     def on_safety(self, value: str) -> None:
         """Take a DOLPHIN_SAFETY document; an unreadable one is no posture."""
@@ -67,12 +68,14 @@ class Guard:
         if scan.bridge_ts is not None:
             self._arrivals.append(scan.bridge_ts.timestamp())
 
-    @property
-    def cadence_s(self) -> float:
-        """Median wall interval of the last scans, at least the least one set."""
-        times = list(self._arrivals)
-        gaps = [b - a for a, b in itertools.pairwise(times)]
-        return max(self._cadence_min_s, median(gaps)) if gaps else self._cadence_min_s
+    def measure_cadence(self) -> None:
+        """Take the median wall interval of the last scans, at least the least one set.
+
+        Called after a scan: the next one is judged by it.
+        """
+        gaps = [b - a for a, b in itertools.pairwise(self._arrivals)]
+        if gaps:
+            self.cadence_s = max(self._cadence_min_s, median(gaps))
 
     def posture(self, now: datetime) -> Posture | None:
         """Return the posture in force, None where it is unknown, missing or stale."""

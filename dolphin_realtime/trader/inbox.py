@@ -5,6 +5,7 @@ restarts belong here; what happens at a scan does not (session.py).
 """
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
@@ -72,6 +73,7 @@ class Inbox:
 
     def on_document(self, value: str) -> None:
         """Take a `latest_eigen_scan` document: the entry listener's callback."""
+        began_ns = time.monotonic_ns()
         try:
             scan = decode_scan(value)
         except ScanSchemaError as e:
@@ -87,7 +89,7 @@ class Inbox:
             self._pending = scan
             self._wake.set()
             return
-        self._session.stamp_callback(scan)
+        self._session.stamp_callback(scan, began_ns)
         plan = self._take(scan)
         if plan is not None:
             self._is_busy = True
@@ -132,6 +134,7 @@ class Inbox:
     async def _finish(self, plan: Plan) -> None:
         try:
             await self._session.finish_or_block(plan)
+            self._guard.measure_cadence()
         finally:
             self._is_busy = False
             self._wake.set()
@@ -175,10 +178,11 @@ class Inbox:
             await self._follow(newest, orders)
             return
         await self._give_up_intents()
-        self._session.stamp_callback(newest)
+        self._session.stamp_callback(newest, time.monotonic_ns())
         plan = self._take(newest)
         if plan is not None:
             await self._session.finish_or_block(plan)
+            self._guard.measure_cadence()
 
     async def _missed(self, newest: Scan) -> list[Scan]:
         is_next = self._last_seq is not None and newest.seq == self._last_seq + 1

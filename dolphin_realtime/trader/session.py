@@ -51,6 +51,7 @@ class Session:
         self.n_scans = 0
         self.handled_at = datetime.now(UTC)
         self._quoted: dict[str, tuple[float, float]] = {}
+        self._began_ns = 0
 
     @property
     def mismatch(self) -> str | None:
@@ -70,7 +71,6 @@ class Session:
         Raises:
             ScanOutOfOrder: If the scan is not later than the last one.
         """
-        began = time.monotonic_ns()
         data = EigenScan(scan, limits)
         data.book, data.factors, data.follow = book, factors, follow
         self.strategy.plan = None
@@ -85,7 +85,7 @@ class Session:
         if plan is None:
             raise AssertionError("the strategy did not take the scan: is the node running?")
         if plan.orders and follow is None:
-            self.latencies_us.append((self.strategy.last_sent_ns - began) / 1000)
+            self.latencies_us.append((self.strategy.last_sent_ns - self._began_ns) / 1000)
             key = plan.key
             self._trace.stamp("last_order", *key, self.strategy.last_sent_ns)
             self._trace.stamp("first_order", *key, self.strategy.first_sent_ns)
@@ -96,9 +96,10 @@ class Session:
         self.desk.in_flight.update({o.client_order_id: o for o in orders})
         self.strategy.send(orders)
 
-    def stamp_callback(self, scan: Scan) -> None:
-        """Remember when a scan's callback began."""
-        self._trace.stamp("callback", scan.epoch, scan.scan_number)
+    def stamp_callback(self, scan: Scan, began_ns: int) -> None:
+        """Remember when a scan's callback began: before its document was read."""
+        self._began_ns = began_ns
+        self._trace.stamp("callback", scan.epoch, scan.scan_number, began_ns)
 
     def _write_intent(self, plan: Plan) -> bool:
         return self.journal.intend(*plan.key, plan.orders)

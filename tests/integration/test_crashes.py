@@ -2,9 +2,7 @@
 
 import json
 import os
-import random
 import signal
-import time
 
 import pytest
 
@@ -12,65 +10,9 @@ from dolphin_realtime import grid
 from dolphin_realtime.scan_files import write_scan
 from tests.integration.conftest import eventually, make_desk, processes_of
 
-FILLS = "SELECT client_order_id, timestamp_us, asset, side, quantity, price, fee FROM fills ORDER BY rowid"
-EQUITY = (
-    "SELECT scan_number, timestamp_us, cash, unrealised, equity FROM equity ORDER BY timestamp_us"
-)
-SCANS = 60
-CALM = {"safety_cool_down_s": 0, "stale_cadence_min_s": 60, "restart_pause_s": 0.01}
-"""A restart may take seconds: the scan that waited for it must still be traded. A pause that meta
-health could see as a missing trader would rightly lower the posture, and change what is traded."""
-
 
 def kill(pid):
     os.kill(pid, signal.SIGKILL)
-
-
-@pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory):
-    """The journal of a run that nothing disturbed: its fills and its equity."""
-    desk = make_desk(tmp_path_factory.mktemp("calm") / "home", **CALM)
-    with desk.stack:
-        eventually(lambda: desk.posture() is not None)
-        settle(desk)
-        desk.feed(SCANS)
-        found = desk.query(FILLS), desk.query(EQUITY)
-        desk.check_journal()
-        desk.close()
-    assert len(found[0]) > 40
-    return found
-
-
-def settle(desk):
-    """Feed one scan and wait until entries are allowed."""
-    desk.feed(1)
-    eventually(lambda: desk.posture() == "NORMAL" and desk.cli("health").returncode < 2, 60.0)
-
-
-def test_a_trader_killed_at_any_moment_loses_no_fill_and_doubles_none(tmp_path, undisturbed):
-    desk = make_desk(tmp_path / "home", **CALM)
-    rng = random.Random(4)
-    with desk.stack:
-        eventually(lambda: desk.posture() is not None)
-        settle(desk)
-        fed = 0
-        for _ in range(4):
-            n = rng.randrange(8, 14)
-            desk.feed(n)
-            scan = desk.feed(1, wait=False)
-            fed += n + 1
-            time.sleep(rng.uniform(0.0, 0.01))
-            kill(desk.stack.service("trader@BLUE")["pid"])
-            desk.wait_journalled(scan, 60.0)
-            eventually(lambda: desk.posture() == "NORMAL", 30.0, "posture NORMAL")
-        desk.feed(SCANS - fed)
-        assert desk.query(FILLS) == undisturbed[0]
-        assert desk.query(EQUITY) == undisturbed[1]
-        assert desk.stack.service("trader@BLUE")["restarts"] == 4
-        desk.check_journal()
-        state = desk.document(grid.state_map("BLUE"), grid.LATEST_STATE)
-        assert state["equity"] == pytest.approx(undisturbed[1][-1][-1], abs=1e-9)
-        desk.close()
 
 
 def test_a_killed_member_comes_back_refilled_and_the_newest_scan_is_traded_once(tmp_path):

@@ -290,7 +290,6 @@ def losses(desk, postures):
     lose(desk, postures, "DAILY_LOSS", "CLOSE_ONLY")
     lose(desk, postures, r"DRAWDOWN: .* tier 3%", "CLOSE_ONLY")
     lose(desk, postures, r"DRAWDOWN: .* tier 8%", "HALTED")
-    desk.feed(2)
     assert desk.cli("resume", "--reason", "seen").returncode == 0
     postures.wait("DAILY_LOSS", "CLOSE_ONLY")
     assert not any(r.startswith("DRAWDOWN") for r in postures.document()["reasons"])

@@ -6,6 +6,7 @@ import msgspec
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from frds.measures import AbsorptionRatio
 
 from dolphin_realtime.model import eigen
 from dolphin_realtime.model.asset_states import AssetStates
@@ -188,3 +189,17 @@ def test_the_first_signal_comes_after_the_warm_up(cadence_s, first):
         signal = state.step(make_scan(n, prices.tolist(), at_s=n * cadence_s))
         assert ("WARMING_UP" in signal.reason) == (n < first), n
     assert math.isfinite(sum(signal.signal))
+
+
+@pytest.mark.parametrize("n_assets", [10, 16, 50])
+def test_the_absorption_ratio_agrees_with_frds(n_assets):
+    rng = np.random.default_rng(n_assets)
+    returns = rng.standard_normal((n_assets, 300)) + rng.standard_normal(300)
+    standard = (returns - returns.mean(axis=1, keepdims=True)) / returns.std(
+        axis=1, ddof=1, keepdims=True
+    )
+    theirs = AbsorptionRatio(standard).estimate()
+    values = eigen.spectrum(np.linalg.eigvalsh(np.corrcoef(returns)).tolist(), n_assets)
+    assert eigen.absorption_ratio(values, n_assets) == pytest.approx(
+        float(np.real(theirs)), abs=1e-9
+    )
