@@ -133,3 +133,8 @@ class DayPnl(msgspec.Struct):
         self.peak_equity = max(self.peak_equity, equity, self.start_equity)
         if self.peak_equity > 0.0:
             self.max_drawdown = max(self.max_drawdown, 1.0 - equity / self.peak_equity)
+
+    def loss(self, day: str, equity: float) -> float:
+        """Return the loss since ``day`` began, a fraction: this day, or one that now begins."""
+        start = self.start_equity if day == self.day else self.equity
+        return 1.0 - equity / start if start > 0.0 else 0.0

@@ -201,11 +201,8 @@ class Desk:
 
     def day_loss(self, equity: float, now_us: int) -> float:
         """Return the loss since the UTC day of ``now_us`` began, a fraction."""
-        if self.day is None:
-            return 0.0
-        is_same = self.day.day == from_us(now_us).date().isoformat()
-        start = self.day.start_equity if is_same else self.day.equity
-        return 1.0 - equity / start if start > 0.0 else 0.0
+        day = from_us(now_us).date().isoformat()
+        return self.day.loss(day, equity) if self.day is not None else 0.0
 
     def flatten(self, flatten_id: str) -> list[InFlight]:
         """Close every position, decided at the last scan; obey an id once."""

@@ -71,7 +71,7 @@ class SignalState:
             ScanOutOfOrder: If the scan is not later than the last one seen.
         """
         if self._draft is not None:
-            raise AssertionError("the scan before this one has not ended")
+            self.end()  # sizing failed half-way: the signal goes on all the same
         if not self.order.accept(scan.scan_number, scan.timestamp_us, scan.epoch):
             return None
         prices, usable = prices_of(scan)

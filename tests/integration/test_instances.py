@@ -53,14 +53,14 @@ def test_compare_says_what_differs(desk):
     assert found["scans_in_common"] > 40
     assert found["only_first"] + found["only_second"] + found["same_but_size"] > 0
     assert found["settings"] == {
-        "targets.asset_cap": ["0.05", "0.025"], "costs.start_cash_usd": ["100000.0", "50000.0"],
+        "target.asset_cap": ["0.05", "0.025"], "costs.start_cash_usd": ["100000.0", "50000.0"],
     }  # fmt: skip
     for figures in found["figures"].values():
         parts = figures["gross"] - figures["slippage"] - figures["fees"] - figures["funding"]
         assert parts == pytest.approx(figures["net"], abs=1e-6)
     text = desk.cli("compare", "BLUE", "GREEN").stdout
     assert "scans:" in text
-    assert "targets.asset_cap: BLUE 0.05, GREEN 0.025" in text
+    assert "target.asset_cap: BLUE 0.05, GREEN 0.025" in text
 
 
 def test_the_export_holds_every_row_of_the_journal(desk, tmp_path):
