@@ -5,7 +5,7 @@ gate does with them does not (model/gates.py). A part that is malformed is left 
 """
 
 import math
-from bisect import bisect_left, bisect_right
+from bisect import bisect_right
 from collections import deque
 from collections.abc import Iterator
 from datetime import datetime
@@ -197,16 +197,6 @@ class BookHistory:
             if n:
                 found[asset] = self._views[asset][n - 1].book
         return found
-
-    def first_from(self, asset: str, from_us: int, until_us: int) -> BookView | None:
-        """Return an asset's first book with levels stamped in [from, until]."""
-        times = self._times.get(asset, [])
-        for n in range(bisect_left(times, from_us), len(times)):
-            if times[n] > until_us:
-                return None
-            if self._views[asset][n].bids:
-                return self._views[asset][n]
-        return None
 
 
 class BookFeed:

@@ -5,6 +5,7 @@ those that the journal holds belong here; what an intent means does not (journal
 """
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -42,7 +43,8 @@ class IntentFile:
         except OSError as e:
             return str(e)
         if written != len(line):
-            os.ftruncate(self._fd, self._size)
+            with suppress(OSError):  # what is torn is left out when it is read
+                os.ftruncate(self._fd, self._size)
             return f"only {written} of {len(line)} bytes fitted"
         self._size += written
         fault_points.reach("intent")

@@ -90,7 +90,7 @@ def open_read_only(folder: Path) -> sqlite3.Connection:
     path = database(folder)
     if not path.is_file():
         raise JournalError(f"no journal at {path}; has this instance ever run?")
-    db = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
+    db = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
     try:
         version = db.execute("PRAGMA user_version").fetchone()[0]
     except sqlite3.DatabaseError as e:
@@ -133,6 +133,7 @@ class Journal:
         self._queue: queue.Queue[ScanRecord | None] = queue.Queue()
         self._thread = threading.Thread(target=self._write_all, name="journal", daemon=True)
         self.fault: str | None = None
+        self.broken: str | None = None
         self.n_committed = 0
 
     def load_desk(self) -> bytes | None:
@@ -216,15 +217,27 @@ class Journal:
             with self._db:
                 for record in records:
                     self._insert(record)
+        except sqlite3.IntegrityError as e:
+            return self._set_aside(records, e)
         except (sqlite3.Error, OSError) as e:
             self.fault = f"{type(e).__name__}: {e}"
             self.reserve.give_up()
             return False
-        self.fault = None
+        self.fault = self.broken
         self.n_committed += len(records)
         fault_points.reach("state")
         for record in records:
             self._on_commit(record)
+        return True
+
+    def _set_aside(self, records: list[ScanRecord], fault: sqlite3.IntegrityError) -> bool:
+        """Write records one by one and leave out what can never be written: it is said for ever."""
+        if len(records) > 1:
+            while records and self._write(records[:1]):
+                del records[0]
+            return not records
+        key = f"{records[0].epoch}/{records[0].scan_number}"
+        self.broken = self.fault = f"the record of scan {key} contradicts the journal: {fault}"
         return True
 
     def _insert(self, record: ScanRecord) -> None:

@@ -69,7 +69,10 @@ _ORDER_BREAKS: Final = (
         FROM cancels WHERE client_order_id IN (SELECT client_order_id FROM fills)
            OR client_order_id NOT IN (SELECT client_order_id FROM orders)"""),
     ("""SELECT 'orders ' || o.client_order_id || ': its scan was never handled'
-        FROM orders o LEFT JOIN equity e USING (epoch, scan_number) WHERE e.epoch IS NULL"""),
+        FROM orders o LEFT JOIN equity e USING (epoch, scan_number)
+        WHERE e.epoch IS NULL AND NOT EXISTS (
+          SELECT 1 FROM decisions d WHERE d.reason = 'RECOVERED' AND d.epoch = o.epoch
+          AND d.scan_number = o.scan_number AND d.asset = o.asset)"""),
     ("""SELECT 'orders ' || client_order_id || ': a quantity that is not above 0'
         FROM orders WHERE NOT quantity > 0"""),
 )  # fmt: skip

@@ -18,6 +18,8 @@ from dolphin_realtime.model.plan import InFlight, Plan
 OUTCOMES_KEPT: Final = 10
 SAME_QUANTITY: Final = 1e-12
 """The engine counts in decimal steps: its double may differ from ours in the last place."""
+RECOVERED: Final = "RECOVERED"
+"""Reason of an order whose process died and whose scan is nowhere to be had."""
 REJECTED: Final = ("REJECTED", "DENIED")
 
 
@@ -97,7 +99,7 @@ class Recorder:
     def close_scan(self, plan: Plan, *, is_acted_on: bool) -> dict[str, list[Row]]:
         """Mark the books at a scan and return all of its rows by table."""
         key = plan.key
-        day = self.desk.mark(self._now_us)
+        day = self.desk.mark()
         account, rows = self.desk.account, self._rows
         rows["decisions"] += self._decision_rows(plan, key)
         rows["orders"] += [_order_row(o) for o in plan.orders]

@@ -5,6 +5,7 @@ written. It is taken back once the disk has room for it twice.
 """
 
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -26,16 +27,20 @@ class Reserve:
     def give_up(self) -> bool:
         """Free the space; return whether there was any to free."""
         had, self.is_there = self.is_there, False
-        self._path.unlink(missing_ok=True)
+        with suppress(OSError):  # a disk that is not full but broken: the write itself will say so
+            self._path.unlink(missing_ok=True)
         return had
 
     def take_back(self) -> None:
         """Hold the space again, where the disk has room for it twice."""
         if self.is_there:
             return
-        disk = os.statvfs(self._path.parent)
-        if disk.f_bavail * disk.f_frsize < 2 * self._size:
-            return
+        with suppress(OSError):  # nothing is opened while it is missing: that is said
+            disk = os.statvfs(self._path.parent)
+            if disk.f_bavail * disk.f_frsize >= 2 * self._size:
+                self._allocate()
+
+    def _allocate(self) -> None:
         fd = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
         try:
             os.posix_fallocate(fd, 0, self._size)

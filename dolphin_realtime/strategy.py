@@ -165,12 +165,13 @@ class ScanStrategy(Strategy):
     def send(self, orders: list[InFlight]) -> None:
         """Hand orders to the venue in order."""
         for n, order in enumerate(orders):
-            self.submit_order(self._market_order(order))
+            self.submit_order(self.market_order(order))
             if n == 0:
                 self.first_sent_ns = time.monotonic_ns()
         self.last_sent_ns = time.monotonic_ns()
 
-    def _market_order(self, order: InFlight) -> MarketOrder:
+    def market_order(self, order: InFlight) -> MarketOrder:
+        """Return an order as Nautilus' own."""
         spec = self.desk.instruments[order.order.asset]
         return MarketOrder(
             trader_id=self.trader_id,

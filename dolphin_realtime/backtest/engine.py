@@ -8,7 +8,7 @@ exchange at exactly its quote. Market time is the only clock.
 
 from collections.abc import Callable, Iterator
 from decimal import Decimal
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 from nautilus_trader.backtest.config import BacktestEngineConfig, SimulationModuleConfig
@@ -22,12 +22,13 @@ from nautilus_trader.model.enums import AccountType, OmsType
 from nautilus_trader.model.objects import Money
 from nautilus_trader.risk.config import RiskEngineConfig
 
-from dolphin_realtime.documents import BookHistory, FactorHistory
+from dolphin_realtime.book_shelf import BookShelf
+from dolphin_realtime.documents import BookFeed, FactorHistory
 from dolphin_realtime.journal import Row
 from dolphin_realtime.model.decision import Limits
 from dolphin_realtime.model.desk import Desk
 from dolphin_realtime.model.errors import ScanOutOfOrder
-from dolphin_realtime.model.fill_rule import Execution, Quote, Tape, book_quote, latency_us
+from dolphin_realtime.model.fill_rule import Execution, Tape
 from dolphin_realtime.model.plan import InFlight, Plan
 from dolphin_realtime.model.scan import Scan
 from dolphin_realtime.recorder import Recorder
@@ -63,12 +64,11 @@ class _Exchange(SimulationModule):
 class BacktestStrategy(ScanStrategy):
     """The trader's strategy with orders held until they are due."""
 
-    def __init__(
-        self, desk: Desk, exchange: _Exchange, books: BookHistory, on_scan: OnScan
-    ) -> None:
+    def __init__(self, desk: Desk, exchange: _Exchange, books: BookFeed, on_scan: OnScan) -> None:
         self.recorder = Recorder(desk)
         super().__init__(desk, lambda _: True, self.recorder)
         self._exchange, self._books, self._on_scan = exchange, books, on_scan
+        self._shelf = BookShelf(desk)
         self._purged_at = 0
         self.n_refused = 0
 
@@ -79,6 +79,9 @@ class BacktestStrategy(ScanStrategy):
         """Decide on a scan, then fill or lapse what earlier scans sent."""
         self.plan = None
         data.scan.epoch = self.desk.signals.order.epoch or 1
+        for views in self._books.until(data.scan.timestamp_us):
+            self._shelf.take_views(views)
+        data.book = self._shelf.books(data.scan.timestamp_us)
         try:
             super().on_data(data)
         except ScanOutOfOrder:
@@ -93,12 +96,13 @@ class BacktestStrategy(ScanStrategy):
         self._add_new_instruments(plan.scan)
         prices = plan.prices
         fills, lapses = self.desk.due(
-            Tape(now_us=now_us, prices=prices, books=self._book_quotes(now_us))
+            Tape(now_us=now_us, prices=prices, books=self._shelf.quotes(now_us))
         )
         for execution in fills:
             self._meet(execution, now_us)
         for order in lapses:
             self.recorder.unfilled(order.client_order_id, "UNFILLED: no quote in time")
+        self._shelf.keep(self.desk.in_flight.values())
         self.desk.account.check()
         self._on_scan(plan, self.recorder.close_scan(plan, is_acted_on=True))
         self._purge()
@@ -108,20 +112,8 @@ class BacktestStrategy(ScanStrategy):
         exchange, quote = self._exchange.exchange, execution.quote
         self.recorder.expect(execution)
         exchange.process_quote_tick(make_quote(quote, self.desk.instruments[quote.asset]))
-        self.submit_order(self._market_order(execution.order))
+        self.submit_order(self.market_order(execution.order))
         exchange.process(now_us * 1000)
-
-    def _book_quotes(self, now_us: int) -> dict[str, Quote]:
-        wait_us, found = latency_us(self.desk.costs), {}
-        for order in self.desk.in_flight.values():
-            asset, first_us = order.order.asset, order.decided_us + wait_us
-            view = self._books.first_from(asset, first_us, now_us)
-            if view is not None:
-                digits = self.desk.instruments[asset].price_precision
-                found[order.client_order_id] = book_quote(
-                    order, (view.bids, view.asks), digits, view.book.event_us, view.source
-                )
-        return found
 
     def _add_new_instruments(self, scan: Scan) -> None:
         for asset in scan.assets:
@@ -181,7 +173,7 @@ def run_backtest(
     desk: Desk,
     scans: Iterator[Scan],
     on_scan: OnScan,
-    books: BookHistory,
+    books: BookFeed,
     factors: FactorHistory,
 ) -> BacktestResult:
     """Trade scans with ``desk``; ``on_scan`` gets each scan's plan and journal rows.
@@ -206,7 +198,7 @@ def run_backtest(
     engine.add_strategy(strategy)
     try:
         for chunk in _chunks(scans):
-            data = [CustomData(SCAN, _with_facts(scan, books, factors)) for scan in chunk]
+            data = [CustomData(SCAN, _with_factors(scan, factors)) for scan in chunk]
             engine.add_data(data, client_id=EIGEN)
             engine.run(streaming=True)
             engine.clear_data()
@@ -228,7 +220,7 @@ def _chunks(scans: Iterator[Scan]) -> Iterator[list[Scan]]:
         yield chunk
 
 
-def _with_facts(scan: Scan, books: BookHistory, factors: FactorHistory) -> Any:
+def _with_factors(scan: Scan, factors: FactorHistory) -> EigenScan:
     data = EigenScan(scan, Limits())
-    data.book, data.factors = books.at(scan.timestamp_us), factors.at(scan.timestamp_us)
+    data.factors = factors.at(scan.timestamp_us)
     return data

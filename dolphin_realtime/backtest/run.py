@@ -12,7 +12,7 @@ from typing import Final
 
 from dolphin_realtime import journal
 from dolphin_realtime.backtest.engine import BacktestResult, run_backtest
-from dolphin_realtime.documents import BookHistory, FactorHistory
+from dolphin_realtime.documents import BookFeed, FactorHistory
 from dolphin_realtime.journal import Row
 from dolphin_realtime.model import desk_state
 from dolphin_realtime.model.desk import Desk
@@ -27,7 +27,7 @@ def backtest_to_journal(
     desk: Desk,
     scans: Iterator[Scan],
     folder: Path,
-    books: BookHistory,
+    books: BookFeed,
     factors: FactorHistory,
 ) -> BacktestResult:
     """Trade scans and write the journal of it into an empty folder.

@@ -6,10 +6,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from dolphin_realtime.book_shelf import BookShelf
 from dolphin_realtime.journal import Journal
 from dolphin_realtime.model.desk import Desk
 from dolphin_realtime.trace import Trace
-from dolphin_realtime.trader.book_shelf import BookShelf
 from dolphin_realtime.trader.node import Node, started
 from dolphin_realtime.trader.session import Session
 

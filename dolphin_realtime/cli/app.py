@@ -79,6 +79,8 @@ def dolphin() -> None:
     Start here:   dolphin up --demo      replayed market, paper venue, Dagster UI
     Is it well?   dolphin status         services, scan, posture, positions, why not trading
                   dolphin health         the five health sensors; exit status says the word
+    May it trade? dolphin posture        since when, and every reason
+    Get out:      dolphin flatten --reason TEXT      close everything, open nothing
     Stop:         dolphin down
 
     State lies under DOLPHIN_HOME (default var/); docs/settings.md lists every setting.

@@ -135,6 +135,10 @@ class Front:
         except ServiceError as e:
             say(f"the demo's first runs were not launched: {e}", err=True)
 
+    def _books(self) -> str:
+        s = self.settings
+        return s.orderbook_simulated or ("order books" if s.orderbook_ws else "no order books")
+
     def summary(self, overview: Overview) -> dict[str, Any]:
         """Return what happened since the start."""
         after = totals(self.settings)
@@ -154,7 +158,7 @@ class Front:
             "restarts": sum(s["restarts"] for s in overview.services),
             "red_checks": red,
             "simulated": scan.get("simulated"),
-            "source": "replayed prices, paper venue" if self.is_demo else "live scans, paper venue",
+            "source": f"{'replayed prices' if self.is_demo else 'live scans'}, {self._books()}, paper venue",
         }
 
 

@@ -116,15 +116,16 @@ class AssetStates:
             self._last_slots = np.array([self._slot[n] for n in names], dtype=np.intp)
         return self._last_slots
 
-    def forget_older(self, now_us: int, tau_x_s: float) -> None:
-        """Reset every asset whose last price is more than ``tau_x_s`` old."""
+    def forget_older(self, now_us: int, tau_x_s: float) -> bool:
+        """Reset every asset whose last price is more than ``tau_x_s`` old; say whether any was."""
         if not len(self._names) or now_us - int(self.price_us.min()) <= round(tau_x_s * 1e6):
-            return
+            return False
         old = (self.price_us != NEVER_US) & (now_us - self.price_us > round(tau_x_s * 1e6))
         if old.any():
             for field in (*_FLOAT_FIELDS, *_INT_FIELDS):
                 getattr(self, field)[old] = NEVER_US if field == "price_us" else 0
             self._ready = None
+        return bool(old.any())
 
     def ready(self, slots: Slots, params: SignalParams) -> Ready:
         """Return what a scan over ``slots`` needs of the state, made before where it could be."""

@@ -20,9 +20,9 @@ from dolphin_realtime.model.decision import (
 from dolphin_realtime.model.fill_rule import Execution, Tape, due
 from dolphin_realtime.model.funding import FundingCharge, funding_charges, may_settle
 from dolphin_realtime.model.gates import Book, Factors
-from dolphin_realtime.model.instant import from_us
 from dolphin_realtime.model.instrument import InstrumentSpec, spec_of
 from dolphin_realtime.model.market_posture import MarketPosture
+from dolphin_realtime.model.marks import Marks
 from dolphin_realtime.model.plan import (
     FLATTEN_LEG,
     CostParams,
@@ -67,10 +67,9 @@ class Desk:
         self.last_key: tuple[int, int] | None = None
         self.last_us = 0
         self.market_posture = MarketPosture()
-        self.day: DayPnl | None = None
+        self.marks = Marks(peak=self.costs.start_cash_usd, sound=self.costs.start_cash_usd)
         self.pace = Pace()
-        self.peak_equity = self.costs.start_cash_usd
-        self.flattened_id = ""
+        self.flattened_id, self.n_flattened = "", 0
 
     def take(
         self,
@@ -97,6 +96,7 @@ class Desk:
         if plan.draft is None:
             return
         self.signals.end()
+        self.marks.is_doubtful = self._has_leapt(plan.prices)
         plan.decisions, plan.rest = plan.complete(), None
         self._learn(plan.prices)
 
@@ -134,6 +134,7 @@ class Desk:
         if draft is None:
             return plan
         plan.prices = usable_prices(draft)
+        self.marks.begin_scan(scan.timestamp_us, self.account, self.equity())
         plan.funding = self._settle_funding(scan.timestamp_us, plan.prices, factors)
         self.market_posture.take(draft.flags, scan.timestamp_us)
         plan.limits = self.market_posture.tighten(limits, scan.timestamp_us)
@@ -175,44 +176,31 @@ class Desk:
         signed = quantity if order.order.side == "BUY" else -quantity
         realised = self.account.apply_fill(order.order.asset, signed, price, fee)
         self.account.slippage += quantity * abs(price - mid)
-        if self.day is not None:
-            self.day.trades += 1
+        if self.marks.day is not None:
+            self.marks.day.trades += 1
         return realised
 
     def lapse(self, order_id: str) -> None:
         """Forget an order that was cancelled or refused."""
         self.in_flight.pop(order_id, None)
 
-    def mark(self, timestamp_us: int) -> DayPnl:
+    def mark(self) -> DayPnl:
         """Close the books of a scan: return the day's figures at the last prices."""
-        day = from_us(timestamp_us).date().isoformat()
-        equity = self.equity()
-        if self.day is None or self.day.day != day:
-            a = self.account
-            start = equity if self.day is None else self.day.equity
-            self.day = DayPnl(day, start, a.realised, a.fees, a.funding)
-        self.day.mark(equity)
-        self.peak_equity = max(self.peak_equity, equity)
-        return self.day
+        return self.marks.mark(self.equity())
 
-    def drawdown(self) -> float:
-        """Return the loss from the highest equity ever marked, a fraction."""
-        return 1.0 - self.equity() / self.peak_equity if self.peak_equity > 0.0 else 0.0
-
-    def day_loss(self, equity: float, now_us: int) -> float:
-        """Return the loss since the UTC day of ``now_us`` began, a fraction."""
-        day = from_us(now_us).date().isoformat()
-        return self.day.loss(day, equity) if self.day is not None else 0.0
-
-    def flatten(self, flatten_id: str) -> list[InFlight]:
-        """Close every position, decided at the last scan; obey an id once."""
-        self.flattened_id = flatten_id
+    def flatten(self) -> list[InFlight]:
+        """Close every position, decided at the last scan; each time with ids of its own."""
+        self.n_flattened += 1
         epoch, number = self.last_key or (0, 0)
         orders = []
         for asset, held in self.account.held().items():
             side = "SELL" if held > 0.0 else "BUY"
             intent = OrderIntent(
-                asset=asset, side=side, quantity=abs(held), leg=FLATTEN_LEG, is_reduce_only=True
+                asset=asset,
+                side=side,
+                quantity=abs(held),
+                leg=f"{FLATTEN_LEG}{self.n_flattened}",
+                is_reduce_only=True,
             )
             orders.append(self._fly(intent, epoch, number, self.last_us))
         return orders
@@ -224,6 +212,15 @@ class Desk:
                 spec = spec_of(asset)
                 if spec is not None:
                     self.instruments[asset] = spec
+
+    def _has_leapt(self, prices: Mapping[str, float]) -> bool:
+        """Return whether a held asset's price moved beyond the collar: no peak is made of it."""
+        collar = self.pre_trade.max_price_move
+        return any(
+            abs(prices[a] / self.prices[a] - 1.0) > collar
+            for a in self.account.held()
+            if a in prices and self.prices.get(a)
+        )
 
     def _learn(self, prices: Mapping[str, float]) -> None:
         self.add_instruments(list(prices))
@@ -273,7 +270,7 @@ class Desk:
                 a: q * (now.get(a) or before.get(a, 0.0)) for a, q in market.held.items() if q
             },
             equity=market.equity,
-            day_loss_share=self.day_loss(market.equity, now_us),
+            day_loss_share=self.marks.day_loss(market.equity, now_us),
             instruments=self.instruments,
             pace=self.pace,
         )

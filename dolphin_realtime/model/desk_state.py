@@ -7,10 +7,11 @@ from typing import Any
 
 import msgspec
 
-from dolphin_realtime.model.account import Account, DayPnl
+from dolphin_realtime.model.account import Account
 from dolphin_realtime.model.desk import Desk
 from dolphin_realtime.model.instrument import InstrumentSpec
 from dolphin_realtime.model.market_posture import MarketPosture
+from dolphin_realtime.model.marks import Marks
 from dolphin_realtime.model.plan import InFlight
 from dolphin_realtime.model.pre_trade import Pace
 from dolphin_realtime.model.signal import SignalState
@@ -30,10 +31,9 @@ def save(desk: Desk) -> bytes:
         "last_key": desk.last_key,
         "last_us": desk.last_us,
         "market_posture": desk.market_posture,
-        "day": desk.day,
+        "marks": desk.marks,
         "pace": desk.pace,
-        "peak_equity": desk.peak_equity,
-        "flattened_id": desk.flattened_id,
+        "flattened": (desk.flattened_id, desk.n_flattened),
     }
     return _encoder.encode(saved)
 
@@ -52,6 +52,6 @@ def restore(desk: Desk, saved: bytes) -> None:
     desk.last_key = None if raw["last_key"] is None else tuple(raw["last_key"])
     desk.last_us = raw["last_us"]
     desk.market_posture = msgspec.convert(raw["market_posture"], MarketPosture)
-    desk.day = None if raw["day"] is None else msgspec.convert(raw["day"], DayPnl)
+    desk.marks = msgspec.convert(raw["marks"], Marks)
     desk.pace = msgspec.convert(raw["pace"], Pace)
-    desk.peak_equity, desk.flattened_id = raw["peak_equity"], raw["flattened_id"]
+    desk.flattened_id, desk.n_flattened = raw["flattened"]

@@ -7,12 +7,17 @@ meeting a venue's engine with the quote is theirs.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
 
 import msgspec
 
 from dolphin_realtime.model.instrument import InstrumentSpec
 from dolphin_realtime.model.order_book import Level, walk
-from dolphin_realtime.model.plan import CostParams, InFlight
+from dolphin_realtime.model.plan import FLATTEN_LEG, CostParams, InFlight
+
+PRICE_MIN: Final = 1e-8
+PRICE_MAX: Final = 1e12
+"""Beyond these Nautilus has no price: what is in flight waits for a quote, or lapses."""
 
 
 class Quote(msgspec.Struct, frozen=True, kw_only=True):
@@ -80,12 +85,19 @@ def due(
         asset, book = order.order.asset, tape.books.get(order.client_order_id)
         if book is not None and book.at_us - order.decided_us <= gap_us:
             fills.append(Execution(order, book))
-        elif waited_us > gap_us:
+        elif waited_us > gap_us and not order.order.leg.startswith(FLATTEN_LEG):
             lapses.append(order)
-        elif waited_us > 0 and waited_us >= latency_us(costs) and asset in tape.prices:
+        elif (
+            waited_us > 0 and waited_us >= latency_us(costs) and is_quotable(tape.prices.get(asset))
+        ):
             price, digits = tape.prices[asset], instruments[asset].price_precision
             fills.append(Execution(order, scan_quote(asset, price, digits, tape.now_us, costs)))
     return fills, lapses
+
+
+def is_quotable(price: float | None) -> bool:
+    """Return whether a price is there and one that a venue could show."""
+    return price is not None and PRICE_MIN < price < PRICE_MAX
 
 
 def scan_quote(asset: str, mid: float, digits: int, at_us: int, costs: CostParams) -> Quote:

@@ -10,6 +10,7 @@ from typing import Annotated, Final
 
 import msgspec
 
+HEALTHY: Final = ("GREEN", "DEGRADED", "STARTING")
 POSTURE_STALE_S: Final = 10.0
 """A posture document older than this is no posture: exits only."""
 REASON_CODES: Final = (
@@ -164,9 +165,10 @@ def _health_reasons(health: str | None) -> list[Found]:
         return [(Posture.REDUCED, "HEALTH_CRITICAL: meta health is CRITICAL")]
     if health == "DEAD":
         return [(Posture.CLOSE_ONLY, "HEALTH_DEAD: meta health is DEAD")]
-    if health is None:
-        return [(Posture.CLOSE_ONLY, "HEALTH_UNKNOWN: meta health is missing or old")]
-    return []
+    if health in HEALTHY:
+        return []
+    said = "missing or old" if health is None else f"{health[:40]!r}, which says nothing"
+    return [(Posture.CLOSE_ONLY, f"HEALTH_UNKNOWN: meta health is {said}")]
 
 
 def _instance_reasons(one: InstanceFacts, p: SafetyParams) -> list[Found]:

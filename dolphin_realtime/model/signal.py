@@ -156,7 +156,8 @@ class SignalState:
             draft.usable = usable
             names = [a for a, ok in zip(scan.assets, usable.tolist(), strict=True) if ok]
             prices = prices[usable]
-        self.assets.forget_older(now_us, p.tau_x_s)
+        if self.assets.forget_older(now_us, p.tau_x_s):
+            self._seen_slots = None
         slots = self.assets.slots_of(names)
         ready = self.assets.ready(slots, p)
         draft.moved = self._returns(ready, prices, dt_s, draft.flags)

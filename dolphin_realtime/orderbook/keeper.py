@@ -18,6 +18,8 @@ from dolphin_realtime.model.order_book import BookFeatures, DepthSnapshot, Depth
 WAITING_MAX: Final = 2000
 """Updates kept while a snapshot is under way; more means that it never comes."""
 FETCHES: Final = 4
+LATEST_MS: Final = 253_402_300_800_000
+"""The year 10000: an event later than that is none."""
 RETRY_S: Final = 1.0
 
 Fetch = Callable[[str], Awaitable[DepthSnapshot]]
@@ -55,6 +57,9 @@ class BookKeeper:
     def take(self, update: DepthUpdate) -> None:
         """Apply an update, or keep it until its book's snapshot is there."""
         kept = self._kept.get(update.symbol)
+        if not 0 <= update.event_ms < LATEST_MS:
+            self.counts["bad_time"] += 1
+            return
         if kept is None:
             self.counts["unknown_symbol"] += 1
             return
@@ -104,6 +109,8 @@ class BookKeeper:
                 await asyncio.sleep(RETRY_S)
 
     def _join(self, kept: _Kept, snapshot: DepthSnapshot) -> None:
+        if not 0 <= snapshot.event_ms < LATEST_MS:
+            raise ValueError(f"event time {snapshot.event_ms} ms")
         kept.book.load(snapshot)
         for update in kept.waiting:
             kept.book.update(update)

@@ -67,7 +67,8 @@ class OrderBooks:
     async def _publish(self, features: Any) -> None:
         now = datetime.now(UTC)
         found, n_missing = self._keeper.features(now, self._settings.orderbook_stale_s)
-        self._frame.detail = f"{len(found)} books, {n_missing} assets without one"
+        label = f"; SIMULATED: {self._simulated}" if self._simulated else ""
+        self._frame.detail = f"{len(found)} books, {n_missing} assets without one{label}"
         document = BooksDocument(assets=found, pushed_at=now, simulated=self._simulated)
         try:
             async with asyncio.timeout(2.0):

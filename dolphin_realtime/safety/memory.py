@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from dolphin_realtime import grid
-from dolphin_realtime.model.posture import InstanceFacts
+from dolphin_realtime.model.posture import InstanceFacts, Posture
 
 
 class Newest:
@@ -34,6 +34,31 @@ class Newest:
         return None if self.document is None else grid.age_s(self.document.get(self._field), now)
 
 
+class KeptLadder:
+    """Where the posture stood: a restart of this service is no reason to rise.
+
+    Only where it stood at NORMAL, or never stood at all, may the first fresh scan lift it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def load(self) -> Posture | None:
+        """Return the posture kept, None where there is none; what cannot be read is HALTED."""
+        if not self._path.is_file():
+            return None
+        try:
+            return Posture(self._path.read_text().strip())
+        except (ValueError, OSError):
+            return Posture.HALTED
+
+    def keep(self, posture: Posture) -> None:
+        """Write the posture, atomically."""
+        partial = self._path.with_suffix(".part")
+        partial.write_text(posture.value)
+        partial.replace(self._path)
+
+
 class Peaks:
     """The highest equity of each instance since the last resume."""
 
@@ -46,9 +71,12 @@ class Peaks:
             except msgspec.DecodeError:
                 self._peaks = {}  # the traders' own peaks stand in
 
-    def drawdown(self, name: str, equity: float, own_peak: float) -> float:
-        """Return the loss from the peak, a fraction; a new instance begins at its own peak."""
-        peak = max(self._peaks.get(name, own_peak), equity)
+    def drawdown(self, name: str, equity: float, sound_equity: float, own_peak: float) -> float:
+        """Return the loss from the peak, a fraction; a new instance begins at its own peak.
+
+        A peak is made of sound equity alone: not of a price that has just leapt.
+        """
+        peak = max(self._peaks.get(name, own_peak), sound_equity)
         if peak != self._peaks.get(name):
             self._set(name, peak)
         return 1.0 - equity / peak if peak > 0.0 else 1.0
@@ -79,14 +107,14 @@ def facts_of(name: str, state: Newest, peaks: Peaks, now: datetime) -> InstanceF
     if document is None or age_s is None:
         return InstanceFacts(name=name, age_s=None)
     equity, own_peak = number(document, "equity"), number(document, "peak_equity")
-    day_loss = number(document, "day_loss")
-    if equity is None or own_peak is None or day_loss is None:
+    day_loss, sound = number(document, "day_loss"), number(document, "sound_equity")
+    if equity is None or own_peak is None or day_loss is None or sound is None:
         return InstanceFacts(name=name, age_s=None)
     mismatch = document.get("mismatch")
     return InstanceFacts(
         name=name,
         age_s=age_s,
-        drawdown=peaks.drawdown(name, equity, own_peak),
+        drawdown=peaks.drawdown(name, equity, sound, own_peak),
         day_loss=day_loss,
         rejected=int(number(document, "rejected_of_last_10") or 0),
         mismatch=None if mismatch is None else str(mismatch),

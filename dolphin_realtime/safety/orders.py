@@ -49,6 +49,11 @@ class OrderLedger:
         elif order.action == "resume":
             self.flatten = None
 
+    @property
+    def posture(self) -> Posture:
+        """The floor that the standing order puts under the posture; NORMAL without one."""
+        return Posture.NORMAL if self.standing is None else self.standing.posture
+
     def close(self) -> None:
         """Close the file."""
         os.close(self._fd)

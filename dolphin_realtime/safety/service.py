@@ -22,7 +22,7 @@ from dolphin_realtime.model.posture import (
     SafetyParams,
     judge,
 )
-from dolphin_realtime.safety.memory import Newest, Peaks, facts_of, number
+from dolphin_realtime.safety.memory import KeptLadder, Newest, Peaks, facts_of, number
 from dolphin_realtime.safety.orders import OrderLedger, serve_orders
 from dolphin_realtime.service import GRID_FAULTS, Frame, pause
 from dolphin_realtime.settings import load_group
@@ -45,10 +45,11 @@ class Safety:
         folder = frame.settings.home / "safety"
         self._ledger = OrderLedger(folder / "ledger.jsonl")
         self._peaks = Peaks(folder / "peaks.json")
-        standing = self._ledger.standing
-        first = Posture.CLOSE_ONLY if standing is None else standing.posture
-        self._ladder = Ladder(max(first, Posture.CLOSE_ONLY, key=lambda p: p.rank), now)
-        self._was_fresh = False
+        self._kept = KeptLadder(folder / "posture")
+        before = self._kept.load()
+        found = (before, Posture.CLOSE_ONLY, self._ledger.posture)
+        self._ladder = Ladder(max(filter(None, found), key=lambda p: p.rank), now)
+        self._was_fresh = before not in (None, Posture.NORMAL)
         self._intervals: deque[float] = deque(maxlen=CADENCE_WINDOW)
         self._last_bridge_ts: datetime | None = None
         self._scan, self._health = Newest("bridge_ts"), Newest("timestamp")
@@ -95,14 +96,17 @@ class Safety:
         Raises:
             ValueError: Saying what to do instead.
         """
-        if order.action == "flatten" and self._ladder.posture is Posture.HALTED:
+        floor = max(self._ladder.posture, self._ledger.posture, key=lambda p: p.rank)
+        if order.action == "flatten" and floor is Posture.HALTED:
             raise ValueError(
                 "the posture is HALTED and sends no order at all; dolphin resume --reason TEXT "
                 "brings it to CLOSE_ONLY, then flatten"
             )
-        is_halted = self._ladder.posture is Posture.HALTED
-        if order.action == "set" and is_halted and order.posture is not Posture.HALTED:
+        is_set = order.action == "set"
+        if is_set and floor is Posture.HALTED and order.posture is not Posture.HALTED:
             raise ValueError("HALTED is left by dolphin resume --reason TEXT only")
+        if is_set and self._ledger.flatten and order.posture.rank < Posture.CLOSE_ONLY.rank:
+            raise ValueError("a flatten stands; dolphin resume --reason TEXT takes it back")
 
     def _on_order(self, order: ManualOrder) -> None:
         self._frame.log.info(
@@ -116,6 +120,7 @@ class Safety:
             self._accept_losses()
             if self._ladder.posture is Posture.HALTED:
                 self._ladder = Ladder(Posture.CLOSE_ONLY, datetime.now(UTC))
+                self._kept.keep(Posture.CLOSE_ONLY)
         self._at_once.set()
 
     def _accept_losses(self) -> None:
@@ -188,6 +193,7 @@ class Safety:
             self._frame.log.info(
                 "safety.posture", posture=self._ladder.posture.value, reasons=reasons
             )
+            self._kept.keep(self._ladder.posture)
             self._keep_halt(reasons, now)
 
     def _keep_halt(self, reasons: list[str], now: datetime) -> None:
@@ -215,7 +221,7 @@ class Safety:
         age = self._health.age_s(now)
         if self._health.document is not None and age is not None and age <= HEALTH_STALE_S:
             return str(self._health.document.get("status"))
-        return "STARTING" if is_young else None
+        return "STARTING" if is_young and self._health.document is None else None
 
 
 async def run(frame: Frame) -> None:

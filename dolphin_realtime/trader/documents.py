@@ -69,9 +69,10 @@ def state_document(session: Session, guard: Guard, mode: str) -> dict[str, Any]:
             "missing": signal.missing,
             "n_signals": sum(1 for s in signal.signal if s),
         },
-        "peak_equity": desk.peak_equity,
-        "drawdown": desk.drawdown(),
-        "day_loss": desk.day_loss(desk.equity(), desk.last_us),
+        "peak_equity": desk.marks.peak,
+        "sound_equity": desk.marks.sound,
+        "drawdown": desk.marks.drawdown(desk.equity()),
+        "day_loss": desk.marks.day_loss(desk.equity(), desk.last_us),
         "is_shocked": desk.market_posture.is_shocked(desk.last_us),
         "rejected_of_last_10": sum(recorder.outcomes),
         "flattened_id": desk.flattened_id,
@@ -88,13 +89,13 @@ def state_document(session: Session, guard: Guard, mode: str) -> dict[str, Any]:
         "scans": session.n_scans,
         "fills": recorder.n_fills,
         "latency_us": percentiles(session.latencies_us),
-        "since": desk.day.day if desk.day else None,
+        "since": desk.marks.day.day if desk.marks.day else None,
     }
 
 
 def pnl_document(session: Session) -> tuple[str, dict[str, Any]] | None:
     """Return the day and DOLPHIN_PNL_<INSTANCE>[day], None before the first scan."""
-    day, account = session.desk.day, session.desk.account
+    day, account = session.desk.marks.day, session.desk.account
     if day is None:
         return None
     return day.day, {

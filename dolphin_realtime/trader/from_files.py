@@ -13,6 +13,7 @@ from pathlib import Path
 import msgspec
 
 from dolphin_realtime import log
+from dolphin_realtime.book_shelf import BookShelf
 from dolphin_realtime.documents import BookFeed, FactorHistory
 from dolphin_realtime.journal import Journal
 from dolphin_realtime.model import desk_state
@@ -22,7 +23,6 @@ from dolphin_realtime.model.errors import ScanOutOfOrder
 from dolphin_realtime.model.scan import Scan
 from dolphin_realtime.settings import Settings
 from dolphin_realtime.trace import Trace
-from dolphin_realtime.trader.book_shelf import BookShelf
 from dolphin_realtime.trader.node import Node, started
 from dolphin_realtime.trader.session import Session
 from dolphin_realtime.warm_up import make_desk, warm_up

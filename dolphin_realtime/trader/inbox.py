@@ -17,6 +17,7 @@ from dolphin_realtime.model.scan import MAX_EPOCH_STEP, Scan, decode_scan
 from dolphin_realtime.service import GRID_FAULTS, Frame
 from dolphin_realtime.trader.factor_shelf import FactorShelf
 from dolphin_realtime.trader.guard import Guard
+from dolphin_realtime.trader.rehearsal import Rehearsal
 from dolphin_realtime.trader.session import Session
 
 RING_BATCH: Final = 500
@@ -52,6 +53,8 @@ class Inbox:
     def __init__(self, frame: Frame, session: Session, guard: Guard, factors: FactorShelf) -> None:
         self._frame, self._session, self._guard = frame, session, guard
         self._factors = factors
+        self._rehearsal = Rehearsal(session, guard, factors)
+        self._newest = ""
         self._actions: deque[Callable[[], Awaitable[None]]] = deque()
         self._last_seq: int | None = None
         self._last_key: tuple[int, int] = (0, 0)
@@ -70,6 +73,11 @@ class Inbox:
         """Run a step between two scans, as soon as none is being handled."""
         self._actions.append(step)
         self._wake.set()
+
+    def on_heads_up(self) -> None:
+        """Warm the path: a scan's file was seen, its document comes within milliseconds."""
+        if not self._is_busy and self._pending is None:
+            self._rehearsal.run()
 
     def on_document(self, value: str) -> None:
         """Take a `latest_eigen_scan` document: the entry listener's callback."""
@@ -90,6 +98,7 @@ class Inbox:
             self._wake.set()
             return
         self._session.stamp_callback(scan, began_ns)
+        self._newest = value
         plan = self._take(scan)
         if plan is not None:
             self._is_busy = True
@@ -128,13 +137,16 @@ class Inbox:
         except ScanOutOfOrder as e:
             self._frame.refuse("out_of_order", why=str(e))
             plan = None
-        self._last_key, self._last_seq = scan.key, scan.seq
+        else:
+            self._last_key = scan.key
+        self._last_seq = scan.seq
         return plan
 
     async def _finish(self, plan: Plan) -> None:
         try:
             await self._session.finish_or_block(plan)
             self._guard.measure_cadence()
+            self._rehearsal.prepare(self._newest)
         finally:
             self._is_busy = False
             self._wake.set()
@@ -221,7 +233,7 @@ class Inbox:
     async def _give_up_intents(self) -> None:
         """Send recovered orders whose scan is nowhere to be had: they fill by the same rule."""
         for orders in self._intents.values():
-            self._session.send_again(orders)
+            self._session.recover(orders)
         self._intents.clear()
 
 

@@ -9,14 +9,15 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 from dolphin_realtime import grid
+from dolphin_realtime.book_shelf import BookShelf
 from dolphin_realtime.feed import LatestFeed
+from dolphin_realtime.heads_up import HeadsUp
 from dolphin_realtime.journal import Journal, ScanRecord
 from dolphin_realtime.model import desk_state
 from dolphin_realtime.model.errors import ScanError, SettingsError
 from dolphin_realtime.service import Frame
 from dolphin_realtime.settings import Settings
 from dolphin_realtime.trace import Trace
-from dolphin_realtime.trader.book_shelf import BookShelf
 from dolphin_realtime.trader.documents import StatePublisher
 from dolphin_realtime.trader.factor_shelf import FactorShelf
 from dolphin_realtime.trader.guard import Guard
@@ -88,6 +89,7 @@ class TraderService:
         gc.collect()
         gc.freeze()
         gc.disable()
+        heads_up = HeadsUp(self.frame.settings.run_dir, self.desk.instance, self.inbox.on_heads_up)
         publishing = asyncio.create_task(self.publisher.run())
         describing = asyncio.create_task(self._describe())
         self.frame.ready()
@@ -100,6 +102,7 @@ class TraderService:
         try:
             await self.inbox.run()
         finally:
+            heads_up.close()
             for feed in feeds:
                 feed.stop()
             describing.cancel()

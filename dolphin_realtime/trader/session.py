@@ -14,19 +14,20 @@ from datetime import UTC, datetime
 from typing import Final
 
 from dolphin_realtime import fault_points, log
+from dolphin_realtime.book_shelf import BookShelf
 from dolphin_realtime.journal import Journal, Row, ScanRecord
 from dolphin_realtime.model import desk_state
 from dolphin_realtime.model.decision import Limits
 from dolphin_realtime.model.desk import Desk
-from dolphin_realtime.model.fill_rule import Execution, Tape, scan_quote
+from dolphin_realtime.model.errors import ScanOutOfOrder
+from dolphin_realtime.model.fill_rule import Execution, Tape, is_quotable, scan_quote
 from dolphin_realtime.model.gates import Book, Factors
 from dolphin_realtime.model.plan import InFlight, Plan
 from dolphin_realtime.model.posture import Posture
 from dolphin_realtime.model.scan import Scan
-from dolphin_realtime.recorder import Recorder
+from dolphin_realtime.recorder import RECOVERED, Recorder
 from dolphin_realtime.strategy import SCAN, EigenScan, ScanStrategy
 from dolphin_realtime.trace import Trace
-from dolphin_realtime.trader.book_shelf import BookShelf
 from dolphin_realtime.trader.node import Node
 from dolphin_realtime.trader.venue import PaperVenue
 
@@ -40,6 +41,7 @@ class Session:
 
     Attributes:
         latencies_us: Callback to last order returned, of the last scans with orders.
+        saved: The desk after the last scan.
     """
 
     def __init__(self, desk: Desk, journal: Journal, trace: Trace, shelf: BookShelf) -> None:
@@ -52,6 +54,7 @@ class Session:
         self.handled_at = datetime.now(UTC)
         self._quoted: dict[str, tuple[float, float]] = {}
         self._began_ns = 0
+        self.saved = b""
 
     @property
     def mismatch(self) -> str | None:
@@ -76,7 +79,9 @@ class Session:
         self.strategy.plan = None
         try:
             self.strategy.publish_data(SCAN, data)
-        except (ArithmeticError, ValueError, KeyError) as e:
+        except ScanOutOfOrder:
+            raise
+        except Exception as e:
             self.recorder.mismatch = (
                 f"scan {scan.scan_number} was not decided: {type(e).__name__}: {e}"
             )
@@ -95,6 +100,11 @@ class Session:
         """Hand orders that a dead process had sent to the new venue, under the same ids."""
         self.desk.in_flight.update({o.client_order_id: o for o in orders})
         self.strategy.send(orders)
+
+    def recover(self, orders: list[InFlight]) -> None:
+        """Send such orders whose scan is nowhere to be had, and journal them as what they are."""
+        self.send_again(orders)
+        self.recorder.sent(orders, RECOVERED)
 
     def stamp_callback(self, scan: Scan, began_ns: int) -> None:
         """Remember when a scan's callback began: before its document was read."""
@@ -155,15 +165,16 @@ class Session:
             return
         self.recorder.open_scan(self.desk.last_us)
         await self._cancel(list(self.desk.in_flight.values()), "FLATTEN: closed instead")
-        orders = self.desk.flatten(flatten_id)
-        key = self.desk.last_key or (0, 0)
-        if orders and self.journal.intend(*key, orders):
-            self.strategy.send(orders)
-            await self._until_at_venue(orders)
-            self.recorder.sent(orders, "FLATTEN")
-        else:
+        orders, key = self.desk.flatten(), self.desk.last_key or (0, 0)
+        if orders and not self.journal.intend(*key, orders):
             for order in orders:
                 self.desk.lapse(order.client_order_id)
+            self.recorder.refused["FLATTEN_NOT_WRITTEN"] += 1
+            return
+        self.desk.flattened_id = flatten_id
+        self.strategy.send(orders)
+        await self._until_at_venue(orders)
+        self.recorder.sent(orders, "FLATTEN")
         log.get().info("trader.flattened", id=flatten_id, reason=reason, orders=len(orders))
         self._commit(key, self.recorder.take_rows())
 
@@ -180,6 +191,7 @@ class Session:
         await self._until(lambda: not any(i in self.desk.in_flight for i in done))
 
     async def _cancel(self, orders: list[InFlight], reason: str) -> None:
+        await self._until_at_venue(orders)
         for order in orders:
             if order.client_order_id in self._venue.held:
                 self.recorder.cancel_reasons[order.client_order_id] = reason
@@ -213,7 +225,7 @@ class Session:
     def _mark_held(self, prices: Mapping[str, float], now_us: int, quoted: set[str]) -> None:
         """Quote the other open positions, so that Nautilus' portfolio is marked as well."""
         for asset in self.desk.account.held():
-            if asset in prices and asset not in quoted:
+            if asset not in quoted and is_quotable(prices.get(asset)):
                 digits = self.desk.instruments[asset].price_precision
                 quote = scan_quote(asset, prices[asset], digits, now_us, self.desk.costs)
                 self._quoted[asset] = (quote.bid, quote.ask)
@@ -229,7 +241,6 @@ class Session:
                 self.recorder.mismatch = f"{asset}: the desk holds {ours}, Nautilus {theirs}"
 
     def _commit(self, key: tuple[int, int], rows: dict[str, list[Row]]) -> None:
-        record = ScanRecord(
-            epoch=key[0], scan_number=key[1], rows=rows, desk=desk_state.save(self.desk)
-        )
+        self.saved = desk_state.save(self.desk)
+        record = ScanRecord(epoch=key[0], scan_number=key[1], rows=rows, desk=self.saved)
         self.journal.commit(record)

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 import msgspec
 
+from dolphin_realtime.book_shelf import BookShelf
 from dolphin_realtime.documents import BooksDocument
 from dolphin_realtime.model import desk_state
 from dolphin_realtime.model.decision import Limits, TargetParams
@@ -21,7 +22,6 @@ from dolphin_realtime.model.posture import Posture, SafetyDocument
 from dolphin_realtime.model.scan import decode_scan, encode_scan
 from dolphin_realtime.model.signal_params import SignalParams
 from dolphin_realtime.scan_files import parse_scan, refuse_unpublishable, to_bytes
-from dolphin_realtime.trader.book_shelf import BookShelf
 from dolphin_realtime.trader.factor_shelf import FactorShelf
 from dolphin_realtime.trader.guard import Guard
 from tests.fuzz.mutate import Choose, flip, mutate, paths
@@ -41,7 +41,7 @@ def _warm_desk() -> bytes:
         for execution in desk.due(tape)[0]:
             order = execution.order
             desk.fill(order.client_order_id, order.order.quantity, execution.quote.bid, 0.0, 1.0)
-        desk.mark(scan.timestamp_us)
+        desk.mark()
     return desk_state.save(desk)
 
 

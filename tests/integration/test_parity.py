@@ -13,7 +13,7 @@ import pytest
 
 from dolphin_realtime import journal
 from dolphin_realtime.backtest.run import backtest_to_journal
-from dolphin_realtime.documents import BookHistory, FactorHistory
+from dolphin_realtime.documents import BookFeed, FactorHistory
 from dolphin_realtime.model.desk import Desk
 from dolphin_realtime.parameters import load_parameters
 from dolphin_realtime.replay.market import DAY_US
@@ -73,7 +73,7 @@ def backtest(home, scans, book=None, **settings):
     desk = Desk("BLUE", p.signal, p.target, p.costs, p.limits)
     warm_up(desk, home / "archive", 1)
     folder = home / "backtest"
-    books, factors = BookHistory.read(book), FactorHistory.read(None)
+    books, factors = BookFeed.read(book), FactorHistory.read(None)
     backtest_to_journal(desk, read_scans(scans), folder, books, factors)
     return lists_of(folder)
 
@@ -191,8 +191,9 @@ def book_document(scan):
     for asset, price in list(zip(scan.assets, scan.prices, strict=True))[::2]:
         bids = [[price * (1 - 1e-4 * k), 500.0 / price] for k in range(1, 21)]
         asks = [[price * (1 + 1e-4 * k), 500.0 / price] for k in range(1, 21)]
+        n = len(assets)
         assets[asset] = {
-            "event_time": time, "imbalance_1": 0.0, "imbalance_5": 0.1, "imbalance_20": 0.0,
+            "event_time": time if n != 3 else _iso(int(at) + 60), "imbalance_1": 0.0, "imbalance_5": 0.1, "imbalance_20": 0.0,
             "microprice": price, "spread_bps": 2.0, "depth": 20_000.0, "bids": bids, "asks": asks,
         }  # fmt: skip
     return {"assets": assets, "_pushed_at": time}

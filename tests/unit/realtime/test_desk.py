@@ -35,7 +35,7 @@ def trade(desk, scans, factors=None):
             desk.fill(order.client_order_id, order.order.quantity, price, fee, quote.mid)
         for order in lapses:
             desk.lapse(order.client_order_id)
-        desk.mark(scan.timestamp_us)
+        desk.mark()
         found.append((plan, fills, lapses))
     return found
 
@@ -161,3 +161,73 @@ def test_a_broken_account_is_noticed():
     account = Account(start_cash=1.0, positions={"A": Position(realised=5.0)})
     with pytest.raises(JournalError, match="positions realised"):
         account.check()
+
+
+def held_desk():
+    """Return a desk that holds something after the scans, and the last scan."""
+    desk = Desk("X")
+    trade(desk, SCANS[:-60])
+    assert desk.account.held()
+    return desk, SCANS[-61]
+
+
+def test_each_flatten_has_ids_of_its_own_and_outlives_a_gap():
+    desk, last = held_desk()
+    first = desk.flatten()
+    for order in first:
+        desk.lapse(order.client_order_id)
+    second = desk.flatten()
+    assert {o.client_order_id for o in first}.isdisjoint(o.client_order_id for o in second)
+    late = msgspec.structs.replace(SCANS[-60], timestamp_us=last.timestamp_us + 3_000_000_000)
+    plan = desk.take(late, Limits(entry_block="POSTURE_CLOSE_ONLY"))
+    desk.settle(plan)
+    fills, lapses = desk.due(Tape(now_us=late.timestamp_us, prices=plan.prices))
+    assert {e.order.client_order_id for e in fills} == {o.client_order_id for o in second}
+    assert not lapses
+
+
+def test_a_day_begins_before_anything_of_its_first_scan_is_booked():
+    desk, last = held_desk()
+    before = desk.account.realised, desk.account.fees, desk.equity()
+    midnight = (last.timestamp_us // 86_400_000_000 + 1) * 86_400_000_000
+    scan = msgspec.structs.replace(SCANS[-60], timestamp_us=midnight)
+    desk.in_flight.clear()
+    desk.flatten()
+    desk.in_flight = {
+        i: msgspec.structs.replace(o, decided_us=midnight - 60_000_000)
+        for i, o in desk.in_flight.items()
+    }
+    trade(desk, [scan])
+    day = desk.marks.day
+    assert (day.start_realised, day.start_fees) == before[:2]
+    assert day.start_equity == pytest.approx(before[2])
+    assert day.trades > 0
+    assert desk.account.fees > day.start_fees
+
+
+def test_a_price_that_leaps_makes_no_peak():
+    desk, last = held_desk()
+    asset, quantity = next(iter(desk.account.held().items()))
+    peak = desk.marks.peak
+    factor = 10.0 if quantity > 0 else 0.1
+    prices = [
+        p * factor if a == asset else p for a, p in zip(last.assets, last.prices, strict=True)
+    ]
+    scan = msgspec.structs.replace(SCANS[-60], prices=prices)
+    trade(desk, [scan])
+    assert desk.equity() > peak
+    assert (desk.marks.peak, desk.marks.sound) != (desk.equity(), desk.equity())
+    assert desk.marks.peak == peak
+
+
+@pytest.mark.parametrize("price", [1e15, 1e-12])
+def test_a_price_no_venue_could_show_fills_nothing(price):
+    desk, last = held_desk()
+    orders = desk.flatten()
+    prices = [price] * len(last.assets)
+    scan = msgspec.structs.replace(SCANS[-60], prices=prices)
+    plan = desk.take(scan, Limits())
+    desk.settle(plan)
+    fills, _ = desk.due(Tape(now_us=scan.timestamp_us, prices=plan.prices))
+    assert orders
+    assert not fills

@@ -167,3 +167,33 @@ def test_a_journal_of_another_version_is_refused(tmp_path):
     db.close()
     with pytest.raises(JournalError, match="has schema 1, this Dolphin writes 2"):
         Journal(tmp_path, lambda _: None)
+
+
+def test_a_record_that_contradicts_the_journal_is_set_aside_and_said(tmp_path):
+    journal = Journal(tmp_path, lambda _: None)
+    order = ("X-1-1-A-O", 1, 1, 1, "A", "BUY", 2.0, "O", 0)
+    equity = equity_row(2, 2, 100.0, 0.0, 0.0, 0.0, 100.0)
+    for rows in ({"orders": [order]}, {"orders": [order]}, {"equity": [equity]}):
+        journal.commit(ScanRecord(epoch=1, scan_number=1, rows=rows, desk=None))
+    journal.start()
+    journal.close()
+    assert "contradicts the journal" in journal.fault
+    assert journal.trouble == "JOURNAL_FAILED"
+    with sqlite3.connect(journals.database(tmp_path)) as db:
+        assert db.execute("SELECT count(*) FROM orders").fetchone() == (1,)
+        assert db.execute("SELECT count(*) FROM equity").fetchone() == (1,)
+    db.close()
+
+
+def test_a_disk_that_breaks_is_said_and_nothing_raises(tmp_path, monkeypatch):
+    journal = Journal(tmp_path, lambda _: None)
+
+    def broken(*_args, **_kwargs):
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr("pathlib.Path.unlink", broken)
+    monkeypatch.setattr("os.write", broken)
+    assert not journal.intend(1, 1, [ORDER])
+    assert journal.trouble == "JOURNAL_FAILED"
+    monkeypatch.undo()
+    journal.close()

@@ -139,3 +139,11 @@ def test_a_scan_whose_clock_is_off_opens_nothing_live():
     guard.on_safety(safety("NORMAL", now.isoformat()))
     assert guard.limits(scan(now)).entry_block == "CLOCK_SKEW"
     assert from_us(to_us(NOW)) == NOW
+
+
+@pytest.mark.parametrize("status", ["UNKNOWN", "banana", "None", ""])
+def test_a_health_that_says_nothing_opens_nothing(status):
+    inputs = SafetyInputs(scan_age_s=1.0, cadence_s=7.0, health=status)
+    posture, reasons = judge(inputs, SafetyParams())
+    assert posture is Posture.CLOSE_ONLY
+    assert reasons[0].startswith("HEALTH_UNKNOWN")

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from dolphin_realtime.model.errors import ScanOutOfOrder
 from dolphin_realtime.model.gates import Book, Factors, Reading
 from dolphin_realtime.model.signal import SignalState
+from dolphin_realtime.model.signal_params import SignalParams
 from tests.scans import make_scan, walk
 
 SCANS = walk(260)
@@ -215,3 +216,21 @@ def test_high_implied_volatility_halves_every_signal():
         a = plain.step(msgspec.structs.replace(s))
         b = halved.step(msgspec.structs.replace(s), None, factors(s.timestamp_us))
     assert np.array(b.signal) == pytest.approx(np.array(a.signal) / 2)
+
+
+def test_a_gap_that_forgets_every_asset_leaves_no_number_that_is_none():
+    params = SignalParams(tau_x_s=600, gap_max_s=900)
+    scans = walk(300)
+    late = [
+        msgspec.structs.replace(s, timestamp_us=s.timestamp_us + 650_000_000) for s in scans[150:]
+    ]
+    whole, again = SignalState(params), SignalState(params)
+    for scan in scans[:150]:
+        whole.step(msgspec.structs.replace(scan))
+        again.step(msgspec.structs.replace(scan))
+    again = SignalState.load(again.save())
+    for scan in late:
+        one = whole.step(msgspec.structs.replace(scan))
+        assert one == again.step(msgspec.structs.replace(scan))
+        assert all(np.isfinite(one.signal))
+        assert np.isfinite(one.r_vol)

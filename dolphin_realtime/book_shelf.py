@@ -36,11 +36,9 @@ class BookShelf:
         self.take_views(read_books(text))
 
     def take_views(self, views: dict[str, BookView]) -> None:
-        """Take books; one that is not newer than the last of its asset is left out."""
+        """Take the books of one document; the newest to come is the newest there is."""
         for asset, view in views.items():
-            kept = self._books.setdefault(asset, deque(maxlen=KEPT))
-            if not kept or view.book.event_us > kept[-1].event_us:
-                kept.append(view.book)
+            self._books.setdefault(asset, deque(maxlen=KEPT)).append(view.book)
         wait_us = latency_us(self._desk.costs)
         for order in self._desk.in_flight.values():
             seen = views.get(order.order.asset)
