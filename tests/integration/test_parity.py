@@ -15,6 +15,7 @@ from dolphin_realtime import journal
 from dolphin_realtime.backtest.run import backtest_to_journal
 from dolphin_realtime.documents import BookFeed, FactorHistory
 from dolphin_realtime.model.desk import Desk
+from dolphin_realtime.model.instant import from_us
 from dolphin_realtime.parameters import load_parameters
 from dolphin_realtime.replay.market import DAY_US
 from dolphin_realtime.replay.pace import archive_days
@@ -184,22 +185,22 @@ def test_fills_through_recorded_books_are_the_same_both_ways(tmp_path):
 
 
 def book_document(scan):
-    """Return books 2 s after a scan for every other asset, thin enough to be walked."""
-    at = f"{scan.timestamp_us // 1_000_000 + 2}"
-    time = msgspec.json.decode(msgspec.json.encode(_iso(int(at))))
+    """Return books 2 s after a scan for every other asset, thin enough to be walked.
+
+    One of them is stamped after the next scan: the document does not exist before that.
+    """
+    seconds = scan.timestamp_us // 1_000_000 + 2
     assets = {}
-    for asset, price in list(zip(scan.assets, scan.prices, strict=True))[::2]:
+    for n, (asset, price) in enumerate(zip(scan.assets[::2], scan.prices[::2], strict=True)):
         bids = [[price * (1 - 1e-4 * k), 500.0 / price] for k in range(1, 21)]
         asks = [[price * (1 + 1e-4 * k), 500.0 / price] for k in range(1, 21)]
-        n = len(assets)
         assets[asset] = {
-            "event_time": time if n != 3 else _iso(int(at) + 60), "imbalance_1": 0.0, "imbalance_5": 0.1, "imbalance_20": 0.0,
-            "microprice": price, "spread_bps": 2.0, "depth": 20_000.0, "bids": bids, "asks": asks,
+            "event_time": iso(seconds + (60 if n == 3 and seconds // 60 % 2 else 0)),
+            "imbalance_1": 0.0, "imbalance_5": 0.1, "imbalance_20": 0.0, "microprice": price,
+            "spread_bps": 2.0, "depth": 20_000.0, "bids": bids, "asks": asks,
         }  # fmt: skip
-    return {"assets": assets, "_pushed_at": time}
+    return {"assets": assets, "_pushed_at": iso(seconds)}
 
 
-def _iso(seconds):
-    from dolphin_realtime.model.instant import from_us
-
-    return from_us(seconds * 1_000_000)
+def iso(seconds):
+    return from_us(seconds * 1_000_000).isoformat()
