@@ -8,7 +8,6 @@ it. Run as ``python -m dolphin_realtime.bridge.reader SCAN_DIR LEDGER``.
 import struct
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from stat import S_ISREG
 from typing import BinaryIO, Final
@@ -17,7 +16,6 @@ import msgspec
 
 from dolphin_realtime.bridge.ledger import read_stamps
 from dolphin_realtime.bridge.watch import FolderWatch, Stamp
-from dolphin_realtime.heads_up import announce
 from dolphin_realtime.model.errors import ScanFileError, ScanIncomplete
 from dolphin_realtime.model.scan import Scan
 from dolphin_realtime.process import die_with_parent
@@ -52,15 +50,9 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Reader:
-    """Reads new files of a watched folder; `look` is one unit of work.
+    """Reads new files of a watched folder; `look` is one unit of work."""
 
-    ``on_new`` is called where something new is seen, before it is read.
-    """
-
-    def __init__(
-        self, scan_dir: Path, seen: dict[str, Stamp], on_new: Callable[[], None] = lambda: None
-    ) -> None:
-        self._on_new = on_new
+    def __init__(self, scan_dir: Path, seen: dict[str, Stamp]) -> None:
         self._dir = scan_dir
         self._watch = FolderWatch(scan_dir, seen)
         self._growing: dict[str, tuple[Stamp, float]] = {}
@@ -68,8 +60,6 @@ class Reader:
     def look(self) -> list[Found]:
         """Return the files that were finished since the last look, oldest first."""
         candidates = self._watch.changed()
-        if candidates:
-            self._on_new()
         if len(candidates) > BATCH:
             self._watch.sweep_next()
         for path in self._growing:
@@ -151,9 +141,7 @@ def answer(reader: Reader, request: Request) -> list[Found]:
 def main() -> None:
     """Answer requests until the bridge closes the pipe."""
     die_with_parent()
-    ledger = Path(sys.argv[2])
-    run_dir = ledger.parent.parent
-    reader = Reader(Path(sys.argv[1]), read_stamps(ledger), lambda: announce(run_dir))
+    reader = Reader(Path(sys.argv[1]), read_stamps(Path(sys.argv[2])))
     requests = msgspec.msgpack.Decoder(Request)
     while (payload := receive(sys.stdin.buffer)) is not None:
         found = answer(reader, requests.decode(payload))

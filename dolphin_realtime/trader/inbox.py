@@ -17,7 +17,6 @@ from dolphin_realtime.model.scan import MAX_EPOCH_STEP, Scan, decode_scan
 from dolphin_realtime.service import GRID_FAULTS, Frame
 from dolphin_realtime.trader.factor_shelf import FactorShelf
 from dolphin_realtime.trader.guard import Guard
-from dolphin_realtime.trader.rehearsal import Rehearsal
 from dolphin_realtime.trader.session import Session
 
 RING_BATCH: Final = 500
@@ -53,8 +52,6 @@ class Inbox:
     def __init__(self, frame: Frame, session: Session, guard: Guard, factors: FactorShelf) -> None:
         self._frame, self._session, self._guard = frame, session, guard
         self._factors = factors
-        self._rehearsal = Rehearsal(session, guard, factors)
-        self._newest = ""
         self._actions: deque[Callable[[], Awaitable[None]]] = deque()
         self._last_seq: int | None = None
         self._last_key: tuple[int, int] = (0, 0)
@@ -73,11 +70,6 @@ class Inbox:
         """Run a step between two scans, as soon as none is being handled."""
         self._actions.append(step)
         self._wake.set()
-
-    def on_heads_up(self) -> None:
-        """Warm the path: a scan's file was seen, its document comes within milliseconds."""
-        if not self._is_busy and self._pending is None:
-            self._rehearsal.run()
 
     def on_document(self, value: str) -> None:
         """Take a `latest_eigen_scan` document: the entry listener's callback."""
@@ -98,7 +90,6 @@ class Inbox:
             self._wake.set()
             return
         self._session.stamp_callback(scan, began_ns)
-        self._newest = value
         plan = self._take(scan)
         if plan is not None:
             self._is_busy = True
@@ -146,7 +137,6 @@ class Inbox:
         try:
             await self._session.finish_or_block(plan)
             self._guard.measure_cadence()
-            self._rehearsal.prepare(self._newest)
         finally:
             self._is_busy = False
             self._wake.set()

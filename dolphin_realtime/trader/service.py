@@ -11,7 +11,6 @@ from datetime import UTC, datetime
 from dolphin_realtime import grid
 from dolphin_realtime.book_shelf import BookShelf
 from dolphin_realtime.feed import LatestFeed
-from dolphin_realtime.heads_up import HeadsUp
 from dolphin_realtime.journal import Journal, ScanRecord
 from dolphin_realtime.model import desk_state
 from dolphin_realtime.model.errors import ScanError, SettingsError
@@ -89,7 +88,6 @@ class TraderService:
         gc.collect()
         gc.freeze()
         gc.disable()
-        heads_up = HeadsUp(self.frame.settings.run_dir, self.desk.instance, self.inbox.on_heads_up)
         publishing = asyncio.create_task(self.publisher.run())
         describing = asyncio.create_task(self._describe())
         self.frame.ready()
@@ -102,7 +100,6 @@ class TraderService:
         try:
             await self.inbox.run()
         finally:
-            heads_up.close()
             for feed in feeds:
                 feed.stop()
             describing.cancel()

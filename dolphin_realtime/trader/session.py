@@ -41,7 +41,6 @@ class Session:
 
     Attributes:
         latencies_us: Callback to last order returned, of the last scans with orders.
-        saved: The desk after the last scan.
     """
 
     def __init__(self, desk: Desk, journal: Journal, trace: Trace, shelf: BookShelf) -> None:
@@ -54,7 +53,6 @@ class Session:
         self.handled_at = datetime.now(UTC)
         self._quoted: dict[str, tuple[float, float]] = {}
         self._began_ns = 0
-        self.saved = b""
 
     @property
     def mismatch(self) -> str | None:
@@ -241,6 +239,6 @@ class Session:
                 self.recorder.mismatch = f"{asset}: the desk holds {ours}, Nautilus {theirs}"
 
     def _commit(self, key: tuple[int, int], rows: dict[str, list[Row]]) -> None:
-        self.saved = desk_state.save(self.desk)
-        record = ScanRecord(epoch=key[0], scan_number=key[1], rows=rows, desk=self.saved)
+        saved = desk_state.save(self.desk)
+        record = ScanRecord(epoch=key[0], scan_number=key[1], rows=rows, desk=saved)
         self.journal.commit(record)
