@@ -108,10 +108,11 @@ def scan_file(choose: Choose) -> bool:
 def safety_document(choose: Choose) -> bool:
     """Entries stay blocked unless the document is whole, known and fresh."""
     now = datetime.now(UTC)
+    age_s = (0, 1, 2, 3, 20, 30, 40, 50)[choose(8)]  # far from the limit: the clock goes on
     document = {
         "posture": list(Posture)[choose(4)], "size_multiplier": 1.0, "reasons": ["x"],
         "limits": {"a": 1.0}, "since": now.isoformat(),
-        "ts": (now - timedelta(seconds=choose(20))).isoformat(), "flatten": None,
+        "ts": (now - timedelta(seconds=age_s)).isoformat(), "flatten": None,
     }  # fmt: skip
     text = msgspec.json.encode(mutate(document, paths(document), choose, 1)).decode()
     guard = Guard(is_replay=True, cadence_min_s=1.0, trouble=lambda: None)
