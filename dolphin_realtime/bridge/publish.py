@@ -92,6 +92,6 @@ class Publisher:
                 self._frame.log.info("bridge.ring_refilled", scans=len(lost))
         else:
             self._tail = tail
-        if self._newest is not None:
+        if self._newest is not None and not self._unsent:  # else those before it come first
             await self._map.set(grid.LATEST_SCAN, self._newest)
         self._must_check = False
