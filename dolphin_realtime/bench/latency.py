@@ -4,6 +4,7 @@ A stack of its own runs the same services as `dolphin up`; real scan files are w
 after another and the stamps of all processes are joined. Only scans with orders count.
 """
 
+import itertools
 import tempfile
 import time
 from collections.abc import Iterator
@@ -56,7 +57,10 @@ def _scans(market: Market, first_us: int) -> Iterator[Scan]:
 
 
 def _write(stack: Stack, market: Market, first_us: int, n_scans: int) -> dict[Key, int]:
-    """Write scans one by one and return when each became visible."""
+    """Write scans one by one and return when each became visible.
+
+    They are all made before the first: a spectrum of many assets keeps every core busy.
+    """
     visible: dict[Key, int] = {}
     client = grid.connect_blocking("dolphin", stack.port, "bench", 10.0)
     safety = client.get_map(grid.SAFETY).blocking()
@@ -65,10 +69,9 @@ def _write(stack: Stack, market: Market, first_us: int, n_scans: int) -> dict[Ke
         document = grid.decode(safety.get(grid.LATEST))
         return document is not None and document["posture"] == "NORMAL"
 
+    scans = list(itertools.islice(_scans(market, first_us), n_scans + WARM_UP_SCANS))
     due = time.monotonic()
-    for scan in _scans(market, first_us):
-        if scan.scan_number > n_scans + WARM_UP_SCANS:
-            break
+    for scan in scans:
         if scan.scan_number == WARM_UP_SCANS:
             wait_for(may_trade, POSTURE_TIMEOUT_S, "posture NORMAL")
         time.sleep(max(0.0, due - time.monotonic()))
