@@ -71,9 +71,14 @@ def assert_same(desk, undisturbed):
     assert state["equity"] == pytest.approx(undisturbed["equity"][-1][-1], abs=1e-9)
 
 
-def back(desk):
-    """Wait until the trader runs again and entries are allowed."""
-    eventually(lambda: desk.stack.service("trader@BLUE")["state"] == "running", 60.0)
+def back(desk, kills):
+    """Wait until the trader runs again after so many kills, and entries are allowed."""
+
+    def is_back():
+        trader = desk.stack.service("trader@BLUE")
+        return trader["restarts"] == kills and trader["state"] == "running"
+
+    eventually(is_back, 60.0, f"the trader after {kills} kills")
     eventually(lambda: desk.posture() == "NORMAL", 30.0, "posture NORMAL")
 
 
@@ -87,7 +92,7 @@ def test_a_kill_at_each_step_of_a_scan_changes_nothing(tmp_path, undisturbed):
             scan = desk.feed(1, wait=False)
             desk.wait_journalled(scan, 60.0)
             if len(list(run.glob("fault_*"))) > fired:
-                back(desk)
+                back(desk, fired + 1)
         assert {p.name for p in run.glob("fault_*")} == {f"fault_{point}" for point in POINTS}
         assert desk.stack.service("trader@BLUE")["restarts"] == len(POINTS)
         assert_same(desk, undisturbed)
@@ -100,15 +105,16 @@ def test_kills_at_random_instants_change_nothing(tmp_path, undisturbed):
     rng = random.Random(int(os.environ.get("CHAOS_SEED", "4")))
     with desk.stack:
         settle(desk)
-        kill_at = set(rng.sample(range(2, SCANS), KILLS))
+        kill_at, kills = set(rng.sample(range(2, SCANS), KILLS)), 0
         for n in range(SCANS):
             scan = desk.next_scan()
             write_scan(desk.scan_dir, scan)
             if n in kill_at:
                 time.sleep(rng.uniform(0.0, 0.03))
                 os.kill(desk.stack.service("trader@BLUE")["pid"], signal.SIGKILL)
+                kills += 1
+                back(desk, kills)
                 desk.wait_journalled(scan, 60.0)
-                back(desk)
             else:
                 desk.wait_journalled(scan, 60.0)
         assert desk.stack.service("trader@BLUE")["restarts"] == KILLS
