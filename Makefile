@@ -4,7 +4,7 @@ BIN := .venv/bin
 FOR ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev demo test e2e check chaos chaos-short prove-fuzz format lock clean
+.PHONY: help setup dev demo test e2e check fuzz chaos chaos-short prove-fuzz format lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /|/' | awk -F'|' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -18,8 +18,11 @@ dev: ## make .venv with the tools of tests and checks as well
 demo: setup ## replay the sample, trade it on paper, open the Dagster UI; FOR=120 ends by itself
 	@$(BIN)/dolphin up --demo $(if $(FOR),--for $(FOR))
 
-test: dev ## unit, fuzz and integration tests: a real Hazelcast member, real processes
-	@$(BIN)/pytest tests/unit tests/fuzz tests/integration
+test: dev ## unit and integration tests: a real Hazelcast member, real processes
+	@$(BIN)/pytest tests/unit tests/integration
+
+fuzz: dev ## 10,000 mutated documents and files for each parser, twice
+	@$(BIN)/pytest tests/fuzz
 
 e2e: dev ## the Dagster UI in a real headless browser
 	@$(BIN)/pytest tests/e2e

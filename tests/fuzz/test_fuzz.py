@@ -1,7 +1,7 @@
 """Mutated documents and files: nothing crashes, and no order comes of a bad one.
 
 ``FUZZ_RUNS`` inputs each from hypothesis, and as many from atheris in a process of its own:
-10,000 in ``make test``, 100,000 in ``make prove-fuzz``. The share that passes the parser is printed.
+10,000 in ``make fuzz``, 100,000 in ``make prove-fuzz``. The share that passes the parser is printed.
 """
 
 import os
