@@ -80,7 +80,7 @@ def parse_scan(data: bytes, name: str) -> Scan:
         ScanIncomplete: If the bytes end too early.
         ScanFileError: If they can never become a scan; names the file, field and value.
     """
-    if not data.endswith(_MAGIC):
+    if len(data) <= 2 * len(_MAGIC) or not data.endswith(_MAGIC):
         if data and not _MAGIC.startswith(data[:6]):
             raise ScanFileError(f"{name}: not an Arrow file, it begins with {data[:6]!r}")
         raise ScanIncomplete(f"{name}: {len(data)} bytes without an Arrow footer")

@@ -134,7 +134,7 @@ class Desk:
         if draft is None:
             return plan
         plan.prices = usable_prices(draft)
-        self.marks.begin_scan(scan.timestamp_us, self.account, self.equity())
+        self.marks.begin_scan(scan.timestamp_us, self.account, self.equity)
         plan.funding = self._settle_funding(scan.timestamp_us, plan.prices, factors)
         self.market_posture.take(draft.flags, scan.timestamp_us)
         plan.limits = self.market_posture.tighten(limits, scan.timestamp_us)

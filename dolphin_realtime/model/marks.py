@@ -3,6 +3,8 @@
 Money is USDT; a loss is a fraction. Booking fills is account.py's.
 """
 
+from collections.abc import Callable
+
 import msgspec
 
 from dolphin_realtime.model.account import Account, DayPnl
@@ -24,17 +26,17 @@ class Marks(msgspec.Struct):
     day: DayPnl | None = None
     is_doubtful: bool = False
 
-    def begin_scan(self, timestamp_us: int, account: Account, equity: float) -> None:
+    def begin_scan(self, timestamp_us: int, account: Account, equity: Callable[[], float]) -> None:
         """Begin a new day before anything of its first scan is booked.
 
         Args:
             timestamp_us: The scan's instant.
             account: As the scan before left it.
-            equity: At the prices before, for the very first day.
+            equity: Gives the equity at the prices before; asked on the very first day.
         """
         day = from_us(timestamp_us).date().isoformat()
         if self.day is None or self.day.day != day:
-            start = equity if self.day is None else self.day.equity
+            start = equity() if self.day is None else self.day.equity
             self.day = DayPnl(day, start, account.realised, account.fees, account.funding)
 
     def mark(self, equity: float) -> DayPnl:

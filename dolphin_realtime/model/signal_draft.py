@@ -41,6 +41,7 @@ class Draft(msgspec.Struct, kw_only=True):
         is_closing: Whether a zero or turned signal of the asset closes what is held.
         usable: Which listed assets have a price; None where all have.
         record: The whole signal, once the scan has ended.
+        reasons: Its reasons by asset, made when the first is asked for.
     """
 
     scan: Scan
@@ -63,12 +64,14 @@ class Draft(msgspec.Struct, kw_only=True):
     share: float = 0.0
     moved: Moved | None = None
     record: Signal | None = None
+    reasons: dict[str, str] = {}
 
     def reason(self, asset: str) -> str:
         """Return an asset's reason: that of a closing one at once, any once the scan has ended."""
         if self.record is not None:
-            listed = dict(zip(self.record.assets, self.record.reason, strict=True))
-            return listed.get(asset, "ABSENT")
+            if not self.reasons:
+                self.reasons = dict(zip(self.record.assets, self.record.reason, strict=True))
+            return self.reasons.get(asset, "ABSENT")
         if self.direction[self.position[asset]] == 0.0:
             return "NO_DIRECTION"
         return "OK" if self.r_ar * self.r_vol else "RISK_SCALER"
