@@ -228,22 +228,22 @@ class FactorHistory:
         self._history = sorted(history, key=lambda pair: pair[0])
         self._times = [t for t, _ in self._history]
 
-    @classmethod
-    def read(cls, path: Path | None) -> "FactorHistory":
-        """Return the history in a file of documents.
-
-        Raises:
-            SettingsError: If the file cannot be read.
-        """
-        history = []
-        for document in _read_documents(path):
-            factors = factors_of(document)
-            readings = [*factors.funding.values(), *filter(None, [factors.dvol_btc])]
-            if readings:
-                history.append((max(r.fetch_us for r in readings), factors))
-        return cls(history)
-
     def at(self, now_us: int) -> Factors:
         """Return the newest document's factors as of ``now_us``."""
         n = bisect_right(self._times, now_us)
         return self._history[n - 1][1] if n else NO_FACTORS
+
+
+def read_factor_documents(path: Path) -> FactorHistory:
+    """Return the history in a file of `exf_latest` documents, one a line.
+
+    Raises:
+        SettingsError: If the file cannot be read.
+    """
+    history = []
+    for document in _read_documents(path):
+        factors = factors_of(document)
+        readings = [*factors.funding.values(), *filter(None, [factors.dvol_btc])]
+        if readings:
+            history.append((max(r.fetch_us for r in readings), factors))
+    return FactorHistory(history)

@@ -4,15 +4,16 @@
 and GREEN differ in what a person wants them to differ in, and in nothing else.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from os import environ
 
 import msgspec
 
 from dolphin_realtime.model.decision import TargetParams
+from dolphin_realtime.model.errors import SettingsError
 from dolphin_realtime.model.plan import CostParams
 from dolphin_realtime.model.pre_trade import PreTradeParams
-from dolphin_realtime.model.signal_params import SignalParams
+from dolphin_realtime.model.signal_params import SignalParams, with_settings
 from dolphin_realtime.settings import load_group
 
 
@@ -37,6 +38,29 @@ def load_parameters(instance: str = "", env: Mapping[str, str] = environ) -> Par
         load_group(CostParams, "DOLPHIN_COST_", env, instance),
         load_group(PreTradeParams, "DOLPHIN_LIMIT_", env, instance),
     )
+
+
+def changed(parameters: Parameters, assignments: Iterable[str]) -> Parameters:
+    """Return parameters with each NAME=VALUE applied to the group that has the name.
+
+    Raises:
+        SettingsError: If a name is in no group or a value is not of its kind.
+    """
+    groups: dict[str, list[str]] = {}
+    names = {
+        field: group
+        for group in parameters.__struct_fields__
+        for field in getattr(parameters, group).__struct_fields__
+    }
+    for assignment in assignments:
+        name, sign, _ = assignment.partition("=")
+        if not sign:
+            raise SettingsError(f"{assignment!r} is not NAME=VALUE")
+        if name not in names:
+            raise SettingsError(f"unknown parameter {name!r}; known: {', '.join(sorted(names))}")
+        groups.setdefault(names[name], []).append(assignment)
+    done = {g: with_settings(getattr(parameters, g), words) for g, words in groups.items()}
+    return msgspec.structs.replace(parameters, **done)
 
 
 def differences(

@@ -6,6 +6,7 @@ a Dagster asset do not. Timestamps are UTC microseconds.
 
 import os
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 
@@ -28,6 +29,7 @@ SCHEMA: Final = pa.schema(
 ARCHIVE_SCHEMA: Final = SCHEMA.append(pa.field("epoch", pa.int64())).append(
     pa.field("source", pa.string())
 )
+ARCHIVE_COLUMNS: Final = [*SCHEMA.names, "epoch"]
 SIMULATED: Final = b"simulated"
 _UNREADABLE: Final = (ValueError, OverflowError, NotImplementedError, OSError)
 """What pyarrow raises of a file that is none: a wrong layout, a text that is no UTF-8, an
@@ -106,15 +108,15 @@ def _read_whole(data: bytes) -> pa.Table:
 def _refuse_other_schema(table: pa.Table, name: str) -> None:
     if table.num_rows != 1:
         raise ScanFileError(f"{name}: {table.num_rows} rows, expected 1")
-    _refuse_other_types(table, name)
+    _refuse_other_types(table.schema, name)
 
 
-def _refuse_other_types(table: pa.Table, name: str) -> None:
+def _refuse_other_types(schema: pa.Schema, name: str) -> None:
     for field in SCHEMA:
-        index = table.schema.get_field_index(field.name)
+        index = schema.get_field_index(field.name)
         if index < 0:
             raise ScanFileError(f"{name}: field {field.name!r} is missing or doubled")
-        found = table.schema.field(index).type
+        found = schema.field(index).type
         if found != field.type:
             raise ScanFileError(f"{name}: field {field.name!r} is {found}, expected {field.type}")
 
@@ -127,7 +129,7 @@ def rows_of_arrow(path: Path) -> Iterator[Scan]:
     """
     try:
         table = _read_whole(path.read_bytes())
-        _refuse_other_types(table, path.name)
+        _refuse_other_types(table.schema, path.name)
     except _UNREADABLE as e:
         raise ScanFileError(f"{path}: {e}") from e
     for row in table.to_pylist():
@@ -195,13 +197,54 @@ def read_archive(path: Path, batch_rows: int = 512) -> Iterator[Scan]:
     """
     try:
         with pq.ParquetFile(path) as file:
+            _refuse_other_types(file.schema_arrow, path.name)
             metadata = file.schema_arrow.metadata or {}
             note = metadata.get(SIMULATED)
-            for batch in file.iter_batches(batch_rows):
-                for row in batch.to_pylist():
-                    scan = _scan_of(row, path.name)
-                    scan.epoch = row.get("epoch") or 1
-                    scan.simulated = note.decode("utf-8", "replace") if note else None
+            simulated = note.decode("utf-8", "replace") if note else None
+            for batch in file.iter_batches(batch_rows, columns=ARCHIVE_COLUMNS):
+                for scan in _scans_of(batch, path.name):
+                    scan.simulated = simulated
                     yield scan
     except (pa.ArrowInvalid, OSError, KeyError) as e:
         raise ScanFileError(f"{path}: {e}") from e
+
+
+def _scans_of(batch: pa.RecordBatch, name: str) -> Iterator[Scan]:
+    """Yield a batch's rows as scans; rows that list the same assets share the list."""
+    columns = {c: batch.column(c) for c in batch.schema.names}
+    for field in SCHEMA.names:
+        if columns[field].null_count:
+            raise ScanFileError(f"{name}: field {field!r} is null")
+    numbers = columns["scan_number"].to_pylist()
+    times = columns["timestamp"].cast(pa.int64()).to_pylist()
+    epochs = columns["epoch"].to_pylist() if "epoch" in columns else [1] * len(numbers)
+    prices, eigenvalues = (_lists(columns[c]) for c in ("asset_prices", "eigenvalues"))
+    assets: list[Any] = []
+    before: pa.Array = None
+    for n, names in enumerate(_slices(columns["assets"])):
+        if before is None or not names.equals(before):
+            assets, before = names.to_pylist(), names
+            if None in assets:
+                raise ScanFileError(f"{name}: field 'assets' holds a null at {assets.index(None)}")
+        if numbers[n] < 0:
+            raise ScanFileError(f"{name}: field 'scan_number' is {numbers[n]}")
+        yield Scan(
+            scan_number=numbers[n],
+            timestamp_us=times[n],
+            assets=assets,
+            prices=prices[n],
+            eigenvalues=eigenvalues[n],
+            epoch=epochs[n] or 1,
+        )
+
+
+def _slices(column: pa.ListArray) -> Iterator[pa.Array]:
+    values, offsets = column.values, column.offsets.to_pylist()
+    return (values[a:b] for a, b in pairwise(offsets))
+
+
+def _lists(column: pa.ListArray) -> list[list[float | None]]:
+    """Return each row's numbers, None where one is null."""
+    values, offsets = column.values, column.offsets.to_pylist()
+    flat = values.to_pylist() if values.null_count else values.to_numpy().tolist()
+    return [flat[a:b] for a, b in pairwise(offsets)]

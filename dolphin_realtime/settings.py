@@ -107,6 +107,16 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         return self.home / "archive"
 
     @property
+    def factors(self) -> Path:
+        """Folder of external factors as they were known, by day."""
+        return self.home / "factors"
+
+    @property
+    def reports(self) -> Path:
+        """Folder of every report."""
+        return self.home / "reports"
+
+    @property
     def run_dir(self) -> Path:
         """Small state of running services: sockets, locks, epochs."""
         return self.home / "run"

@@ -15,12 +15,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from dolphin_realtime.documents import BookHistory, FactorHistory
-from dolphin_realtime.model.errors import ScanError, ScanFileError, ScanOutOfOrder, SettingsError
+from dolphin_realtime.factor_files import read_factors
+from dolphin_realtime.model.errors import ScanOutOfOrder, SettingsError
 from dolphin_realtime.model.scan import Scan
 from dolphin_realtime.model.signal import SignalState
 from dolphin_realtime.model.signal_params import SignalParams
 from dolphin_realtime.model.signal_result import Signal
-from dolphin_realtime.scan_files import parse_scan, read_archive, rows_of_arrow
+from dolphin_realtime.scan_days import ScanDays, order_of
 
 FLUSH_SCANS: Final = 500
 SCHEMA: Final = pa.schema(
@@ -57,36 +58,12 @@ def read_scans(path: Path) -> Iterator[Scan]:
     """Yield the scans of a folder, an Arrow file or an archive in (timestamp, number) order.
 
     Raises:
-        ScanFileError: If a file is neither a scan file nor an archive; a folder's broken
-            scan files are left out.
+        ScanFileError: If there is no scan at the path, or an archive cannot be read; a
+            folder's broken scan files are left out.
     """
-    if path.is_dir():
-        yield from _read_folder(path)
-    elif path.suffix == ".parquet":
-        yield from sorted(read_archive(path), key=_order)
-    else:
-        yield from sorted(rows_of_arrow(path), key=_order)
-
-
-def _order(scan: Scan) -> tuple[int, int]:
-    return scan.timestamp_us, scan.scan_number
-
-
-def _read_folder(folder: Path) -> Iterator[Scan]:
-    archives = sorted(folder.glob("*.parquet"))
-    for archive in archives:
-        yield from sorted(read_archive(archive), key=_order)
-    scans = []
-    for file in sorted(folder.rglob("*.arrow")):
-        if file.name.startswith(".") or not file.is_file():
-            continue
-        try:
-            scans.append(parse_scan(file.read_bytes(), str(file.relative_to(folder))))
-        except (ScanError, OSError):
-            continue
-    if not archives and not scans:
-        raise ScanFileError(f"{folder}: no scan file and no archive in it")
-    yield from sorted(scans, key=_order)
+    found = ScanDays.of(path)
+    for day in found.days:
+        yield from sorted(found.scans(day), key=order_of)
 
 
 def _columns(signal: Signal) -> dict[str, list[Any]]:
@@ -147,7 +124,7 @@ def write_signals(
     """
     result = RunResult()
     run = run_signals(
-        read_scans(scans), params, BookHistory.read(book), FactorHistory.read(factors), result
+        read_scans(scans), params, BookHistory.read(book), read_factors(factors), result
     )
     partial = out.with_name(f".{out.name}.{os.getpid()}.part")
     try:

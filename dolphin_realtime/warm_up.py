@@ -3,11 +3,18 @@
 Shared by the trader and the backtest, so that both begin from the same state.
 """
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from dolphin_realtime.model.desk import Desk
-from dolphin_realtime.parameters import load_parameters
-from dolphin_realtime.scan_files import read_archive
+from dolphin_realtime.model.scan import Scan
+from dolphin_realtime.parameters import Parameters, load_parameters
+from dolphin_realtime.scan_days import ScanDays
+
+
+def desk_of(instance: str, p: Parameters) -> Desk:
+    """Return an empty desk with the given parameters."""
+    return Desk(instance, p.signal, p.target, p.costs, p.limits)
 
 
 def make_desk(instance: str) -> Desk:
@@ -16,8 +23,7 @@ def make_desk(instance: str) -> Desk:
     Raises:
         SettingsError: If a variable of a group of parameters is wrong.
     """
-    p = load_parameters(instance)
-    return Desk(instance, p.signal, p.target, p.costs, p.limits)
+    return desk_of(instance, load_parameters(instance))
 
 
 def warm_up(desk: Desk, archive: Path, days: int, before: str = "9999") -> int:
@@ -32,10 +38,24 @@ def warm_up(desk: Desk, archive: Path, days: int, before: str = "9999") -> int:
     Raises:
         ScanError: If an archive cannot be read.
     """
-    paths = [p for p in sorted(archive.glob("????-??-??.parquet")) if p.stem < before]
+    if not any(archive.glob("????-??-??.parquet")):
+        return 0
+    return warm_up_from(desk, ScanDays.of(archive), days, before)
+
+
+def warm_up_from(desk: Desk, scans: ScanDays, days: int, before: str = "9999") -> int:
+    """Step the signal through the newest ``days`` of scans before a day; return their count.
+
+    Raises:
+        ScanError: If an archive cannot be read.
+    """
+    return sum(step_all(desk, scans.scans(day)) for day in scans.before(before, days))
+
+
+def step_all(desk: Desk, scans: Iterable[Scan]) -> int:
+    """Step the signal alone through scans and return their count."""
     n_scans = 0
-    for path in paths[-days:] if days else []:
-        for scan in read_archive(path):
-            desk.warm_up(scan)
-            n_scans += 1
+    for scan in scans:
+        desk.warm_up(scan)
+        n_scans += 1
     return n_scans

@@ -24,14 +24,17 @@ from nautilus_trader.risk.config import RiskEngineConfig
 
 from dolphin_realtime.book_shelf import BookShelf
 from dolphin_realtime.documents import BookFeed, FactorHistory
-from dolphin_realtime.journal import Row
+from dolphin_realtime.journal.database import Row
+from dolphin_realtime.journal.recorder import Recorder
+from dolphin_realtime.model import desk_state
 from dolphin_realtime.model.decision import Limits
 from dolphin_realtime.model.desk import Desk
 from dolphin_realtime.model.errors import ScanOutOfOrder
 from dolphin_realtime.model.fill_rule import Execution, Tape
+from dolphin_realtime.model.instant import DAY_US
 from dolphin_realtime.model.plan import InFlight, Plan
 from dolphin_realtime.model.scan import Scan
-from dolphin_realtime.recorder import Recorder
+from dolphin_realtime.restored import restore_positions
 from dolphin_realtime.strategy import (
     EIGEN,
     SCAN,
@@ -66,6 +69,7 @@ class BacktestStrategy(ScanStrategy):
 
     def __init__(self, desk: Desk, exchange: _Exchange, books: BookFeed, on_scan: OnScan) -> None:
         self.recorder = Recorder(desk)
+        self.recorder.saved = desk_state.save(desk)
         super().__init__(desk, lambda _: True, self.recorder)
         self._exchange, self._books, self._on_scan = exchange, books, on_scan
         self._shelf = BookShelf(desk)
@@ -75,9 +79,16 @@ class BacktestStrategy(ScanStrategy):
     def send(self, orders: list[InFlight]) -> None:
         """Keep the orders: they are in the desk's hands until a quote is due."""
 
+    def on_start(self) -> None:
+        """Subscribe, and keep books for what is in flight already."""
+        super().on_start()
+        self._shelf.keep(self.desk.in_flight.values())
+
     def on_data(self, data: EigenScan) -> None:
         """Decide on a scan, then fill or lapse what earlier scans sent."""
         self.plan = None
+        if data.scan.timestamp_us // DAY_US != self.desk.last_us // DAY_US:
+            self.recorder.saved = desk_state.save(self.desk)
         data.scan.epoch = self.desk.signals.order.epoch or 1
         for views in self._books.until(data.scan.timestamp_us):
             self._shelf.take_views(views)
@@ -179,7 +190,7 @@ def run_backtest(
     """Trade scans with ``desk``; ``on_scan`` gets each scan's plan and journal rows.
 
     Args:
-        desk: A desk, warmed up or new, without positions.
+        desk: A desk, new, warmed up, or as it stood when a trader's day began.
         scans: In the order of (timestamp, scan_number); streamed, never all in memory.
         on_scan: Called after each scan.
         books: Order books by event time.
@@ -196,6 +207,7 @@ def run_backtest(
 
     strategy = BacktestStrategy(desk, exchange, books, count)
     engine.add_strategy(strategy)
+    restore_positions(engine.cache, strategy, desk)
     try:
         for chunk in _chunks(scans):
             data = [CustomData(SCAN, _with_factors(scan, factors)) for scan in chunk]

@@ -1,24 +1,30 @@
-"""A backtest from files to a journal: warm-up, run, and every row where a trader's would be.
+"""A backtest from scans to a journal, and from a journal to files and a report.
 
-Which scans are read and where rows go belong here; the run itself is engine.py's. The
-result is a journal like a trader's, so that checks, exports and reports read one kind.
+Where rows and files go belongs here; the run itself is engine.py's, which days are read
+days.py's. The result is a journal like a trader's, so that checks, exports and reports
+read one kind.
 """
 
 import itertools
 import sqlite3
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Final
 
-from dolphin_realtime import journal
 from dolphin_realtime.backtest.engine import BacktestResult, run_backtest
 from dolphin_realtime.documents import BookFeed, FactorHistory
-from dolphin_realtime.journal import Row
+from dolphin_realtime.journal import database
+from dolphin_realtime.journal.check import check
+from dolphin_realtime.journal.database import Row
+from dolphin_realtime.journal.export import export
 from dolphin_realtime.model import desk_state
 from dolphin_realtime.model.desk import Desk
 from dolphin_realtime.model.errors import JournalError
 from dolphin_realtime.model.plan import Plan
 from dolphin_realtime.model.scan import Scan
+from dolphin_realtime.reports.write import Report, write_report
 
 COMMIT_EVERY: Final = 500
 
@@ -29,31 +35,60 @@ def backtest_to_journal(
     folder: Path,
     books: BookFeed,
     factors: FactorHistory,
+    on_scan: Callable[[], None] = lambda: None,
 ) -> BacktestResult:
-    """Trade scans and write the journal of it into an empty folder.
+    """Trade scans and write the journal of it into an empty folder; ``on_scan`` is called after each.
 
     Raises:
         JournalError: If the folder holds a journal already.
     """
-    if journal.database(folder).exists():
+    if database.path_of(folder).exists():
         raise JournalError(f"{folder} holds a journal already; give an empty folder")
     folder.mkdir(parents=True, exist_ok=True)
-    db = journal.open_new(folder)
     counter = itertools.count(1)
+    with closing(database.open_new(folder)) as db:
+        db.execute("PRAGMA synchronous=OFF")  # a backtest that a power cut ended is run again
 
-    def keep(_: Plan, rows: dict[str, list[Row]]) -> None:
-        journal.insert(db, rows)
-        if next(counter) % COMMIT_EVERY == 0:
-            db.commit()
+        def keep(_: Plan, rows: dict[str, list[Row]]) -> None:
+            database.insert(db, rows)
+            if next(counter) % COMMIT_EVERY == 0:
+                db.commit()
+            on_scan()
 
-    try:
         result = run_backtest(desk, scans, keep, books, factors)
         _finish(db, desk)
-    finally:
-        db.close()
     return result
 
 
 def _finish(db: sqlite3.Connection, desk: Desk) -> None:
+    account = desk.account
+    db.execute("INSERT OR IGNORE INTO meta VALUES ('start_cash', ?)", (repr(account.start_cash),))
     db.execute("INSERT OR REPLACE INTO state VALUES (0, ?)", (desk_state.save(desk),))
     db.commit()
+
+
+def backtest_to_files(
+    desk: Desk,
+    scans: Iterator[Scan],
+    out: Path,
+    title: str,
+    books: BookFeed,
+    factors: FactorHistory,
+    notes: tuple[str, ...] = (),
+    on_scan: Callable[[], None] = lambda: None,
+) -> tuple[BacktestResult, Report]:
+    """Trade scans and write tables (.parquet), report.html and report.json into a folder.
+
+    Raises:
+        JournalError: If an identity of the books does not hold: then nothing is written.
+        OSError: If ``out`` cannot be written.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".journal-", dir=out) as scratch:
+        folder = Path(scratch)
+        result = backtest_to_journal(desk, scans, folder, books, factors, on_scan)
+        checked = check(folder)
+        if not checked.ok:
+            raise JournalError(f"the backtest's books do not hold: {checked.first_break}")
+        export(folder, desk.instance, out)
+        return result, write_report(folder, out, title, notes=notes)

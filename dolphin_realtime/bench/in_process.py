@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from dolphin_realtime.book_shelf import BookShelf
-from dolphin_realtime.journal import Journal
+from dolphin_realtime.journal.writer import Journal
 from dolphin_realtime.model.desk import Desk
 from dolphin_realtime.trace import Trace
 from dolphin_realtime.trader.node import Node, started

@@ -11,14 +11,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from dolphin_realtime import grid, journal, trace
+from dolphin_realtime import grid, trace
 from dolphin_realtime.bench import bare
 from dolphin_realtime.bench.market import label, make_market
 from dolphin_realtime.bench.percentiles import percentiles_us
 from dolphin_realtime.bench.stack import Stack, wait_for
+from dolphin_realtime.journal import database
 from dolphin_realtime.model.errors import ServiceError
+from dolphin_realtime.model.instant import DAY_US
 from dolphin_realtime.model.scan import Scan
-from dolphin_realtime.replay.market import DAY_US, Market
+from dolphin_realtime.replay.market import Market
 from dolphin_realtime.replay.pace import archive_days
 from dolphin_realtime.scan_files import write_scan
 
@@ -138,7 +140,7 @@ def measure(n_assets: int, n_scans: int) -> dict[str, Any]:
 
 
 def _count_orders(stack: Stack) -> int:
-    db = journal.open_read_only(stack.home / "journal" / "BLUE")
+    db = database.open_read_only(stack.home / "journal" / "BLUE")
     try:
         query = "SELECT count(*) FROM orders WHERE scan_number > ?"
         n_orders: int = db.execute(query, (WARM_UP_SCANS,)).fetchone()[0]

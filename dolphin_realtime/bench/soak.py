@@ -22,7 +22,7 @@ from dolphin_realtime.bench.market import label, make_market
 from dolphin_realtime.bench.percentiles import percentiles_us
 from dolphin_realtime.bench.signal import first_scans
 from dolphin_realtime.bench.stack import Stack
-from dolphin_realtime.journal_check import check
+from dolphin_realtime.journal.check import check
 from dolphin_realtime.model.decision import Limits, TargetParams
 from dolphin_realtime.model.desk import Desk
 from dolphin_realtime.model.errors import ServiceError

@@ -49,6 +49,8 @@ COMMANDS: Final = {
     "journal": "journal",
     "compare": "journal",
     "signals": "offline",
+    "backtest": "reports",
+    "report": "reports",
     "replay": "offline",
     "bench": "bench",
 }

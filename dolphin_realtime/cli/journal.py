@@ -25,7 +25,7 @@ def check(instance: str, as_json: bool) -> None:
     \b
     Example: dolphin journal check --instance BLUE
     """
-    from dolphin_realtime.journal_check import check as check_journal
+    from dolphin_realtime.journal.check import check as check_journal
 
     result = check_journal(load().journal_dir(instance))
     if as_json:
@@ -47,7 +47,7 @@ def export(instance: str, out: Path, as_json: bool) -> None:
     \b
     Example: dolphin journal export --instance BLUE --out /tmp/blue
     """
-    from dolphin_realtime.journal_export import export as export_journal
+    from dolphin_realtime.journal.export import export as export_journal
 
     try:
         rows = export_journal(load().journal_dir(instance), instance, out)
@@ -70,8 +70,8 @@ def compare(first: str, second: str, as_json: bool) -> None:
     \b
     Example: dolphin compare BLUE GREEN
     """
-    from dolphin_realtime.compare import compare as compare_journals
     from dolphin_realtime.parameters import differences
+    from dolphin_realtime.reports.compare import compare as compare_journals
 
     if first == second:
         raise SettingsError("name two instances: dolphin compare BLUE GREEN")

@@ -12,10 +12,11 @@ from hazelcast.client import HazelcastClient
 from rich.console import Console
 from rich.live import Live
 
-from dolphin_realtime import grid, journal
+from dolphin_realtime import grid
 from dolphin_realtime.cli.app import MALFORMED, say
 from dolphin_realtime.cli.demo import DEMO_DAYS, begin_anew, demo_settings, refuse_mixed_home
 from dolphin_realtime.cli.overview import Overview, lines_of, read_documents, view
+from dolphin_realtime.journal import database
 from dolphin_realtime.member.fetch import ensure_jar
 from dolphin_realtime.member.java import find_java
 from dolphin_realtime.model.errors import GridError, JournalError, ServiceError
@@ -43,7 +44,7 @@ def totals(settings: Settings) -> Totals:
     equities = []
     for instance in settings.instance_names:
         try:
-            db = journal.open_read_only(settings.journal_dir(instance))
+            db = database.open_read_only(settings.journal_dir(instance))
         except JournalError:
             continue
         try:

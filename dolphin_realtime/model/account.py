@@ -80,6 +80,10 @@ class Account(msgspec.Struct):
         """Return the signed quantity of every open position."""
         return {a: p.quantity for a, p in self.positions.items() if p.quantity != 0.0}
 
+    def exposures(self, prices: Mapping[str, float]) -> list[float]:
+        """Return the signed notional of every open position; without a price it counts 0."""
+        return [q * prices.get(asset, 0.0) for asset, q in self.held().items()]
+
     def unrealised(
         self, prices: Mapping[str, float], else_prices: Mapping[str, float] | None = None
     ) -> float:

@@ -2,7 +2,7 @@
 
 The order of work at a scan (signal, funding, decision, limits, then fills) and orders in
 flight belong here; the fill rule (fill_rule.py), sending orders to a venue (strategy.py)
-and keeping the journal (journal.py) do not. Scan timestamps decide everything; wall time
+and keeping the journal (journal/) do not. Scan timestamps decide everything; wall time
 comes in only as `Limits`.
 """
 

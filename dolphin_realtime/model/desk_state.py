@@ -55,3 +55,16 @@ def restore(desk: Desk, saved: bytes) -> None:
     desk.marks = msgspec.convert(raw["marks"], Marks)
     desk.pace = msgspec.convert(raw["pace"], Pace)
     desk.flattened_id, desk.n_flattened = raw["flattened"]
+
+
+class Books(msgspec.Struct, frozen=True):
+    """What a saved desk owned: its account, and the last price of every asset it had seen."""
+
+    account: Account
+    prices: dict[str, float]
+
+
+def books(saved: bytes) -> Books:
+    """Return the books in what `save` returned."""
+    raw = msgspec.msgpack.decode(saved)
+    return Books(msgspec.convert(raw["account"], Account), raw["prices"])

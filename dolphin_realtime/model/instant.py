@@ -1,10 +1,11 @@
 """Instants: whole microseconds since the Unix epoch inside, ISO 8601 with offset on the wire."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Final
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
+DAY_US: Final = 86_400_000_000
 
 
 def to_us(moment: datetime) -> int:
@@ -26,3 +27,18 @@ def parse(value: object) -> datetime | None:
     except ValueError:
         return None
     return None if moment.tzinfo is None else moment
+
+
+def day_of(microseconds: int) -> str:
+    """Return the UTC day of an instant as YYYY-MM-DD."""
+    return from_us(microseconds).date().isoformat()
+
+
+def day_us(day: str) -> int:
+    """Return the instant at which a UTC day begins.
+
+    Raises:
+        ValueError: If ``day`` is not YYYY-MM-DD.
+    """
+    begin = datetime.combine(date.fromisoformat(day), datetime.min.time(), UTC)
+    return to_us(begin)

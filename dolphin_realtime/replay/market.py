@@ -15,6 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from dolphin_realtime.model.errors import SettingsError
+from dolphin_realtime.model.instant import DAY_US
 from dolphin_realtime.model.scan import Scan
 
 Floats = NDArray[np.float64]
@@ -24,7 +25,6 @@ MIN_RETURNS: Final = 32
 """Fewest returns an eigen spectrum is made of."""
 VOL_MINUTES: Final = 30
 US: Final = 1_000_000
-DAY_US: Final = 86_400 * US
 
 
 class ReplayParams(msgspec.Struct, frozen=True, kw_only=True):

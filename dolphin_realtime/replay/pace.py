@@ -12,9 +12,9 @@ from typing import Final
 import msgspec
 
 from dolphin_realtime.model.errors import SettingsError
-from dolphin_realtime.model.instant import from_us
+from dolphin_realtime.model.instant import DAY_US, from_us
 from dolphin_realtime.model.scan import Scan
-from dolphin_realtime.replay.market import DAY_US, Market
+from dolphin_realtime.replay.market import Market
 from dolphin_realtime.scan_files import write_archive, write_scan
 
 ARCHIVE_SOURCE: Final = "replay"

@@ -13,10 +13,10 @@ import msgspec
 
 from dolphin_realtime import log
 from dolphin_realtime.model.errors import SettingsError
-from dolphin_realtime.model.instant import from_us
+from dolphin_realtime.model.instant import DAY_US, from_us
 from dolphin_realtime.process import notify
 from dolphin_realtime.replay.books import BookSource, RecordedBooks, ReplayClock, SeededBooks
-from dolphin_realtime.replay.market import DAY_US, SAMPLE, Market, ReplayParams, load_prices
+from dolphin_realtime.replay.market import SAMPLE, Market, ReplayParams, load_prices
 from dolphin_realtime.replay.pace import Pacer, archive_days, run
 from dolphin_realtime.replay.venue import ReplayVenue, run_venue
 from dolphin_realtime.settings import Settings, load_group

@@ -4,11 +4,11 @@ Building and publishing the two documents belongs here; the journal stays the on
 """
 
 import asyncio
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
 from dolphin_realtime import grid
+from dolphin_realtime.model.percentiles import percentiles
 from dolphin_realtime.model.posture import Posture
 from dolphin_realtime.service import GRID_FAULTS, Frame
 from dolphin_realtime.trader.guard import Guard
@@ -21,15 +21,6 @@ TRADING_STATE: Final = {
     Posture.CLOSE_ONLY: "REDUCING",
     Posture.HALTED: "HALTED",
 }
-
-
-def percentiles(values: Sequence[float]) -> dict[str, float]:
-    """Return p50, p90, p99, max and n of some measurements."""
-    if not values:
-        return {"n": 0}
-    ordered = sorted(values)
-    at = {f"p{q}": ordered[min(len(ordered) - 1, len(ordered) * q // 100)] for q in (50, 90, 99)}
-    return {**at, "max": ordered[-1], "n": len(ordered)}
 
 
 def state_document(session: Session, guard: Guard, mode: str) -> dict[str, Any]:

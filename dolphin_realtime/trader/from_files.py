@@ -15,7 +15,8 @@ import msgspec
 from dolphin_realtime import log
 from dolphin_realtime.book_shelf import BookShelf
 from dolphin_realtime.documents import BookFeed, FactorHistory
-from dolphin_realtime.journal import Journal
+from dolphin_realtime.factor_files import read_factors
+from dolphin_realtime.journal.writer import Journal
 from dolphin_realtime.model import desk_state
 from dolphin_realtime.model.decision import Limits
 from dolphin_realtime.model.desk import Desk
@@ -101,4 +102,4 @@ def read_history(book: Path | None, factors: Path | None) -> tuple[BookFeed, Fac
     Raises:
         SettingsError: If a file cannot be read.
     """
-    return BookFeed.read(book), FactorHistory.read(factors)
+    return BookFeed.read(book), read_factors(factors)

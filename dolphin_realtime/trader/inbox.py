@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
-from dolphin_realtime.intents import Intent
+from dolphin_realtime.journal.intents import Intent
 from dolphin_realtime.model.errors import ScanOutOfOrder, ScanSchemaError
 from dolphin_realtime.model.plan import InFlight, Plan
 from dolphin_realtime.model.scan import MAX_EPOCH_STEP, Scan, decode_scan

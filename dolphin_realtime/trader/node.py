@@ -16,7 +16,6 @@ from nautilus_trader.cache.config import CacheConfig
 from nautilus_trader.common import Environment
 from nautilus_trader.common.config import InstrumentProviderConfig, LoggingConfig
 from nautilus_trader.config import LiveDataClientConfig
-from nautilus_trader.core.uuid import UUID4
 from nautilus_trader.data.engine import DataEngine
 from nautilus_trader.live.config import (
     LiveDataEngineConfig,
@@ -27,33 +26,15 @@ from nautilus_trader.live.config import (
 from nautilus_trader.live.data_client import LiveDataClient
 from nautilus_trader.live.factories import LiveDataClientFactory
 from nautilus_trader.live.node import TradingNode
-from nautilus_trader.model.currencies import USDT
-from nautilus_trader.model.enums import (
-    LiquiditySide,
-    OmsType,
-    OrderSide,
-    OrderType,
-    TimeInForce,
-    TradingState,
-)
-from nautilus_trader.model.events import OrderAccepted, OrderFilled, OrderSubmitted
-from nautilus_trader.model.identifiers import (
-    AccountId,
-    ClientOrderId,
-    PositionId,
-    TradeId,
-    TraderId,
-    VenueOrderId,
-)
-from nautilus_trader.model.objects import Money, Price, Quantity
-from nautilus_trader.model.orders import MarketOrder
-from nautilus_trader.model.position import Position
+from nautilus_trader.model.enums import TradingState
+from nautilus_trader.model.identifiers import TraderId
 
 from dolphin_realtime.model.desk import Desk
 from dolphin_realtime.model.errors import ServiceError
 from dolphin_realtime.model.fill_rule import Quote
 from dolphin_realtime.model.posture import Posture
 from dolphin_realtime.model.scan import Scan
+from dolphin_realtime.restored import restore_positions
 from dolphin_realtime.strategy import (
     EIGEN,
     VENUE,
@@ -185,7 +166,7 @@ class Node:
             self._cache_instrument(asset)
         self.node.trader.add_strategy(strategy)
         self.node.build()
-        self._restore_positions()
+        restore_positions(self.kernel.cache, strategy, desk)
         venue = SandboxLiveExecClientFactory.venue
         if venue is None:
             raise AssertionError("the node was built without its venue")
@@ -237,58 +218,3 @@ class Node:
     def position(self, asset: str) -> float:
         """Return Nautilus' own view of an asset's position in units."""
         return float(self.kernel.portfolio.net_position(instrument_id(asset)))
-
-    def _restore_positions(self) -> None:
-        """Fold the journal into one opening fill an instrument, as the cache wants them."""
-        for asset, position in self.desk.account.positions.items():
-            if position.quantity != 0.0:
-                self._restore(asset, position.quantity, position.average_price)
-
-    def _restore(self, asset: str, quantity: float, price: float) -> None:
-        instrument = self.kernel.cache.instrument(instrument_id(asset))
-        side = OrderSide.BUY if quantity > 0.0 else OrderSide.SELL
-        size = Quantity(abs(quantity), instrument.size_precision)
-        position_id = PositionId(f"{instrument.id}-{self.strategy.id}")
-        ids = {
-            "trader_id": self.strategy.trader_id,
-            "strategy_id": self.strategy.id,
-            "instrument_id": instrument.id,
-            "client_order_id": ClientOrderId(f"{self.desk.instance}-RESTORED-{asset}"),
-        }
-        account = AccountId(f"{VENUE.value}-001")
-        venue_order = VenueOrderId(f"RESTORED-{asset}")
-        now = {"ts_event": 0, "ts_init": 0}
-        order = MarketOrder(
-            order_side=side,
-            quantity=size,
-            init_id=UUID4(),
-            ts_init=0,
-            time_in_force=TimeInForce.GTC,
-            **ids,
-        )
-        order.apply(OrderSubmitted(account_id=account, event_id=UUID4(), **ids, **now))
-        order.apply(
-            OrderAccepted(
-                account_id=account, venue_order_id=venue_order, event_id=UUID4(), **ids, **now
-            )
-        )
-        fill = OrderFilled(
-            venue_order_id=venue_order,
-            account_id=account,
-            trade_id=TradeId(f"RESTORED-{asset}"),
-            order_side=side,
-            order_type=OrderType.MARKET,
-            last_qty=size,
-            last_px=Price(price, instrument.price_precision),
-            currency=USDT,
-            commission=Money(0, USDT),
-            liquidity_side=LiquiditySide.TAKER,
-            position_id=position_id,
-            event_id=UUID4(),
-            **ids,
-            **now,
-        )
-        order.apply(fill)
-        self.kernel.cache.add_order(order, position_id)
-        self.kernel.cache.update_order(order)
-        self.kernel.cache.add_position(Position(instrument, fill), OmsType.NETTING)

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from dolphin_realtime import grid
 from dolphin_realtime.book_shelf import BookShelf
 from dolphin_realtime.feed import LatestFeed
-from dolphin_realtime.journal import Journal, ScanRecord
+from dolphin_realtime.journal.writer import Journal, ScanRecord
 from dolphin_realtime.model import desk_state
 from dolphin_realtime.model.errors import ScanError, SettingsError
 from dolphin_realtime.service import Frame

@@ -15,7 +15,9 @@ from typing import Final
 
 from dolphin_realtime import fault_points, log
 from dolphin_realtime.book_shelf import BookShelf
-from dolphin_realtime.journal import Journal, Row, ScanRecord
+from dolphin_realtime.journal.database import Row
+from dolphin_realtime.journal.recorder import RECOVERED, Recorder
+from dolphin_realtime.journal.writer import Journal, ScanRecord
 from dolphin_realtime.model import desk_state
 from dolphin_realtime.model.decision import Limits
 from dolphin_realtime.model.desk import Desk
@@ -25,7 +27,6 @@ from dolphin_realtime.model.gates import Book, Factors
 from dolphin_realtime.model.plan import InFlight, Plan
 from dolphin_realtime.model.posture import Posture
 from dolphin_realtime.model.scan import Scan
-from dolphin_realtime.recorder import RECOVERED, Recorder
 from dolphin_realtime.strategy import SCAN, EigenScan, ScanStrategy
 from dolphin_realtime.trace import Trace
 from dolphin_realtime.trader.node import Node
@@ -75,6 +76,8 @@ class Session:
         data = EigenScan(scan, limits)
         data.book, data.factors, data.follow = book, factors, follow
         self.strategy.plan = None
+        if not self.recorder.saved:
+            self.recorder.saved = desk_state.save(self.desk)
         try:
             self.strategy.publish_data(SCAN, data)
         except ScanOutOfOrder:
@@ -88,7 +91,9 @@ class Session:
         if plan is None:
             raise AssertionError("the strategy did not take the scan: is the node running?")
         if plan.orders and follow is None:
-            self.latencies_us.append((self.strategy.last_sent_ns - self._began_ns) / 1000)
+            latency_us = (self.strategy.last_sent_ns - self._began_ns) / 1000
+            self.latencies_us.append(latency_us)
+            self.recorder.latency_us = latency_us if self._began_ns else None
             key = plan.key
             self._trace.stamp("last_order", *key, self.strategy.last_sent_ns)
             self._trace.stamp("first_order", *key, self.strategy.first_sent_ns)
@@ -239,6 +244,6 @@ class Session:
                 self.recorder.mismatch = f"{asset}: the desk holds {ours}, Nautilus {theirs}"
 
     def _commit(self, key: tuple[int, int], rows: dict[str, list[Row]]) -> None:
-        saved = desk_state.save(self.desk)
+        saved = self.recorder.saved = desk_state.save(self.desk)
         record = ScanRecord(epoch=key[0], scan_number=key[1], rows=rows, desk=saved)
         self.journal.commit(record)

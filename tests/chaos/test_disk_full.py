@@ -7,7 +7,7 @@ import subprocess
 import pytest
 
 from dolphin_realtime import grid
-from dolphin_realtime.journal_check import check
+from dolphin_realtime.journal.check import check
 from tests.integration.conftest import eventually, make_desk
 
 SIZE = "24m"

@@ -11,10 +11,12 @@ from pathlib import Path
 import pytest
 from hazelcast.errors import HazelcastError
 
-from dolphin_realtime import grid, journal
+from dolphin_realtime import grid
 from dolphin_realtime.bench.stack import Stack
+from dolphin_realtime.journal import database
+from dolphin_realtime.model.instant import DAY_US
 from dolphin_realtime.model.scan import Scan
-from dolphin_realtime.replay.market import DAY_US, Market, ReplayParams, load_prices
+from dolphin_realtime.replay.market import Market, ReplayParams, load_prices
 from dolphin_realtime.replay.pace import archive_days
 from dolphin_realtime.scan_files import write_scan
 
@@ -77,9 +79,9 @@ class Desk:
 
     def query(self, text: str, *values: object) -> list[tuple]:
         folder = self.stack.home / "journal" / "BLUE"
-        if not journal.database(folder).is_file():
+        if not database.path_of(folder).is_file():
             return []
-        db = journal.open_read_only(folder)
+        db = database.open_read_only(folder)
         try:
             return db.execute(text, values).fetchall()
         finally:

@@ -11,7 +11,8 @@ import msgspec
 import numpy as np
 import pytest
 
-from dolphin_realtime import grid, journal
+from dolphin_realtime import grid
+from dolphin_realtime.journal import database
 from dolphin_realtime.model.posture import REASON_CODES
 from dolphin_realtime.model.pre_trade import LIMITS
 from dolphin_realtime.replay.market import Market, PriceTable, ReplayParams, load_prices
@@ -47,7 +48,7 @@ def market_with_tiny():
 
 
 def rows(home, instance, query, *values):
-    db = journal.open_read_only(home / "journal" / instance)
+    db = database.open_read_only(home / "journal" / instance)
     try:
         return db.execute(query, values).fetchall()
     finally:

@@ -11,13 +11,13 @@ import sys
 import msgspec
 import pytest
 
-from dolphin_realtime import journal
 from dolphin_realtime.backtest.run import backtest_to_journal
-from dolphin_realtime.documents import BookFeed, FactorHistory
+from dolphin_realtime.documents import BookFeed
+from dolphin_realtime.factor_files import read_factors
+from dolphin_realtime.journal import database
 from dolphin_realtime.model.desk import Desk
-from dolphin_realtime.model.instant import from_us
+from dolphin_realtime.model.instant import DAY_US, from_us
 from dolphin_realtime.parameters import load_parameters
-from dolphin_realtime.replay.market import DAY_US
 from dolphin_realtime.replay.pace import archive_days
 from dolphin_realtime.scan_files import write_scan
 from dolphin_realtime.signal_run import read_scans
@@ -56,7 +56,7 @@ def recorded_day():
 
 
 def lists_of(folder):
-    db = journal.open_read_only(folder)
+    db = database.open_read_only(folder)
     try:
         return {name: db.execute(q).fetchall() for name, q in
                 (("orders", ORDERS), ("fills", FILLS), ("equity", EQUITY))}  # fmt: skip
@@ -74,7 +74,7 @@ def backtest(home, scans, book=None, **settings):
     desk = Desk("BLUE", p.signal, p.target, p.costs, p.limits)
     warm_up(desk, home / "archive", 1)
     folder = home / "backtest"
-    books, factors = BookFeed.read(book), FactorHistory.read(None)
+    books, factors = BookFeed.read(book), read_factors(None)
     backtest_to_journal(desk, read_scans(scans), folder, books, factors)
     return lists_of(folder)
 

@@ -5,10 +5,10 @@ import threading
 
 import pytest
 
-from dolphin_realtime import journal as journals
-from dolphin_realtime.intents import Intent
-from dolphin_realtime.journal import Journal, ScanRecord
-from dolphin_realtime.journal_check import check
+from dolphin_realtime.journal import database
+from dolphin_realtime.journal.check import check
+from dolphin_realtime.journal.intents import Intent
+from dolphin_realtime.journal.writer import Journal, ScanRecord
 from dolphin_realtime.model import desk_state
 from dolphin_realtime.model.decision import OrderIntent
 from dolphin_realtime.model.desk import Desk
@@ -36,7 +36,8 @@ DESK = a_desk()
 
 
 def equity_row(scan, us, cash, realised, unrealised, fees, equity):
-    return (1, scan, us, cash, realised, unrealised, fees, 0.0, equity, "NORMAL", 1, None)
+    head = (1, scan, us, cash, realised, unrealised, fees, 0.0, equity, "NORMAL", 1, None)
+    return (*head, 0.0, 0.0, 1.0, 1.0, 1, 0, None)
 
 
 def write(folder):
@@ -125,7 +126,7 @@ def test_what_is_committed_comes_back(tmp_path):
 )
 def test_the_first_broken_row_is_named(tmp_path, statement, named):
     write(tmp_path)
-    with sqlite3.connect(journals.database(tmp_path)) as db:
+    with sqlite3.connect(database.path_of(tmp_path)) as db:
         db.execute(statement)
     db.close()
     result = check(tmp_path)
@@ -162,10 +163,10 @@ def test_a_missing_journal_is_said(tmp_path):
 
 def test_a_journal_of_another_version_is_refused(tmp_path):
     Journal(tmp_path, lambda _: None).close()
-    with sqlite3.connect(journals.database(tmp_path)) as db:
+    with sqlite3.connect(database.path_of(tmp_path)) as db:
         db.execute("PRAGMA user_version = 1")
     db.close()
-    with pytest.raises(JournalError, match="has schema 1, this Dolphin writes 2"):
+    with pytest.raises(JournalError, match="has schema 1, this Dolphin writes 3"):
         Journal(tmp_path, lambda _: None)
 
 
@@ -179,9 +180,29 @@ def test_a_record_that_contradicts_the_journal_is_set_aside_and_said(tmp_path):
     journal.close()
     assert "contradicts the journal" in journal.fault
     assert journal.trouble == "JOURNAL_FAILED"
-    with sqlite3.connect(journals.database(tmp_path)) as db:
+    with sqlite3.connect(database.path_of(tmp_path)) as db:
         assert db.execute("SELECT count(*) FROM orders").fetchone() == (1,)
         assert db.execute("SELECT count(*) FROM equity").fetchone() == (1,)
+    db.close()
+
+
+def test_a_journal_of_the_version_before_is_brought_up(tmp_path):
+    write(tmp_path)
+    with sqlite3.connect(database.path_of(tmp_path)) as db:
+        for column in ("long_usd", "short_usd", "r_ar", "r_vol", "assets", "gated", "latency_us"):
+            db.execute(f"ALTER TABLE equity DROP COLUMN {column}")
+        db.execute("DROP TABLE openings")
+        db.execute("PRAGMA user_version = 2")
+    db.close()
+    with pytest.raises(JournalError, match="schema 2"):
+        check(tmp_path)
+    database.open_new(tmp_path).close()
+    assert check(tmp_path).ok
+    db = database.open_read_only(tmp_path)
+    assert db.execute("SELECT equity, r_ar FROM equity").fetchall() == [
+        (100.0, None),
+        (102.5, None),
+    ]
     db.close()
 
 

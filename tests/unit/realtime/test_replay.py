@@ -5,9 +5,8 @@ import numpy as np
 import pytest
 
 from dolphin_realtime.model.errors import SettingsError
-from dolphin_realtime.model.instant import from_us
+from dolphin_realtime.model.instant import DAY_US, from_us
 from dolphin_realtime.replay.market import (
-    DAY_US,
     MIN_RETURNS,
     SAMPLE,
     Market,

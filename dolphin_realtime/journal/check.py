@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import msgspec
 
-from dolphin_realtime import journal
+from dolphin_realtime.journal import database
 from dolphin_realtime.model.account import FLAT_BELOW, Account
 from dolphin_realtime.model.instant import from_us
 
@@ -42,12 +42,12 @@ def check(folder: Path) -> CheckResult:
     Raises:
         JournalError: If there is no journal.
     """
-    db = journal.open_read_only(folder)
+    db = database.open_read_only(folder)
     try:
         db.execute("BEGIN")  # one snapshot, whatever a running trader adds meanwhile
         n_rows = sum(
             db.execute(f"SELECT count(*) FROM {table}").fetchone()[0]  # noqa: S608
-            for table in journal.TABLES
+            for table in database.TABLES
         )
         for look in (_orders, _scans, _money, _days, _state):
             found = look(db)

@@ -1,7 +1,7 @@
 """The intent file: the orders of a scan, on their way to disk before the first one leaves.
 
 One JSON line a scan, appended by one write. Reading them back after a crash and dropping
-those that the journal holds belong here; what an intent means does not (journal.py).
+those that the journal holds belong here; what an intent means does not (writer.py).
 """
 
 import os

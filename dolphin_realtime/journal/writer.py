@@ -1,7 +1,7 @@
-"""The journal: what one instance decided, sent, filled and owns, on disk.
+"""Writing a running trader's journal.
 
-The tables and the order of writing belong here; checking identities is journal_check.py's,
-files for others journal_export.py's. An intent is appended before its order leaves;
+The order of writing belongs here; the tables are database.py's, the rows of a scan
+recorder.py's. An intent is appended before its order leaves;
 everything else of a scan is one transaction of a helper thread, so the trader's loop never
 waits for a disk. A reserve of disk space is kept: when the disk is full it is given up for
 exits, and nothing is opened until it is there again.
@@ -13,55 +13,20 @@ import sqlite3
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
 from dolphin_realtime import fault_points
-from dolphin_realtime.intents import IntentFile
+from dolphin_realtime.journal.database import Row, insert, open_new
+from dolphin_realtime.journal.intents import IntentFile
+from dolphin_realtime.journal.reserve import Reserve
 from dolphin_realtime.model.errors import JournalError
 from dolphin_realtime.model.plan import InFlight
-from dolphin_realtime.reserve import Reserve
 
 BACKLOG_MAX: Final = 1000
 """Scans waiting for the disk after which nothing may be opened."""
 RETRY_S: Final = 1.0
-_SCHEMA: Final = """
-CREATE TABLE IF NOT EXISTS decisions (
-  epoch INTEGER, scan_number INTEGER, timestamp_us INTEGER, asset TEXT,
-  signal REAL, target REAL, held REAL, side TEXT, quantity REAL, reason TEXT);
-CREATE TABLE IF NOT EXISTS orders (
-  client_order_id TEXT PRIMARY KEY, epoch INTEGER, scan_number INTEGER, timestamp_us INTEGER,
-  asset TEXT, side TEXT, quantity REAL, leg TEXT, reduce_only INTEGER) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS fills (
-  client_order_id TEXT PRIMARY KEY, epoch INTEGER, scan_number INTEGER, timestamp_us INTEGER,
-  asset TEXT, side TEXT, quantity REAL, price REAL, mid REAL, fee REAL, realised REAL,
-  source TEXT, booked_us INTEGER);
-CREATE TABLE IF NOT EXISTS cancels (
-  client_order_id TEXT PRIMARY KEY, timestamp_us INTEGER, reason TEXT);
-CREATE TABLE IF NOT EXISTS refusals (
-  epoch INTEGER, scan_number INTEGER, timestamp_us INTEGER, asset TEXT, side TEXT,
-  quantity REAL, code TEXT, value REAL, bound REAL);
-CREATE TABLE IF NOT EXISTS funding (
-  settlement_us INTEGER, asset TEXT, quantity REAL, rate REAL, amount REAL,
-  PRIMARY KEY (settlement_us, asset));
-CREATE TABLE IF NOT EXISTS equity (
-  epoch INTEGER, scan_number INTEGER, timestamp_us INTEGER, cash REAL, realised REAL,
-  unrealised REAL, fees REAL, funding REAL, equity REAL, posture TEXT, is_acted_on INTEGER,
-  simulated TEXT, PRIMARY KEY (epoch, scan_number));
-CREATE TABLE IF NOT EXISTS days (
-  day TEXT PRIMARY KEY, realised REAL, unrealised REAL, fees REAL, funding REAL, equity REAL,
-  trades INTEGER, max_drawdown REAL);
-CREATE TABLE IF NOT EXISTS state (only_row INTEGER PRIMARY KEY CHECK (only_row = 0), desk BLOB);
-CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT);
-"""
-TABLES: Final = (
-    "decisions", "orders", "fills", "cancels", "refusals", "funding", "equity", "days"
-)  # fmt: skip
-SCHEMA_VERSION: Final = 2
-_UPSERT: Final = frozenset({"days", "state", "meta"})
-
-Row = tuple[Any, ...]
 
 
 class ScanRecord(msgspec.Struct, kw_only=True):
@@ -74,32 +39,6 @@ class ScanRecord(msgspec.Struct, kw_only=True):
     scan_number: int
     rows: dict[str, list[Row]]
     desk: bytes | None
-
-
-def database(folder: Path) -> Path:
-    """Return the path of a journal's database."""
-    return folder / "journal.sqlite"
-
-
-def open_read_only(folder: Path) -> sqlite3.Connection:
-    """Return a read-only connection to a journal.
-
-    Raises:
-        JournalError: If there is none, or another version of Dolphin wrote it.
-    """
-    path = database(folder)
-    if not path.is_file():
-        raise JournalError(f"no journal at {path}; has this instance ever run?")
-    db = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
-    try:
-        version = db.execute("PRAGMA user_version").fetchone()[0]
-    except sqlite3.DatabaseError as e:
-        db.close()
-        raise JournalError(f"{path} cannot be read: {e}") from e
-    if version != SCHEMA_VERSION:
-        db.close()
-        raise JournalError(f"{path} has schema {version}, this Dolphin reads {SCHEMA_VERSION}")
-    return db
 
 
 class Journal:
@@ -244,37 +183,3 @@ class Journal:
         insert(self._db, record.rows)
         if record.desk is not None:
             self._db.execute("INSERT OR REPLACE INTO state VALUES (0, ?)", (record.desk,))
-
-
-def open_new(folder: Path) -> sqlite3.Connection:
-    """Return a writing connection to a journal, its tables made where it is new.
-
-    Raises:
-        JournalError: If it cannot be opened, or another version of Dolphin wrote it.
-    """
-    path = database(folder)
-    try:
-        db = sqlite3.connect(path, check_same_thread=False)
-        db.execute("PRAGMA journal_mode=WAL")
-        db.execute("PRAGMA synchronous=FULL")
-        is_new = not db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
-        version = db.execute("PRAGMA user_version").fetchone()[0]
-        if not is_new and version != SCHEMA_VERSION:
-            db.close()
-            raise JournalError(
-                f"{path} has schema {version}, this Dolphin writes {SCHEMA_VERSION}; "
-                "export it with the version that wrote it and move it aside"
-            )
-        db.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
-    except sqlite3.Error as e:
-        raise JournalError(f"{path}: {e}") from e
-    return db
-
-
-def insert(db: sqlite3.Connection, rows: dict[str, list[Row]]) -> None:
-    """Insert rows by table, within the caller's transaction."""
-    for table, found in rows.items():
-        if found:
-            verb = "INSERT OR REPLACE" if table in _UPSERT else "INSERT"
-            marks = ",".join("?" * len(found[0]))
-            db.executemany(f"{verb} INTO {table} VALUES ({marks})", found)

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import msgspec
 
-from dolphin_realtime import journal
-from dolphin_realtime.figures import Figures, figures_of
+from dolphin_realtime.reports.figures import Figures, figures_of
+from dolphin_realtime.reports.period import read_period, reading
 
 _ORDERS = "SELECT timestamp_us, asset, side, leg, quantity FROM orders"
 _SCANS = "SELECT timestamp_us FROM equity"
@@ -72,14 +72,10 @@ class _Side:
     """One journal's scans, orders and figures."""
 
     def __init__(self, folder: Path) -> None:
-        db = journal.open_read_only(folder)
-        try:
-            db.execute("BEGIN")
+        with reading(folder) as db:
             self.scans = {row[0] for row in db.execute(_SCANS)}
             self._orders = {tuple(row[:4]): float(row[4]) for row in db.execute(_ORDERS)}
-            self.figures = figures_of(db)
-        finally:
-            db.close()
+            self.figures = figures_of(read_period(db))
 
     def orders_at(self, scans: set[int]) -> dict[tuple[object, ...], float]:
         """Return quantities by (instant, asset, side, leg) at some scans."""

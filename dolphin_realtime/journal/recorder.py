@@ -1,15 +1,17 @@
 """One scan's rows for the journal, and the fills it books into the desk on the way.
 
 Shared by the trader and the backtest, so that both keep the same book of the same events.
-Writing the rows is journal.py's, deciding and filling are the desk's and the fill rule's.
+Writing the rows is writer.py's, deciding and filling are the desk's and the fill rule's.
 """
 
 import math
 from collections import Counter, deque
 from typing import Final
 
+import msgspec
+
 from dolphin_realtime import fault_points
-from dolphin_realtime.journal import TABLES, Row
+from dolphin_realtime.journal.database import TABLES, Row
 from dolphin_realtime.model.decision import Decision
 from dolphin_realtime.model.desk import Desk
 from dolphin_realtime.model.fill_rule import Execution, Quote
@@ -31,6 +33,8 @@ class Recorder:
         reasons: Decisions of the last scan, by reason.
         outcomes: Whether each of the last ten orders with an outcome was rejected.
         mismatch: Why the desk and the venue's engine disagree, or None.
+        saved: The desk as it stood before the scan at hand; the opening of a day is made of it.
+        latency_us: Callback to last order of the scan at hand, None where not measured.
     """
 
     def __init__(self, desk: Desk) -> None:
@@ -46,6 +50,9 @@ class Recorder:
         self._rows: dict[str, list[Row]] = {table: [] for table in (*TABLES, "meta")}
         self._last_reason: dict[str, str] = {}
         self._has_start_cash = False
+        self.saved = b""
+        self.latency_us: float | None = None
+        self._day: str | None = None
 
     def open_scan(self, now_us: int) -> None:
         """Begin a scan's rows."""
@@ -115,8 +122,9 @@ class Recorder:
         rows["equity"] = [
             (*key, self._now_us, account.cash, account.realised, unrealised, account.fees,
              account.funding, account.cash + unrealised, plan.limits.posture.value,
-             int(is_acted_on), plan.scan.simulated)
+             int(is_acted_on), plan.scan.simulated, *self._market_columns(plan))
         ]  # fmt: skip
+        rows["openings"] = self._opening_rows(plan, day.day)
         rows["days"] = [
             (day.day, account.realised - day.start_realised, unrealised, account.fees - day.start_fees,
              account.funding - day.start_funding, day.equity, day.trades, day.max_drawdown)
@@ -125,6 +133,25 @@ class Recorder:
             rows["meta"] = [("start_cash", repr(account.start_cash))]
             self._has_start_cash = True
         return self.take_rows()
+
+    def _market_columns(self, plan: Plan) -> Row:
+        """Return exposure, the signal's scalers, how much of it was gated, and the latency."""
+        exposures = self.desk.account.exposures(self.desk.prices)
+        signal, latency_us = plan.signal, self.latency_us
+        self.latency_us = None
+        gated = sum(1 for reason in signal.reason if reason.startswith("GATE_"))
+        return (
+            sum(x for x in exposures if x > 0.0), -sum(x for x in exposures if x < 0.0),
+            signal.r_ar, signal.r_vol, len(signal.assets), gated, latency_us,
+        )  # fmt: skip
+
+    def _opening_rows(self, plan: Plan, day: str) -> list[Row]:
+        """Return the desk as it stood before the first scan of a day, and that scan's prices."""
+        if day == self._day:
+            return []
+        self._day = day
+        prices = msgspec.json.encode(plan.prices).decode()
+        return [(day, self._now_us, self.saved, prices)]
 
     def take_rows(self) -> dict[str, list[Row]]:
         """Return what was kept since the last call."""

@@ -1,6 +1,6 @@
 """A journal as Parquet files for others: fills, orders, equity, decisions, funding, refusals.
 
-Columns and their types belong here; the journal's own tables are journal.py's. Instants are
+Columns and their types belong here; the journal's own tables are database.py's. Instants are
 UTC microseconds, money USDT; rows come in the order they were journalled.
 """
 
@@ -11,7 +11,7 @@ from typing import Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from dolphin_realtime import journal
+from dolphin_realtime.journal import database
 
 TIME: Final = pa.timestamp("us", tz="UTC")
 _REAL: Final = pa.float64()
@@ -68,6 +68,13 @@ EXPORTS: Final[dict[str, tuple[str, list[tuple[str, str, pa.DataType]]]]] = {
             ("equity", "equity", _REAL),
             ("posture", "posture", _TEXT),
             ("simulated", "simulated", _TEXT),
+            ("long_usd", "long_usd", _REAL),
+            ("short_usd", "short_usd", _REAL),
+            ("r_ar", "r_ar", _REAL),
+            ("r_vol", "r_vol", _REAL),
+            ("assets", "assets", _INT),
+            ("gated", "gated", _INT),
+            ("latency_us", "latency_us", _REAL),
         ],
     ),
     "decisions": (
@@ -121,7 +128,7 @@ def export(folder: Path, instance: str, out: Path) -> dict[str, int]:
         JournalError: If there is no journal.
         OSError: If ``out`` cannot be written.
     """
-    db = journal.open_read_only(folder)
+    db = database.open_read_only(folder)
     try:
         db.execute("BEGIN")
         out.mkdir(parents=True, exist_ok=True)

@@ -1,0 +1,107 @@
+"""A backtest over recorded days: warm-up from the days before, then every scan once.
+
+Which scans are warmed up with and which are traded is said here; trading is engine.py's.
+"""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import msgspec
+
+from dolphin_realtime.backtest.engine import BacktestResult
+from dolphin_realtime.backtest.run import backtest_to_files
+from dolphin_realtime.documents import BookFeed
+from dolphin_realtime.factor_files import read_factors
+from dolphin_realtime.model.errors import ScanFileError
+from dolphin_realtime.model.scan import Scan
+from dolphin_realtime.parameters import Parameters
+from dolphin_realtime.reports.write import Report
+from dolphin_realtime.scan_days import ScanDays
+from dolphin_realtime.warm_up import desk_of, warm_up_from
+
+
+class Job(msgspec.Struct, frozen=True, kw_only=True):
+    """One backtest: where scans are, which days, how it trades.
+
+    Attributes:
+        scans: Archive folder, folder of scan files, or a single such file.
+        first: First day traded, YYYY-MM-DD, UTC.
+        last: Last day traded, included.
+        parameters: Signal, sizing, costs, limits.
+        warm_up_days: Days before ``first`` that the signal is warmed up with.
+        book: File of order-book documents, one a line.
+        factors: File or folder of external factors as they were known.
+        instance: Whose name orders carry.
+    """
+
+    scans: Path
+    first: str
+    last: str
+    parameters: Parameters
+    warm_up_days: int = 3
+    book: Path | None = None
+    factors: Path | None = None
+    instance: str = "BLUE"
+
+
+class Outcome(msgspec.Struct):
+    """What a backtest gave, what it left out, and how much it was warmed up with."""
+
+    report: Report
+    result: BacktestResult
+    warm_up_scans: int
+
+
+def days_of(job: Job, scans: ScanDays) -> list[str]:
+    """Return the days to trade.
+
+    Raises:
+        ScanFileError: If there is none.
+    """
+    days = scans.between(job.first, job.last)
+    if not days:
+        known = f"{scans.days[0]} to {scans.days[-1]}" if scans.days else "none"
+        raise ScanFileError(
+            f"{job.scans}: no scans from {job.first} to {job.last}; its days are {known}"
+        )
+    return days
+
+
+def count_scans(job: Job) -> int:
+    """Return about how many scans a job trades, without reading them.
+
+    Raises:
+        ScanFileError: If there is none.
+    """
+    scans = ScanDays.of(job.scans)
+    return sum(scans.count(day) for day in days_of(job, scans))
+
+
+def run(job: Job, out: Path, on_scan: Callable[[], None] = lambda: None) -> Outcome:
+    """Run a backtest and write its files into ``out``.
+
+    Raises:
+        ScanFileError: If there are no scans of the days, or an archive cannot be read.
+        SettingsError: If the book or factor file cannot be read.
+        JournalError: If an identity of the books does not hold.
+    """
+    scans = ScanDays.of(job.scans)
+    days = days_of(job, scans)
+    desk = desk_of(job.instance, job.parameters)
+    warmed = warm_up_from(desk, scans, job.warm_up_days, days[0])
+    books = BookFeed.read(job.book)
+    factors = read_factors(job.factors, days[0], days[-1])
+    notes = () if warmed else (
+        "No scans before the first day: the signal warmed up within the period.",
+    )  # fmt: skip
+    title = f"Backtest {job.first}" + (f" to {job.last}" if job.last != job.first else "")
+    result, report = backtest_to_files(
+        desk, traded(scans, days), out, title, books, factors, notes, on_scan
+    )
+    return Outcome(report, result, warmed)
+
+
+def traded(scans: ScanDays, days: list[str]) -> Iterator[Scan]:
+    """Yield the scans of some days, one day after the other."""
+    for day in days:
+        yield from scans.scans(day)

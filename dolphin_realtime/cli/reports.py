@@ -1,0 +1,160 @@
+"""`dolphin backtest` and `dolphin report`: what was traded, or would have been, with its costs."""
+
+import contextlib
+import sys
+import webbrowser
+from collections.abc import Callable, Iterator
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+
+from dolphin_realtime.cli.app import say
+from dolphin_realtime.model.errors import SettingsError
+from dolphin_realtime.reports.figures import Figures, to_dict
+from dolphin_realtime.settings import load
+
+_PATH = click.Path(exists=True, path_type=Path)
+
+
+class Day(click.ParamType[str]):
+    """A UTC day, YYYY-MM-DD."""
+
+    name = "day"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the day, or say what is expected."""
+        try:
+            return date.fromisoformat(str(value)).isoformat()
+        except ValueError:
+            self.fail(f"{value!r} is no day; expected YYYY-MM-DD", param, ctx)
+
+
+@contextlib.contextmanager
+def progress(total: int, what: str) -> Iterator[Callable[[], None]]:
+    """Give a function that counts one more; a bar on a terminal, nothing elsewhere."""
+    if not sys.stderr.isatty():
+        yield lambda: None
+        return
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(what, total=total)
+        yield lambda: bar.advance(task)
+
+
+@click.command()
+@click.option(
+    "--scans", required=True, type=_PATH, help="Archive folder, scan folder, or one file."
+)
+@click.option("--from", "first", required=True, type=Day(), help="First day traded, UTC.")
+@click.option("--to", "last", required=True, type=Day(), help="Last day traded, included.")
+@click.option(
+    "--out", required=True, type=click.Path(path_type=Path), help="Folder for the results."
+)
+@click.option("--set", "assignments", multiple=True, metavar="NAME=VALUE",
+              help="Change a parameter of signal, sizing, costs or limits.")  # fmt: skip
+@click.option("--book", type=_PATH, help="Order-book documents, JSON lines.")
+@click.option("--factors", type=_PATH, help="Factors: JSON lines, Parquet, or a folder by day.")
+@click.option("--warm-up-days", type=click.IntRange(min=0), default=None,
+              help="Days before --from that warm the signal up.  [default: DOLPHIN_WARM_UP_DAYS]")  # fmt: skip
+@click.option("--instance", default="BLUE", show_default=True, help="Whose parameters and ids.")
+@click.option("--json", "as_json", is_flag=True, help="One line of JSON: every figure.")
+def backtest(
+    scans: Path, first: str, last: str, out: Path, assignments: tuple[str, ...],
+    book: Path | None, factors: Path | None, warm_up_days: int | None, instance: str, as_json: bool,
+) -> None:  # fmt: skip
+    """Trade recorded days with the trader's own strategy and write what came of it.
+
+    \b
+    Example: dolphin backtest --scans var/archive --from 2025-05-14 --to 2025-05-15 --out /tmp/bt
+    Writes:  fills, orders, equity, decisions, funding, refusals, positions (.parquet),
+             report.html, report.json
+    Positions stay open at the end, marked at the last prices. No order fills at the price
+    it was decided at; costs are those of the paper venue.
+    """
+    from dolphin_realtime.backtest.days import Job, count_scans, run
+    from dolphin_realtime.parameters import changed, load_parameters
+
+    if last < first:
+        raise SettingsError(f"--to {last} is before --from {first}")
+    settings = load()
+    job = Job(
+        scans=scans, first=first, last=last, book=book, factors=factors, instance=instance,
+        parameters=changed(load_parameters(instance), assignments),
+        warm_up_days=settings.warm_up_days if warm_up_days is None else warm_up_days,
+    )  # fmt: skip
+    try:
+        with progress(count_scans(job), "scans") as advance:
+            outcome = run(job, out, advance)
+    except OSError as e:
+        raise SettingsError(f"{out} cannot be written: {e}") from e
+    facts = {
+        "out": str(out),
+        "refused_scans": outcome.result.refused,
+        "warm_up_scans": outcome.warm_up_scans,
+    }
+    if as_json:
+        click.echo(msgspec.json.encode({**to_dict(outcome.report.figures), **facts}).decode())
+        return
+    if not outcome.warm_up_scans:
+        say("no scans before the first day: the signal warmed up within the period", fg="yellow")
+    show(outcome.report.figures)
+    say(f"written to {out}; open {outcome.report.html}")
+
+
+@click.command()
+@click.argument("day", type=Day())
+@click.option("--instance", default="BLUE", show_default=True, help="Whose journal.")
+@click.option("--open", "is_opened", is_flag=True, help="Open the page in a browser.")
+@click.option("--json", "as_json", is_flag=True, help="One line of JSON: every figure.")
+def report(day: str, instance: str, is_opened: bool, as_json: bool) -> None:
+    """Write the report of one day's paper trading from the journal.
+
+    \b
+    Example: dolphin report 2025-05-15 --instance BLUE --open
+    """
+    from dolphin_realtime.reports.daily import write_paper_report
+
+    written = write_paper_report(load(), instance, day)
+    if as_json:
+        facts = {"html": str(written.html)}
+        click.echo(msgspec.json.encode({**to_dict(written.figures), **facts}).decode())
+    else:
+        show(written.figures)
+        say(f"written to {written.html}")
+    if is_opened:
+        webbrowser.open(written.html.absolute().as_uri())
+
+
+def show(f: Figures) -> None:
+    """Print the headline: net first, then what it is made of."""
+    for note in f.notes:
+        say(f"simulated: {note}", fg="yellow")
+    say(f"net       {f.net:14,.2f} USDT  ({100 * f.total_return:+.3f} %)", bold=True)
+    say(f"  gross   {f.gross:14,.2f}")
+    for name in ("slippage", "fees", "funding"):
+        say(f"− {name:8}{getattr(f, name):14,.2f}")
+    say(f"drawdown  {100 * f.max_drawdown:13.3f} %  turnover {f.turnover:,.2f} of start equity")
+    say(
+        f"{f.scans:,} scans, {f.orders:,} orders, {f.fills:,} fills, {f.refusals:,} refused by a limit"
+    )
+    if f.ratios_note:
+        say(f"Sharpe, Sortino, volatility: {f.ratios_note}")
+    else:
+        say(
+            f"Sharpe {f.sharpe or 0:.2f}  Sortino {f.sortino or 0:.2f}  volatility {100 * (f.volatility or 0):.1f} %"
+        )
+    if not f.fills:
+        why = ", ".join(f"{reason} {n:,}" for reason, n in list(f.reasons.items())[:6])
+        say(f"nothing was traded: {why or 'no scan in the period'}", fg="yellow")

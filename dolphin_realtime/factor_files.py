@@ -1,0 +1,117 @@
+"""External factors as they were known over time, in Parquet files by day.
+
+The columns of a reading on disk and reading them back belong here; documents on the wire
+are documents.py's. A reading counts from its fetch time on: nothing is known before it was
+fetched, whatever instant it is about.
+"""
+
+from datetime import date
+from itertools import groupby
+from pathlib import Path
+from typing import Any, Final
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from dolphin_realtime.documents import DVOL_BTC, FUNDING, FactorHistory, read_factor_documents
+from dolphin_realtime.model.errors import SettingsError
+from dolphin_realtime.model.gates import NO_FACTORS, Factors, Reading
+
+_TIME: Final = pa.timestamp("us", tz="UTC")
+SCHEMA: Final = pa.schema(
+    [
+        ("name", pa.string()),
+        ("asset", pa.string()),
+        ("value", pa.float64()),
+        ("unit", pa.string()),
+        ("event_time", _TIME),
+        ("fetch_time", _TIME),
+        ("lifetime_s", pa.float64()),
+        ("percentile_90", pa.float64()),
+        ("interval_h", pa.float64()),
+        ("source", pa.string()),
+        ("simulated", pa.string()),
+    ]
+)
+"""One row a reading; ``asset`` is null where a factor is of the whole market."""
+_NEEDED: Final = ("name", "asset", "value", "fetch_time", "lifetime_s")
+LONGEST_LIFETIME_DAYS: Final = 7
+"""Files this much older than a period may still hold a reading that lives in it."""
+
+
+def read_factors(
+    path: Path | None, first_day: str = "0001-01-01", last_day: str = "9999"
+) -> FactorHistory:
+    """Return the factors in a file of documents, a Parquet file, or a folder of such by day.
+
+    Args:
+        path: None for none.
+        first_day: Of a folder, files much older than this day are not read.
+        last_day: Nor files of later days.
+
+    Raises:
+        SettingsError: If a file cannot be read or lacks a column.
+    """
+    if path is None:
+        return FactorHistory([])
+    if path.is_dir():
+        files = [
+            file
+            for file in sorted(path.glob("????-??-??.parquet"))
+            if file.stem <= last_day
+            and _days_between(file.stem, first_day) <= LONGEST_LIFETIME_DAYS
+        ]
+        return _history([row for file in files for row in _rows(file)])
+    if path.suffix == ".parquet":
+        return _history(_rows(path))
+    return read_factor_documents(path)
+
+
+def _days_between(day: str, later: str) -> int:
+    return (date.fromisoformat(later) - date.fromisoformat(day)).days
+
+
+def _rows(path: Path) -> list[dict[str, Any]]:
+    try:
+        table = pq.read_table(path)
+    except (pa.ArrowInvalid, OSError) as e:
+        raise SettingsError(f"{path}: {e}; expected a Parquet file of readings") from e
+    for name in _NEEDED:
+        if name not in table.schema.names:
+            raise SettingsError(f"{path}: column {name!r} is missing")
+    table = table.set_column(
+        table.schema.get_field_index("fetch_time"), "fetch_time",
+        table["fetch_time"].cast(_TIME).cast(pa.int64()),
+    )  # fmt: skip
+    rows: list[dict[str, Any]] = table.to_pylist()
+    return rows
+
+
+def _history(rows: list[dict[str, Any]]) -> FactorHistory:
+    """Return what was known after each fetch: each reading replaces the one before it."""
+    history: list[tuple[int, Factors]] = []
+    known = NO_FACTORS
+    usable = [
+        row for row in rows if None not in (row["value"], row["fetch_time"], row["lifetime_s"])
+    ]
+    usable.sort(key=lambda row: row["fetch_time"])
+    for fetch_us, fetched in groupby(usable, key=lambda row: row["fetch_time"]):
+        funding, dvol = dict(known.funding), known.dvol_btc
+        for row in fetched:
+            if row["name"] == FUNDING and row["asset"]:
+                funding[row["asset"]] = _reading(row)
+            elif row["name"] == DVOL_BTC:
+                dvol = _reading(row)
+        known = Factors(funding=funding, dvol_btc=dvol)
+        history.append((fetch_us, known))
+    return FactorHistory(history)
+
+
+def _reading(row: dict[str, Any]) -> Reading:
+    return Reading(
+        value=row["value"],
+        fetch_us=row["fetch_time"],
+        lifetime_s=row["lifetime_s"],
+        percentile_90=row.get("percentile_90"),
+        interval_h=row.get("interval_h"),
+    )

@@ -1,0 +1,1 @@
+"""What one instance decided, sent, filled and owns, on disk: rows, files, checks, exports."""

@@ -1,0 +1,1 @@
+"""From a journal to figures, documents and pages. No Dagster, no service."""

@@ -1,0 +1,230 @@
+"""A period of a journal, read once: what every figure and plot of a report is made of.
+
+Which rows belong to a period is said here; what is computed of them is figures.py's. The
+journal only grows in market time, so a day is found by bisection, not by reading it all.
+"""
+
+import json
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final, Self
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from dolphin_realtime.journal import database
+from dolphin_realtime.journal.check import rows_of, start_cash
+from dolphin_realtime.model.desk_state import Books, books
+from dolphin_realtime.model.instant import DAY_US, day_us
+
+FOREVER: Final = 1 << 62
+_SERIES: Final = (
+    "timestamp_us", "equity", "fees", "funding", "long_usd", "short_usd", "r_ar", "r_vol",
+    "assets", "gated", "latency_us",
+)  # fmt: skip
+_CLOCK: Final = {
+    "equity": "timestamp_us",
+    "decisions": "timestamp_us",
+    "fills": "booked_us",
+    "cancels": "timestamp_us",
+    "refusals": "timestamp_us",
+}
+"""The column of each append-only table that never falls."""
+
+
+class Span(msgspec.Struct, frozen=True):
+    """Instants [first_us, last_us) of market time."""
+
+    first_us: int = 0
+    last_us: int = FOREVER
+
+    @classmethod
+    def of_days(cls, first: str, last: str) -> Self:
+        """Return the span of whole UTC days, both included.
+
+        Raises:
+            ValueError: If a day is not YYYY-MM-DD.
+        """
+        return cls(day_us(first), day_us(last) + DAY_US)
+
+
+class Period(msgspec.Struct, kw_only=True):
+    """What a journal holds of a span.
+
+    Attributes:
+        start_equity: Equity after the last scan before the span, or the start cash.
+        start_fees: Fees paid up to there; ``start_funding`` the same.
+        series: Columns of the equity rows, NaN where a value is missing.
+        fills: Rows booked in the span.
+        fills_so_far: Rows from the journal's beginning to the span's end.
+        funding: Charges settled in the span.
+        opening: The books before the first scan, None in a journal of an older version.
+        closing: The books after the last scan.
+        first_prices: Prices of the first scan.
+        counts: Rows by table, orders among them.
+        reasons: Decisions without an order, by reason.
+        postures: Scans by posture.
+        notes: What the scans and fills say of being simulated.
+    """
+
+    start_equity: float
+    start_fees: float
+    start_funding: float
+    series: dict[str, NDArray[np.float64]]
+    fills: list[dict[str, Any]]
+    fills_so_far: list[dict[str, Any]]
+    funding: list[dict[str, Any]]
+    opening: Books | None
+    closing: Books | None
+    first_prices: dict[str, float]
+    counts: dict[str, int]
+    reasons: dict[str, int]
+    postures: dict[str, int]
+    notes: list[str]
+
+    @property
+    def n_scans(self) -> int:
+        """Scans handled."""
+        return len(self.series["timestamp_us"])
+
+
+@contextmanager
+def reading(folder: Path) -> Iterator[sqlite3.Connection]:
+    """Give a read-only connection with one snapshot, whatever a trader adds meanwhile.
+
+    Raises:
+        JournalError: If there is no journal.
+    """
+    db = database.open_read_only(folder)
+    try:
+        db.execute("BEGIN")
+        yield db
+    finally:
+        db.close()
+
+
+def read_period(db: sqlite3.Connection, span: Span | None = None) -> Period:
+    """Return a span of an open journal, all of it by default."""
+    span = span or Span()
+    first, end = rows_in(db, "equity", span)
+    before = db.execute(
+        "SELECT equity, fees, funding FROM equity WHERE rowid < ? ORDER BY rowid DESC LIMIT 1",
+        (first,),
+    ).fetchone() or (start_cash(db), 0.0, 0.0)
+    fills = list(
+        rows_of(db, f"SELECT * FROM fills WHERE {_where(db, 'fills', Span(0, span.last_us))}")
+    )
+    in_span = [f for f in fills if f["booked_us"] >= span.first_us]
+    opening, first_prices = _opening(db, span)
+    return Period(
+        start_equity=before[0],
+        start_fees=before[1],
+        start_funding=before[2],
+        series=_series(db, first, end),
+        fills=in_span,
+        fills_so_far=fills,
+        funding=_funding(db, first, end),
+        opening=opening,
+        closing=_closing(db, span),
+        first_prices=first_prices,
+        counts=_counts(db, span),
+        reasons=_counted(db, "decisions", "reason", span, "side IS NULL"),
+        postures=_counted(db, "equity", "posture", span),
+        notes=_notes(db, span),
+    )
+
+
+def rows_in(db: sqlite3.Connection, table: str, span: Span) -> tuple[int, int]:
+    """Return the rowids [first, end) of a table's rows in a span."""
+    return _rowid_at(db, table, span.first_us), _rowid_at(db, table, span.last_us)
+
+
+def _rowid_at(db: sqlite3.Connection, table: str, at_us: int) -> int:
+    """Return the first rowid whose instant is not before ``at_us``."""
+    low = 1
+    high = (db.execute(f"SELECT max(rowid) FROM {table}").fetchone()[0] or 0) + 1
+    query = f"SELECT {_CLOCK[table]} FROM {table} WHERE rowid >= ? ORDER BY rowid LIMIT 1"
+    while low < high:
+        middle = (low + high) // 2
+        if db.execute(query, (middle,)).fetchone()[0] < at_us:
+            low = middle + 1
+        else:
+            high = middle
+    return low
+
+
+def _where(db: sqlite3.Connection, table: str, span: Span) -> str:
+    first, end = rows_in(db, table, span)
+    return f"rowid >= {first} AND rowid < {end}"
+
+
+def _series(db: sqlite3.Connection, first: int, end: int) -> dict[str, NDArray[np.float64]]:
+    rows = db.execute(
+        f"SELECT {', '.join(_SERIES)} FROM equity WHERE rowid >= ? AND rowid < ? ORDER BY rowid",
+        (first, end),
+    ).fetchall()
+    table = np.array(rows, dtype=np.float64).reshape(len(rows), len(_SERIES))
+    return {name: table[:, n] for n, name in enumerate(_SERIES)}
+
+
+def _funding(db: sqlite3.Connection, first: int, end: int) -> list[dict[str, Any]]:
+    """Return the charges booked at the scans of a period: settled after the scan before it."""
+    query = "SELECT max(timestamp_us) FROM equity WHERE rowid < ?"
+    after = db.execute(query, (first,)).fetchone()[0] or 0
+    until = db.execute(query, (end,)).fetchone()[0] or 0
+    return list(
+        rows_of(
+            db,
+            f"SELECT * FROM funding WHERE settlement_us > {after} AND settlement_us <= {until} ORDER BY rowid",
+        )
+    )
+
+
+def _opening(db: sqlite3.Connection, span: Span) -> tuple[Books | None, dict[str, float]]:
+    row = db.execute(
+        "SELECT desk, prices FROM openings WHERE timestamp_us >= ? AND timestamp_us < ?"
+        " ORDER BY timestamp_us LIMIT 1",
+        (span.first_us, span.last_us),
+    ).fetchone()
+    return (None, {}) if row is None else (books(row[0]), json.loads(row[1]))
+
+
+def _closing(db: sqlite3.Connection, span: Span) -> Books | None:
+    row = db.execute(
+        "SELECT desk FROM openings WHERE timestamp_us >= ? ORDER BY timestamp_us LIMIT 1",
+        (span.last_us,),
+    ).fetchone()
+    row = row or db.execute("SELECT desk FROM state").fetchone()
+    return None if row is None else books(row[0])
+
+
+def _counts(db: sqlite3.Connection, span: Span) -> dict[str, int]:
+    found = {}
+    for name, table, condition in (
+        ("orders", "decisions", "side IS NOT NULL"),
+        ("fills", "fills", "1"),
+        ("cancels", "cancels", "1"),
+        ("refusals", "refusals", "1"),
+    ):
+        query = f"SELECT count(*) FROM {table} WHERE {_where(db, table, span)} AND {condition}"
+        found[name] = db.execute(query).fetchone()[0]
+    return found
+
+
+def _counted(
+    db: sqlite3.Connection, table: str, column: str, span: Span, condition: str = "1"
+) -> dict[str, int]:
+    query = (
+        f"SELECT {column}, count(*) AS n FROM {table} WHERE {_where(db, table, span)}"
+        f" AND {condition} GROUP BY {column} ORDER BY n DESC, {column}"
+    )
+    return dict(db.execute(query).fetchall())
+
+
+def _notes(db: sqlite3.Connection, span: Span) -> list[str]:
+    scans = _counted(db, "equity", "simulated", span, "simulated IS NOT NULL")
+    fills = _counted(db, "fills", "source", span, "source LIKE 'simulated%'")
+    return sorted(scans) + [f"{n} fills at a {source}" for source, n in sorted(fills.items())]

@@ -1,0 +1,143 @@
+"""Round trips: from an asset's first fill off flat to the one that makes it flat again. Pure.
+
+Money is USDT, quantities units of the base. A trade's net is its realised profit minus its
+fees; spread and slippage are in its prices already, funding is not in it.
+"""
+
+import statistics
+from collections.abc import Iterable
+from typing import Any, Final
+
+import msgspec
+
+from dolphin_realtime.model.account import Position
+
+LONG: Final = "LONG"
+SHORT: Final = "SHORT"
+
+
+class Trade(msgspec.Struct, kw_only=True):
+    """One round trip; ``closed_us`` is None while it is open.
+
+    Attributes:
+        closed_by: Client order id of the fill that closed it.
+        quantity: The most that was held.
+        average_open: Average price of the fills that opened or enlarged it.
+        average_close: Average price of the fills that shrank or closed it, None before one.
+        realised: Profit realised so far, before fees.
+    """
+
+    asset: str
+    side: str
+    opened_us: int
+    closed_us: int | None = None
+    closed_by: str | None = None
+    quantity: float = 0.0
+    average_open: float = 0.0
+    average_close: float | None = None
+    realised: float = 0.0
+    fees: float = 0.0
+
+    @property
+    def net(self) -> float:
+        """Realised profit minus fees."""
+        return self.realised - self.fees
+
+    @property
+    def hold_s(self) -> float | None:
+        """Seconds from open to close."""
+        return None if self.closed_us is None else (self.closed_us - self.opened_us) / 1e6
+
+
+class TradeFigures(msgspec.Struct, kw_only=True):
+    """Figures of closed trades; None where there is nothing to make them of.
+
+    Attributes:
+        win_rate: Share with a net above 0.
+        payoff: Mean gain over mean loss.
+        profit_factor: Sum of gains over sum of losses.
+    """
+
+    count: int
+    net: float
+    win_rate: float | None = None
+    payoff: float | None = None
+    profit_factor: float | None = None
+    hold_median_s: float | None = None
+    hold_max_s: float | None = None
+
+
+class _Book:
+    """One asset's position and the trade it is part of."""
+
+    def __init__(self) -> None:
+        self.position, self.trade = Position(), None
+        self.opened = self.closed = 0.0
+
+    trade: Trade | None
+
+    def take(self, fill: dict[str, Any]) -> Trade | None:
+        """Take a fill; return the trade that it closed."""
+        signed = fill["quantity"] if fill["side"] == "BUY" else -fill["quantity"]
+        if self.trade is None:
+            side = LONG if signed > 0.0 else SHORT
+            self.trade = Trade(asset=fill["asset"], side=side, opened_us=fill["timestamp_us"])
+            self.opened = self.closed = 0.0
+        trade, before = self.trade, self.position.quantity
+        trade.realised += self.position.apply(signed, fill["price"])
+        trade.fees += fill["fee"]
+        self._average(trade, before, fill)
+        trade.quantity = max(trade.quantity, abs(self.position.quantity))
+        if self.position.quantity != 0.0:
+            return None
+        trade.closed_us, trade.closed_by = fill["timestamp_us"], fill["client_order_id"]
+        self.trade = None
+        return trade
+
+    def _average(self, trade: Trade, before: float, fill: dict[str, Any]) -> None:
+        quantity, price = fill["quantity"], fill["price"]
+        if abs(self.position.quantity) > abs(before):
+            trade.average_open = (trade.average_open * self.opened + price * quantity) / (
+                self.opened + quantity
+            )
+            self.opened += quantity
+        else:
+            known = trade.average_close or 0.0
+            trade.average_close = (known * self.closed + price * quantity) / (
+                self.closed + quantity
+            )
+            self.closed += quantity
+
+
+def trades_of(fills: Iterable[dict[str, Any]]) -> list[Trade]:
+    """Return the trades of all fills since the account was flat, by when they opened.
+
+    Args:
+        fills: Rows with asset, side, quantity, price, fee, timestamp_us and
+            client_order_id, in order. A change
+            of sign comes as a close and an open.
+    """
+    books: dict[str, _Book] = {}
+    closed: list[Trade] = []
+    for fill in fills:
+        trade = books.setdefault(fill["asset"], _Book()).take(fill)
+        if trade is not None:
+            closed.append(trade)
+    still_open = [book.trade for book in books.values() if book.trade is not None]
+    return sorted([*closed, *still_open], key=lambda t: (t.opened_us, t.asset))
+
+
+def figures_of_trades(trades: list[Trade]) -> TradeFigures:
+    """Return the figures of closed trades."""
+    nets = [t.net for t in trades]
+    gains, losses = [n for n in nets if n > 0.0], [-n for n in nets if n < 0.0]
+    holds = [t.hold_s for t in trades if t.hold_s is not None]
+    return TradeFigures(
+        count=len(trades),
+        net=sum(nets),
+        win_rate=len(gains) / len(nets) if nets else None,
+        payoff=statistics.fmean(gains) / statistics.fmean(losses) if gains and losses else None,
+        profit_factor=sum(gains) / sum(losses) if losses else None,
+        hold_median_s=statistics.median(holds) if holds else None,
+        hold_max_s=max(holds) if holds else None,
+    )

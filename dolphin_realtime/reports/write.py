@@ -1,0 +1,110 @@
+"""Writing a report's files: report.html for people, report.json for machines, tables as Parquet.
+
+Where a stack keeps its reports is said here as well; what is in them is figures.py's and
+page.py's. Files are replaced whole: a reader never sees half of one.
+"""
+
+from pathlib import Path
+from typing import Final
+
+import msgspec
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from dolphin_realtime.journal.export import TIME
+from dolphin_realtime.reports.figures import Figures, figures_of
+from dolphin_realtime.reports.page import render
+from dolphin_realtime.reports.period import Period, Span, read_period, reading
+from dolphin_realtime.reports.trades import Trade, trades_of
+
+HTML: Final = "report.html"
+JSON: Final = "report.json"
+_TRADE_SCHEMA: Final = pa.schema(
+    [
+        ("asset", pa.string()),
+        ("side", pa.string()),
+        ("opened", TIME),
+        ("closed", TIME),
+        ("quantity", pa.float64()),
+        ("average_open", pa.float64()),
+        ("average_close", pa.float64()),
+        ("realised", pa.float64()),
+        ("fees", pa.float64()),
+    ]
+)
+
+
+class Report(msgspec.Struct):
+    """A report as written: its figures, where it lies, and the equity to draw small."""
+
+    figures: Figures
+    folder: Path
+    equity: list[float]
+
+    @property
+    def html(self) -> Path:
+        """The page."""
+        return self.folder / HTML
+
+    @property
+    def json(self) -> Path:
+        """The figures."""
+        return self.folder / JSON
+
+
+def write_report(
+    journal_folder: Path,
+    out: Path,
+    title: str,
+    span: Span | None = None,
+    notes: tuple[str, ...] = (),
+) -> Report:
+    """Write the report of a journal over a span into a folder.
+
+    Raises:
+        JournalError: If there is no journal.
+        OSError: If ``out`` cannot be written.
+    """
+    with reading(journal_folder) as db:
+        period = read_period(db, span)
+    found = figures_of(period)
+    out.mkdir(parents=True, exist_ok=True)
+    replace(out / JSON, msgspec.json.format(msgspec.json.encode(found), indent=2))
+    replace(out / HTML, render(title, found, period, list(notes)).encode())
+    _write_positions(out / "positions.parquet", period)
+    return Report(found, out, period.series["equity"].tolist())
+
+
+def replace(path: Path, data: bytes) -> None:
+    """Write a file by rename."""
+    partial = path.with_name(f".{path.name}.part")
+    partial.write_bytes(data)
+    partial.replace(path)
+
+
+def _write_positions(path: Path, period: Period) -> None:
+    """Write the round trips that were open at some time of the period."""
+    first_us = period.series["timestamp_us"][0] if period.n_scans else 0
+    trades = [
+        t for t in trades_of(period.fills_so_far) if t.closed_us is None or t.closed_us >= first_us
+    ]
+    partial = path.with_name(f".{path.name}.part")
+    pq.write_table(_table(trades), partial, compression="zstd")
+    partial.replace(path)
+
+
+def _table(trades: list[Trade]) -> pa.Table:
+    return pa.table(
+        {
+            "asset": [t.asset for t in trades],
+            "side": [t.side for t in trades],
+            "opened": [t.opened_us for t in trades],
+            "closed": [t.closed_us for t in trades],
+            "quantity": [t.quantity for t in trades],
+            "average_open": [t.average_open for t in trades],
+            "average_close": [t.average_close for t in trades],
+            "realised": [t.realised for t in trades],
+            "fees": [t.fees for t in trades],
+        },
+        schema=_TRADE_SCHEMA,
+    )

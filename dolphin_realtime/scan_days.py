@@ -1,0 +1,115 @@
+"""Recorded scans by UTC day: an archive's files, day folders of scan files, or single files.
+
+Finding which days there are and streaming one of them belong here; what a scan file is, is
+scan_files.py's. A day is never read together with another one, save where a path is a
+single file or a folder without day folders.
+"""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final, Self
+
+import pyarrow.parquet as pq
+
+from dolphin_realtime.model.errors import ScanError, ScanFileError
+from dolphin_realtime.model.instant import day_of
+from dolphin_realtime.model.scan import Scan
+from dolphin_realtime.scan_files import parse_scan, read_archive, rows_of_arrow
+
+_DAY: Final = re.compile(r"\d{4}-\d{2}-\d{2}")
+
+
+def order_of(scan: Scan) -> tuple[int, int]:
+    """Return what scans are sorted by: instant, then number."""
+    return scan.timestamp_us, scan.scan_number
+
+
+def scans_in_folder(folder: Path) -> list[Scan]:
+    """Return the readable scans of every scan file under a folder, sorted; others are left out."""
+    scans = []
+    for file in sorted(folder.rglob("*.arrow")):
+        if file.name.startswith(".") or not file.is_file():
+            continue
+        try:
+            scans.append(parse_scan(file.read_bytes(), str(file.relative_to(folder))))
+        except (ScanError, OSError):
+            continue
+    return sorted(scans, key=order_of)
+
+
+class ScanDays:
+    """The days of a path, and the scans of each.
+
+    Attributes:
+        days: YYYY-MM-DD, sorted.
+    """
+
+    def __init__(self, places: dict[str, Path | list[Scan]]) -> None:
+        self._places = places
+        self.days = sorted(places)
+
+    @classmethod
+    def of(cls, path: Path) -> Self:
+        """Return the days of a folder of archives, of day folders, or of a single file.
+
+        Raises:
+            ScanFileError: If there is no scan at the path, or a single file cannot be read.
+        """
+        places: dict[str, Path | list[Scan]] = {}
+        if path.is_dir():
+            for entry in sorted(path.iterdir()):
+                is_day = _DAY.fullmatch(entry.stem) is not None
+                if is_day and (entry.suffix == ".parquet" or entry.is_dir()):
+                    places.setdefault(entry.stem, entry)
+            loose = scans_in_folder(path) if not places else []
+        elif path.suffix == ".parquet":
+            loose = list(read_archive(path))
+        else:
+            loose = list(rows_of_arrow(path))
+        for scan in sorted(loose, key=order_of):
+            days = places.setdefault(day_of(scan.timestamp_us), [])
+            if isinstance(days, list):
+                days.append(scan)
+        if not places:
+            raise ScanFileError(
+                f"{path}: no scan in it; expected <day>.parquet archives, <day>/ folders of "
+                "scan files, or one such file"
+            )
+        return cls(places)
+
+    def scans(self, day: str) -> Iterator[Scan]:
+        """Yield a day's scans by (timestamp, number); an archive is streamed.
+
+        Raises:
+            ScanFileError: If an archive cannot be read.
+        """
+        place = self._places.get(day, [])
+        if isinstance(place, list):
+            yield from place
+        elif place.is_dir():
+            yield from scans_in_folder(place)
+        else:
+            yield from read_archive(place)
+
+    def count(self, day: str) -> int:
+        """Return about how many scans a day has, without reading them."""
+        place = self._places.get(day, [])
+        if isinstance(place, list):
+            return len(place)
+        if place.is_dir():
+            return sum(1 for _ in place.glob("*.arrow"))
+        try:
+            rows: int = pq.read_metadata(place).num_rows
+        except (OSError, ValueError):
+            return 0
+        return rows
+
+    def between(self, first: str, last: str) -> list[str]:
+        """Return the days from ``first`` to ``last``, both included."""
+        return [day for day in self.days if first <= day <= last]
+
+    def before(self, day: str, n: int) -> list[str]:
+        """Return the ``n`` newest days before a day."""
+        earlier = [d for d in self.days if d < day]
+        return earlier[-n:] if n else []

@@ -1,0 +1,1 @@
+"""Many parameter sets over many days, and what may be believed of the best of them."""
