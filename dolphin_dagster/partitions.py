@@ -1,10 +1,18 @@
-"""Partitions: one a UTC day. First and last day are settings, so that nothing healthy is amber."""
+"""Partitions: one a UTC day, a day and an instance, a week.
+
+First and last day are settings, so that nothing healthy is amber.
+"""
 
 from datetime import date, timedelta
+from typing import Final
 
 import dagster as dg
 
 from dolphin_realtime.settings import Settings
+
+DAY: Final = "day"
+INSTANCE: Final = "instance"
+MONDAY: Final = 1
 
 
 def scan_days(settings: Settings) -> dg.DailyPartitionsDefinition:
@@ -14,3 +22,39 @@ def scan_days(settings: Settings) -> dg.DailyPartitionsDefinition:
     return dg.DailyPartitionsDefinition(
         start_date=settings.archive_first_day, end_date=end, timezone="UTC"
     )
+
+
+def days_by_instance(settings: Settings) -> dg.MultiPartitionsDefinition:
+    """Return (day, instance) of every trader instance."""
+    return dg.MultiPartitionsDefinition(
+        {
+            DAY: scan_days(settings),
+            INSTANCE: dg.StaticPartitionsDefinition(settings.instance_names),
+        }
+    )
+
+
+def weeks(settings: Settings) -> dg.WeeklyPartitionsDefinition:
+    """Return the weeks from Monday on, the one under way included."""
+    last = settings.archive_last_day
+    end = _monday(last) + timedelta(days=7) if last else None
+    return dg.WeeklyPartitionsDefinition(
+        start_date=_monday(settings.archive_first_day).isoformat(),
+        end_date=end.isoformat() if end else None,
+        day_offset=MONDAY,
+        timezone="UTC",
+        end_offset=0 if end else 1,
+    )
+
+
+def _monday(day: str) -> date:
+    found = date.fromisoformat(day)
+    return found - timedelta(days=found.weekday())
+
+
+def day_and_instance(context: dg.AssetExecutionContext) -> tuple[str, str]:
+    """Return the day and the instance of a run's partition."""
+    key = context.partition_key
+    if not isinstance(key, dg.MultiPartitionKey):
+        raise TypeError(f"{key!r} is no (day, instance)")
+    return key.keys_by_dimension[DAY], key.keys_by_dimension[INSTANCE]

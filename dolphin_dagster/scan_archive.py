@@ -1,75 +1,41 @@
-"""The scan archive: a day's scan files as one sorted, deduplicated Parquet file.
+"""The scan archive: a day's scan files as one sorted, deduplicated Parquet file, and its checks.
 
-The asset and the merge rule belong here; the file's layout is
-dolphin_realtime/scan_files.py's. A day can be materialized again when more scans came:
-what the archive already holds is kept.
+The asset and what makes a day sound belong here; merging and the file's layout are
+dolphin_realtime/archive's. A day can be materialized again when more scans came: what the
+archive already holds is kept.
 """
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
 import dagster as dg
-import msgspec
 
-from dolphin_dagster import pools
+from dolphin_dagster import checks, pools
 from dolphin_dagster.partitions import scan_days
-from dolphin_realtime.model.errors import ScanError, ScanOutOfOrder
+from dolphin_realtime.archive.facts import DayFacts, read_facts
+from dolphin_realtime.archive.file import ARCHIVE_SCHEMA, read_simulated
+from dolphin_realtime.archive.merge import Merged, merge_day
+from dolphin_realtime.archive.retention import clear, clear_books
 from dolphin_realtime.model.instant import from_us
-from dolphin_realtime.model.scan import Scan, ScanOrder
-from dolphin_realtime.scan_files import (
-    ARCHIVE_SCHEMA,
-    parse_scan,
-    read_archive,
-    refuse_unpublishable,
-    write_archive,
-)
 from dolphin_realtime.settings import Settings, load
 
 NAME: Final = "scan_archive"
-KEPT: Final = "archive"
-"""Source of a scan that only an earlier archive still holds."""
+GROUP: Final = "archive"
+MIN_COVERAGE: Final = 0.95
+MAX_CHURN: Final = 0.1
+SHOWN: Final = 20
 
-
-class Day(msgspec.Struct):
-    """A day's scans in market order, each with its file; what was left out is counted."""
-
-    scans: list[Scan] = []
-    sources: list[str] = []
-    n_bad: int = 0
-    n_refused: int = 0
-
-
-def collect(folder: Path, archive: Path) -> Day:
-    """Return the day's scans from its folder and from its archive so far."""
-    day = Day()
-    found: list[tuple[Scan, str]] = []
-    if archive.is_file():
-        found += [(scan, KEPT) for scan in read_archive(archive)]
-    for file in sorted(folder.glob("*.arrow")) if folder.is_dir() else []:
-        try:
-            scan = parse_scan(file.read_bytes(), file.name)
-            refuse_unpublishable(scan, file.name)
-            found.append((scan, file.name))
-        except ScanError:
-            day.n_bad += 1
-    order = ScanOrder()
-    seen: set[tuple[int, int]] = set()
-    for scan, source in sorted(
-        found, key=lambda pair: (pair[0].timestamp_us, pair[0].scan_number, pair[1] == KEPT)
-    ):
-        key = (scan.timestamp_us, scan.scan_number)
-        if key in seen:
-            continue
-        seen.add(key)
-        try:
-            order.accept(scan.scan_number, scan.timestamp_us)
-        except ScanOutOfOrder:
-            day.n_refused += 1
-            continue
-        scan.epoch = order.epoch
-        day.scans.append(scan)
-        day.sources.append(source)
-    return day
+CHECKS: Final = [
+    checks.spec(NAME, "gaps_are_on_record",
+                "No span over 3 cadences without a scan, save where NG6 restarted or files were left out."),
+    checks.spec(NAME, "eigenvalues_are_coherent",
+                "Every scan has one eigenvalue an asset, and they sum to the number of assets."),
+    checks.spec(NAME, "has_its_scans",
+                f"At least {MIN_COVERAGE:.0%} of the scans that a whole day has at its cadence."),
+    checks.spec(NAME, "assets_stay",
+                f"At most {MAX_CHURN:.0%} of the assets came or went within the day."),
+]  # fmt: skip
 
 
 def _columns() -> dg.TableSchema:
@@ -83,43 +49,143 @@ def make_scan_archive(settings: Settings) -> dg.AssetsDefinition:
 
     @dg.asset(
         name=NAME,
-        group_name="archive",
+        group_name=GROUP,
         pool=pools.SCAN,
         partitions_def=scan_days(settings),
         owners=["team:dolphin"],
         kinds={"parquet", "arrow"},
         deps=["scan_feed"],
+        check_specs=CHECKS,
         description=(
             "One day's scans, sorted by time, each once, in `archive/<day>.parquet`. "
             "Materialize a day again when more scans have come; nothing archived is lost."
         ),
         metadata={"dagster/column_schema": _columns()},
     )
-    def scan_archive(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
-        """Write the day's archive."""
+    def scan_archive(
+        context: dg.AssetExecutionContext,
+    ) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]:
+        """Write the day's archive and judge it."""
         now = load()
-        name = context.partition_key
-        path = now.archive / f"{name}.parquet"
-        day = collect(now.scans / name, path)
-        if not day.scans:
-            raise dg.Failure(f"no scan of {name} in {now.scans / name} and none in {path}")
-        write_archive(path, day.scans, day.sources)
-        return dg.MaterializeResult(metadata=_facts(day, path))
+        day = context.partition_key
+        path = now.archive / f"{day}.parquet"
+        merged = merge_day(now.scans / day, path)
+        if not merged.rows:
+            raise dg.Failure(f"no scan of {day} in {now.scans / day} and none in {path}")
+        facts = read_facts(path)
+        yield dg.MaterializeResult(metadata=archive_metadata(facts, path, merged))
+        yield from judge(facts)
 
     return scan_archive
 
 
-def _facts(day: Day, path: Path) -> dict[str, Any]:
-    notes = sorted({s.simulated for s in day.scans if s.simulated})
+def archive_metadata(facts: DayFacts, path: Path, merged: Merged) -> dict[str, Any]:
+    """Return what the asset's page shows of a day."""
     return {
-        "dagster/row_count": len(day.scans),
-        "bad_files": day.n_bad,
-        "out_of_order": day.n_refused,
-        "assets": len({a for s in day.scans for a in s.assets}),
-        "epochs": day.scans[-1].epoch,
+        "dagster/row_count": facts.rows,
+        "added": merged.added,
+        "left_out": len(facts.left_out),
+        "assets": facts.assets,
+        "epochs": facts.epochs,
+        "cadence_s": facts.cadence_s,
         "bytes": path.stat().st_size,
-        "first": dg.MetadataValue.timestamp(from_us(day.scans[0].timestamp_us)),
-        "last": dg.MetadataValue.timestamp(from_us(day.scans[-1].timestamp_us)),
+        "first": dg.MetadataValue.timestamp(from_us(facts.first_us)),
+        "last": dg.MetadataValue.timestamp(from_us(facts.last_us)),
         "path": dg.MetadataValue.path(str(path)),
-        "simulated": "; ".join(notes) or "no",
+        "simulated": read_simulated(path) or "no",
     }
+
+
+def judge(facts: DayFacts) -> Iterator[dg.AssetCheckResult]:
+    """Yield the results of a day's checks."""
+    longest = max((gap.seconds for gap in facts.gaps), default=0.0)
+    yield checks.result(
+        NAME,
+        "gaps_are_on_record",
+        not facts.unexplained,
+        {
+            "gaps": len(facts.gaps),
+            "unexplained": len(facts.unexplained),
+            "longest_s": longest,
+            "where": "; ".join(
+                f"{from_us(g.from_us):%H:%M:%S} to {from_us(g.to_us):%H:%M:%S}: {g.cause or 'nothing on record'}"
+                for g in facts.gaps[:SHOWN]
+            )
+            or "none",
+        },
+    )
+    yield checks.result(
+        NAME,
+        "eigenvalues_are_coherent",
+        facts.incoherent == 0,
+        {"incoherent": facts.incoherent, "share": facts.incoherent / max(1, facts.rows)},
+    )
+    coverage = facts.rows / max(1, facts.expected)
+    yield checks.result(
+        NAME,
+        "has_its_scans",
+        coverage >= MIN_COVERAGE,
+        {"rows": facts.rows, "expected": facts.expected, "coverage": coverage},
+    )
+    yield checks.result(
+        NAME,
+        "assets_stay",
+        facts.churn <= MAX_CHURN,
+        {
+            "churn": facts.churn,
+            "appeared": ", ".join(facts.appeared[:SHOWN]) or "none",
+            "vanished": ", ".join(facts.vanished[:SHOWN]) or "none",
+        },
+    )
+
+
+@dg.asset(
+    name="raw_scan_retention",
+    group_name=GROUP,
+    pool=pools.SCAN,
+    owners=["team:dolphin"],
+    kinds={"python"},
+    deps=[NAME],
+    description=(
+        "Removes raw scans and book records older than `DOLPHIN_RAW_SCAN_DAYS`, each only after "
+        "its archive was read and found to hold every file of it. Says which had to stay."
+    ),
+)
+def raw_scan_retention() -> dg.MaterializeResult[None]:
+    """Clear away what is archived and old."""
+    now = load()
+    cleared = clear(now.scans, now.archive, now.raw_scan_days)
+    books = clear_books(now.books, now.book_archive, now.raw_scan_days)
+    return dg.MaterializeResult(
+        metadata={
+            "removed": len(cleared.removed),
+            "kept_though_old": len(cleared.kept),
+            "days_removed": ", ".join(cleared.removed) or "none",
+            "why_kept": dg.MetadataValue.json(cleared.kept),
+            "book_days_removed": ", ".join(books.removed) or "none",
+            "why_books_kept": dg.MetadataValue.json(books.kept),
+            "older_than_days": now.raw_scan_days,
+        }
+    )
+
+
+scan_archive_job = dg.define_asset_job(
+    "scan_archive_job",
+    selection=dg.AssetSelection.assets(NAME),
+    tags={pools.QUEUE_TAG: pools.SCAN, pools.MAX_RUNTIME_TAG: "1800"},
+    description="Write a day's scan archive.",
+)
+retention_job = dg.define_asset_job(
+    "raw_scan_retention_job",
+    selection=dg.AssetSelection.assets(raw_scan_retention),
+    tags={pools.QUEUE_TAG: pools.SCAN, pools.MAX_RUNTIME_TAG: "1800"},
+    description="Remove raw scans that are archived and old.",
+)
+retention_schedule = dg.ScheduleDefinition(
+    name="raw_scan_retention_schedule",
+    job=retention_job,
+    cron_schedule="30 3 * * *",
+    execution_timezone="UTC",
+    default_status=dg.DefaultScheduleStatus.RUNNING,
+    description="Every night: raw scans that are archived and old go.",
+)

@@ -6,8 +6,7 @@ gate does with them does not (model/gates.py). A part that is malformed is left 
 
 import math
 from bisect import bisect_right
-from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
@@ -199,12 +198,19 @@ class BookHistory:
         return found
 
 
-class BookFeed:
-    """Documents of books in the order of their newest event, handed out as time goes on."""
+Timed = tuple[int, dict[str, BookView]]
 
-    def __init__(self, documents: list[dict[str, BookView]]) -> None:
-        timed = [(max(v.book.event_us for v in d.values()), d) for d in documents if d]
-        self._waiting = deque(sorted(timed, key=lambda pair: pair[0]))
+
+class BookFeed:
+    """Books in the order of their newest event, handed out as time goes on.
+
+    Args:
+        timed: (instant of the newest event, books by asset), by instant; taken as needed.
+    """
+
+    def __init__(self, timed: Iterable[Timed]) -> None:
+        self._timed = iter(timed)
+        self._next = next(self._timed, None)
 
     @classmethod
     def read(cls, path: Path | None) -> "BookFeed":
@@ -213,12 +219,15 @@ class BookFeed:
         Raises:
             SettingsError: If the file cannot be read.
         """
-        return cls([books_of(document) for document in _read_documents(path)])
+        found = [books_of(document) for document in _read_documents(path)]
+        timed = [(max(v.book.event_us for v in d.values()), d) for d in found if d]
+        return cls(sorted(timed, key=lambda pair: pair[0]))
 
     def until(self, now_us: int) -> Iterator[dict[str, BookView]]:
         """Yield the documents not handed out yet whose newest event is not after ``now_us``."""
-        while self._waiting and self._waiting[0][0] <= now_us:
-            yield self._waiting.popleft()[1]
+        while self._next is not None and self._next[0] <= now_us:
+            yield self._next[1]
+            self._next = next(self._timed, None)
 
 
 class FactorHistory:
@@ -227,6 +236,10 @@ class FactorHistory:
     def __init__(self, history: list[tuple[int, Factors]]) -> None:
         self._history = sorted(history, key=lambda pair: pair[0])
         self._times = [t for t, _ in self._history]
+
+    def __bool__(self) -> bool:
+        """Return whether there is any factor at all."""
+        return bool(self._history)
 
     def at(self, now_us: int) -> Factors:
         """Return the newest document's factors as of ``now_us``."""

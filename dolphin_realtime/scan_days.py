@@ -5,19 +5,17 @@ scan_files.py's. A day is never read together with another one, save where a pat
 single file or a folder without day folders.
 """
 
-import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final, Self
+from typing import Self
 
 import pyarrow.parquet as pq
 
+from dolphin_realtime.archive.file import read_archive
 from dolphin_realtime.model.errors import ScanError, ScanFileError
 from dolphin_realtime.model.instant import day_of
 from dolphin_realtime.model.scan import Scan
-from dolphin_realtime.scan_files import parse_scan, read_archive, rows_of_arrow
-
-_DAY: Final = re.compile(r"\d{4}-\d{2}-\d{2}")
+from dolphin_realtime.scan_files import DAY, parse_scan, rows_of_arrow
 
 
 def order_of(scan: Scan) -> tuple[int, int]:
@@ -59,7 +57,7 @@ class ScanDays:
         places: dict[str, Path | list[Scan]] = {}
         if path.is_dir():
             for entry in sorted(path.iterdir()):
-                is_day = _DAY.fullmatch(entry.stem) is not None
+                is_day = DAY.fullmatch(entry.stem) is not None
                 if is_day and (entry.suffix == ".parquet" or entry.is_dir()):
                     places.setdefault(entry.stem, entry)
             loose = scans_in_folder(path) if not places else []

@@ -1,17 +1,15 @@
-"""Scan files on disk: reading and writing one scan, and a day's archive.
+"""Scan files on disk: reading and writing one scan.
 
-The Arrow layout of contracts belongs here; finding new files (bridge/) and the archive as
-a Dagster asset do not. Timestamps are UTC microseconds.
+The Arrow layout of contracts belongs here; finding new files (bridge/) and a day's archive
+(archive/) do not. Timestamps are UTC microseconds.
 """
 
-import os
+import re
 from collections.abc import Iterator
-from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from dolphin_realtime.model.errors import ScanFileError, ScanIncomplete
 from dolphin_realtime.model.instant import from_us
@@ -26,15 +24,18 @@ SCHEMA: Final = pa.schema(
         ("eigenvalues", pa.list_(pa.float64())),
     ]
 )
-ARCHIVE_SCHEMA: Final = SCHEMA.append(pa.field("epoch", pa.int64())).append(
-    pa.field("source", pa.string())
-)
-ARCHIVE_COLUMNS: Final = [*SCHEMA.names, "epoch"]
 SIMULATED: Final = b"simulated"
-_UNREADABLE: Final = (ValueError, OverflowError, NotImplementedError, OSError)
+DAY: Final = re.compile(r"\d{4}-\d{2}-\d{2}")
+UNREADABLE: Final = (ValueError, OverflowError, NotImplementedError, OSError)
 """What pyarrow raises of a file that is none: a wrong layout, a text that is no UTF-8, an
 instant beyond year 9999."""
 _MAGIC: Final = b"ARROW1"
+
+
+def day_folders(scan_dir: Path) -> dict[str, Path]:
+    """Return the day folders of a scan folder by day, sorted."""
+    found = scan_dir.iterdir() if scan_dir.is_dir() else ()
+    return {p.name: p for p in sorted(found) if DAY.fullmatch(p.name) and p.is_dir()}
 
 
 def scan_path(scan_dir: Path, scan: Scan) -> Path:
@@ -43,7 +44,8 @@ def scan_path(scan_dir: Path, scan: Scan) -> Path:
     return scan_dir / f"{moment:%Y-%m-%d}" / f"scan_{scan.scan_number:06d}_{moment:%H%M%S}.arrow"
 
 
-def _columns(scan: Scan) -> dict[str, list[Any]]:
+def columns_of(scan: Scan) -> dict[str, list[Any]]:
+    """Return a scan as columns of one row."""
     return {
         "scan_number": [scan.scan_number],
         "timestamp": [scan.timestamp_us],
@@ -57,7 +59,7 @@ def to_bytes(scan: Scan) -> bytes:
     """Return a scan as one Arrow IPC file of one row."""
     metadata = {SIMULATED: scan.simulated.encode()} if scan.simulated else None
     schema = SCHEMA.with_metadata(metadata)
-    batch = pa.record_batch(_columns(scan), schema=schema)
+    batch = pa.record_batch(columns_of(scan), schema=schema)
     sink = pa.BufferOutputStream()
     with pa.ipc.new_file(sink, schema) as writer:
         writer.write_batch(batch)
@@ -91,7 +93,7 @@ def parse_scan(data: bytes, name: str) -> Scan:
         _refuse_other_schema(table, name)
         metadata = table.schema.metadata or {}
         scan = _scan_of(table.to_pylist()[0], name)
-    except _UNREADABLE as e:
+    except UNREADABLE as e:
         raise ScanFileError(f"{name}: {e}") from e
     simulated = metadata.get(SIMULATED)
     scan.simulated = simulated.decode("utf-8", "replace") if simulated else None
@@ -108,10 +110,15 @@ def _read_whole(data: bytes) -> pa.Table:
 def _refuse_other_schema(table: pa.Table, name: str) -> None:
     if table.num_rows != 1:
         raise ScanFileError(f"{name}: {table.num_rows} rows, expected 1")
-    _refuse_other_types(table.schema, name)
+    refuse_other_types(table.schema, name)
 
 
-def _refuse_other_types(schema: pa.Schema, name: str) -> None:
+def refuse_other_types(schema: pa.Schema, name: str) -> None:
+    """Raise where a schema lacks a field of a scan or has one of another type.
+
+    Raises:
+        ScanFileError: Naming the field and its type.
+    """
     for field in SCHEMA:
         index = schema.get_field_index(field.name)
         if index < 0:
@@ -129,8 +136,8 @@ def rows_of_arrow(path: Path) -> Iterator[Scan]:
     """
     try:
         table = _read_whole(path.read_bytes())
-        _refuse_other_types(table.schema, path.name)
-    except _UNREADABLE as e:
+        refuse_other_types(table.schema, path.name)
+    except UNREADABLE as e:
         raise ScanFileError(f"{path}: {e}") from e
     for row in table.to_pylist():
         yield _scan_of(row, path.name)
@@ -171,80 +178,3 @@ def refuse_unpublishable(scan: Scan, name: str) -> None:
     if len(set(scan.assets)) != len(scan.assets):
         twice = next(a for a in scan.assets if scan.assets.count(a) > 1)
         raise ScanFileError(f"{name}: field 'assets' names {twice!r} twice")
-
-
-def write_archive(path: Path, scans: list[Scan], sources: list[str]) -> None:
-    """Write a day's scans, in order, as one zstd Parquet file, atomically."""
-    columns: dict[str, list[Any]] = {name: [] for name in ARCHIVE_SCHEMA.names}
-    for scan, source in zip(scans, sources, strict=True):
-        for name, values in _columns(scan).items():
-            columns[name] += values
-        columns["epoch"].append(scan.epoch)
-        columns["source"].append(source)
-    notes = sorted({s.simulated for s in scans if s.simulated})
-    schema = ARCHIVE_SCHEMA.with_metadata({SIMULATED: "; ".join(notes).encode()} if notes else None)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
-    pq.write_table(pa.table(columns, schema=schema), partial, compression="zstd")
-    partial.rename(path)
-
-
-def read_archive(path: Path, batch_rows: int = 512) -> Iterator[Scan]:
-    """Yield the scans of an archive file in order, without loading it whole.
-
-    Raises:
-        ScanFileError: If the file is not a scan archive.
-    """
-    try:
-        with pq.ParquetFile(path) as file:
-            _refuse_other_types(file.schema_arrow, path.name)
-            metadata = file.schema_arrow.metadata or {}
-            note = metadata.get(SIMULATED)
-            simulated = note.decode("utf-8", "replace") if note else None
-            for batch in file.iter_batches(batch_rows, columns=ARCHIVE_COLUMNS):
-                for scan in _scans_of(batch, path.name):
-                    scan.simulated = simulated
-                    yield scan
-    except (pa.ArrowInvalid, OSError, KeyError) as e:
-        raise ScanFileError(f"{path}: {e}") from e
-
-
-def _scans_of(batch: pa.RecordBatch, name: str) -> Iterator[Scan]:
-    """Yield a batch's rows as scans; rows that list the same assets share the list."""
-    columns = {c: batch.column(c) for c in batch.schema.names}
-    for field in SCHEMA.names:
-        if columns[field].null_count:
-            raise ScanFileError(f"{name}: field {field!r} is null")
-    numbers = columns["scan_number"].to_pylist()
-    times = columns["timestamp"].cast(pa.int64()).to_pylist()
-    epochs = columns["epoch"].to_pylist() if "epoch" in columns else [1] * len(numbers)
-    prices, eigenvalues = (_lists(columns[c]) for c in ("asset_prices", "eigenvalues"))
-    assets: list[Any] = []
-    before: pa.Array = None
-    for n, names in enumerate(_slices(columns["assets"])):
-        if before is None or not names.equals(before):
-            assets, before = names.to_pylist(), names
-            if None in assets:
-                raise ScanFileError(f"{name}: field 'assets' holds a null at {assets.index(None)}")
-        if numbers[n] < 0:
-            raise ScanFileError(f"{name}: field 'scan_number' is {numbers[n]}")
-        yield Scan(
-            scan_number=numbers[n],
-            timestamp_us=times[n],
-            assets=assets,
-            prices=prices[n],
-            eigenvalues=eigenvalues[n],
-            epoch=epochs[n] or 1,
-        )
-
-
-def _slices(column: pa.ListArray) -> Iterator[pa.Array]:
-    values, offsets = column.values, column.offsets.to_pylist()
-    return (values[a:b] for a, b in pairwise(offsets))
-
-
-def _lists(column: pa.ListArray) -> list[list[float | None]]:
-    """Return each row's numbers, None where one is null."""
-    values, offsets = column.values, column.offsets.to_pylist()
-    flat = values.to_pylist() if values.null_count else values.to_numpy().tolist()
-    return [flat[a:b] for a, b in pairwise(offsets)]

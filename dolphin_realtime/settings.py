@@ -44,6 +44,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         safety_cool_down_s: Calm needed before the posture rises one step.
         archive_first_day: First partition of the scan archive, YYYY-MM-DD.
         archive_last_day: Last partition; empty: yesterday.
+        raw_scan_days: Raw scans and book records older than this go once archived; 0: never.
         mhs_sources: Data sources that are meant to be produced, separated by commas.
         start_limit_burst: Starts within start_limit_interval_s after which a service stays down.
         start_limit_interval_s: See start_limit_burst.
@@ -55,6 +56,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         orderbook_assets: Assets whose books are kept, separated by commas.
         orderbook_stream_ms: Time between the venue's updates: 100, 250 or 500.
         orderbook_publish_s: Least time between two documents of books.
+        orderbook_record_s: Market time between two records of the books on disk.
         orderbook_stale_s: A book without an update for this long is no book.
         orderbook_simulated: What the books are called where they are not real; empty: they are.
         trace: Folder that latency stamps are written to at exit; empty: none.
@@ -80,6 +82,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     safety_cool_down_s: Annotated[float, msgspec.Meta(ge=0)] = 300.0
     archive_first_day: str = "2025-05-10"
     archive_last_day: str = ""
+    raw_scan_days: Annotated[int, msgspec.Meta(ge=0)] = 30
     mhs_sources: str = "scan,esof,safety,state"
     start_limit_burst: Annotated[int, msgspec.Meta(ge=1)] = 3
     start_limit_interval_s: Seconds = 60.0
@@ -91,6 +94,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     orderbook_assets: str = ""
     orderbook_stream_ms: Literal[100, 250, 500] = 100
     orderbook_publish_s: Annotated[float, msgspec.Meta(ge=0.25)] = 0.25
+    orderbook_record_s: Seconds = 5.0
     orderbook_stale_s: Seconds = 5.0
     orderbook_simulated: str = ""
     trace: str = ""
@@ -105,6 +109,16 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     def archive(self) -> Path:
         """Folder of the daily scan archives."""
         return self.home / "archive"
+
+    @property
+    def books(self) -> Path:
+        """Folder of recorded order books, a file of lines a day."""
+        return self.home / "books"
+
+    @property
+    def book_archive(self) -> Path:
+        """Folder of the daily archives of order books."""
+        return self.home / "book_archive"
 
     @property
     def factors(self) -> Path:

@@ -102,7 +102,7 @@ def calendar_factors_asset() -> dg.MaterializeResult[None]:
     asset=calendar_factors_asset,
     name="document_is_whole",
     pool=pools.INDICATORS,
-    description=f"`esof_latest` is younger than 65 minutes and holds every field. {RUNBOOK}#calendar_factors",
+    description=f"`esof_latest` is younger than 65 minutes and holds every field. {RUNBOOK}#calendar_factors-document_is_whole",
 )
 def document_is_whole() -> dg.AssetCheckResult:
     """Judge the document in the grid."""

@@ -10,7 +10,7 @@ import msgspec
 
 from dolphin_realtime.backtest.engine import BacktestResult
 from dolphin_realtime.backtest.run import backtest_to_files
-from dolphin_realtime.documents import BookFeed
+from dolphin_realtime.book_files import read_books
 from dolphin_realtime.factor_files import read_factors
 from dolphin_realtime.model.errors import ScanFileError
 from dolphin_realtime.model.scan import Scan
@@ -29,7 +29,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
         last: Last day traded, included.
         parameters: Signal, sizing, costs, limits.
         warm_up_days: Days before ``first`` that the signal is warmed up with.
-        book: File of order-book documents, one a line.
+        book: Order books: lines of documents, a Parquet archive, or a folder of such by day.
         factors: File or folder of external factors as they were known.
         instance: Whose name orders carry.
     """
@@ -89,7 +89,7 @@ def run(job: Job, out: Path, on_scan: Callable[[], None] = lambda: None) -> Outc
     days = days_of(job, scans)
     desk = desk_of(job.instance, job.parameters)
     warmed = warm_up_from(desk, scans, job.warm_up_days, days[0])
-    books = BookFeed.read(job.book)
+    books = read_books(job.book, days)
     factors = read_factors(job.factors, days[0], days[-1])
     notes = () if warmed else (
         "No scans before the first day: the signal warmed up within the period.",

@@ -11,12 +11,13 @@ from statistics import median
 from typing import Final
 
 from dolphin_realtime.bridge.child import ReaderChild, ReaderOverdue
-from dolphin_realtime.bridge.ledger import Ledger, Line
+from dolphin_realtime.bridge.ledger import Ledger
 from dolphin_realtime.bridge.publish import OUTBOX, Publisher
 from dolphin_realtime.bridge.reader import BATCH, Found, Request
 from dolphin_realtime.model.errors import ScanOutOfOrder
 from dolphin_realtime.model.instant import to_us
 from dolphin_realtime.model.scan import Scan, encode_scan, refuse_implausible
+from dolphin_realtime.scan_ledger import Line, ledger_path
 from dolphin_realtime.service import Frame
 from dolphin_realtime.trace import Trace
 
@@ -66,7 +67,7 @@ class Bridge:
     def __init__(self, frame: Frame) -> None:
         s = frame.settings
         self._frame = frame
-        self._ledger = Ledger(s.run_dir / "bridge" / "seen.jsonl")
+        self._ledger = Ledger(ledger_path(s.run_dir))
         self._child = ReaderChild(s.scans, self._ledger.path, s.reader_deadline_s)
         self._cadence = Cadence(s.scan_idle_poll_s, s.scan_dense_poll_s)
         self._publisher = Publisher(frame)

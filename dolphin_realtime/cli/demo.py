@@ -22,7 +22,19 @@ DEMO_ENV: Final = {
     "DOLPHIN_ARCHIVE_FIRST_DAY": DEMO_DAYS[0],
     "DOLPHIN_ARCHIVE_LAST_DAY": DEMO_DAYS[-1],
 }
-STATE_FOLDERS: Final = ("scans", "archive", "journal", "safety", "dagster", "run_logs", "logs")
+STATE_FOLDERS: Final = (
+    "scans",
+    "archive",
+    "books",
+    "book_archive",
+    "factors",
+    "reports",
+    "journal",
+    "safety",
+    "dagster",
+    "run_logs",
+    "logs",
+)
 
 
 def demo_settings(settings: Settings) -> Settings:

@@ -64,7 +64,7 @@ def progress(total: int, what: str) -> Iterator[Callable[[], None]]:
 )
 @click.option("--set", "assignments", multiple=True, metavar="NAME=VALUE",
               help="Change a parameter of signal, sizing, costs or limits.")  # fmt: skip
-@click.option("--book", type=_PATH, help="Order-book documents, JSON lines.")
+@click.option("--book", type=_PATH, help="Order books: JSON lines, Parquet, or a folder by day.")
 @click.option("--factors", type=_PATH, help="Factors: JSON lines, Parquet, or a folder by day.")
 @click.option("--warm-up-days", type=click.IntRange(min=0), default=None,
               help="Days before --from that warm the signal up.  [default: DOLPHIN_WARM_UP_DAYS]")  # fmt: skip

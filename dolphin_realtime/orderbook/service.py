@@ -16,6 +16,7 @@ from dolphin_realtime import grid
 from dolphin_realtime.documents import BooksDocument
 from dolphin_realtime.model.errors import SettingsError
 from dolphin_realtime.orderbook.keeper import BookKeeper
+from dolphin_realtime.orderbook.record import BookRecord
 from dolphin_realtime.orderbook.stream import fetch_snapshot, stream_url, updates
 from dolphin_realtime.service import GRID_FAULTS, Frame, pause
 
@@ -32,6 +33,8 @@ class OrderBooks:
         self._keeper = BookKeeper(
             assets, lambda asset: fetch_snapshot(http, rest, asset), frame.counts
         )
+        every_s = frame.settings.orderbook_record_s
+        self._record = BookRecord(frame.settings.books, every_s, self._simulated)
 
     async def run(self) -> None:
         """Follow the streams and publish until the service stops."""
@@ -49,6 +52,7 @@ class OrderBooks:
                 await pause(self._frame.stopping, self._settings.orderbook_publish_s)
         finally:
             self._keeper.stop()
+            self._record.close()
             for task in following:
                 task.cancel()
             await asyncio.gather(*following, return_exceptions=True)
@@ -69,6 +73,8 @@ class OrderBooks:
         found, n_missing = self._keeper.features(now, self._settings.orderbook_stale_s)
         label = f"; SIMULATED: {self._simulated}" if self._simulated else ""
         self._frame.detail = f"{len(found)} books, {n_missing} assets without one{label}"
+        self._record.take(found)
+        self._frame.counts["books_unrecorded"] = self._record.n_failed
         document = BooksDocument(assets=found, pushed_at=now, simulated=self._simulated)
         try:
             async with asyncio.timeout(2.0):

@@ -11,11 +11,12 @@ from typing import Final
 
 import msgspec
 
+from dolphin_realtime.archive.file import write_archive
 from dolphin_realtime.model.errors import SettingsError
 from dolphin_realtime.model.instant import DAY_US, from_us
 from dolphin_realtime.model.scan import Scan
 from dolphin_realtime.replay.market import Market
-from dolphin_realtime.scan_files import write_archive, write_scan
+from dolphin_realtime.scan_files import write_scan
 
 ARCHIVE_SOURCE: Final = "replay"
 
@@ -113,6 +114,6 @@ def archive_days(market: Market, archive: Path, first_us: int, last_us: int) -> 
                 scan.scan_number = len(scans) + 1
                 scans.append(scan)
         if scans:
-            write_archive(path, scans, [ARCHIVE_SOURCE] * len(scans))
+            write_archive(path, ((scan, ARCHIVE_SOURCE) for scan in scans))
             written.append(path)
     return written

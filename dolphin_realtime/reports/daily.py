@@ -3,7 +3,6 @@
 from datetime import UTC, datetime
 from pathlib import Path
 
-from dolphin_realtime.model.instant import DAY_US, day_us, from_us
 from dolphin_realtime.reports.period import Span, reading
 from dolphin_realtime.reports.write import Report, write_report
 from dolphin_realtime.settings import Settings
@@ -40,8 +39,3 @@ def write_paper_report(settings: Settings, instance: str, day: str) -> Report:
     title = f"Paper trading {instance}, {day}"
     out = paper_folder(settings, instance, day)
     return write_report(journal_folder, out, title, Span.of_days(day, day), notes)
-
-
-def end_of(day: str) -> datetime:
-    """Return the instant at which a UTC day is over."""
-    return from_us(day_us(day) + DAY_US)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from dolphin_dagster.realtime_checks import RULES
+from dolphin_dagster.definitions import build_definitions
 from dolphin_realtime.cli.app import COMMANDS, dolphin
 from dolphin_realtime.model import errors
 from dolphin_realtime.model.decision import TargetParams
@@ -15,7 +15,7 @@ from dolphin_realtime.model.posture import SafetyParams
 from dolphin_realtime.model.pre_trade import PreTradeParams
 from dolphin_realtime.model.signal_params import SignalParams
 from dolphin_realtime.replay.service import ReplaySettings
-from dolphin_realtime.settings import Settings
+from dolphin_realtime.settings import Settings, load
 
 ROOT = Path(__file__).parents[2]
 GROUPS = {
@@ -41,7 +41,9 @@ def test_every_setting_is_documented_and_no_other():
 
 def test_every_check_has_its_heading_in_the_runbook():
     headings = set(re.findall(r"^## (\S+)$", (ROOT / "docs/runbook.md").read_text(), re.MULTILINE))
-    assert {f"{r.asset}-{r.name}" for r in RULES} | {"calendar_factors"} == headings
+    graph = build_definitions(load({})).resolve_asset_graph()
+    keys = graph.asset_check_keys
+    assert {f"{k.asset_key.to_user_string()}-{k.name}" for k in keys} == headings
 
 
 def test_the_error_tree_is_drawn_as_it_is():

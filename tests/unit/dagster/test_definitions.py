@@ -10,10 +10,7 @@ from dolphin_dagster import pools, realtime, setup
 from dolphin_dagster.definitions import build_definitions
 from dolphin_dagster.indicators import calendar_factors
 from dolphin_dagster.realtime_checks import RULES, Snapshot, describe
-from dolphin_dagster.scan_archive import collect
-from dolphin_realtime.scan_files import read_archive, write_archive, write_scan
 from dolphin_realtime.settings import Settings, load
-from tests.scans import walk
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
@@ -37,7 +34,7 @@ def test_every_asset_has_a_description_an_owner_and_a_group(graph):
         node = graph.get(key)
         assert node.description, key
         assert node.owners, key
-        assert node.group_name in {"realtime", "archive", "indicators"}, key
+        assert node.group_name in {"realtime", "archive", "indicators", "reports"}, key
 
 
 def test_every_reported_check_is_defined(graph):
@@ -59,7 +56,9 @@ def test_jobs_run_in_one_process_and_have_a_longest_time():
 def test_schedules_and_sensors_have_an_explicit_default():
     repository = build_definitions(load({})).get_repository_def()
     assert all(s.default_status is not None for s in repository.schedule_defs)
-    assert {s.name for s in repository.sensor_defs} == {"realtime_health"}
+    assert {s.name for s in repository.sensor_defs} == {
+        "realtime_health", "days_archived", "archives_found", "days_backtested", "days_closed"
+    }  # fmt: skip
 
 
 def test_pool_limits_are_written_and_foreign_ones_removed():
@@ -152,24 +151,6 @@ def test_events_are_written_on_change_and_refreshed_now_and_then():
     assert [type(e).__name__ for e in events[: len(realtime.ASSETS)]] == [
         "AssetMaterialization"
     ] * 6
-
-
-def test_an_archive_is_sorted_unique_and_keeps_what_it_held(tmp_path):
-    scans = walk(40)
-    archive = tmp_path / "day.parquet"
-    write_archive(archive, scans[:20], ["archive"] * 20)
-    for scan in reversed(scans[10:]):
-        path = write_scan(tmp_path / "scans", scan)
-    (path.parent / "scan_000099_000000.arrow").write_bytes(b"not arrow")
-    day = collect(path.parent, archive)
-    assert [s.scan_number for s in day.scans] == list(range(1, 41))
-    assert day.sources[:10] == ["archive"] * 10
-    assert day.sources[15].startswith("scan_000016")
-    assert day.n_bad == 1
-    write_archive(archive, day.scans, day.sources)
-    again = list(read_archive(archive))
-    assert [s.timestamp_us for s in again] == [s.timestamp_us for s in scans]
-    assert again[7].prices == scans[7].prices
 
 
 @pytest.mark.parametrize(

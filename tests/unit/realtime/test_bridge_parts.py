@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from dolphin_realtime.bridge import reader as reading
 from dolphin_realtime.bridge.bridge import Cadence
-from dolphin_realtime.bridge.ledger import Ledger, Line, read_stamps
+from dolphin_realtime.bridge.ledger import Ledger
 from dolphin_realtime.bridge.reader import Reader
 from dolphin_realtime.model.errors import (
     ScanFileError,
@@ -22,6 +22,7 @@ from dolphin_realtime.model.instant import from_us
 from dolphin_realtime.model.scan import ScanOrder, decode_scan, encode_scan, refuse_implausible
 from dolphin_realtime.replay import faults
 from dolphin_realtime.scan_files import parse_scan, scan_path, to_bytes, write_scan
+from dolphin_realtime.scan_ledger import Line, read_stamps
 from tests.scans import walk
 
 SCANS = walk(30)

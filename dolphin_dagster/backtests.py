@@ -1,0 +1,155 @@
+"""Daily backtests, and the same day set beside paper trading.
+
+The assets belong here; running a backtest and explaining a difference are
+dolphin_realtime/backtest's.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import dagster as dg
+
+from dolphin_dagster import checks, pools
+from dolphin_dagster.partitions import day_and_instance, days_by_instance, scan_days
+from dolphin_dagster.report_metadata import metadata_of
+from dolphin_dagster.scan_archive import NAME as SCAN_ARCHIVE
+from dolphin_realtime.parameters import load_parameters
+from dolphin_realtime.scan_days import ScanDays
+from dolphin_realtime.settings import Settings, load
+
+NAME: Final = "daily_backtest"
+VERSUS: Final = "backtest_vs_paper"
+GROUP: Final = "reports"
+RELATIVE_TOLERANCE: Final = 1e-6
+NET_CHECK: Final = checks.spec(
+    NAME, "identity_holds", "net = gross − slippage − fees − funding = end equity − start equity."
+)
+EXPLAINED: Final = checks.spec(
+    VERSUS, "differences_are_explained", "Every difference between paper and backtest has a cause on record."
+)  # fmt: skip
+
+
+def backtest_folder(settings: Settings, day: str) -> Path:
+    """Return where a day's backtest lies."""
+    return settings.reports / "backtest" / day
+
+
+def make_daily_backtest(settings: Settings) -> dg.AssetsDefinition:
+    """Return the asset, partitioned by the days that the settings name."""
+
+    @dg.asset(
+        name=NAME,
+        group_name=GROUP,
+        pool=pools.DOLPHIN,
+        partitions_def=scan_days(settings),
+        owners=["team:dolphin"],
+        kinds={"python", "parquet", "plotly"},
+        deps=[SCAN_ARCHIVE, "orderbook_archive"],
+        check_specs=[NET_CHECK],
+        description=(
+            "One archived day traded by the trader's own strategy in Nautilus' backtest engine, "
+            "flat at its start, warmed up with the days before, at the paper venue's costs. "
+            "Tables and report in `reports/backtest/<day>/`."
+        ),
+    )
+    def daily_backtest(
+        context: dg.AssetExecutionContext,
+    ) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]:
+        """Trade the day and write what came of it."""
+        from dolphin_realtime.backtest import days
+
+        now, day = load(), context.partition_key
+        instance = now.instance_names[0]
+        job = days.Job(
+            scans=now.archive,
+            first=day,
+            last=day,
+            parameters=load_parameters(instance),
+            warm_up_days=now.warm_up_days,
+            book=now.book_archive if now.book_archive.is_dir() else None,
+            factors=now.factors if now.factors.is_dir() else None,
+            instance=instance,
+        )
+        outcome = days.run(job, backtest_folder(now, day))
+        facts = {"warm_up_scans": outcome.warm_up_scans, "refused_scans": outcome.result.refused}
+        yield dg.MaterializeResult(metadata={**metadata_of(outcome.report), **facts})
+        f = outcome.report.figures
+        off = f.gross - f.slippage - f.fees - f.funding - (f.end_equity - f.start_equity)
+        by_asset = sum((f.per_asset or {}).values()) - f.net
+        passed = max(abs(off), abs(by_asset)) <= RELATIVE_TOLERANCE
+        yield checks.result(
+            NAME,
+            "identity_holds",
+            passed,
+            {"off_usd": off, "assets_off_usd": by_asset},
+            is_error=True,
+        )
+
+    return daily_backtest
+
+
+def make_backtest_vs_paper(settings: Settings) -> dg.AssetsDefinition:
+    """Return the asset, partitioned by day and instance."""
+
+    @dg.asset(
+        name=VERSUS,
+        group_name=GROUP,
+        pool=pools.DOLPHIN,
+        partitions_def=days_by_instance(settings),
+        owners=["team:dolphin"],
+        kinds={"python", "parquet"},
+        deps=[SCAN_ARCHIVE, "orderbook_archive", "paper_report"],
+        check_specs=[EXPLAINED],
+        description=(
+            "An instance's paper day traded again from where it began, decision by decision: "
+            "what differs, and why. Differences in `reports/versus/<instance>/<day>/`."
+        ),
+    )
+    def backtest_vs_paper(
+        context: dg.AssetExecutionContext,
+    ) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]:
+        """Trade the day again and compare."""
+        from dolphin_realtime.backtest.versus_paper import versus_folder, versus_paper
+
+        now = load()
+        day, instance = day_and_instance(context)
+        found = versus_paper(now, instance, day, ScanDays.of(now.archive))
+        facts: dict[str, Any] = {
+            "scans": found.scans,
+            "same": found.same,
+            "different": sum(found.by_cause.values()) + found.unexplained,
+            "unexplained": found.unexplained,
+            "net_paper": found.net_paper,
+            "net_backtest": found.net_backtest,
+            "drift": found.drift,
+            "by_cause": dg.MetadataValue.json(found.by_cause),
+            "folder": dg.MetadataValue.path(str(versus_folder(now, instance, day))),
+        }
+        yield dg.MaterializeResult(metadata=facts)
+        examples = "; ".join(
+            f"{d.asset} {d.what}: {d.paper} | {d.backtest}" for d in found.examples[:5]
+        )
+        yield checks.result(
+            VERSUS,
+            "differences_are_explained",
+            found.unexplained == 0,
+            {"unexplained": found.unexplained, "examples": examples or "none"},
+            is_error=True,
+        )
+
+    return backtest_vs_paper
+
+
+daily_backtest_job = dg.define_asset_job(
+    "daily_backtest_job",
+    selection=dg.AssetSelection.assets(NAME),
+    tags={pools.QUEUE_TAG: pools.DOLPHIN, pools.MAX_RUNTIME_TAG: "1800"},
+    description="Backtest an archived day.",
+)
+versus_job = dg.define_asset_job(
+    "backtest_vs_paper_job",
+    selection=dg.AssetSelection.assets(VERSUS),
+    tags={pools.QUEUE_TAG: pools.DOLPHIN, pools.MAX_RUNTIME_TAG: "1800"},
+    description="Set a paper day beside its backtest.",
+)

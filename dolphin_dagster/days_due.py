@@ -1,0 +1,185 @@
+"""Sensors that ask for the work of a day once it is there to do.
+
+What is due is read from files on the local disk alone: the bridge's ledger, archives,
+journals. A sensor starts no process and never looks at the scan folder, which may hang.
+Each request has a key made of what it is due to, so that nothing is asked for twice.
+"""
+
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import dagster as dg
+
+from dolphin_dagster.backtests import VERSUS, backtest_folder, daily_backtest_job, versus_job
+from dolphin_dagster.orderbook_archive import orderbook_archive_job
+from dolphin_dagster.paper_reports import paper_report_job
+from dolphin_dagster.partitions import DAY, INSTANCE, scan_days
+from dolphin_dagster.scan_archive import NAME as SCAN_ARCHIVE
+from dolphin_dagster.scan_archive import scan_archive_job
+from dolphin_realtime.journal import database
+from dolphin_realtime.model.errors import JournalError
+from dolphin_realtime.reports.period import reading
+from dolphin_realtime.scan_ledger import ledger_path, read_lines
+from dolphin_realtime.settings import Settings, load
+
+INTERVAL_S: Final = 60
+
+
+def _known_days(settings: Settings) -> set[str]:
+    return set(scan_days(settings).get_partition_keys())
+
+
+def archives_due(settings: Settings) -> Iterator[tuple[str, str]]:
+    """Yield (day, key) of the days that are over and have scans in the bridge's ledger.
+
+    The key changes when more scans of the day come in.
+    """
+    counts = Counter(line.path.split("/")[0] for line in read_lines(ledger_path(settings.run_dir)))
+    newest = max(counts, default="")
+    for day, n in sorted(counts.items()):
+        if day < newest:
+            yield day, f"{day}-{n}"
+
+
+def books_due(settings: Settings) -> Iterator[tuple[str, str]]:
+    """Yield (day, key) of the days of recorded books that are over."""
+    files = sorted(settings.books.glob("????-??-??.jsonl"))
+    for file in files[:-1]:
+        yield file.stem, f"{file.stem}-{file.stat().st_size}"
+
+
+def backtests_due(settings: Settings) -> Iterator[tuple[str, str]]:
+    """Yield (day, key) of the archives that are newer than their backtest."""
+    for archive in sorted(settings.archive.glob("????-??-??.parquet")):
+        report = backtest_folder(settings, archive.stem) / "report.json"
+        changed_ns = archive.stat().st_mtime_ns
+        if not report.is_file() or report.stat().st_mtime_ns < changed_ns:
+            yield archive.stem, f"{archive.stem}-{changed_ns}"
+
+
+def closed_days(settings: Settings) -> Iterator[tuple[str, str]]:
+    """Yield (day, instance) of every day that is over in an instance's journal."""
+    for instance in settings.instance_names:
+        folder = settings.journal_dir(instance)
+        if not database.path_of(folder).is_file():
+            continue
+        try:
+            with reading(folder) as db:
+                days = [row[0] for row in db.execute("SELECT day FROM days ORDER BY day")]
+        except JournalError:
+            continue
+        for day in days[:-1]:
+            yield day, instance
+
+
+@dg.sensor(
+    name="days_archived",
+    jobs=[scan_archive_job, orderbook_archive_job],
+    minimum_interval_seconds=INTERVAL_S,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Asks for the archives of a day once it is over, and again when more came in.",
+)
+def days_archived() -> dg.SensorResult:
+    """Ask for the archives that are due; report those that were made outside Dagster."""
+    settings = load()
+    known = _known_days(settings)
+    due = [
+        dg.RunRequest(job_name=job.name, partition_key=day, run_key=f"{job.name}-{key}")
+        for job, found in (
+            (scan_archive_job, archives_due(settings)),
+            (orderbook_archive_job, books_due(settings)),
+        )
+        for day, key in found
+        if day in known
+    ]
+    return dg.SensorResult(run_requests=due)
+
+
+@dg.sensor(
+    name="archives_found",
+    minimum_interval_seconds=INTERVAL_S,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Reports day archives that lie on disk but were made outside Dagster.",
+)
+def archives_found(context: dg.SensorEvaluationContext) -> dg.SensorResult:
+    """Report each archive that Dagster does not know as materialized."""
+    settings = load()
+    key = dg.AssetKey(SCAN_ARCHIVE)
+    on_disk = {p.stem: p for p in settings.archive.glob("????-??-??.parquet")}
+    made = context.instance.get_materialized_partitions(key)
+    new = sorted((on_disk.keys() & _known_days(settings)) - made)
+    return dg.SensorResult(
+        asset_events=[
+            dg.AssetMaterialization(
+                key,
+                partition=day,
+                description="Found on disk; made outside Dagster, its checks were not run.",
+                metadata={"path": dg.MetadataValue.path(str(on_disk[day]))},
+            )
+            for day in new
+        ],
+        skip_reason=None if new else "every archive on disk is known",
+    )
+
+
+@dg.sensor(
+    name="days_backtested",
+    job=daily_backtest_job,
+    minimum_interval_seconds=INTERVAL_S,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Asks for the backtest of every archived day, and again when its archive changed.",
+)
+def days_backtested() -> dg.SensorResult:
+    """Ask for the backtests that are due."""
+    settings = load()
+    known = _known_days(settings)
+    return dg.SensorResult(
+        run_requests=[
+            dg.RunRequest(partition_key=day, run_key=key)
+            for day, key in backtests_due(settings)
+            if day in known
+        ]
+    )
+
+
+@dg.sensor(
+    name="days_closed",
+    jobs=[paper_report_job, versus_job],
+    minimum_interval_seconds=INTERVAL_S,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description=(
+        "Asks for the report of a day once a trader has begun the next one, and for its "
+        "comparison with a backtest once the day is archived."
+    ),
+)
+def days_closed() -> dg.SensorResult:
+    """Ask for what a closed day is due."""
+    settings = load()
+    known = _known_days(settings)
+    due = []
+    for day, instance in closed_days(settings):
+        if day not in known:
+            continue
+        key = dg.MultiPartitionKey({DAY: day, INSTANCE: instance})
+        name = f"{day}-{instance}"
+        due.append(
+            dg.RunRequest(
+                job_name=paper_report_job.name, partition_key=key, run_key=f"paper-{name}"
+            )
+        )
+        changed = _changed(settings.archive / f"{day}.parquet")
+        if changed is not None:
+            due.append(
+                dg.RunRequest(
+                    job_name=versus_job.name,
+                    partition_key=key,
+                    run_key=f"{VERSUS}-{name}-{changed}",
+                )
+            )
+    return dg.SensorResult(run_requests=due)
+
+
+def _changed(path: Path) -> int | None:
+    return path.stat().st_mtime_ns if path.is_file() else None

@@ -1,0 +1,102 @@
+"""What a journal holds of each scan of a day, by instant: for setting two journals side by side."""
+
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from dolphin_realtime.journal.check import rows_of
+from dolphin_realtime.reports.period import Span, reading, rows_in
+
+Key = tuple[int, str, str]
+"""(instant of the decision, asset, leg)"""
+
+
+class Decided(msgspec.Struct, kw_only=True):
+    """What was decided for one asset at one scan; orders are (side, quantity)."""
+
+    signal: float = 0.0
+    target: float = 0.0
+    held: float = 0.0
+    reason: str = ""
+    orders: list[tuple[str, float]] = []
+
+    @property
+    def matters(self) -> bool:
+        """Whether it is more than a note that nothing was wanted."""
+        return bool(self.orders or self.signal or self.held)
+
+
+class Filled(msgspec.Struct, frozen=True, kw_only=True):
+    """How one order ended; ``price`` is None where it was cancelled, ``source`` then says why."""
+
+    key: Key
+    quantity: float
+    price: float | None
+    source: str
+
+
+class Handled(msgspec.Struct, kw_only=True):
+    """One scan as it was handled: equity after it, posture, decisions, orders that ended at it."""
+
+    equity: float
+    posture: str
+    is_acted_on: bool
+    decisions: dict[str, Decided] = {}
+    ended: list[Filled] = []
+
+
+def read_handled(folder: Path, span: Span) -> dict[int, Handled]:
+    """Return every scan of a span by its instant.
+
+    Raises:
+        JournalError: If there is no journal.
+    """
+    with reading(folder) as db:
+        found = {
+            row["timestamp_us"]: Handled(
+                equity=row["equity"], posture=row["posture"], is_acted_on=bool(row["is_acted_on"])
+            )
+            for row in _rows(db, "equity", span)
+        }
+        for row in _rows(db, "decisions", span):
+            scan = found.get(row["timestamp_us"])
+            if scan is not None:
+                _add(scan.decisions.setdefault(row["asset"], Decided()), row)
+        for end in _ends(db, span):
+            scan = found.get(end[0])
+            if scan is not None:
+                scan.ended.append(end[1])
+    return found
+
+
+def _rows(db: sqlite3.Connection, table: str, span: Span) -> Iterator[dict[str, Any]]:
+    first, end = rows_in(db, table, span)
+    query = f"SELECT * FROM {table} WHERE rowid >= {first} AND rowid < {end} ORDER BY rowid"
+    return rows_of(db, query)
+
+
+def _add(decided: Decided, row: dict[str, Any]) -> None:
+    decided.signal, decided.target, decided.held = row["signal"], row["target"], row["held"]
+    decided.reason = str(row["reason"])
+    if row["side"] is not None:
+        decided.orders.append((str(row["side"]), row["quantity"]))
+
+
+def _ends(db: sqlite3.Connection, span: Span) -> Iterator[tuple[int, Filled]]:
+    """Yield (instant of the scan at which it ended, how an order ended)."""
+    for table, columns in (
+        ("fills", "t.booked_us, t.quantity, t.price, t.source"),
+        ("cancels", "t.timestamp_us, o.quantity, NULL, t.reason"),
+    ):
+        first, end = rows_in(db, table, span)
+        cursor = db.execute(
+            f"SELECT o.timestamp_us, o.asset, o.leg, {columns} FROM {table} t"
+            f" JOIN orders o USING (client_order_id) WHERE t.rowid >= {first} AND t.rowid < {end}"
+            " ORDER BY t.rowid"
+        )
+        for decided_us, asset, leg, at_us, quantity, price, source in cursor:
+            key = (decided_us, asset, leg)
+            yield at_us, Filled(key=key, quantity=quantity, price=price, source=source)

@@ -1,0 +1,190 @@
+"""A week over every instance: equity, drawdown, months, what costs took, and parity drift.
+
+What a week shows belongs here; figures are figures.py's, drift is what the daily
+comparisons of paper and backtest wrote.
+"""
+
+import math
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import plotly.graph_objects as go
+
+from dolphin_realtime.journal import database
+from dolphin_realtime.model.instant import from_us
+from dolphin_realtime.reports import plots
+from dolphin_realtime.reports.figures import Figures, figures_of
+from dolphin_realtime.reports.page import number, page, share, table, usd
+from dolphin_realtime.reports.period import Period, Span, read_period, reading
+from dolphin_realtime.reports.write import HTML, JSON, replace
+from dolphin_realtime.settings import Settings
+
+
+class Drift(msgspec.Struct, frozen=True):
+    """Of one day's comparison with its backtest: net apart, and what nothing explains."""
+
+    drift: float
+    unexplained: int
+
+
+class InstanceWeek(msgspec.Struct, kw_only=True):
+    """One instance's week.
+
+    Attributes:
+        months: Return of each month of the whole journal, by YYYY-MM.
+        days: Comparisons with backtests, by day.
+    """
+
+    figures: Figures
+    months: dict[str, float]
+    days: dict[str, Drift]
+
+    @property
+    def drift(self) -> float:
+        """Net of paper minus net of its backtests, over the days compared."""
+        return math.fsum(d.drift for d in self.days.values())
+
+
+class Week(msgspec.Struct, kw_only=True):
+    """A week as written."""
+
+    first: str
+    last: str
+    instances: dict[str, InstanceWeek]
+    folder: Path
+
+    @property
+    def html(self) -> Path:
+        """The page."""
+        return self.folder / HTML
+
+
+def write_weekly(settings: Settings, first: str, last: str) -> Week:
+    """Write the summary of the days ``first`` to ``last`` over every instance with a journal.
+
+    Raises:
+        JournalError: If a journal cannot be read.
+        OSError: If the summary cannot be written.
+    """
+    span = Span.of_days(first, last)
+    week = Week(first=first, last=last, instances={}, folder=settings.reports / "weekly" / first)
+    periods: dict[str, Period] = {}
+    for instance in settings.instance_names:
+        folder = settings.journal_dir(instance)
+        if not database.path_of(folder).is_file():
+            continue
+        with reading(folder) as db:
+            whole, period = read_period(db), read_period(db, span)
+        periods[instance] = period
+        week.instances[instance] = InstanceWeek(
+            figures=figures_of(period),
+            months=months_of(figures_of(whole).returns),
+            days=_drifts(settings.reports / "versus" / instance, first, last),
+        )
+    week.folder.mkdir(parents=True, exist_ok=True)
+    replace(week.folder / JSON, msgspec.json.format(msgspec.json.encode(_facts(week)), indent=2))
+    replace(week.html, _render(week, periods).encode())
+    return week
+
+
+def months_of(returns: dict[str, float]) -> dict[str, float]:
+    """Return the compounded return of each month of daily returns."""
+    months: dict[str, float] = {}
+    for day, value in returns.items():
+        months[day[:7]] = (1.0 + months.get(day[:7], 0.0)) * (1.0 + value) - 1.0
+    return months
+
+
+def cost_shares(f: Figures) -> dict[str, float | None]:
+    """Return what each cost took of the notional traded, as fractions."""
+    volume = f.turnover * f.start_equity
+    costs = {"slippage": f.slippage, "fees": f.fees, "funding": f.funding}
+    return {name: value / volume if volume > 0.0 else None for name, value in costs.items()}
+
+
+def _drifts(folder: Path, first: str, last: str) -> dict[str, Drift]:
+    found: dict[str, Drift] = {}
+    for path in sorted(folder.glob("????-??-??/versus.json")):
+        if first <= path.parent.name <= last:
+            raw: dict[str, Any] = msgspec.json.decode(path.read_bytes())
+            drift = raw["net_paper"] - raw["net_backtest"]
+            found[path.parent.name] = Drift(drift, raw["unexplained"])
+    return found
+
+
+def _facts(week: Week) -> dict[str, Any]:
+    return {
+        "first": week.first,
+        "last": week.last,
+        "instances": {
+            name: {
+                **msgspec.to_builtins(row),
+                "drift": row.drift,
+                "costs": cost_shares(row.figures),
+            }
+            for name, row in week.instances.items()
+        },
+    }
+
+
+def _render(week: Week, periods: dict[str, Period]) -> str:
+    notes = sorted(
+        {f"Simulated: {n}" for row in week.instances.values() for n in row.figures.notes}
+    )
+    if not week.instances:
+        notes.append("No instance has a journal: nothing was traded.")
+    parts = [plots.markup(_equity(periods), "equity", 380)] if any(
+        p.n_scans for p in periods.values()
+    ) else []  # fmt: skip
+    tables = [t for name, row in week.instances.items() for t in _tables(name, row)]
+    body = "".join(f'<div class="plot">{p}</div>' for p in parts)
+    title = f"Week {week.first} to {week.last}"
+    subtitle = "Paper trading of every instance. Money is USDT; net is after all costs."
+    return page(title, subtitle, notes, f"{body}<div class='tables'>{''.join(tables)}</div>")
+
+
+def _equity(periods: dict[str, Period]) -> go.Figure:
+    figure = go.Figure()
+    for name, period in periods.items():
+        if not period.n_scans:
+            continue
+        at = plots.steps(period.n_scans)
+        x = [from_us(int(us)) for us in period.series["timestamp_us"][at]]
+        y = (period.series["equity"][at] / period.start_equity - 1.0) * 100.0
+        figure.add_trace(go.Scatter(x=x, y=y.tolist(), name=name, mode="lines"))
+    figure.update_layout(title_text="Equity since the week began, %", showlegend=True)
+    return figure
+
+
+def _tables(name: str, row: InstanceWeek) -> list[str]:
+    f, costs = row.figures, cost_shares(row.figures)
+    return [
+        table(
+            f"{name}: the week",
+            [
+                ("net", usd(f.net)),
+                ("return", share(f.total_return)),
+                ("max drawdown", share(f.max_drawdown)),
+                ("gross", usd(f.gross)),
+                ("fills", f"{f.fills:,}"),
+                ("end equity", usd(f.end_equity)),
+            ],
+        ),
+        table(
+            f"{name}: costs of the notional traded",
+            [
+                (cost, "–" if value is None else f"{1e4 * value:.2f} bp")
+                for cost, value in costs.items()
+            ],
+        ),
+        table(f"{name}: months", [(m, share(r)) for m, r in row.months.items()]),
+        table(
+            f"{name}: paper minus backtest",
+            [
+                (day, f"{number(d.drift)} USDT, {d.unexplained} unexplained")
+                for day, d in row.days.items()
+            ]
+            or [("no day compared", "–")],
+        ),
+    ]

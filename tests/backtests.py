@@ -1,0 +1,40 @@
+"""Backtests for tests: scripted desks, and a run into a folder."""
+
+from dolphin_realtime.backtest.run import backtest_to_files
+from dolphin_realtime.documents import BookFeed, FactorHistory
+from dolphin_realtime.model.decision import Decision, Limits, OrderIntent
+from dolphin_realtime.model.desk import Desk
+from dolphin_realtime.model.plan import CostParams
+
+
+class ScriptedDesk(Desk):
+    """Sends what a script says: {scan number: [(asset, side, quantity), …]}."""
+
+    def __init__(self, script, costs: CostParams | None = None) -> None:
+        super().__init__("TEST", costs=costs)
+        self.script = script
+
+    def take(self, scan, limits: Limits, book=None, factors=None):
+        plan = self._advance(scan, limits, book, factors)
+        if plan.draft is None:
+            return plan
+        for n, (asset, side, quantity) in enumerate(self.script.get(scan.scan_number, [])):
+            held = self.projected().get(asset, 0.0)
+            closes = held * (1 if side == "BUY" else -1) < 0
+            intent = OrderIntent(
+                asset=asset, side=side, quantity=quantity, leg=f"S{n}", is_reduce_only=closes
+            )
+            plan.orders.append(self._fly(intent, plan.key[0], scan.scan_number, scan.timestamp_us))
+            plan.decisions.append(
+                Decision(
+                    asset=asset, signal=1.0, target=0.0, held=held, reason="OK", orders=(intent,)
+                )
+            )
+        return plan
+
+
+def run(desk, scans, out, factors=None, notes=()):
+    """Trade scans into a folder and return (result, report)."""
+    return backtest_to_files(
+        desk, iter(scans), out, "Test", BookFeed([]), factors or FactorHistory([]), notes
+    )
