@@ -10,6 +10,7 @@ from dolphin_dagster import (
     paper_reports,
     realtime,
     scan_archive,
+    sweeps,
 )
 from dolphin_dagster.indicators.calendar_factors import (
     calendar_factors_job,
@@ -30,6 +31,7 @@ def build_definitions(settings: Settings) -> dg.Definitions:
             backtests.make_backtest_vs_paper(settings),
             paper_reports.make_paper_report(settings),
             paper_reports.make_weekly_summary(settings),
+            sweeps.parameter_sweep,
             *dg.load_assets_from_package_module(indicators),
         ],
         asset_checks=[
@@ -45,6 +47,7 @@ def build_definitions(settings: Settings) -> dg.Definitions:
             backtests.versus_job,
             paper_reports.paper_report_job,
             paper_reports.weekly_summary_job,
+            sweeps.parameter_sweep_job,
         ],
         schedules=[
             calendar_factors_schedule,

@@ -103,6 +103,14 @@ class ScanDays:
             return 0
         return rows
 
+    def identity(self, day: str) -> list[list[int | str]]:
+        """Return what a day's files look like on disk: names, sizes, instants of change."""
+        place = self._places.get(day, [])
+        if isinstance(place, list):
+            return [[scan.scan_number, scan.timestamp_us] for scan in place]
+        files = sorted(place.glob("*.arrow")) if place.is_dir() else [place]
+        return [[f.name, f.stat().st_size, f.stat().st_mtime_ns] for f in files]
+
     def between(self, first: str, last: str) -> list[str]:
         """Return the days from ``first`` to ``last``, both included."""
         return [day for day in self.days if first <= day <= last]

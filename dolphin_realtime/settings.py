@@ -59,6 +59,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         orderbook_record_s: Market time between two records of the books on disk.
         orderbook_stale_s: A book without an update for this long is no book.
         orderbook_simulated: What the books are called where they are not real; empty: they are.
+        sweep_grid: Sweep file of the Dagster asset `parameter_sweep`; empty: none.
+        sweep_workers: Local processes of a sweep; 0: one less than there are processors.
+        ray_address: Ray cluster that sweeps run on, e.g. 127.0.0.1:6379; empty: local processes.
         trace: Folder that latency stamps are written to at exit; empty: none.
         mode: paper; live is refused.
     """
@@ -97,6 +100,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     orderbook_record_s: Seconds = 5.0
     orderbook_stale_s: Seconds = 5.0
     orderbook_simulated: str = ""
+    sweep_grid: str = ""
+    sweep_workers: Annotated[int, msgspec.Meta(ge=0, le=256)] = 0
+    ray_address: str = ""
     trace: str = ""
     mode: Literal["paper", "live"] = "paper"
 

@@ -1,0 +1,56 @@
+"""`dolphin sweep`: many parameter sets over many days, and what to believe of the best."""
+
+import sys
+from pathlib import Path
+
+import click
+import msgspec
+
+from dolphin_realtime.cli.app import say
+from dolphin_realtime.cli.reports import progress
+from dolphin_realtime.model.errors import SettingsError
+from dolphin_realtime.settings import load
+
+SHOWN = 15
+
+
+@click.command()
+@click.argument("grid", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--out", type=click.Path(path_type=Path),
+              help="Folder for the results.  [default: reports/sweeps/<name of GRID>]")  # fmt: skip
+@click.option("--json", "as_json", is_flag=True, help="One line of JSON: sets and verdict.")
+def sweep(grid: Path, out: Path | None, as_json: bool) -> None:
+    """Try every parameter set of GRID on each of its days.
+
+    \b
+    Example: dolphin sweep grid.yaml        (docs/sweep.md shows such a file)
+    Writes:  trials.jsonl (every trial, also failed ones), sweep.json, report.html
+    Runs on local processes (DOLPHIN_SWEEP_WORKERS), or on a Ray cluster where
+    DOLPHIN_RAY_ADDRESS is set. Stopped, it goes on where it was; a changed version, day or
+    parameter is tried anew. Exit status 1 where a trial failed.
+    """
+    from dolphin_realtime.sweep.grid_file import read_sweep_file
+    from dolphin_realtime.sweep.run import run_sweep, trials_of
+
+    settings, file = load(), read_sweep_file(grid)
+    folder = out or settings.reports / "sweeps" / grid.stem
+    _, trials = trials_of(file, settings)
+    try:
+        with progress(len(trials), "trials") as advance:
+            done = run_sweep(file, settings, folder, f"Sweep {grid.stem}", lambda _: advance())
+    except OSError as e:
+        raise SettingsError(f"{folder} cannot be written: {e}") from e
+    if as_json:
+        click.echo(msgspec.json.encode(done).decode())
+    else:
+        say(done.verdict.warning, bold=True)
+        say(f"{'net':>12} {'fills':>7} {'Sharpe/h':>9}  set")
+        for one in done.sets[:SHOWN]:
+            failed = f"  FAILED {len(one.failures)} days" if one.failures else ""
+            say(f"{one.net:12,.2f} {one.fills:7,} {one.sharpe:9.4f}  {one.name}{failed}")
+        if len(done.sets) > SHOWN:
+            say(f"… and {len(done.sets) - SHOWN} more in {folder / 'sweep.json'}")
+        say(
+            f"{done.ran} trials run, {done.failed} failed, on {done.where}; {folder / 'report.html'}"
+        )
+    sys.exit(1 if done.failed else 0)

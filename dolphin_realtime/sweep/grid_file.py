@@ -1,0 +1,94 @@
+"""The file that says what a sweep tries: scans, days, and values for parameters.
+
+Its fields, their meaning and every complaint about them belong here. All combinations of
+`grid` are tried, and each of `sets` besides.
+"""
+
+import itertools
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import yaml
+
+from dolphin_realtime.model.errors import SettingsError
+from dolphin_realtime.parameters import changed, load_parameters
+
+MAX_SETS = 10_000
+Value = int | float | str
+Assignments = dict[str, Value]
+
+
+class SweepFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A sweep as a person writes it, in YAML.
+
+    Attributes:
+        first: First day traded, YYYY-MM-DD, UTC; `from` in the file.
+        last: Last day traded, included; `to` in the file.
+        grid: Values to combine, by parameter.
+        sets: Single parameter sets.
+        scans: Archive or scan folder; empty: the stack's archive.
+        warm_up_days: Days before each traded day that warm the signal up.
+        factors: File or folder of external factors; empty: the stack's.
+        instance: Whose parameters a set changes.
+    """
+
+    first: date = msgspec.field(name="from")
+    last: date = msgspec.field(name="to")
+    grid: dict[str, list[Value]] = {}
+    sets: list[Assignments] = []
+    scans: str = ""
+    warm_up_days: int = 3
+    factors: str = ""
+    instance: str = "BLUE"
+
+
+def read_sweep_file(path: Path) -> SweepFile:
+    """Return a sweep file.
+
+    Raises:
+        SettingsError: If it cannot be read, is not one, or a parameter or value is refused;
+            names the file, the field and the value.
+    """
+    try:
+        raw: Any = yaml.safe_load(path.read_text())
+        found = msgspec.convert(raw, SweepFile)
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, msgspec.ValidationError) as e:
+        raise SettingsError(f"{path}: {e}; docs/sweep.md shows a sweep file") from e
+    if found.last < found.first:
+        raise SettingsError(f"{path}: field 'to' {found.last} is before 'from' {found.first}")
+    sets = sets_of(found)
+    if not 1 <= len(sets) <= MAX_SETS:
+        raise SettingsError(f"{path}: {len(sets)} parameter sets; expected 1 to {MAX_SETS}")
+    base = load_parameters(found.instance)
+    for one in sets:
+        try:
+            changed(base, words_of(one))
+        except SettingsError as e:
+            raise SettingsError(f"{path}: {e}") from e
+    return found
+
+
+def sets_of(file: SweepFile) -> list[Assignments]:
+    """Return every parameter set once, in the file's order."""
+    names = list(file.grid)
+    combined = [
+        dict(zip(names, values, strict=True)) for values in itertools.product(*file.grid.values())
+    ]
+    wanted = [*(combined if names else []), *file.sets]
+    found: list[Assignments] = []
+    for one in wanted:
+        if one not in found:
+            found.append(one)
+    return found
+
+
+def words_of(one: Assignments) -> list[str]:
+    """Return a set as NAME=VALUE words."""
+    return [f"{name}={value}" for name, value in one.items()]
+
+
+def name_of(one: Assignments) -> str:
+    """Return a set's name, the same for the same set."""
+    return ", ".join(words_of(one)) or "as set"

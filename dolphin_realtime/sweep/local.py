@@ -1,0 +1,66 @@
+"""Trials on the processors of this machine: a bounded pool that survives its workers.
+
+A worker that dies takes the pool with it; what it left undone is tried again, at last one
+trial a process, so that only the one that kills its worker fails. Workers die with the
+process that runs the sweep.
+"""
+
+import multiprocessing
+import os
+from collections.abc import Iterator
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from typing import Final
+
+from dolphin_realtime.process import die_with_parent
+from dolphin_realtime.sweep.trial import Trial, TrialResult, run_trial
+
+BREAKS_TOGETHER: Final = 2
+"""Pools lost before trials are run one a process."""
+TRIALS_A_WORKER: Final = 50
+"""A worker is replaced after so many: what Nautilus keeps does not add up."""
+
+
+def workers_by_default() -> int:
+    """Return how many workers a machine bears beside what else it runs."""
+    return max(1, (os.cpu_count() or 2) - 1)
+
+
+def run_local(trials: list[Trial], workers: int) -> Iterator[TrialResult]:
+    """Yield the result of every trial as it comes; a trial whose worker dies is a failure."""
+    left = {trial.key: trial for trial in trials}
+    for _ in range(BREAKS_TOGETHER):
+        for result in _pooled(list(left.values()), workers):
+            del left[result.key]
+            yield result
+        if not left:
+            return
+    for trial in list(left.values()):
+        done = list(_pooled([trial], 1))
+        yield (
+            done[0]
+            if done
+            else TrialResult(
+                key=trial.key, set_name=trial.set_name, day=trial.day, failure="its worker died"
+            )
+        )
+
+
+def _pooled(trials: list[Trial], workers: int) -> Iterator[TrialResult]:
+    """Yield results until all are there or the pool is lost."""
+    if not trials:
+        return
+    with ProcessPoolExecutor(
+        max_workers=min(workers, len(trials)),
+        mp_context=multiprocessing.get_context("spawn"),
+        initializer=die_with_parent,
+        max_tasks_per_child=TRIALS_A_WORKER,
+    ) as pool:
+        waiting: list[Future[TrialResult]] = [pool.submit(run_trial, trial) for trial in trials]
+        try:
+            for future in as_completed(waiting):
+                yield future.result()
+        except BrokenProcessPool:
+            return
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)

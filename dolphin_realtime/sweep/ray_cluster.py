@@ -1,0 +1,66 @@
+"""Trials on a Ray cluster: the same function, the same records, more machines.
+
+Every node needs this version of Dolphin and the scans at the same path. A trial whose
+worker dies is tried again by Ray, and is a failure in the end.
+"""
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+from dolphin_realtime.model.errors import ServiceError, SettingsError
+from dolphin_realtime.sweep.trial import Trial, TrialResult, run_trial
+
+RETRIES: Final = 3
+AHEAD: Final = 2
+"""Trials handed to the cluster at once, for each of its processors."""
+
+
+def run_on_ray(trials: list[Trial], address: str) -> Iterator[TrialResult]:
+    """Yield the result of every trial as it comes.
+
+    Raises:
+        SettingsError: If Ray is not installed.
+        ServiceError: If there is no cluster at the address.
+    """
+    try:
+        import ray
+    except ImportError as e:
+        raise SettingsError(
+            "DOLPHIN_RAY_ADDRESS is set but Ray is not installed; install dolphin[ray]"
+        ) from e
+    try:
+        ray.init(address=address, log_to_driver=False, logging_level="ERROR")
+    except (ConnectionError, RuntimeError, ValueError) as e:
+        raise ServiceError(f"no Ray cluster at {address}: {e}") from e
+    try:
+        yield from _spread(ray, trials)
+    finally:
+        ray.shutdown()
+
+
+def _spread(ray: Any, trials: list[Trial]) -> Iterator[TrialResult]:
+    """Keep the cluster busy without handing it everything at once."""
+    remote = ray.remote(max_retries=RETRIES)(run_trial)
+    at_once = max(1, int(ray.cluster_resources().get("CPU", 1))) * AHEAD
+    waiting = list(reversed(trials))
+    flying: dict[Any, Trial] = {}
+    while waiting or flying:
+        while waiting and len(flying) < at_once:
+            trial = waiting.pop()
+            flying[remote.remote(trial)] = trial
+        done, _ = ray.wait(list(flying))
+        for reference in done:
+            yield _result(ray, reference, flying.pop(reference))
+
+
+def _result(ray: Any, reference: Any, trial: Trial) -> TrialResult:
+    try:
+        result: TrialResult = ray.get(reference)
+    except ray.exceptions.RayError as e:
+        return TrialResult(
+            key=trial.key,
+            set_name=trial.set_name,
+            day=trial.day,
+            failure=f"its worker died: {type(e).__name__}",
+        )
+    return result

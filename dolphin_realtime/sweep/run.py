@@ -1,0 +1,121 @@
+"""Running a sweep: which trials are left, where they run, what is written at the end.
+
+The order of steps belongs here. Results depend on the trials alone: neither on where nor in
+which order they ran.
+"""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import msgspec
+
+from dolphin_realtime.model.errors import ScanFileError
+from dolphin_realtime.parameters import load_parameters
+from dolphin_realtime.reports.write import HTML, replace
+from dolphin_realtime.scan_days import ScanDays
+from dolphin_realtime.settings import Settings
+from dolphin_realtime.sweep.grid_file import SweepFile, name_of, sets_of, words_of
+from dolphin_realtime.sweep.local import run_local, workers_by_default
+from dolphin_realtime.sweep.page import render
+from dolphin_realtime.sweep.ray_cluster import run_on_ray
+from dolphin_realtime.sweep.record import TrialRecord
+from dolphin_realtime.sweep.trial import Trial, TrialResult, keyed
+from dolphin_realtime.sweep.verdict import SetFigures, Verdict, figures_of_sets, judge, mean_seconds
+
+OnTrial = Callable[[TrialResult], None]
+
+
+class Sweep(msgspec.Struct, kw_only=True):
+    """A sweep as it ended.
+
+    Attributes:
+        ran: Trials run now; the rest was on record.
+        failed: Trials without a result.
+    """
+
+    days: list[str]
+    sets: list[SetFigures]
+    verdict: Verdict
+    ran: int
+    failed: int
+    where: str
+    seconds_a_trial: float
+    folder: str
+
+
+def trials_of(file: SweepFile, settings: Settings) -> tuple[list[str], list[Trial]]:
+    """Return a sweep's days and its trials: every set on every day.
+
+    Raises:
+        ScanFileError: If there are no scans of those days.
+    """
+    path = Path(file.scans).absolute() if file.scans else settings.archive
+    scans = ScanDays.of(path)
+    days = scans.between(file.first.isoformat(), file.last.isoformat())
+    if not days:
+        raise ScanFileError(f"{path}: no scans from {file.first} to {file.last}")
+    factors = file.factors or (str(settings.factors) if settings.factors.is_dir() else "")
+    parameters = load_parameters(file.instance)
+    return days, [
+        keyed(
+            Trial(
+                set_name=name_of(one),
+                assignments=tuple(words_of(one)),
+                day=day,
+                scans=str(path),
+                warm_up_days=file.warm_up_days,
+                factors=factors,
+                parameters=parameters,
+            ),
+            scans,
+        )
+        for one in sets_of(file)
+        for day in days
+    ]
+
+
+def run_sweep(
+    file: SweepFile,
+    settings: Settings,
+    out: Path,
+    title: str,
+    on_trial: OnTrial = lambda _: None,
+) -> Sweep:
+    """Run what is left of a sweep and write trials.jsonl, sweep.json and report.html.
+
+    Raises:
+        ScanFileError: If there are no scans of its days.
+        SettingsError: If Ray is asked for and not installed.
+        ServiceError: If there is no Ray cluster at the address.
+        OSError: If ``out`` cannot be written.
+    """
+    days, trials = trials_of(file, settings)
+    with TrialRecord(out / "trials.jsonl") as record:
+        left = [trial for trial in trials if not record.is_done(trial.key)]
+        for result in _results(left, settings):
+            record.add(result)
+            on_trial(result)
+        results = [record.results[trial.key] for trial in trials]
+    names = list(dict.fromkeys(trial.set_name for trial in trials))
+    sets = figures_of_sets(names, days, results)
+    sweep = Sweep(
+        days=days,
+        sets=sets,
+        verdict=judge(sets, days, results),
+        ran=len(left),
+        failed=sum(1 for r in results if r.failure is not None),
+        where=f"ray {settings.ray_address}" if settings.ray_address else "local processes",
+        seconds_a_trial=mean_seconds(results),
+        folder=str(out),
+    )
+    replace(out / "sweep.json", msgspec.json.format(msgspec.json.encode(sweep), indent=2))
+    replace(out / HTML, render(title, days, sets, sweep.verdict).encode())
+    return sweep
+
+
+def _results(trials: list[Trial], settings: Settings) -> Iterator[TrialResult]:
+    if not trials:
+        return iter(())
+    if settings.ray_address:
+        return run_on_ray(trials, settings.ray_address)
+    return run_local(trials, settings.sweep_workers or workers_by_default())

@@ -1,0 +1,149 @@
+"""One trial: one parameter set on one day, from flat, by the trader's own strategy.
+
+What is computed of it belongs here; it runs in a worker process of this machine or of a Ray
+cluster, is given everything by value and paths, and gives back plain records.
+"""
+
+import hashlib
+import time
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+import dolphin_realtime
+from dolphin_realtime.backtest.days import traded
+from dolphin_realtime.backtest.engine import run_backtest
+from dolphin_realtime.documents import BookFeed
+from dolphin_realtime.factor_files import read_factors
+from dolphin_realtime.journal.database import Row
+from dolphin_realtime.model.errors import DolphinError
+from dolphin_realtime.model.plan import Plan
+from dolphin_realtime.parameters import Parameters, changed
+from dolphin_realtime.scan_days import ScanDays
+from dolphin_realtime.warm_up import desk_of, warm_up_from
+
+HOUR_US: Final = 3_600_000_000
+TIMESTAMP: Final = 2
+EQUITY: Final = 8
+"""Columns of an equity row of the journal."""
+
+
+class Trial(msgspec.Struct, frozen=True, kw_only=True):
+    """What to try; ``key`` is the same for the same trial of the same data and code."""
+
+    set_name: str
+    assignments: tuple[str, ...]
+    day: str
+    scans: str
+    warm_up_days: int
+    factors: str
+    parameters: Parameters
+    key: str = ""
+
+
+class TrialResult(msgspec.Struct, frozen=True, kw_only=True):
+    """What a trial gave; where ``failure`` says why it gave nothing, figures are 0.
+
+    Attributes:
+        returns: Change of equity over each hour that has scans, a fraction of its start.
+        seconds: Wall time it took.
+    """
+
+    key: str
+    set_name: str
+    day: str
+    net: float = 0.0
+    gross: float = 0.0
+    fees: float = 0.0
+    slippage: float = 0.0
+    funding: float = 0.0
+    start_equity: float = 0.0
+    orders: int = 0
+    fills: int = 0
+    max_drawdown: float = 0.0
+    returns: tuple[float, ...] = ()
+    seconds: float = 0.0
+    failure: str | None = None
+
+
+@cache
+def code_digest() -> str:
+    """Return a digest of this package's source: another version is another trial."""
+    digest = hashlib.sha256()
+    for path in sorted(Path(dolphin_realtime.__file__).parent.rglob("*.py")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def keyed(trial: Trial, scans: ScanDays) -> Trial:
+    """Return a trial with its key: parameters, days as they lie on disk, and Dolphin's code."""
+    days = [*scans.before(trial.day, trial.warm_up_days), trial.day]
+    facts = [code_digest(), msgspec.to_builtins(trial), [scans.identity(day) for day in days]]
+    digest = hashlib.sha256(msgspec.json.encode(facts)).hexdigest()[:24]
+    return msgspec.structs.replace(trial, key=digest)
+
+
+def run_trial(trial: Trial) -> TrialResult:
+    """Run a trial; what goes wrong in it is its result, not an exception."""
+    began = time.perf_counter()
+    try:
+        found = _run(trial)
+    except (DolphinError, OSError, ArithmeticError, ValueError, KeyError) as e:
+        failure = f"{type(e).__name__}: {e}"
+        return TrialResult(key=trial.key, set_name=trial.set_name, day=trial.day, failure=failure)
+    return msgspec.structs.replace(found, seconds=time.perf_counter() - began)
+
+
+def _run(trial: Trial) -> TrialResult:
+    scans = ScanDays.of(Path(trial.scans))
+    desk = desk_of("SWEEP", changed(trial.parameters, trial.assignments))
+    warm_up_from(desk, scans, trial.warm_up_days, trial.day)
+    factors = read_factors(Path(trial.factors) if trial.factors else None, trial.day, trial.day)
+    watch = _Watch(desk.equity())
+    run_backtest(desk, traded(scans, [trial.day]), watch.take, BookFeed([]), factors)
+    account = desk.account
+    net = desk.equity() - watch.start
+    return TrialResult(
+        key=trial.key,
+        set_name=trial.set_name,
+        day=trial.day,
+        net=net,
+        gross=net + account.slippage + account.fees + account.funding,
+        fees=account.fees,
+        slippage=account.slippage,
+        funding=account.funding,
+        start_equity=watch.start,
+        orders=watch.orders,
+        fills=watch.fills,
+        max_drawdown=watch.max_drawdown,
+        returns=tuple(watch.returns()),
+    )
+
+
+class _Watch:
+    """Keeps the hourly closes of equity, the worst drawdown, and counts."""
+
+    def __init__(self, start: float) -> None:
+        self.start = self._peak = start
+        self._closes: dict[int, float] = {}
+        self.max_drawdown, self.orders, self.fills = 0.0, 0, 0
+
+    def take(self, _: Plan, rows: dict[str, list[Row]]) -> None:
+        """Take one scan's rows."""
+        row: Any = rows["equity"][0]
+        equity = row[EQUITY]
+        self._closes[row[TIMESTAMP] // HOUR_US] = equity
+        self._peak = max(self._peak, equity)
+        self.max_drawdown = max(self.max_drawdown, 1.0 - equity / self._peak)
+        self.orders += len(rows["orders"])
+        self.fills += len(rows["fills"])
+
+    def returns(self) -> list[float]:
+        """Return the hourly returns."""
+        found, before = [], self.start
+        for close in self._closes.values():
+            found.append(close / before - 1.0)
+            before = close
+        return found
