@@ -1,5 +1,6 @@
 """`dolphin bench`: measurements of the product itself."""
 
+from pathlib import Path
 from typing import Any
 
 import click
@@ -88,6 +89,68 @@ def soak(orders: int, assets: int, rate: float, as_json: bool) -> None:
             f"{name}: first p50 {first['p50']} p99 {first['p99']}, last p50 {last['p50']} p99 {last['p99']}"
         )
     say(f"restart from the journal: {result['restart_s']} s")
+
+
+@bench.command("backtest")
+@click.option(
+    "--cadence", "cadence_s", default=10.0, show_default=True, help="Seconds between scans."
+)
+@click.option("--assets", "assets", multiple=True, type=int, default=(16, 160, 400),
+              show_default=True, help="Assets a scan; may be given more than once.")  # fmt: skip
+@click.option("--days", "days", multiple=True, type=int,
+              help="Instead: so many days of --prices; may be given more than once.")  # fmt: skip
+@click.option("--prices", type=click.Path(exists=True, path_type=Path),
+              help="With --days: a wide parquet of prices.  [default: the sample]")  # fmt: skip
+@click.option("--json", "as_json", is_flag=True, help="One line of JSON.")
+def backtest(
+    cadence_s: float,
+    assets: tuple[int, ...],
+    days: tuple[int, ...],
+    prices: Path | None,
+    as_json: bool,
+) -> None:
+    """Scans a second of a backtest, its memory, and where its time goes.
+
+    \b
+    Examples: dolphin bench backtest
+              dolphin bench backtest --days 5 --days 25 --prices prices.parquet
+    """
+    from dolphin_realtime.bench.backtest import measure_day, measure_days
+
+    rows = measure_days(prices, days) if days else measure_day(assets, cadence_s)
+    if as_json:
+        click.echo(msgspec.json.encode(rows).decode())
+        return
+    say(
+        f"{'assets':>7} {'scans':>8} {'fills':>8} {'s':>7} {'scans/s':>8} {'ours s':>7} {'Nautilus s':>11} {'MB':>5}"
+    )
+    for row in rows:
+        say(
+            f"{row['assets']:7} {row['scans']:8,} {row['fills']:8,} {row['seconds']:7} "
+            f"{row['scans_per_s']:8,} {row['ours_s']:7} {row['nautilus_s']:11} {row['rss_mb']:5}"
+        )
+        say(f"        parts {row['parts_s']}; a fill in Nautilus {row['us_a_fill_in_nautilus']}")
+
+
+@bench.command("archive")
+@click.option("--days", default=10, show_default=True, help="Days to generate.")
+@click.option("--scans", default=10_960, show_default=True, help="Scans a day.")
+@click.option("--assets", default=400, show_default=True, help="Assets a scan.")
+@click.option("--json", "as_json", is_flag=True, help="One line of JSON.")
+def archive(days: int, scans: int, assets: int, as_json: bool) -> None:
+    """What a day of the scan archive costs; a year by extrapolation.
+
+    \b
+    Example: dolphin bench archive --days 2
+    """
+    from dolphin_realtime.bench.archive import measure
+
+    result = measure(days, scans, assets)
+    if as_json:
+        click.echo(msgspec.json.encode(result).decode())
+        return
+    for name, value in result.items():
+        say(f"  {name:24} {value}")
 
 
 def _print(result: dict[str, Any]) -> None:

@@ -1,0 +1,188 @@
+"""`dolphin bench backtest`: scans a second, memory, and where a backtest's time goes.
+
+Each measurement runs in a process of its own, so that its memory is its own. Nautilus' part
+is what is left of the whole: its engine, and the Python it calls for each order.
+"""
+
+import multiprocessing
+import resource
+import tempfile
+import time
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from typing import Any, Final
+
+from dolphin_realtime.archive.file import write_archive
+from dolphin_realtime.backtest import engine, run
+from dolphin_realtime.bench.market import label, make_table
+from dolphin_realtime.bench.stopwatch import Stopwatch
+from dolphin_realtime.documents import BookFeed, FactorHistory
+from dolphin_realtime.journal import database
+from dolphin_realtime.journal.recorder import Recorder
+from dolphin_realtime.model.desk import Desk
+from dolphin_realtime.model.instant import DAY_US, day_of
+from dolphin_realtime.model.signal import SignalState
+from dolphin_realtime.replay.market import Market, ReplayParams, load_prices
+from dolphin_realtime.scan_days import ScanDays
+from dolphin_realtime.warm_up import warm_up_from
+
+ASSETS: Final = (16, 160, 400)
+PARTS: Final = ("read", "signal", "desk", "record", "journal")
+"""Our own: the rest is Nautilus'."""
+QUARTER: Final = 4
+
+
+def measure_day(assets: tuple[int, ...], cadence_s: float) -> list[dict[str, Any]]:
+    """Return a row for each count of assets: one day after one day of warm-up."""
+    return [_alone(_one_day, n, cadence_s) for n in assets]
+
+
+def measure_days(prices: Path | None, days: tuple[int, ...]) -> list[dict[str, Any]]:
+    """Return a row for each count of days of a price record, in order of days.
+
+    Args:
+        prices: Wide parquet; None: the sample.
+        days: How many days to trade, after one of warm-up.
+    """
+    return [_alone(_many_days, prices, n) for n in days]
+
+
+def _alone(work: Callable[..., dict[str, Any]], *args: Any) -> dict[str, Any]:
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, mp_context=context) as pool:
+        return pool.submit(work, *args).result()
+
+
+def write_days(market: Market, folder: Path, first_us: int, n_days: int) -> None:
+    """Write archives of some days of a market."""
+    for begin in range(first_us, first_us + n_days * DAY_US, DAY_US):
+        rows = market.rows_of(begin, begin + DAY_US)
+        scans = (scan for row in rows for scan in market.scans_at(row))
+
+        def numbered(found: Any = scans) -> Any:
+            for number, scan in enumerate(found, start=1):
+                scan.scan_number, scan.epoch = number, 1
+                yield scan, "bench"
+
+        write_archive(folder / f"{day_of(begin)}.parquet", numbered())
+
+
+def first_day(market: Market) -> int:
+    """Return the instant at which a market's first whole day begins."""
+    first = next(iter(market.scans_at(market.rows_of(0, 2**62).start)))
+    return -(-first.timestamp_us // DAY_US) * DAY_US
+
+
+def _one_day(n_assets: int, cadence_s: float) -> dict[str, Any]:
+    market = Market(make_table(n_assets), ReplayParams(cadence_s=cadence_s))
+    with tempfile.TemporaryDirectory(prefix="dolphin-bench-") as scratch:
+        folder = Path(scratch)
+        write_days(market, folder, first_day(market), 2)
+        row = _timed(folder, 1)
+    return {"assets": n_assets, "cadence_s": cadence_s, "prices": label(n_assets), **row}
+
+
+def _many_days(prices: Path | None, n_days: int) -> dict[str, Any]:
+    table = load_prices(prices) if prices else load_prices()
+    market = Market(table, ReplayParams(cadence_s=table.step_us / 1e6))
+    with tempfile.TemporaryDirectory(prefix="dolphin-bench-") as scratch:
+        folder = Path(scratch)
+        write_days(market, folder, first_day(market), n_days + 1)
+        row = _timed(folder, n_days)
+    return {"assets": len(table.assets), "days": n_days, "prices": str(prices or "sample"), **row}
+
+
+def _timed(folder: Path, n_days: int) -> dict[str, Any]:
+    """Trade the last ``n_days`` of a folder's days; the day before them warms up."""
+    found = ScanDays.of(folder)
+    traded = found.days[-n_days:]
+    desk = Desk("BENCH")
+    warm_up_from(desk, found, 1, traded[0])
+    watch, marks = Stopwatch(), _Marks()
+    with_parts = _Parts(watch, marks)
+    scans = watch.iterate("read", (s for day in traded for s in found.scans(day)))
+    began = time.perf_counter()
+    with with_parts:
+        run.backtest_to_journal(
+            desk, scans, folder / "journal", BookFeed([]), FactorHistory([]), marks.scan
+        )
+    total = time.perf_counter() - began
+    return {**_row(total, watch, marks), "rss_mb": round(_peak_mb())}
+
+
+def _peak_mb() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024.0
+
+
+class _Marks:
+    """Scans and fills so far, and Nautilus' seconds at each fill."""
+
+    def __init__(self) -> None:
+        self.scans = 0
+        self.meets: list[float] = []
+
+    def scan(self) -> None:
+        self.scans += 1
+
+
+class _Parts:
+    """Times our parts while it is entered, and puts the classes back as they were."""
+
+    def __init__(self, watch: Stopwatch, marks: _Marks) -> None:
+        self._watch, self._marks = watch, marks
+        self._old: list[tuple[Any, str, Any]] = []
+
+    def __enter__(self) -> None:
+        for owner, name, part in (
+            (SignalState, "begin", "signal"),
+            (SignalState, "end", "signal"),
+            (Desk, "take", "desk"),
+            (Desk, "settle", "desk"),
+            (Desk, "due", "desk"),
+            (Recorder, "filled", "record"),
+            (Recorder, "close_scan", "record"),
+            (database, "insert", "journal"),
+        ):
+            self._put(owner, name, self._watch.wrap(part, getattr(owner, name)))
+        meet = getattr(engine.BacktestStrategy, "_meet")  # noqa: B009 - private, and ours
+
+        def timed(*args: Any) -> None:
+            ours = self._watch.own_s["record"]
+            began = time.perf_counter()
+            meet(*args)
+            took = time.perf_counter() - began - (self._watch.own_s["record"] - ours)
+            self._marks.meets.append(took)
+
+        self._put(engine.BacktestStrategy, "_meet", timed)
+
+    def _put(self, owner: Any, name: str, new: Any) -> None:
+        self._old.append((owner, name, getattr(owner, name)))
+        setattr(owner, name, new)
+
+    def __exit__(self, *_: object) -> None:
+        for owner, name, old in self._old:
+            setattr(owner, name, old)
+
+
+def _row(total: float, watch: Stopwatch, marks: _Marks) -> dict[str, Any]:
+    parts = {name: round(watch.own_s[name], 2) for name in PARTS}
+    ours = sum(watch.own_s[name] for name in PARTS)
+    quarter = len(marks.meets) // QUARTER
+    first = sum(marks.meets[:quarter])
+    last = sum(marks.meets[-quarter:]) if quarter else 0.0
+    return {
+        "scans": marks.scans,
+        "fills": len(marks.meets),
+        "seconds": round(total, 2),
+        "scans_per_s": round(marks.scans / total),
+        "fills_per_s": round(len(marks.meets) / total),
+        "ours_s": round(ours, 2),
+        "nautilus_s": round(total - ours, 2),
+        "parts_s": parts,
+        "us_a_fill_in_nautilus": {
+            "first_quarter": round(1e6 * first / quarter, 1) if quarter else None,
+            "last_quarter": round(1e6 * last / quarter, 1) if quarter else None,
+            "ratio": round(last / first, 3) if quarter else None,
+        },
+    }
