@@ -16,8 +16,7 @@ from dolphin_dagster.backtests import VERSUS, backtest_folder, daily_backtest_jo
 from dolphin_dagster.orderbook_archive import orderbook_archive_job
 from dolphin_dagster.paper_reports import paper_report_job
 from dolphin_dagster.partitions import DAY, INSTANCE, scan_days
-from dolphin_dagster.scan_archive import NAME as SCAN_ARCHIVE
-from dolphin_dagster.scan_archive import scan_archive_job
+from dolphin_dagster.scan_archive import newest_day, scan_archive_job
 from dolphin_realtime.journal import database
 from dolphin_realtime.model.errors import JournalError
 from dolphin_realtime.reports.period import reading
@@ -51,10 +50,13 @@ def books_due(settings: Settings) -> Iterator[tuple[str, str]]:
 
 
 def backtests_due(settings: Settings) -> Iterator[tuple[str, str]]:
-    """Yield (day, key) of the archives that are newer than their backtest."""
+    """Yield (day, key) of the days that are over whose archive is newer than their backtest."""
+    newest = newest_day(settings)
     for archive in sorted(settings.archive.glob("????-??-??.parquet")):
         report = backtest_folder(settings, archive.stem) / "report.json"
         changed_ns = archive.stat().st_mtime_ns
+        if archive.stem == newest:
+            continue
         if not report.is_file() or report.stat().st_mtime_ns < changed_ns:
             yield archive.stem, f"{archive.stem}-{changed_ns}"
 
@@ -82,7 +84,7 @@ def closed_days(settings: Settings) -> Iterator[tuple[str, str]]:
     description="Asks for the archives of a day once it is over, and again when more came in.",
 )
 def days_archived() -> dg.SensorResult:
-    """Ask for the archives that are due; report those that were made outside Dagster."""
+    """Ask for the archives that are due."""
     settings = load()
     known = _known_days(settings)
     due = [
@@ -98,38 +100,11 @@ def days_archived() -> dg.SensorResult:
 
 
 @dg.sensor(
-    name="archives_found",
-    minimum_interval_seconds=INTERVAL_S,
-    default_status=dg.DefaultSensorStatus.RUNNING,
-    description="Reports day archives that lie on disk but were made outside Dagster.",
-)
-def archives_found(context: dg.SensorEvaluationContext) -> dg.SensorResult:
-    """Report each archive that Dagster does not know as materialized."""
-    settings = load()
-    key = dg.AssetKey(SCAN_ARCHIVE)
-    on_disk = {p.stem: p for p in settings.archive.glob("????-??-??.parquet")}
-    made = context.instance.get_materialized_partitions(key)
-    new = sorted((on_disk.keys() & _known_days(settings)) - made)
-    return dg.SensorResult(
-        asset_events=[
-            dg.AssetMaterialization(
-                key,
-                partition=day,
-                description="Found on disk; made outside Dagster, its checks were not run.",
-                metadata={"path": dg.MetadataValue.path(str(on_disk[day]))},
-            )
-            for day in new
-        ],
-        skip_reason=None if new else "every archive on disk is known",
-    )
-
-
-@dg.sensor(
     name="days_backtested",
     job=daily_backtest_job,
     minimum_interval_seconds=INTERVAL_S,
     default_status=dg.DefaultSensorStatus.RUNNING,
-    description="Asks for the backtest of every archived day, and again when its archive changed.",
+    description="Asks for the backtest of an archived day that is over, and again when it changed.",
 )
 def days_backtested() -> dg.SensorResult:
     """Ask for the backtests that are due."""

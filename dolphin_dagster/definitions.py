@@ -57,7 +57,6 @@ def build_definitions(settings: Settings) -> dg.Definitions:
         sensors=[
             realtime.realtime_health,
             days_due.days_archived,
-            days_due.archives_found,
             days_due.days_backtested,
             days_due.days_closed,
         ],

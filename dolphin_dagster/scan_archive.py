@@ -18,6 +18,7 @@ from dolphin_realtime.archive.file import ARCHIVE_SCHEMA, read_simulated
 from dolphin_realtime.archive.merge import Merged, merge_day
 from dolphin_realtime.archive.retention import clear, clear_books
 from dolphin_realtime.model.instant import from_us
+from dolphin_realtime.scan_ledger import ledger_path, read_lines
 from dolphin_realtime.settings import Settings, load
 
 NAME: Final = "scan_archive"
@@ -32,7 +33,7 @@ CHECKS: Final = [
     checks.spec(NAME, "eigenvalues_are_coherent",
                 "Every scan has one eigenvalue an asset, and they sum to the number of assets."),
     checks.spec(NAME, "has_its_scans",
-                f"At least {MIN_COVERAGE:.0%} of the scans that a whole day has at its cadence."),
+                f"At least {MIN_COVERAGE:.0%} of the scans that the day has at its cadence, so far as it is over."),
     checks.spec(NAME, "assets_stay",
                 f"At most {MAX_CHURN:.0%} of the assets came or went within the day."),
 ]  # fmt: skip
@@ -74,7 +75,7 @@ def make_scan_archive(settings: Settings) -> dg.AssetsDefinition:
             raise dg.Failure(f"no scan of {day} in {now.scans / day} and none in {path}")
         facts = read_facts(path)
         yield dg.MaterializeResult(metadata=archive_metadata(facts, path, merged))
-        yield from judge(facts)
+        yield from judge(facts, is_over=day < newest_day(now))
 
     return scan_archive
 
@@ -96,8 +97,15 @@ def archive_metadata(facts: DayFacts, path: Path, merged: Merged) -> dict[str, A
     }
 
 
-def judge(facts: DayFacts) -> Iterator[dg.AssetCheckResult]:
-    """Yield the results of a day's checks."""
+def newest_day(settings: Settings) -> str:
+    """Return the newest day that has scans, by the bridge's ledger and the archives."""
+    seen = (line.path.split("/")[0] for line in read_lines(ledger_path(settings.run_dir)))
+    archived = (path.stem for path in settings.archive.glob("????-??-??.parquet"))
+    return max((*seen, *archived), default="")
+
+
+def judge(facts: DayFacts, *, is_over: bool) -> Iterator[dg.AssetCheckResult]:
+    """Yield the results of a day's checks; of a day under way the part so far is judged."""
     longest = max((gap.seconds for gap in facts.gaps), default=0.0)
     yield checks.result(
         NAME,
@@ -120,12 +128,13 @@ def judge(facts: DayFacts) -> Iterator[dg.AssetCheckResult]:
         facts.incoherent == 0,
         {"incoherent": facts.incoherent, "share": facts.incoherent / max(1, facts.rows)},
     )
-    coverage = facts.rows / max(1, facts.expected)
+    expected = facts.expected if is_over else facts.expected_so_far
+    coverage = facts.rows / max(1, expected)
     yield checks.result(
         NAME,
         "has_its_scans",
         coverage >= MIN_COVERAGE,
-        {"rows": facts.rows, "expected": facts.expected, "coverage": coverage},
+        {"rows": facts.rows, "expected": expected, "coverage": coverage},
     )
     yield checks.result(
         NAME,

@@ -64,6 +64,13 @@ class DayFacts(msgspec.Struct, kw_only=True):
         return [gap for gap in self.gaps if gap.cause is None]
 
     @property
+    def expected_so_far(self) -> int:
+        """Scans that there would be from the first to the last one, at that cadence."""
+        if not self.cadence_s:
+            return self.rows
+        return round((self.last_us - self.first_us) / 1e6 / self.cadence_s) + 1
+
+    @property
     def churn(self) -> float:
         """Assets that came or went, as a share of all that were there."""
         return (len(self.appeared) + len(self.vanished)) / max(1, self.assets)

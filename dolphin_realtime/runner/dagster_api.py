@@ -19,7 +19,7 @@ _LAUNCH: Final = """
 mutation($p: ExecutionParams!) { launchPipelineExecution(executionParams: $p) {
   __typename ... on LaunchRunSuccess { run { runId } } ... on PythonError { message } } }"""
 _CHECKS: Final = """
-{ assetNodes { assetKey { path } assetChecksOrError { ... on AssetChecks { checks {
+{ assetNodes { assetKey { path } assetMaterializations(limit: 1) { timestamp } assetChecksOrError { ... on AssetChecks { checks {
   name executionForLatestMaterialization { status evaluation { severity } } } } } } }"""
 
 
@@ -74,11 +74,15 @@ def materialize(port: int, asset_path: list[str], partition: str | None = None) 
 def check_states(port: int) -> dict[str, str]:
     """Return the state of every asset check: SUCCEEDED, FAILED, …, or NOT_EVALUATED.
 
+    Checks of an asset that was never materialized are left out: nothing is due of them yet.
+
     Raises:
         ServiceError: If the webserver does not answer.
     """
     states = {}
     for node in query(port, _CHECKS)["assetNodes"]:
+        if not node["assetMaterializations"]:
+            continue
         for check in (node["assetChecksOrError"] or {}).get("checks", []):
             run = check["executionForLatestMaterialization"]
             name = f"{'/'.join(node['assetKey']['path'])}:{check['name']}"

@@ -127,7 +127,7 @@ class Managed:
                 stderr=log,
                 env=self._env | {"NOTIFY_SOCKET": "@" + self._notify_name},
                 start_new_session=True,
-                preexec_fn=die_with_parent,
+                preexec_fn=self._before_exec,
             )
         self._last_ping = time.monotonic()
         watching = asyncio.create_task(self._watch(process))
@@ -187,6 +187,10 @@ class Managed:
             async with asyncio.timeout(self.spec.stop_timeout_s):
                 await process.wait()
         self._kill_group(process.pid)
+
+    def _before_exec(self) -> None:
+        die_with_parent()
+        os.nice(self.spec.niceness)
 
     def _kill_group(self, pid: int) -> None:
         with suppress(ProcessLookupError, PermissionError):

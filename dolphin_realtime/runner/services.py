@@ -24,6 +24,7 @@ class Spec(msgspec.Struct, frozen=True, kw_only=True):
         port: Loopback port it listens on, 0 for none; must be free at the start.
         watchdog_s: It must ping at least this often, 0 for never.
         waits_for: Services that must be ready before it is started.
+        niceness: Added to its own and its children's: trading comes first.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Spec(msgspec.Struct, frozen=True, kw_only=True):
     watchdog_s: float = 0.0
     start_timeout_s: float = 90.0
     stop_timeout_s: float = 15.0
+    niceness: int = 0
 
 
 def _dolphin(*args: str) -> list[str]:
@@ -136,6 +138,7 @@ def dagster(settings: Settings) -> list[Spec]:
             port=settings.code_port,
             waits_for=["dagster-setup"],
             stop_timeout_s=20.0,
+            niceness=10,
         ),
         Spec(
             name="dagster-webserver",

@@ -57,7 +57,7 @@ def test_schedules_and_sensors_have_an_explicit_default():
     repository = build_definitions(load({})).get_repository_def()
     assert all(s.default_status is not None for s in repository.schedule_defs)
     assert {s.name for s in repository.sensor_defs} == {
-        "realtime_health", "days_archived", "archives_found", "days_backtested", "days_closed"
+        "realtime_health", "days_archived", "days_backtested", "days_closed"
     }  # fmt: skip
 
 
