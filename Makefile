@@ -4,7 +4,7 @@ BIN := .venv/bin
 FOR ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev demo test e2e check fuzz chaos chaos-short prove-fuzz format lock clean
+.PHONY: help setup dev demo test backtests e2e check fuzz chaos chaos-short prove-fuzz prove-backtests format lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /|/' | awk -F'|' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -21,6 +21,9 @@ demo: setup ## replay the sample, trade it on paper, open the Dagster UI; FOR=12
 test: dev ## unit and integration tests: a real Hazelcast member, real processes
 	@$(BIN)/pytest tests/unit tests/integration
 
+backtests: dev ## backtests over real prices, paper days beside them, sweeps here and on Ray
+	@$(BIN)/pytest tests/backtest
+
 fuzz: dev ## 10,000 mutated documents and files for each parser, twice
 	@$(BIN)/pytest tests/fuzz
 
@@ -33,8 +36,14 @@ chaos-short: dev ## kills at each step, a few at random, a dying member, a full 
 chaos: dev ## the same with 50 random kills and 10 deaths of the member
 	@CHAOS_KILLS=50 CHAOS_MEMBER_KILLS=10 $(BIN)/pytest -s tests/chaos
 
-prove-fuzz: dev ## 100,000 mutated documents and files for each parser, twice
+prove-backtests: dev ## backtests over real prices, paper days beside them, sweeps here and on Ray
+	@$(BIN)/pytest tests/backtest
+
+fuzz: dev ## 100,000 mutated documents and files for each parser, twice
 	@FUZZ_RUNS=100000 $(BIN)/pytest tests/fuzz
+
+prove-backtests: dev ## the same over every recorded day
+	@BACKTEST_DAYS=25 $(BIN)/pytest --timeout=1800 tests/backtest/test_backtests.py
 
 check: dev ## format, lint, types, import rules
 	@$(BIN)/ruff format --check .

@@ -157,13 +157,14 @@ def read_left_out(path: Path) -> dict[str, str]:
 
 
 def batches(file: pq.ParquetFile, path: Path, columns: list[str]) -> Iterator[pa.RecordBatch]:
-    """Yield some columns of an archive, ROWS_A_GROUP rows at a time.
+    """Yield some columns of an archive, ROWS_A_GROUP rows at a time, nothing read ahead.
 
     Raises:
         ScanFileError: If the file is damaged.
     """
     try:
-        yield from file.iter_batches(ROWS_A_GROUP, columns=columns)
+        for group in range(file.num_row_groups):
+            yield from file.iter_batches(ROWS_A_GROUP, row_groups=[group], columns=columns)
     except (pa.ArrowInvalid, OSError) as e:
         raise ScanFileError(f"{path}: {e}") from e
 

@@ -11,7 +11,7 @@ from dolphin_realtime.journal.check import rows_of
 from dolphin_realtime.reports.period import Span, reading, rows_in
 
 Key = tuple[int, str, str]
-"""(instant of the decision, asset, leg)"""
+"""(instant of the decision, asset, leg); of an order in flight when the span began: (0, asset, id)"""
 
 
 class Decided(msgspec.Struct, kw_only=True):
@@ -89,14 +89,16 @@ def _ends(db: sqlite3.Connection, span: Span) -> Iterator[tuple[int, Filled]]:
     """Yield (instant of the scan at which it ended, how an order ended)."""
     for table, columns in (
         ("fills", "t.booked_us, t.quantity, t.price, t.source"),
-        ("cancels", "t.timestamp_us, o.quantity, NULL, t.reason"),
+        ("cancels", "t.timestamp_us, 0.0, NULL, t.reason"),
     ):
         first, end = rows_in(db, table, span)
         cursor = db.execute(
-            f"SELECT o.timestamp_us, o.asset, o.leg, {columns} FROM {table} t"
-            f" JOIN orders o USING (client_order_id) WHERE t.rowid >= {first} AND t.rowid < {end}"
-            " ORDER BY t.rowid"
+            f"SELECT t.client_order_id, o.timestamp_us, o.asset, o.leg, {columns} FROM {table} t"
+            " LEFT JOIN orders o USING (client_order_id)"
+            f" WHERE t.rowid >= {first} AND t.rowid < {end} ORDER BY t.rowid"
         )
-        for decided_us, asset, leg, at_us, quantity, price, source in cursor:
+        for order_id, decided_us, asset, leg, at_us, quantity, price, source in cursor:
             key = (decided_us, asset, leg)
+            if decided_us is None or decided_us < span.first_us:
+                key = (0, order_id.split("-")[-2], order_id)
             yield at_us, Filled(key=key, quantity=quantity, price=price, source=source)

@@ -4,7 +4,6 @@ Ten generated days by default; a year is extrapolated, and said to be.
 """
 
 import multiprocessing
-import resource
 import tempfile
 import time
 from concurrent.futures import ProcessPoolExecutor
@@ -16,6 +15,7 @@ import numpy as np
 
 from dolphin_realtime.archive.facts import read_facts
 from dolphin_realtime.archive.file import read_archive, write_archive
+from dolphin_realtime.bench.memory import peak_mb
 from dolphin_realtime.model.instant import DAY_US, day_of
 from dolphin_realtime.model.scan import Scan
 
@@ -85,4 +85,4 @@ def _read_one(folder: Path) -> tuple[float, float]:
     for _ in read_archive(paths[len(paths) // 2]):
         pass
     took = time.perf_counter() - began
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024.0, took
+    return peak_mb(), took

@@ -5,7 +5,6 @@ is what is left of the whole: its engine, and the Python it calls for each order
 """
 
 import multiprocessing
-import resource
 import tempfile
 import time
 from collections.abc import Callable
@@ -16,6 +15,7 @@ from typing import Any, Final
 from dolphin_realtime.archive.file import write_archive
 from dolphin_realtime.backtest import engine, run
 from dolphin_realtime.bench.market import label, make_table
+from dolphin_realtime.bench.memory import peak_mb
 from dolphin_realtime.bench.stopwatch import Stopwatch
 from dolphin_realtime.documents import BookFeed, FactorHistory
 from dolphin_realtime.journal import database
@@ -108,11 +108,7 @@ def _timed(folder: Path, n_days: int) -> dict[str, Any]:
             desk, scans, folder / "journal", BookFeed([]), FactorHistory([]), marks.scan
         )
     total = time.perf_counter() - began
-    return {**_row(total, watch, marks), "rss_mb": round(_peak_mb())}
-
-
-def _peak_mb() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024.0
+    return {**_row(total, watch, marks), "rss_mb": round(peak_mb())}
 
 
 class _Marks:

@@ -70,9 +70,8 @@ _ORDER_BREAKS: Final = (
            OR client_order_id NOT IN (SELECT client_order_id FROM orders)"""),
     ("""SELECT 'orders ' || o.client_order_id || ': its scan was never handled'
         FROM orders o LEFT JOIN equity e USING (epoch, scan_number)
-        WHERE e.epoch IS NULL AND NOT EXISTS (
-          SELECT 1 FROM decisions d WHERE d.reason = 'RECOVERED' AND d.epoch = o.epoch
-          AND d.scan_number = o.scan_number AND d.asset = o.asset)"""),
+        WHERE e.epoch IS NULL AND (o.epoch, o.scan_number, o.asset) NOT IN (
+          SELECT epoch, scan_number, asset FROM decisions WHERE reason = 'RECOVERED')"""),
     ("""SELECT 'orders ' || client_order_id || ': a quantity that is not above 0'
         FROM orders WHERE NOT quantity > 0"""),
 )  # fmt: skip
@@ -177,12 +176,16 @@ def _days(db: sqlite3.Connection) -> str | None:
             "SELECT date(booked_us / 1000000, 'unixepoch') AS day, count(*) AS n FROM fills GROUP BY day",
         )
     }
+    lasts = {
+        row[0]: row[1:]
+        for row in db.execute(
+            "SELECT d.day, realised, fees, funding, equity FROM equity JOIN (SELECT max(rowid) AS id,"
+            " date(timestamp_us / 1000000, 'unixepoch') AS day FROM equity GROUP BY day) d"
+            " ON d.id = equity.rowid"
+        )
+    }
     for day in rows_of(db, "SELECT * FROM days ORDER BY day"):
-        last = db.execute(
-            "SELECT realised, fees, funding, equity FROM equity WHERE date(timestamp_us / 1000000,"
-            " 'unixepoch') = ? ORDER BY timestamp_us DESC LIMIT 1",
-            (day["day"],),
-        ).fetchone()
+        last = lasts.get(day["day"])
         if last is None:
             return f"days {day['day']}: has no equity row"
         after = dict(zip(("realised", "fees", "funding"), last, strict=False))

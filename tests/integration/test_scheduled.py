@@ -1,0 +1,202 @@
+"""The scheduled assets, materialized for real: archive, backtest, paper report, versus, week, sweep."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+
+import dagster as dg
+import msgspec
+import pytest
+
+from dolphin_dagster import days_due, pools
+from dolphin_dagster.definitions import build_definitions
+from dolphin_realtime.bench.backtest import first_day, write_days
+from dolphin_realtime.model.instant import DAY_US
+from dolphin_realtime.replay.market import Market, ReplayParams, load_prices
+from dolphin_realtime.scan_days import ScanDays
+from dolphin_realtime.scan_files import write_scan
+from dolphin_realtime.scan_ledger import Line, ledger_path
+from dolphin_realtime.settings import load
+
+DAYS = ("2025-05-12", "2025-05-13", "2025-05-14", "2025-05-15")
+SETTINGS = {
+    "DOLPHIN_ARCHIVE_FIRST_DAY": DAYS[0],
+    "DOLPHIN_ARCHIVE_LAST_DAY": DAYS[-1],
+    "DOLPHIN_WARM_UP_DAYS": "1",
+}
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    """Raw scans of four days, of which two were traded on paper and a bit of the last."""
+    home = tmp_path_factory.mktemp("scheduled")
+    market = Market(load_prices(), ReplayParams())
+    write_days(market, home / "made", first_day(market) - DAY_US, 4)
+    made = ScanDays.of(home / "made")
+    for day in DAYS:
+        for n, scan in enumerate(made.scans(day)):
+            if not (day == DAYS[-1] and n >= 100):
+                write_scan(home / "scans", scan)
+    shutil.copytree(home / "made", home / "warm" / "archive")
+    for day in DAYS[1:]:
+        (home / "warm" / "archive" / f"{day}.parquet").unlink()
+    traded = home / "traded"
+    for day in DAYS[1:]:
+        (traded / day).parent.mkdir(exist_ok=True)
+        shutil.copytree(home / "scans" / day, traded / day)
+    command = [
+        sys.executable,
+        "-m",
+        "dolphin_realtime.cli",
+        "service",
+        "trader",
+        "BLUE",
+        "--scans",
+        str(traded),
+    ]
+    env = {k: v for k, v in os.environ.items() if not k.startswith("DOLPHIN_")}
+    env |= {**SETTINGS, "DOLPHIN_HOME": str(home / "warm")}
+    done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    shutil.move(home / "warm" / "journal", home / "journal")
+    ledger = ledger_path(home / "run")
+    ledger.parent.mkdir(parents=True)
+    ledger.write_bytes(
+        b"".join(
+            ledger_line(f"{day}/{path.name}")
+            for day in DAYS
+            for path in sorted((home / "scans" / day).iterdir())
+        )
+    )
+    return home
+
+
+def ledger_line(path):
+    return msgspec.json.encode(Line(path=path, stamp=(1, 1), seq=1)) + b"\n"
+
+
+@pytest.fixture
+def settings(home, monkeypatch):
+    for name, value in {**SETTINGS, "DOLPHIN_HOME": str(home)}.items():
+        monkeypatch.setenv(name, value)
+    return load()
+
+
+def materialize(settings, name, partition=None, config=None):
+    """Run one asset as its job does; return its metadata and its checks by name."""
+    definitions = build_definitions(settings)
+    asset = next(
+        a for a in definitions.assets
+        if isinstance(a, dg.AssetsDefinition) and a.key == dg.AssetKey(name)
+    )  # fmt: skip
+    result = dg.materialize([asset], partition_key=partition, run_config=config)
+    assert result.success
+    (event,) = result.asset_materializations_for_node(name)
+    checks = {e.check_name: e for e in result.get_asset_check_evaluations()}
+    return {k: v.value for k, v in event.metadata.items()}, checks
+
+
+def test_days_in_the_order_of_work(settings, home):
+    for day in DAYS:
+        facts, checks = materialize(settings, "scan_archive", day)
+        assert facts["dagster/row_count"] == len(list((home / "scans" / day).iterdir()))
+        assert all(c.passed for c in checks.values()), (day, checks)
+    facts, checks = materialize(settings, "daily_backtest", DAYS[2])
+    assert facts["net"] == pytest.approx(
+        facts["gross"] - facts["slippage"] - facts["fees"] - facts["funding"], abs=1e-6
+    )
+    assert facts["fills"] > 50
+    assert facts["warm_up_scans"] == 1440
+    assert "data:image/svg+xml;base64," in facts["equity"]
+    assert checks["identity_holds"].passed
+    folder = settings.reports / "backtest" / DAYS[2]
+    assert {"fills.parquet", "positions.parquet", "equity.parquet", "decisions.parquet"} <= {
+        p.name for p in folder.iterdir()
+    }
+    for day in DAYS[1:3]:
+        key = dg.MultiPartitionKey({"day": day, "instance": "BLUE"})
+        facts, checks = materialize(settings, "paper_report", key)
+        assert facts["fills"] > 50
+        assert checks["journal_holds"].passed
+        facts, checks = materialize(settings, "backtest_vs_paper", key)
+        assert (facts["unexplained"], facts["different"], facts["drift"]) == (0, 0, 0.0)
+        assert checks["differences_are_explained"].passed
+    facts, _ = materialize(settings, "weekly_summary", DAYS[0])
+    assert facts["drift_BLUE"] == 0.0
+    week = json.loads((settings.reports / "weekly" / DAYS[0] / "report.json").read_text())
+    blue = week["instances"]["BLUE"]
+    assert facts["net_BLUE"] == blue["figures"]["net"]
+    assert set(blue["days"]) == set(DAYS[1:3])
+    assert blue["months"]["2025-05"] == pytest.approx(blue["figures"]["total_return"])
+
+
+def test_a_day_that_is_not_there_says_what_to_look_at(settings, tmp_path, monkeypatch):
+    monkeypatch.setenv("DOLPHIN_HOME", str(tmp_path))
+    with pytest.raises(dg.Failure, match="no scan of 2025-05-12"):
+        materialize(load(), "scan_archive", DAYS[0])
+    with pytest.raises(dg.Failure, match="did the order-book service run"):
+        materialize(load(), "orderbook_archive", DAYS[0])
+    with pytest.raises(dg.Failure, match="no sweep file"):
+        materialize(load(), "parameter_sweep")
+
+
+def test_a_sweep_is_one_run(settings, home):
+    grid = home / "small.yaml"
+    grid.write_text(
+        f"from: {DAYS[1]}\nto: {DAYS[2]}\nwarm_up_days: 1\nscans: {home / 'made'}\n"
+        "grid: {s_in: [1.0, 1.5]}\n"
+    )
+    config = {"ops": {"parameter_sweep": {"config": {"grid": str(grid)}}}}
+    facts, checks = materialize(settings, "parameter_sweep", config=config)
+    assert (facts["trials_run"], facts["trials_failed"]) == (4, 0)
+    assert checks["every_trial_ran"].passed
+    assert "deflated Sharpe probability" in facts["verdict"]
+    assert not checks["best_is_beyond_luck"].passed
+
+
+def test_raw_scans_go_only_when_archived(settings, home, monkeypatch, tmp_path):
+    shutil.copytree(home / "scans", tmp_path / "scans")
+    shutil.copytree(home / "made", tmp_path / "archive")
+    (tmp_path / "archive" / f"{DAYS[0]}.parquet").unlink()
+    monkeypatch.setenv("DOLPHIN_HOME", str(tmp_path))
+    monkeypatch.setenv("DOLPHIN_RAW_SCAN_DAYS", "1")
+    facts, _ = materialize(load(), "raw_scan_retention")
+    assert (facts["removed"], facts["days_removed"]) == (1, DAYS[1])
+    assert facts["why_kept"] == {DAYS[0]: f"{DAYS[0]}.parquet is not there"}
+
+
+def requests_of(sensor):
+    found = sensor()
+    return {(r.job_name, str(r.partition_key), r.run_key) for r in found.run_requests or []}
+
+
+def test_sensors_ask_for_what_is_due_and_for_nothing_twice(settings, home):
+    asked = requests_of(days_due.days_archived)
+    assert {(name, day) for name, day, _ in asked} == {("scan_archive_job", d) for d in DAYS[:-1]}
+    assert requests_of(days_due.days_archived) == asked
+    with ledger_path(settings.run_dir).open("ab") as file:
+        file.write(ledger_line(f"{DAYS[0]}/late.arrow"))
+    assert len(requests_of(days_due.days_archived) - asked) == 1
+    closed = requests_of(days_due.days_closed)
+    assert {day for name, day, _ in closed if name == "paper_report_job"} == {
+        f"{d}|BLUE" for d in DAYS[1:3]
+    }
+
+
+def test_backtests_are_due_where_the_archive_is_newer(settings, home, tmp_path, monkeypatch):
+    shutil.copytree(home / "made", tmp_path / "archive")
+    monkeypatch.setenv("DOLPHIN_HOME", str(tmp_path))
+    assert {day for _, day, _ in requests_of(days_due.days_backtested)} == set(DAYS[:-1])
+    report = tmp_path / "reports" / "backtest" / DAYS[0] / "report.json"
+    report.parent.mkdir(parents=True)
+    report.write_text("{}")
+    assert {day for _, day, _ in requests_of(days_due.days_backtested)} == set(DAYS[1:-1])
+
+
+def test_every_job_of_a_sensor_is_in_a_queue(settings):
+    repository = build_definitions(settings).get_repository_def()
+    for sensor in repository.sensor_defs:
+        for target in sensor.targets:
+            assert repository.get_job(target.job_name).tags[pools.QUEUE_TAG] in pools.LIMITS
