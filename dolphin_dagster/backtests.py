@@ -11,6 +11,7 @@ from typing import Any, Final
 import dagster as dg
 
 from dolphin_dagster import checks, pools
+from dolphin_dagster.jobs import asset_job
 from dolphin_dagster.partitions import day_and_instance, days_by_instance, scan_days
 from dolphin_dagster.report_metadata import metadata_of
 from dolphin_dagster.scan_archive import NAME as SCAN_ARCHIVE
@@ -141,15 +142,5 @@ def make_backtest_vs_paper(settings: Settings) -> dg.AssetsDefinition:
     return backtest_vs_paper
 
 
-daily_backtest_job = dg.define_asset_job(
-    "daily_backtest_job",
-    selection=dg.AssetSelection.assets(NAME),
-    tags={pools.QUEUE_TAG: pools.DOLPHIN, pools.MAX_RUNTIME_TAG: "1800"},
-    description="Backtest an archived day.",
-)
-versus_job = dg.define_asset_job(
-    "backtest_vs_paper_job",
-    selection=dg.AssetSelection.assets(VERSUS),
-    tags={pools.QUEUE_TAG: pools.DOLPHIN, pools.MAX_RUNTIME_TAG: "1800"},
-    description="Set a paper day beside its backtest.",
-)
+daily_backtest_job = asset_job(NAME, pools.DOLPHIN, 1800, "Backtest an archived day.")
+versus_job = asset_job(VERSUS, pools.DOLPHIN, 1800, "Set a paper day beside its backtest.")

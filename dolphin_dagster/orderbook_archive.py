@@ -10,6 +10,7 @@ from typing import Final
 import dagster as dg
 
 from dolphin_dagster import checks, pools
+from dolphin_dagster.jobs import asset_job
 from dolphin_dagster.partitions import scan_days
 from dolphin_realtime.archive.books import SCHEMA, BookFacts, archive_books
 from dolphin_realtime.model.instant import from_us
@@ -89,9 +90,4 @@ def judge(facts: BookFacts) -> Iterator[dg.AssetCheckResult]:
     yield checks.result(NAME, "is_not_crossed", facts.crossed == 0, {"crossed": facts.crossed})
 
 
-orderbook_archive_job = dg.define_asset_job(
-    "orderbook_archive_job",
-    selection=dg.AssetSelection.assets(NAME),
-    tags={pools.QUEUE_TAG: pools.OBF, pools.MAX_RUNTIME_TAG: "1800"},
-    description="Write a day's archive of order books.",
-)
+orderbook_archive_job = asset_job(NAME, pools.OBF, 1800, "Write a day's archive of order books.")

@@ -10,6 +10,7 @@ from typing import Any, Final
 import dagster as dg
 
 from dolphin_dagster import checks, pools
+from dolphin_dagster.jobs import asset_job
 from dolphin_dagster.partitions import day_and_instance, days_by_instance, weeks
 from dolphin_dagster.report_metadata import metadata_of
 from dolphin_realtime.journal.check import check
@@ -102,18 +103,8 @@ def _facts(week: Week) -> dict[str, Any]:
     }
 
 
-paper_report_job = dg.define_asset_job(
-    "paper_report_job",
-    selection=dg.AssetSelection.assets(NAME),
-    tags={pools.QUEUE_TAG: pools.DOLPHIN, pools.MAX_RUNTIME_TAG: "900"},
-    description="Report a day of paper trading.",
-)
-weekly_summary_job = dg.define_asset_job(
-    "weekly_summary_job",
-    selection=dg.AssetSelection.assets(WEEKLY),
-    tags={pools.QUEUE_TAG: pools.DOLPHIN, pools.MAX_RUNTIME_TAG: "900"},
-    description="Sum up a week.",
-)
+paper_report_job = asset_job(NAME, pools.DOLPHIN, 900, "Report a day of paper trading.")
+weekly_summary_job = asset_job(WEEKLY, pools.DOLPHIN, 900, "Sum up a week.")
 
 
 @dg.schedule(

@@ -12,6 +12,7 @@ from typing import Any, Final
 import dagster as dg
 
 from dolphin_dagster import checks, pools
+from dolphin_dagster.jobs import asset_job
 from dolphin_dagster.partitions import scan_days
 from dolphin_realtime.archive.facts import DayFacts, read_facts
 from dolphin_realtime.archive.file import ARCHIVE_SCHEMA, read_simulated
@@ -178,17 +179,9 @@ def raw_scan_retention() -> dg.MaterializeResult[None]:
     )
 
 
-scan_archive_job = dg.define_asset_job(
-    "scan_archive_job",
-    selection=dg.AssetSelection.assets(NAME),
-    tags={pools.QUEUE_TAG: pools.SCAN, pools.MAX_RUNTIME_TAG: "1800"},
-    description="Write a day's scan archive.",
-)
-retention_job = dg.define_asset_job(
-    "raw_scan_retention_job",
-    selection=dg.AssetSelection.assets(raw_scan_retention),
-    tags={pools.QUEUE_TAG: pools.SCAN, pools.MAX_RUNTIME_TAG: "1800"},
-    description="Remove raw scans that are archived and old.",
+scan_archive_job = asset_job(NAME, pools.SCAN, 1800, "Write a day's scan archive.")
+retention_job = asset_job(
+    "raw_scan_retention", pools.SCAN, 1800, "Remove raw scans that are archived and old."
 )
 retention_schedule = dg.ScheduleDefinition(
     name="raw_scan_retention_schedule",

@@ -11,6 +11,7 @@ from typing import Any, Final
 import dagster as dg
 
 from dolphin_dagster import checks, pools
+from dolphin_dagster.jobs import asset_job
 from dolphin_realtime.settings import load
 from dolphin_realtime.sweep.verdict import BELIEVED, SetFigures, Verdict
 
@@ -106,9 +107,6 @@ def _table(sets: list[SetFigures]) -> str:
     return "\n".join(["| set | net | fills | Sharpe/h | failed |", "|---|---|---|---|---|", *rows])
 
 
-parameter_sweep_job = dg.define_asset_job(
-    "parameter_sweep_job",
-    selection=dg.AssetSelection.assets(parameter_sweep),
-    tags={pools.QUEUE_TAG: pools.DOLPHIN, pools.MAX_RUNTIME_TAG: "14400"},
-    description="Try many parameter sets over many days.",
+parameter_sweep_job = asset_job(
+    NAME, pools.DOLPHIN, 14400, "Try many parameter sets over many days."
 )

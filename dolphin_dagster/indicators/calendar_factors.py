@@ -13,6 +13,7 @@ import ephem
 import msgspec
 
 from dolphin_dagster import pools
+from dolphin_dagster.jobs import asset_job
 from dolphin_dagster.resources import Grid
 from dolphin_realtime import grid
 from dolphin_realtime.model.calendar_factors import CalendarFactors, calendar_factors
@@ -111,11 +112,8 @@ def document_is_whole() -> dg.AssetCheckResult:
     return dg.AssetCheckResult(passed=passed, severity=dg.AssetCheckSeverity.WARN, metadata=facts)
 
 
-calendar_factors_job = dg.define_asset_job(
-    "calendar_factors_job",
-    selection=dg.AssetSelection.assets(calendar_factors_asset),
-    tags={pools.QUEUE_TAG: pools.INDICATORS, pools.MAX_RUNTIME_TAG: "300"},
-    description="Compute and push the calendar factors.",
+calendar_factors_job = asset_job(
+    NAME, pools.INDICATORS, 300, "Compute and push the calendar factors."
 )
 
 calendar_factors_schedule = dg.ScheduleDefinition(

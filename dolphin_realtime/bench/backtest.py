@@ -23,9 +23,10 @@ from dolphin_realtime.journal.recorder import Recorder
 from dolphin_realtime.model.desk import Desk
 from dolphin_realtime.model.instant import DAY_US, day_of
 from dolphin_realtime.model.signal import SignalState
+from dolphin_realtime.parameters import changed, load_parameters
 from dolphin_realtime.replay.market import Market, ReplayParams, load_prices
 from dolphin_realtime.scan_days import ScanDays
-from dolphin_realtime.warm_up import warm_up_from
+from dolphin_realtime.warm_up import desk_of, warm_up_from
 
 ASSETS: Final = (16, 160, 400)
 PARTS: Final = ("read", "signal", "desk", "record", "journal")
@@ -33,19 +34,24 @@ PARTS: Final = ("read", "signal", "desk", "record", "journal")
 QUARTER: Final = 4
 
 
-def measure_day(assets: tuple[int, ...], cadence_s: float) -> list[dict[str, Any]]:
+def measure_day(
+    assets: tuple[int, ...], cadence_s: float, assignments: tuple[str, ...]
+) -> list[dict[str, Any]]:
     """Return a row for each count of assets: one day after one day of warm-up."""
-    return [_alone(_one_day, n, cadence_s) for n in assets]
+    return [_alone(_one_day, n, cadence_s, assignments) for n in assets]
 
 
-def measure_days(prices: Path | None, days: tuple[int, ...]) -> list[dict[str, Any]]:
+def measure_days(
+    prices: Path | None, days: tuple[int, ...], assignments: tuple[str, ...]
+) -> list[dict[str, Any]]:
     """Return a row for each count of days of a price record, in order of days.
 
     Args:
         prices: Wide parquet; None: the sample.
         days: How many days to trade, after one of warm-up.
+        assignments: Parameters as NAME=VALUE.
     """
-    return [_alone(_many_days, prices, n) for n in days]
+    return [_alone(_many_days, prices, n, assignments) for n in days]
 
 
 def _alone(work: Callable[..., dict[str, Any]], *args: Any) -> dict[str, Any]:
@@ -74,30 +80,30 @@ def first_day(market: Market) -> int:
     return -(-first.timestamp_us // DAY_US) * DAY_US
 
 
-def _one_day(n_assets: int, cadence_s: float) -> dict[str, Any]:
+def _one_day(n_assets: int, cadence_s: float, assignments: tuple[str, ...]) -> dict[str, Any]:
     market = Market(make_table(n_assets), ReplayParams(cadence_s=cadence_s))
     with tempfile.TemporaryDirectory(prefix="dolphin-bench-") as scratch:
         folder = Path(scratch)
         write_days(market, folder, first_day(market), 2)
-        row = _timed(folder, 1)
+        row = _timed(folder, 1, assignments)
     return {"assets": n_assets, "cadence_s": cadence_s, "prices": label(n_assets), **row}
 
 
-def _many_days(prices: Path | None, n_days: int) -> dict[str, Any]:
+def _many_days(prices: Path | None, n_days: int, assignments: tuple[str, ...]) -> dict[str, Any]:
     table = load_prices(prices) if prices else load_prices()
     market = Market(table, ReplayParams(cadence_s=table.step_us / 1e6))
     with tempfile.TemporaryDirectory(prefix="dolphin-bench-") as scratch:
         folder = Path(scratch)
         write_days(market, folder, first_day(market), n_days + 1)
-        row = _timed(folder, n_days)
+        row = _timed(folder, n_days, assignments)
     return {"assets": len(table.assets), "days": n_days, "prices": str(prices or "sample"), **row}
 
 
-def _timed(folder: Path, n_days: int) -> dict[str, Any]:
+def _timed(folder: Path, n_days: int, assignments: tuple[str, ...]) -> dict[str, Any]:
     """Trade the last ``n_days`` of a folder's days; the day before them warms up."""
     found = ScanDays.of(folder)
     traded = found.days[-n_days:]
-    desk = Desk("BENCH")
+    desk = desk_of("BENCH", changed(load_parameters(), assignments))
     warm_up_from(desk, found, 1, traded[0])
     watch, marks = Stopwatch(), _Marks()
     with_parts = _Parts(watch, marks)

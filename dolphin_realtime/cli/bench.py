@@ -101,12 +101,15 @@ def soak(orders: int, assets: int, rate: float, as_json: bool) -> None:
               help="Instead: so many days of --prices; may be given more than once.")  # fmt: skip
 @click.option("--prices", type=click.Path(exists=True, path_type=Path),
               help="With --days: a wide parquet of prices.  [default: the sample]")  # fmt: skip
+@click.option("--set", "assignments", multiple=True, metavar="NAME=VALUE",
+              help="Change a parameter, e.g. for more orders.")  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="One line of JSON.")
 def backtest(
     cadence_s: float,
     assets: tuple[int, ...],
     days: tuple[int, ...],
     prices: Path | None,
+    assignments: tuple[str, ...],
     as_json: bool,
 ) -> None:
     """Scans a second of a backtest, its memory, and where its time goes.
@@ -117,7 +120,11 @@ def backtest(
     """
     from dolphin_realtime.bench.backtest import measure_day, measure_days
 
-    rows = measure_days(prices, days) if days else measure_day(assets, cadence_s)
+    rows = (
+        measure_days(prices, days, assignments)
+        if days
+        else measure_day(assets, cadence_s, assignments)
+    )
     if as_json:
         click.echo(msgspec.json.encode(rows).decode())
         return

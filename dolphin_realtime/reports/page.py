@@ -17,6 +17,7 @@ from dolphin_realtime.reports.period import Period
 from dolphin_realtime.reports.trades import TradeFigures
 
 Row = tuple[str, str]
+_DECISIONS: Final = "Decisions without an order (news, or with a signal or position)"
 _STYLE: Final = """
 :root { color-scheme: light; }
 body { font: 14px/1.45 system-ui, sans-serif; margin: 0 auto; max-width: 1100px; padding: 24px;
@@ -171,7 +172,7 @@ def _tables(f: Figures) -> Iterable[str]:
             ("worst asset", f.worst_asset or "–"),
         ],
     )
-    yield table("Decisions without an order", [(r, f"{n:,}") for r, n in f.reasons.items()])
+    yield table(_DECISIONS, [(r, f"{n:,}") for r, n in f.reasons.items()])
     yield table("Signal, posture, latency", _health_rows(f))
 
 

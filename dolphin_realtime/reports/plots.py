@@ -78,7 +78,7 @@ def _equity(period: Period) -> go.Figure:
     x = _times(period, at)
     figure.add_trace(_line(x, period.series["equity"][at], "equity", BLUE), row=1, col=1)
     figure.add_trace(_line(x, -100.0 * worst, "drawdown", RED, fill="tozeroy"), row=2, col=1)
-    figure.update_yaxes(title_text="equity, USDT", tickformat=",.0f", row=1, col=1)
+    figure.update_yaxes(title_text="equity, USDT", tickformat=",~f", row=1, col=1)
     figure.update_yaxes(title_text="drawdown, %", row=2, col=1)
     figure.update_layout(title_text="Equity and drawdown")
     return figure
