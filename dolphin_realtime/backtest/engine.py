@@ -73,6 +73,7 @@ class BacktestStrategy(ScanStrategy):
         super().__init__(desk, lambda _: True, self.recorder)
         self._exchange, self._books, self._on_scan = exchange, books, on_scan
         self._shelf = BookShelf(desk)
+        self._known: list[str] | None = None
         self._purged_at = 0
         self.n_refused = 0
 
@@ -127,12 +128,18 @@ class BacktestStrategy(ScanStrategy):
         exchange.process(now_us * 1000)
 
     def _add_new_instruments(self, scan: Scan) -> None:
+        """Make new names known to Nautilus; scans of an archive share one list of names."""
+        if scan.assets is self._known:
+            return
+        is_whole = True
         for asset in scan.assets:
             spec = self.desk.instruments.get(asset)
+            is_whole = is_whole and spec is not None
             if spec is not None and self.cache.instrument(instrument_id(asset)) is None:
                 instrument = make_instrument(asset, spec, self.desk.costs)
                 self.cache.add_instrument(instrument)
                 self._exchange.exchange.add_instrument(instrument)
+        self._known = scan.assets if is_whole else None
 
     def _purge(self) -> None:
         """Drop closed positions: Nautilus looks at each of them again at every fill."""

@@ -139,7 +139,8 @@ class Recorder:
         exposures = self.desk.account.exposures(self.desk.prices)
         signal, latency_us = plan.signal, self.latency_us
         self.latency_us = None
-        gated = sum(1 for reason in signal.reason if reason.startswith("GATE_"))
+        reasons = Counter(signal.reason)
+        gated = sum(n for reason, n in reasons.items() if reason.startswith("GATE_"))
         return (
             sum(x for x in exposures if x > 0.0), -sum(x for x in exposures if x < 0.0),
             signal.r_ar, signal.r_vol, len(signal.assets), gated, latency_us,
