@@ -118,7 +118,7 @@ def read_period(db: sqlite3.Connection, span: Span | None = None) -> Period:
         rows_of(db, f"SELECT * FROM fills WHERE {_where(db, 'fills', Span(0, span.last_us))}")
     )
     in_span = [f for f in fills if f["booked_us"] >= span.first_us]
-    opening, first_prices = _opening(db, span)
+    opening, first_prices = _opening(db, first)
     return Period(
         start_equity=before[0],
         start_fees=before[1],
@@ -183,11 +183,12 @@ def _funding(db: sqlite3.Connection, first: int, end: int) -> list[dict[str, Any
     )
 
 
-def _opening(db: sqlite3.Connection, span: Span) -> tuple[Books | None, dict[str, float]]:
+def _opening(db: sqlite3.Connection, first: int) -> tuple[Books | None, dict[str, float]]:
+    """Return the books before a period's first scan, and that scan's prices, where they are kept."""
     row = db.execute(
-        "SELECT desk, prices FROM openings WHERE timestamp_us >= ? AND timestamp_us < ?"
-        " ORDER BY timestamp_us LIMIT 1",
-        (span.first_us, span.last_us),
+        "SELECT o.desk, o.prices FROM openings o JOIN equity e ON e.timestamp_us = o.timestamp_us"
+        " WHERE e.rowid = ?",
+        (first,),
     ).fetchone()
     return (None, {}) if row is None else (books(row[0]), json.loads(row[1]))
 

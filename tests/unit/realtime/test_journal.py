@@ -14,6 +14,7 @@ from dolphin_realtime.model.decision import OrderIntent
 from dolphin_realtime.model.desk import Desk
 from dolphin_realtime.model.errors import JournalError
 from dolphin_realtime.model.plan import InFlight
+from dolphin_realtime.reports.figures import figures
 
 ORDER = InFlight(
     client_order_id="X-1-1-A-O",
@@ -204,6 +205,9 @@ def test_a_journal_of_the_version_before_is_brought_up(tmp_path):
         (102.5, None),
     ]
     db.close()
+    found = figures(tmp_path)
+    assert (found.net, found.per_asset, found.exposure) == (2.5, None, None)
+    assert found.signal.r_ar is None
 
 
 def test_a_disk_that_breaks_is_said_and_nothing_raises(tmp_path, monkeypatch):
