@@ -2,23 +2,26 @@
 
 What is due is read from files on the local disk alone: the bridge's ledger, archives,
 journals. A sensor starts no process and never looks at the scan folder, which may hang.
-Each request has a key made of what it is due to, so that nothing is asked for twice.
+Each request has a key made of what it is due to and of the hour: nothing is asked for twice,
+and what failed is asked for again an hour later, as long as it is due.
 """
 
-from collections import Counter
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
 import dagster as dg
 
-from dolphin_dagster.backtests import VERSUS, backtest_folder, daily_backtest_job, versus_job
+from dolphin_dagster.backtests import backtest_folder, daily_backtest_job, versus_job
 from dolphin_dagster.orderbook_archive import orderbook_archive_job
 from dolphin_dagster.paper_reports import paper_report_job
 from dolphin_dagster.partitions import DAY, INSTANCE, scan_days
 from dolphin_dagster.scan_archive import newest_day, scan_archive_job
+from dolphin_realtime.archive.file import count_files
 from dolphin_realtime.journal import database
-from dolphin_realtime.model.errors import JournalError
+from dolphin_realtime.model.errors import JournalError, ScanFileError
+from dolphin_realtime.reports.daily import is_final
 from dolphin_realtime.reports.period import reading
 from dolphin_realtime.scan_ledger import ledger_path, read_lines
 from dolphin_realtime.settings import Settings, load
@@ -30,23 +33,40 @@ def _known_days(settings: Settings) -> set[str]:
     return set(scan_days(settings).get_partition_keys())
 
 
-def archives_due(settings: Settings) -> Iterator[tuple[str, str]]:
-    """Yield (day, key) of the days that are over and have scans in the bridge's ledger.
+def _hour() -> str:
+    return f"{datetime.now(UTC):%Y-%m-%dT%H}"
 
-    The key changes when more scans of the day come in.
-    """
-    counts = Counter(line.path.split("/")[0] for line in read_lines(ledger_path(settings.run_dir)))
-    newest = max(counts, default="")
-    for day, n in sorted(counts.items()):
-        if day < newest:
-            yield day, f"{day}-{n}"
+
+def _is_newer(one: Path, other: Path) -> bool:
+    """Return whether ``one`` is there and ``other`` is not, or is older."""
+    if not one.is_file():
+        return False
+    return not other.is_file() or other.stat().st_mtime_ns < one.stat().st_mtime_ns
+
+
+def archives_due(settings: Settings) -> Iterator[tuple[str, str]]:
+    """Yield (day, key) of the days that are over whose archive lacks files of the bridge's ledger."""
+    files: dict[str, set[str]] = {}
+    for line in read_lines(ledger_path(settings.run_dir)):
+        files.setdefault(line.path.split("/")[0], set()).add(line.path)
+    newest = max(files, default="")
+    for day, found in sorted(files.items()):
+        if day < newest and _archived(settings.archive / f"{day}.parquet") < len(found):
+            yield day, f"{day}-{len(found)}"
+
+
+def _archived(path: Path) -> int:
+    try:
+        return count_files(path) if path.is_file() else 0
+    except ScanFileError:
+        return 0
 
 
 def books_due(settings: Settings) -> Iterator[tuple[str, str]]:
-    """Yield (day, key) of the days of recorded books that are over."""
-    files = sorted(settings.books.glob("????-??-??.jsonl"))
-    for file in files[:-1]:
-        yield file.stem, f"{file.stem}-{file.stat().st_size}"
+    """Yield (day, key) of the days of recorded books that are over and not archived since."""
+    for file in sorted(settings.books.glob("????-??-??.jsonl"))[:-1]:
+        if _is_newer(file, settings.book_archive / f"{file.stem}.parquet"):
+            yield file.stem, f"{file.stem}-{file.stat().st_size}"
 
 
 def backtests_due(settings: Settings) -> Iterator[tuple[str, str]]:
@@ -54,11 +74,8 @@ def backtests_due(settings: Settings) -> Iterator[tuple[str, str]]:
     newest = newest_day(settings)
     for archive in sorted(settings.archive.glob("????-??-??.parquet")):
         report = backtest_folder(settings, archive.stem) / "report.json"
-        changed_ns = archive.stat().st_mtime_ns
-        if archive.stem == newest:
-            continue
-        if not report.is_file() or report.stat().st_mtime_ns < changed_ns:
-            yield archive.stem, f"{archive.stem}-{changed_ns}"
+        if archive.stem != newest and _is_newer(archive, report):
+            yield archive.stem, f"{archive.stem}-{archive.stat().st_mtime_ns}"
 
 
 def closed_days(settings: Settings) -> Iterator[tuple[str, str]]:
@@ -85,10 +102,10 @@ def closed_days(settings: Settings) -> Iterator[tuple[str, str]]:
 )
 def days_archived() -> dg.SensorResult:
     """Ask for the archives that are due."""
-    settings = load()
+    settings, hour = load(), _hour()
     known = _known_days(settings)
     due = [
-        dg.RunRequest(job_name=job.name, partition_key=day, run_key=f"{job.name}-{key}")
+        dg.RunRequest(job_name=job.name, partition_key=day, run_key=f"{job.name}-{key}-{hour}")
         for job, found in (
             (scan_archive_job, archives_due(settings)),
             (orderbook_archive_job, books_due(settings)),
@@ -108,11 +125,11 @@ def days_archived() -> dg.SensorResult:
 )
 def days_backtested() -> dg.SensorResult:
     """Ask for the backtests that are due."""
-    settings = load()
+    settings, hour = load(), _hour()
     known = _known_days(settings)
     return dg.SensorResult(
         run_requests=[
-            dg.RunRequest(partition_key=day, run_key=key)
+            dg.RunRequest(partition_key=day, run_key=f"{key}-{hour}")
             for day, key in backtests_due(settings)
             if day in known
         ]
@@ -131,30 +148,21 @@ def days_backtested() -> dg.SensorResult:
 )
 def days_closed() -> dg.SensorResult:
     """Ask for what a closed day is due."""
-    settings = load()
+    settings, hour = load(), _hour()
     known = _known_days(settings)
     due = []
     for day, instance in closed_days(settings):
         if day not in known:
             continue
         key = dg.MultiPartitionKey({DAY: day, INSTANCE: instance})
-        name = f"{day}-{instance}"
-        due.append(
-            dg.RunRequest(
-                job_name=paper_report_job.name, partition_key=key, run_key=f"paper-{name}"
-            )
-        )
-        changed = _changed(settings.archive / f"{day}.parquet")
-        if changed is not None:
-            due.append(
-                dg.RunRequest(
-                    job_name=versus_job.name,
-                    partition_key=key,
-                    run_key=f"{VERSUS}-{name}-{changed}",
-                )
-            )
+        wanted = []
+        if not is_final(settings, instance, day):
+            wanted.append(paper_report_job.name)
+        compared = settings.reports / "versus" / instance / day / "versus.json"
+        if _is_newer(settings.archive / f"{day}.parquet", compared):
+            wanted.append(versus_job.name)
+        due += [
+            dg.RunRequest(job_name=job, partition_key=key, run_key=f"{job}-{day}-{instance}-{hour}")
+            for job in wanted
+        ]
     return dg.SensorResult(run_requests=due)
-
-
-def _changed(path: Path) -> int | None:
-    return path.stat().st_mtime_ns if path.is_file() else None

@@ -33,8 +33,8 @@ class ScriptedDesk(Desk):
         return plan
 
 
-def run(desk, scans, out, factors=None, notes=()):
+def run(desk, scans, out, factors=None, caveats=()):
     """Trade scans into a folder and return (result, report)."""
     return backtest_to_files(
-        desk, iter(scans), out, "Test", BookFeed([]), factors or FactorHistory([]), notes
+        desk, iter(scans), out, "Test", BookFeed([]), factors or FactorHistory([]), caveats
     )

@@ -156,6 +156,17 @@ def read_left_out(path: Path) -> dict[str, str]:
     return msgspec.json.decode(raw, type=dict[str, str]) if raw else {}
 
 
+def count_files(path: Path) -> int:
+    """Return how many files an archive is made of or has on record as left out.
+
+    Raises:
+        ScanFileError: If the file is not a scan archive.
+    """
+    with opened(path) as file:
+        rows: int = file.metadata.num_rows
+    return rows + len(read_left_out(path))
+
+
 def batches(file: pq.ParquetFile, path: Path, columns: list[str]) -> Iterator[pa.RecordBatch]:
     """Yield some columns of an archive, ROWS_A_GROUP rows at a time, nothing read ahead.
 

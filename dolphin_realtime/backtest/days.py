@@ -91,12 +91,12 @@ def run(job: Job, out: Path, on_scan: Callable[[], None] = lambda: None) -> Outc
     warmed = warm_up_from(desk, scans, job.warm_up_days, days[0])
     books = read_books(job.book, days)
     factors = read_factors(job.factors, days[0], days[-1])
-    notes = () if warmed else (
+    caveats = () if warmed else (
         "No scans before the first day: the signal warmed up within the period.",
     )  # fmt: skip
     title = f"Backtest {job.first}" + (f" to {job.last}" if job.last != job.first else "")
     result, report = backtest_to_files(
-        desk, traded(scans, days), out, title, books, factors, notes, on_scan
+        desk, traded(scans, days), out, title, books, factors, caveats, on_scan
     )
     return Outcome(report, result, warmed)
 

@@ -74,7 +74,7 @@ def backtest_to_files(
     title: str,
     books: BookFeed,
     factors: FactorHistory,
-    notes: tuple[str, ...] = (),
+    caveats: tuple[str, ...] = (),
     on_scan: Callable[[], None] = lambda: None,
 ) -> tuple[BacktestResult, Report]:
     """Trade scans and write tables (.parquet), report.html and report.json into a folder.
@@ -91,4 +91,4 @@ def backtest_to_files(
         if not checked.ok:
             raise JournalError(f"the backtest's books do not hold: {checked.first_break}")
         export(folder, desk.instance, out)
-        return result, write_report(folder, out, title, notes=notes)
+        return result, write_report(folder, out, title, caveats=caveats)

@@ -3,8 +3,11 @@
 from datetime import UTC, datetime
 from pathlib import Path
 
+import msgspec
+
+from dolphin_realtime.reports.figures import Figures
 from dolphin_realtime.reports.period import Span, reading
-from dolphin_realtime.reports.write import Report, write_report
+from dolphin_realtime.reports.write import JSON, Report, write_report
 from dolphin_realtime.settings import Settings
 
 
@@ -32,10 +35,18 @@ def write_paper_report(settings: Settings, instance: str, day: str) -> Report:
         OSError: If the report cannot be written.
     """
     journal_folder = settings.journal_dir(instance)
-    notes: tuple[str, ...] = ()
+    caveats: tuple[str, ...] = ()
     if not is_closed(journal_folder, day):
         so_far = f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC"
-        notes = (f"The day is not over in the journal: this is what it held at {so_far}.",)
+        caveats = (f"The day is not over in the journal: this is what it held at {so_far}.",)
     title = f"Paper trading {instance}, {day}"
     out = paper_folder(settings, instance, day)
-    return write_report(journal_folder, out, title, Span.of_days(day, day), notes)
+    return write_report(journal_folder, out, title, Span.of_days(day, day), caveats)
+
+
+def is_final(settings: Settings, instance: str, day: str) -> bool:
+    """Return whether a day's report is there and was written after the day was over."""
+    path = paper_folder(settings, instance, day) / JSON
+    if not path.is_file():
+        return False
+    return not msgspec.json.decode(path.read_bytes(), type=Figures).caveats

@@ -57,6 +57,7 @@ class Figures(msgspec.Struct, kw_only=True):
         per_asset: Net by asset; None where the journal does not know the books at the ends.
         reasons: Decisions without an order, by reason.
         notes: What is simulated.
+        caveats: What else a reader must know, e.g. that the day is not over.
     """
 
     start_equity: float
@@ -99,6 +100,7 @@ class Figures(msgspec.Struct, kw_only=True):
     reasons: dict[str, int] = {}
     postures: dict[str, int] = {}
     notes: list[str] = []
+    caveats: list[str] = []
 
 
 def figures(folder: Path, span: Span | None = None) -> Figures:

@@ -79,14 +79,13 @@ def page(title: str, subtitle: str, notes: list[str], body: str) -> str:
     )
 
 
-def render(title: str, figures: Figures, period: Period, notes: list[str]) -> str:
+def render(title: str, figures: Figures, period: Period) -> str:
     """Return the page of one period.
 
     Args:
         title: What the report is of.
         figures: Of the period.
         period: For the plots.
-        notes: What a reader must know beside what the figures say of being simulated.
     """
     simulated = [f"Simulated: {note}" for note in figures.notes]
     subtitle = (
@@ -97,7 +96,10 @@ def render(title: str, figures: Figures, period: Period, notes: list[str]) -> st
     drawn = "".join(f'<div class="plot">{plot}</div>' for plot in plots.all_of(period, figures))
     tables = "".join(_tables(figures))
     return page(
-        title, subtitle, [*simulated, *notes], f"{body}{drawn}<div class='tables'>{tables}</div>"
+        title,
+        subtitle,
+        [*simulated, *figures.caveats],
+        f"{body}{drawn}<div class='tables'>{tables}</div>",
     )
 
 

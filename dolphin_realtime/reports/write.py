@@ -57,7 +57,7 @@ def write_report(
     out: Path,
     title: str,
     span: Span | None = None,
-    notes: tuple[str, ...] = (),
+    caveats: tuple[str, ...] = (),
 ) -> Report:
     """Write the report of a journal over a span into a folder.
 
@@ -68,9 +68,10 @@ def write_report(
     with reading(journal_folder) as db:
         period = read_period(db, span)
     found = figures_of(period)
+    found.caveats = list(caveats)
     out.mkdir(parents=True, exist_ok=True)
     replace(out / JSON, msgspec.json.format(msgspec.json.encode(found), indent=2))
-    replace(out / HTML, render(title, found, period, list(notes)).encode())
+    replace(out / HTML, render(title, found, period).encode())
     _write_positions(out / "positions.parquet", period)
     return Report(found, out, period.series["equity"].tolist())
 

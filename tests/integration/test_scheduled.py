@@ -12,9 +12,11 @@ import pytest
 
 from dolphin_dagster import days_due, pools
 from dolphin_dagster.definitions import build_definitions
+from dolphin_realtime.archive.merge import merge_day
 from dolphin_realtime.bench.backtest import first_day, write_days
 from dolphin_realtime.model.instant import DAY_US
 from dolphin_realtime.replay.market import Market, ReplayParams, load_prices
+from dolphin_realtime.reports.daily import is_final, write_paper_report
 from dolphin_realtime.scan_days import ScanDays
 from dolphin_realtime.scan_files import write_scan
 from dolphin_realtime.scan_ledger import Line, ledger_path
@@ -172,17 +174,39 @@ def requests_of(sensor):
     return {(r.job_name, str(r.partition_key), r.run_key) for r in found.run_requests or []}
 
 
-def test_sensors_ask_for_what_is_due_and_for_nothing_twice(settings, home):
+def test_archives_are_due_until_they_hold_what_the_bridge_saw(
+    home, settings, tmp_path, monkeypatch
+):
+    shutil.copytree(home / "run", tmp_path / "run")
+    shutil.copytree(home / "scans", tmp_path / "scans")
+    monkeypatch.setenv("DOLPHIN_HOME", str(tmp_path))
     asked = requests_of(days_due.days_archived)
     assert {(name, day) for name, day, _ in asked} == {("scan_archive_job", d) for d in DAYS[:-1]}
     assert requests_of(days_due.days_archived) == asked
-    with ledger_path(settings.run_dir).open("ab") as file:
+    for day in DAYS[:-1]:
+        merge_day(tmp_path / "scans" / day, tmp_path / "archive" / f"{day}.parquet")
+    assert requests_of(days_due.days_archived) == set()
+    with ledger_path(tmp_path / "run").open("ab") as file:
         file.write(ledger_line(f"{DAYS[0]}/late.arrow"))
-    assert len(requests_of(days_due.days_archived) - asked) == 1
-    closed = requests_of(days_due.days_closed)
-    assert {day for name, day, _ in closed if name == "paper_report_job"} == {
-        f"{d}|BLUE" for d in DAYS[1:3]
-    }
+    ((_, day, key),) = requests_of(days_due.days_archived)
+    assert day == DAYS[0]
+    assert key not in {k for _, _, k in asked}
+
+
+def test_a_closed_day_is_due_until_its_report_is_final(home, settings, tmp_path, monkeypatch):
+    shutil.copytree(home / "journal", tmp_path / "journal")
+    monkeypatch.setenv("DOLPHIN_HOME", str(tmp_path))
+    reports = {("paper_report_job", f"{d}|BLUE") for d in DAYS[1:3]}
+    assert {r[:2] for r in requests_of(days_due.days_closed)} == reports
+    write_paper_report(load(), "BLUE", DAYS[3])
+    assert not is_final(load(), "BLUE", DAYS[3])
+    for day in DAYS[1:3]:
+        write_paper_report(load(), "BLUE", day)
+        assert is_final(load(), "BLUE", day)
+    assert requests_of(days_due.days_closed) == set()
+    shutil.copytree(home / "made", tmp_path / "archive")
+    comparisons = {("backtest_vs_paper_job", f"{d}|BLUE") for d in DAYS[1:3]}
+    assert {r[:2] for r in requests_of(days_due.days_closed)} == comparisons
 
 
 def test_backtests_are_due_where_the_archive_is_newer(settings, home, tmp_path, monkeypatch):
