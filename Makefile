@@ -7,7 +7,7 @@ FOR ?=
 .PHONY: help setup dev demo test backtests e2e check fuzz chaos chaos-short prove-fuzz prove-backtests format lock clean
 
 help: ## list the targets
-	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /|/' | awk -F'|' '{printf "  make %-12s %s\n", $$1, $$2}'
+	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /|/' | awk -F'|' '{printf "  make %-16s %s\n", $$1, $$2}'
 
 setup: ## make .venv with everything a stack needs
 	@scripts/bootstrap run
@@ -15,7 +15,7 @@ setup: ## make .venv with everything a stack needs
 dev: ## make .venv with the tools of tests and checks as well
 	@scripts/bootstrap dev
 
-demo: setup ## replay the sample, trade it on paper, open the Dagster UI; FOR=120 ends by itself
+demo: setup ## replay the sample, trade it on paper, serve the Dagster UI; FOR=120 ends by itself
 	@$(BIN)/dolphin up --demo $(if $(FOR),--for $(FOR))
 
 test: dev ## unit and integration tests: a real Hazelcast member, real processes
@@ -36,10 +36,7 @@ chaos-short: dev ## kills at each step, a few at random, a dying member, a full 
 chaos: dev ## the same with 50 random kills and 10 deaths of the member
 	@CHAOS_KILLS=50 CHAOS_MEMBER_KILLS=10 $(BIN)/pytest -s tests/chaos
 
-prove-backtests: dev ## backtests over real prices, paper days beside them, sweeps here and on Ray
-	@$(BIN)/pytest tests/backtest
-
-fuzz: dev ## 100,000 mutated documents and files for each parser, twice
+prove-fuzz: dev ## 100,000 mutated documents and files for each parser, twice
 	@FUZZ_RUNS=100000 $(BIN)/pytest tests/fuzz
 
 prove-backtests: dev ## the same over every recorded day

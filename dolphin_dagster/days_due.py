@@ -6,7 +6,8 @@ Each request has a key made of what it is due to and of the hour: nothing is ask
 and what failed is asked for again an hour later, as long as it is due.
 """
 
-from collections.abc import Iterator
+import sqlite3
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -21,8 +22,8 @@ from dolphin_dagster.scan_archive import newest_day, scan_archive_job
 from dolphin_realtime.archive.file import count_files
 from dolphin_realtime.journal import database
 from dolphin_realtime.model.errors import JournalError, ScanFileError
-from dolphin_realtime.reports.daily import is_final
-from dolphin_realtime.reports.period import reading
+from dolphin_realtime.reports.daily import days_of, is_final
+from dolphin_realtime.scan_files import day_files
 from dolphin_realtime.scan_ledger import ledger_path, read_lines
 from dolphin_realtime.settings import Settings, load
 
@@ -37,11 +38,19 @@ def _hour() -> str:
     return f"{datetime.now(UTC):%Y-%m-%dT%H}"
 
 
-def _is_newer(one: Path, other: Path) -> bool:
-    """Return whether ``one`` is there and ``other`` is not, or is older."""
-    if not one.is_file():
-        return False
-    return not other.is_file() or other.stat().st_mtime_ns < one.stat().st_mtime_ns
+def _changed_ns(paths: Iterable[Path]) -> int:
+    """Return when the newest of some files changed, 0 where none is there."""
+    return max((path.stat().st_mtime_ns for path in paths if path.is_file()), default=0)
+
+
+def _inputs(settings: Settings, day: str) -> list[Path]:
+    """Return what a day's backtest is made of: its archives and those of the days before."""
+    before = sorted(d for d in day_files(settings.archive, ".parquet") if d < day)
+    days = [*before[-settings.warm_up_days :], day] if settings.warm_up_days else [day]
+    return [
+        *(settings.archive / f"{d}.parquet" for d in days),
+        settings.book_archive / f"{day}.parquet",
+    ]
 
 
 def archives_due(settings: Settings) -> Iterator[tuple[str, str]]:
@@ -64,18 +73,25 @@ def _archived(path: Path) -> int:
 
 def books_due(settings: Settings) -> Iterator[tuple[str, str]]:
     """Yield (day, key) of the days of recorded books that are over and not archived since."""
-    for file in sorted(settings.books.glob("????-??-??.jsonl"))[:-1]:
-        if _is_newer(file, settings.book_archive / f"{file.stem}.parquet"):
-            yield file.stem, f"{file.stem}-{file.stat().st_size}"
+    files = day_files(settings.books, ".jsonl")
+    for day in sorted(files)[:-1]:
+        raw_ns = _changed_ns([files[day]])
+        if raw_ns > _changed_ns([settings.book_archive / f"{day}.parquet"]):
+            yield day, f"{day}-{raw_ns}"
 
 
 def backtests_due(settings: Settings) -> Iterator[tuple[str, str]]:
-    """Yield (day, key) of the days that are over whose archive is newer than their backtest."""
-    newest = newest_day(settings)
-    for archive in sorted(settings.archive.glob("????-??-??.parquet")):
-        report = backtest_folder(settings, archive.stem) / "report.json"
-        if archive.stem != newest and _is_newer(archive, report):
-            yield archive.stem, f"{archive.stem}-{archive.stat().st_mtime_ns}"
+    """Yield (day, key) of the days that are over and whose inputs are newer than their backtest.
+
+    A day whose books are still to be archived waits for them.
+    """
+    newest, waiting = newest_day(settings), {day for day, _ in books_due(settings)}
+    for day in day_files(settings.archive, ".parquet"):
+        if day == newest or day in waiting:
+            continue
+        changed_ns = _changed_ns(_inputs(settings, day))
+        if changed_ns > _changed_ns([backtest_folder(settings, day) / "report.json"]):
+            yield day, f"{day}-{changed_ns}"
 
 
 def closed_days(settings: Settings) -> Iterator[tuple[str, str]]:
@@ -85,9 +101,9 @@ def closed_days(settings: Settings) -> Iterator[tuple[str, str]]:
         if not database.path_of(folder).is_file():
             continue
         try:
-            with reading(folder) as db:
-                days = [row[0] for row in db.execute("SELECT day FROM days ORDER BY day")]
-        except JournalError:
+            days = days_of(folder)
+        except (JournalError, sqlite3.DatabaseError) as e:
+            dg.get_dagster_logger().warning(f"{instance}: its journal cannot be read: {e}")
             continue
         for day in days[:-1]:
             yield day, instance
@@ -150,7 +166,7 @@ def days_closed() -> dg.SensorResult:
     """Ask for what a closed day is due."""
     settings, hour = load(), _hour()
     known = _known_days(settings)
-    due = []
+    due, waiting = [], {day for day, _ in books_due(settings)}
     for day, instance in closed_days(settings):
         if day not in known:
             continue
@@ -158,8 +174,10 @@ def days_closed() -> dg.SensorResult:
         wanted = []
         if not is_final(settings, instance, day):
             wanted.append(paper_report_job.name)
+        archives = [f / f"{day}.parquet" for f in (settings.archive, settings.book_archive)]
         compared = settings.reports / "versus" / instance / day / "versus.json"
-        if _is_newer(settings.archive / f"{day}.parquet", compared):
+        is_newer = _changed_ns(archives) > _changed_ns([compared])
+        if archives[0].is_file() and day not in waiting and is_newer:
             wanted.append(versus_job.name)
         due += [
             dg.RunRequest(job_name=job, partition_key=key, run_key=f"{job}-{day}-{instance}-{hour}")

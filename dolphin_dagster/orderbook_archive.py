@@ -63,6 +63,7 @@ def make_orderbook_archive(settings: Settings) -> dg.AssetsDefinition:
                 "assets": facts.assets,
                 "cadence_s": facts.cadence_s,
                 "bad_lines": facts.bad_lines,
+                "late_lines": facts.late_lines,
                 "bytes": out.stat().st_size,
                 "first": dg.MetadataValue.timestamp(from_us(facts.first_us)),
                 "last": dg.MetadataValue.timestamp(from_us(facts.last_us)),

@@ -19,6 +19,7 @@ from dolphin_realtime.archive.file import ARCHIVE_SCHEMA, read_simulated
 from dolphin_realtime.archive.merge import Merged, merge_day
 from dolphin_realtime.archive.retention import clear, clear_books
 from dolphin_realtime.model.instant import from_us
+from dolphin_realtime.scan_files import day_files
 from dolphin_realtime.scan_ledger import ledger_path, read_lines
 from dolphin_realtime.settings import Settings, load
 
@@ -87,6 +88,7 @@ def archive_metadata(facts: DayFacts, path: Path, merged: Merged) -> dict[str, A
         "dagster/row_count": facts.rows,
         "added": merged.added,
         "left_out": len(facts.left_out),
+        "unread": merged.unread,
         "assets": facts.assets,
         "epochs": facts.epochs,
         "cadence_s": facts.cadence_s,
@@ -101,7 +103,7 @@ def archive_metadata(facts: DayFacts, path: Path, merged: Merged) -> dict[str, A
 def newest_day(settings: Settings) -> str:
     """Return the newest day that has scans, by the bridge's ledger and the archives."""
     seen = (line.path.split("/")[0] for line in read_lines(ledger_path(settings.run_dir)))
-    archived = (path.stem for path in settings.archive.glob("????-??-??.parquet"))
+    archived = day_files(settings.archive, ".parquet")
     return max((*seen, *archived), default="")
 
 

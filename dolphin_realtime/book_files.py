@@ -17,6 +17,7 @@ from dolphin_realtime.model.errors import SettingsError
 from dolphin_realtime.model.gates import Book
 
 BATCH_ROWS: Final = 20_000
+_TIME: Final = pa.timestamp("us", tz="UTC")
 _COLUMNS: Final = ["timestamp", "asset", "event_time", "imbalance_5", "spread_bps", "simulated"]
 
 
@@ -49,8 +50,12 @@ def _rows(path: Path) -> Iterator[dict[str, Any]]:
             for batch in file.iter_batches(BATCH_ROWS, columns=_COLUMNS):
                 columns = {c: batch.column(c) for c in _COLUMNS}
                 for name in ("timestamp", "event_time"):
-                    columns[name] = columns[name].cast(pa.int64())
-                yield from pa.table(columns).to_pylist()
+                    columns[name] = columns[name].cast(_TIME).cast(pa.int64())
+                for name in ("imbalance_5", "spread_bps"):
+                    columns[name] = columns[name].cast(pa.float64())
+                for row in pa.table(columns).to_pylist():
+                    if None not in (row[name] for name in _COLUMNS[:-1]):
+                        yield row
     except (pa.ArrowInvalid, OSError, KeyError) as e:
         raise SettingsError(f"{path}: {e}; expected an archive of order books") from e
 

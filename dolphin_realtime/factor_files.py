@@ -74,11 +74,13 @@ def _days_between(day: str, later: str) -> int:
 def _rows(path: Path) -> list[dict[str, Any]]:
     try:
         table = pq.read_table(path)
+        for name in _NEEDED:
+            if name not in table.schema.names:
+                raise SettingsError(f"{path}: column {name!r} is missing")
+        known = [field for field in SCHEMA if field.name in table.schema.names]
+        table = table.select([field.name for field in known]).cast(pa.schema(known))
     except (pa.ArrowInvalid, OSError) as e:
         raise SettingsError(f"{path}: {e}; expected a Parquet file of readings") from e
-    for name in _NEEDED:
-        if name not in table.schema.names:
-            raise SettingsError(f"{path}: column {name!r} is missing")
     table = table.set_column(
         table.schema.get_field_index("fetch_time"), "fetch_time",
         table["fetch_time"].cast(_TIME).cast(pa.int64()),

@@ -5,6 +5,7 @@ and GREEN differ in what a person wants them to differ in, and in nothing else.
 """
 
 from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
 from os import environ
 
 import msgspec
@@ -57,7 +58,11 @@ def changed(parameters: Parameters, assignments: Iterable[str]) -> Parameters:
         if not sign:
             raise SettingsError(f"{assignment!r} is not NAME=VALUE")
         if name not in names:
-            raise SettingsError(f"unknown parameter {name!r}; known: {', '.join(sorted(names))}")
+            near = get_close_matches(name, names, 1)
+            meant = f"did you mean {near[0]!r}? " if near else ""
+            raise SettingsError(
+                f"unknown parameter {name!r}; {meant}docs/settings.md lists them, without the prefix"
+            )
         groups.setdefault(names[name], []).append(assignment)
     done = {g: with_settings(getattr(parameters, g), words) for g, words in groups.items()}
     return msgspec.structs.replace(parameters, **done)

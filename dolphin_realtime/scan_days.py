@@ -5,7 +5,7 @@ scan_files.py's. A day is never read together with another one, save where a pat
 single file or a folder without day folders.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Self
 
@@ -15,7 +15,7 @@ from dolphin_realtime.archive.file import read_archive
 from dolphin_realtime.model.errors import ScanError, ScanFileError
 from dolphin_realtime.model.instant import day_of
 from dolphin_realtime.model.scan import Scan
-from dolphin_realtime.scan_files import DAY, parse_scan, rows_of_arrow
+from dolphin_realtime.scan_files import day_files, day_folders, parse_scan, rows_of_arrow
 
 
 def order_of(scan: Scan) -> tuple[int, int]:
@@ -41,11 +41,13 @@ class ScanDays:
 
     Attributes:
         days: YYYY-MM-DD, sorted.
+        n_foreign: Scans left out because they are of another day than their file says.
     """
 
     def __init__(self, places: dict[str, Path | list[Scan]]) -> None:
         self._places = places
         self.days = sorted(places)
+        self.n_foreign = 0
 
     @classmethod
     def of(cls, path: Path) -> Self:
@@ -56,10 +58,7 @@ class ScanDays:
         """
         places: dict[str, Path | list[Scan]] = {}
         if path.is_dir():
-            for entry in sorted(path.iterdir()):
-                is_day = DAY.fullmatch(entry.stem) is not None
-                if is_day and (entry.suffix == ".parquet" or entry.is_dir()):
-                    places.setdefault(entry.stem, entry)
+            places |= {**day_folders(path), **day_files(path, ".parquet")}
             loose = scans_in_folder(path) if not places else []
         elif path.suffix == ".parquet":
             loose = list(read_archive(path))
@@ -83,12 +82,16 @@ class ScanDays:
             ScanFileError: If an archive cannot be read.
         """
         place = self._places.get(day, [])
+        found: Iterable[Scan]
         if isinstance(place, list):
-            yield from place
-        elif place.is_dir():
-            yield from scans_in_folder(place)
+            found = place
         else:
-            yield from read_archive(place)
+            found = scans_in_folder(place) if place.is_dir() else read_archive(place)
+        for scan in found:
+            if day_of(scan.timestamp_us) == day:
+                yield scan
+            else:
+                self.n_foreign += 1
 
     def count(self, day: str) -> int:
         """Return about how many scans a day has, without reading them."""

@@ -4,8 +4,8 @@ The Arrow layout of contracts belongs here; finding new files (bridge/) and a da
 (archive/) do not. Timestamps are UTC microseconds.
 """
 
-import re
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 from typing import Any, Final
 
@@ -25,17 +25,30 @@ SCHEMA: Final = pa.schema(
     ]
 )
 SIMULATED: Final = b"simulated"
-DAY: Final = re.compile(r"\d{4}-\d{2}-\d{2}")
 UNREADABLE: Final = (ValueError, OverflowError, NotImplementedError, OSError)
 """What pyarrow raises of a file that is none: a wrong layout, a text that is no UTF-8, an
 instant beyond year 9999."""
 _MAGIC: Final = b"ARROW1"
 
 
+def is_day(name: str) -> bool:
+    """Return whether a name is a day that there is, YYYY-MM-DD."""
+    try:
+        return date.fromisoformat(name).isoformat() == name
+    except ValueError:
+        return False
+
+
+def day_files(folder: Path, suffix: str) -> dict[str, Path]:
+    """Return the files `<day><suffix>` of a folder by day, sorted."""
+    found = sorted(folder.glob(f"????-??-??{suffix}"))
+    return {p.name.removesuffix(suffix): p for p in found if is_day(p.name.removesuffix(suffix))}
+
+
 def day_folders(scan_dir: Path) -> dict[str, Path]:
     """Return the day folders of a scan folder by day, sorted."""
     found = scan_dir.iterdir() if scan_dir.is_dir() else ()
-    return {p.name: p for p in sorted(found) if DAY.fullmatch(p.name) and p.is_dir()}
+    return {p.name: p for p in sorted(found) if is_day(p.name) and p.is_dir()}
 
 
 def scan_path(scan_dir: Path, scan: Scan) -> Path:
@@ -126,6 +139,12 @@ def refuse_other_types(schema: pa.Schema, name: str) -> None:
         found = schema.field(index).type
         if found != field.type:
             raise ScanFileError(f"{name}: field {field.name!r} is {found}, expected {field.type}")
+
+
+def other_fields(data: bytes) -> list[str]:
+    """Return the columns of a scan file that are none of a scan's."""
+    with pa.ipc.open_file(pa.py_buffer(data)) as file:
+        return sorted(set(file.schema.names) - set(SCHEMA.names))
 
 
 def rows_of_arrow(path: Path) -> Iterator[Scan]:

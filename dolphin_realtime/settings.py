@@ -44,7 +44,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         safety_cool_down_s: Calm needed before the posture rises one step.
         archive_first_day: First partition of the scan archive, YYYY-MM-DD.
         archive_last_day: Last partition; empty: yesterday.
-        raw_scan_days: Raw scans and book records older than this go once archived; 0: never.
+        raw_scan_days: Days after which raw scans and book records are deleted, once archived; 0: never.
         mhs_sources: Data sources that are meant to be produced, separated by commas.
         start_limit_burst: Starts within start_limit_interval_s after which a service stays down.
         start_limit_interval_s: See start_limit_burst.

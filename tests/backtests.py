@@ -36,5 +36,5 @@ class ScriptedDesk(Desk):
 def run(desk, scans, out, factors=None, caveats=()):
     """Trade scans into a folder and return (result, report)."""
     return backtest_to_files(
-        desk, iter(scans), out, "Test", BookFeed([]), factors or FactorHistory([]), caveats
+        desk, iter(scans), out, "Test", BookFeed([]), factors or FactorHistory([]), list(caveats)
     )

@@ -4,6 +4,7 @@ The columns and what is odd about a day belong here. A line is an `ob_features_l
 document cut to the best level of each side; the day is that of its newest event.
 """
 
+import os
 from collections.abc import Iterator
 from datetime import datetime
 from itertools import pairwise
@@ -13,10 +14,10 @@ from typing import Any, Final
 
 import msgspec
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from dolphin_realtime.model.errors import BookSourceError
-from dolphin_realtime.model.instant import to_us
 from dolphin_realtime.model.order_book import BookFeatures
 
 GAP_CADENCES: Final = 3.0
@@ -58,6 +59,7 @@ class BookFacts(msgspec.Struct, kw_only=True):
         gaps: Spans over 3 cadences without a record, as (from, to) in microseconds.
         crossed: Rows whose best bid is not below the best ask.
         bad_lines: Lines that are no record.
+        late_lines: Records not later than the one before them: left out.
     """
 
     rows: int = 0
@@ -69,6 +71,7 @@ class BookFacts(msgspec.Struct, kw_only=True):
     gaps: list[tuple[int, int]] = []
     crossed: int = 0
     bad_lines: int = 0
+    late_lines: int = 0
     simulated: str | None = None
 
 
@@ -78,42 +81,68 @@ _decoder = msgspec.json.Decoder(BookLine)
 def archive_books(raw: Path, out: Path) -> BookFacts:
     """Write a day's archive from its recorded lines and return its facts.
 
+    Rows that an earlier archive holds and the lines do not are kept.
+
     Raises:
-        BookSourceError: If nothing usable was recorded.
+        BookSourceError: If nothing usable was recorded, or the earlier archive is damaged.
         OSError: If a file cannot be read or written.
     """
-    facts, times = BookFacts(), []
-    assets: set[str] = set()
+    facts = BookFacts()
+    table = _table(raw, facts)
+    if not table.num_rows:
+        raise BookSourceError(f"{raw}: no usable record of books in it")
+    if out.is_file():
+        old = _read(out)
+        is_new = pc.is_in(old["timestamp"], value_set=table["timestamp"].unique())
+        table = pa.concat_tables([old.filter(pc.invert(is_new)), table])
+        table = table.sort_by([("timestamp", "ascending"), ("asset", "ascending")])
+    _add_facts(facts, table)
     out.parent.mkdir(parents=True, exist_ok=True)
     partial = out.with_name(f".{out.name}.part")
-    try:
-        with pq.ParquetWriter(partial, SCHEMA, compression="zstd") as writer:
-            waiting: list[dict[str, Any]] = []
-            for line in _lines(raw, facts):
-                times.append(to_us(line.at))
-                assets |= line.assets.keys()
-                facts.simulated = facts.simulated or line.simulated
-                waiting += _rows(line, facts)
-                if len(waiting) >= BATCH_ROWS:
-                    writer.write_table(pa.Table.from_pylist(waiting, schema=SCHEMA))
-                    waiting = []
-            writer.write_table(pa.Table.from_pylist(waiting, schema=SCHEMA))
-        if not times:
-            raise BookSourceError(f"{raw}: no usable record of books in it")
-        partial.replace(out)
-    finally:
-        partial.unlink(missing_ok=True)
-    _add_times(facts, times)
-    facts.assets = len(assets)
+    pq.write_table(table, partial, compression="zstd")
+    with partial.open("rb") as file:
+        os.fsync(file.fileno())
+    partial.replace(out)
     return facts
 
 
-def holds(raw: Path, archive: Path) -> bool:
-    """Return whether an archive has a row for every asset of every usable line."""
+def missing(raw: Path, archive: Path) -> str | None:
+    """Return what of some recorded lines an archive does not hold, or None.
+
+    Raises:
+        BookSourceError: If the archive is damaged.
+        OSError: If a file cannot be read.
+    """
     if not archive.is_file():
-        return False
-    wanted = sum(len(line.assets) for line in _lines(raw, BookFacts()))
-    return wanted == int(pq.read_metadata(archive).num_rows)
+        return "not archived"
+    facts = BookFacts()
+    table, held = _table(raw, facts), _read(archive)
+    if facts.late_lines:
+        return f"{facts.late_lines} lines are out of order and not archived"
+    is_known = pc.is_in(held["timestamp"], value_set=table["timestamp"].unique())
+    same = held.filter(is_known).sort_by([("timestamp", "ascending"), ("asset", "ascending")])
+    return None if same.equals(table.combine_chunks()) else "not archived whole"
+
+
+def _read(path: Path) -> pa.Table:
+    try:
+        return pq.read_table(path).select(SCHEMA.names).cast(SCHEMA)
+    except (pa.ArrowInvalid, KeyError, OSError) as e:
+        raise BookSourceError(f"{path}: {e}; not an archive of order books") from e
+
+
+def _table(raw: Path, facts: BookFacts) -> pa.Table:
+    """Return the rows of all usable lines, by instant and asset."""
+    tables = [SCHEMA.empty_table()]
+    waiting: list[dict[str, Any]] = []
+    for line in _lines(raw, facts):
+        facts.simulated = facts.simulated or line.simulated
+        waiting += _rows(line)
+        if len(waiting) >= BATCH_ROWS:
+            tables.append(pa.Table.from_pylist(waiting, schema=SCHEMA))
+            waiting = []
+    tables.append(pa.Table.from_pylist(waiting, schema=SCHEMA))
+    return pa.concat_tables(tables)
 
 
 def _lines(raw: Path, facts: BookFacts) -> Iterator[BookLine]:
@@ -125,21 +154,20 @@ def _lines(raw: Path, facts: BookFacts) -> Iterator[BookLine]:
                 line = _decoder.decode(text)
                 is_later = last is None or line.at > last
             except (msgspec.DecodeError, TypeError):
-                is_later = False
-            if not is_later:
                 facts.bad_lines += 1
+                continue
+            if not is_later:
+                facts.late_lines += 1
                 continue
             last = line.at
             yield line
 
 
-def _rows(line: BookLine, facts: BookFacts) -> Iterator[dict[str, Any]]:
+def _rows(line: BookLine) -> Iterator[dict[str, Any]]:
     for asset, f in sorted(line.assets.items()):
         (bid, bid_quantity), (ask, ask_quantity) = (
             side[0] if side else (None, None) for side in (f.bids, f.asks)
         )
-        facts.crossed += bid is not None and ask is not None and bid >= ask
-        facts.rows += 1
         yield {
             "timestamp": line.at,
             "asset": asset,
@@ -158,9 +186,12 @@ def _rows(line: BookLine, facts: BookFacts) -> Iterator[dict[str, Any]]:
         }
 
 
-def _add_times(facts: BookFacts, times: list[int]) -> None:
+def _add_facts(facts: BookFacts, table: pa.Table) -> None:
+    times = table["timestamp"].unique().cast(pa.int64()).to_pylist()
     steps = [b - a for a, b in pairwise(times)]
     cadence_us = median(steps) if steps else 0.0
+    facts.rows, facts.assets = table.num_rows, len(table["asset"].unique())
     facts.records, facts.first_us, facts.last_us = len(times), times[0], times[-1]
     facts.cadence_s = cadence_us / 1e6
     facts.gaps = [(a, b) for a, b in pairwise(times) if b - a > GAP_CADENCES * cadence_us]
+    facts.crossed = pc.sum(pc.greater_equal(table["bid"], table["ask"])).as_py() or 0

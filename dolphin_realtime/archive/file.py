@@ -42,6 +42,8 @@ def write_archive(
         OSError: If the file cannot be written: then the old one stays.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
+    for left in path.parent.glob(f".{path.name}.*.part"):
+        left.unlink()  # of a process that was killed: a day has one writer, its pool's
     partial = path.with_name(f".{path.name}.{os.getpid()}.part")
     notes: set[str] = set()
     n_rows = 0
@@ -100,6 +102,9 @@ def opened(path: Path) -> pq.ParquetFile:
     try:
         file = pq.ParquetFile(path)
         refuse_other_types(file.schema_arrow, path.name)
+        for name in ("epoch", "source"):
+            if file.schema_arrow.get_field_index(name) < 0:
+                raise ScanFileError(f"{path.name}: field {name!r} is missing")
     except (pa.ArrowInvalid, OSError) as e:
         raise ScanFileError(f"{path}: {e}") from e
     return file
@@ -188,7 +193,7 @@ def _scans_of(batch: pa.RecordBatch, name: str) -> Iterator[Scan]:
             raise ScanFileError(f"{name}: field {field!r} is null")
     numbers = columns["scan_number"].to_pylist()
     times = columns["timestamp"].cast(pa.int64()).to_pylist()
-    epochs = columns["epoch"].to_pylist() if "epoch" in columns else [1] * len(numbers)
+    epochs = columns["epoch"].to_pylist()
     prices, eigenvalues = (_lists(columns[c]) for c in ("asset_prices", "eigenvalues"))
     assets: list[Any] = []
     before: pa.Array = None

@@ -5,16 +5,17 @@ once for their rows, so that a day never lies in memory whole. What was archived
 it is what was traded on.
 """
 
-import heapq
 from collections.abc import Iterator
+from copy import copy
 from pathlib import Path
 
 import msgspec
 
 from dolphin_realtime.archive.file import read_left_out, read_with_sources, write_archive
 from dolphin_realtime.model.errors import ScanError, ScanOutOfOrder
+from dolphin_realtime.model.instant import day_of
 from dolphin_realtime.model.scan import Scan, ScanOrder
-from dolphin_realtime.scan_files import parse_scan, refuse_unpublishable
+from dolphin_realtime.scan_files import is_day, parse_scan, refuse_unpublishable
 
 Key = tuple[int, int]
 
@@ -26,11 +27,13 @@ class Merged(msgspec.Struct):
         rows: Scans in the archive now.
         added: Of them, how many were not in it before.
         left_out: Files that are not in it, and why.
+        unread: Files that could not be read now.
     """
 
     rows: int = 0
     added: int = 0
     left_out: dict[str, str] = {}
+    unread: int = 0
 
 
 def read_file(path: Path) -> Scan:
@@ -60,7 +63,7 @@ def merge_day(folder: Path, archive: Path) -> Merged:
         kept = {(s.timestamp_us, s.scan_number) for s, _ in read_with_sources(archive)}
         merged.left_out = read_left_out(archive)
     known = dict(merged.left_out)
-    found = _index(folder, merged)
+    found = _index(folder, archive.stem, merged)
     new = sorted((key, path) for key, path in found.items() if key not in kept)
     if not new and merged.left_out == known:
         merged.rows = len(kept)
@@ -72,44 +75,81 @@ def merge_day(folder: Path, archive: Path) -> Merged:
     return merged
 
 
-def _index(folder: Path, merged: Merged) -> dict[Key, Path]:
-    """Return the first file of each (timestamp, number); note what is none."""
+def _index(folder: Path, day: str, merged: Merged) -> dict[Key, Path]:
+    """Return the first file of each (timestamp, number); note what is none.
+
+    A file that cannot be read now is neither: it is not on record, and will be looked at again.
+    """
     found: dict[Key, Path] = {}
     for path in sorted(folder.glob("*.arrow")) if folder.is_dir() else []:
         if path.name.startswith("."):
             continue
         try:
             scan = read_file(path)
-        except (ScanError, OSError) as e:
+        except ScanError as e:
             merged.left_out[path.name] = str(e)
             continue
+        except OSError:
+            merged.unread += 1
+            continue
         key = (scan.timestamp_us, scan.scan_number)
-        if key in found:
+        if is_day(day) and day_of(scan.timestamp_us) != day:
+            merged.left_out[path.name] = f"its timestamp is of {day_of(scan.timestamp_us)}"
+        elif key in found:
             merged.left_out[path.name] = f"repeats {found[key].name}"
         else:
+            merged.left_out.pop(path.name, None)
             found[key] = path
     return found
 
 
 def _in_order(archive: Path | None, new: list[Path], merged: Merged) -> Iterator[tuple[Scan, str]]:
-    """Yield the day's scans with epochs of its own; what is out of order is noted."""
+    """Yield the day's scans with epochs of its own.
+
+    Every archived scan comes again; a new one only where it neither drops the archived scan
+    after it nor moves that to another epoch.
+    """
     old = read_with_sources(archive) if archive is not None else iter(())
-    files = ((read_file(path), path.name) for path in new)
     order = ScanOrder()
-    both = heapq.merge(
-        ((scan, source, False) for scan, source in old),
-        ((scan, source, True) for scan, source in files),
-        key=lambda row: (row[0].timestamp_us, row[0].scan_number),
-    )
-    for scan, source, is_new in both:
-        try:
-            is_next = order.accept(scan.scan_number, scan.timestamp_us)
-        except ScanOutOfOrder as e:
-            merged.left_out[source] = str(e)
+    following = next(old, None)
+    for path in new:
+        scan = read_file(path)
+        while following is not None and _place(following[0]) <= _place(scan):
+            yield _accepted(order, *following)
+            following = next(old, None)
+        why = _obstacle(order, scan, following[0] if following else None)
+        if why is not None:
+            merged.left_out[path.name] = why
             continue
-        if not is_next:
-            merged.left_out[source] = f"repeats scan {scan.scan_number}"
-            continue
-        scan.epoch = order.epoch
-        merged.added += is_new
-        yield scan, source
+        merged.added += 1
+        yield _accepted(order, scan, path.name)
+    while following is not None:
+        yield _accepted(order, *following)
+        following = next(old, None)
+
+
+def _place(scan: Scan) -> Key:
+    return scan.timestamp_us, scan.scan_number
+
+
+def _accepted(order: ScanOrder, scan: Scan, source: str) -> tuple[Scan, str]:
+    order.accept(scan.scan_number, scan.timestamp_us)
+    scan.epoch = order.epoch
+    return scan, source
+
+
+def _obstacle(order: ScanOrder, scan: Scan, following: Scan | None) -> str | None:
+    """Return why a new scan cannot stand between what came before and the archived scan after it."""
+    without, having = copy(order), copy(order)
+    try:
+        if not having.accept(scan.scan_number, scan.timestamp_us):
+            return f"repeats scan {scan.scan_number}"
+        if following is None:
+            return None
+        is_kept = having.accept(following.scan_number, following.timestamp_us)
+        without.accept(following.scan_number, following.timestamp_us)
+    except ScanOutOfOrder as e:
+        return str(e)
+    if not is_kept or having.epoch != without.epoch:
+        return f"stands against scan {following.scan_number}, archived before"
+    return None

@@ -4,18 +4,25 @@ Which day folders may go is decided here. Age is counted in days from the newest
 so that nothing goes while NG6 is silent, and a replay of years ago is treated alike.
 """
 
-import shutil
+from collections.abc import Iterable
 from datetime import date
 from pathlib import Path
 
 import msgspec
 
-from dolphin_realtime.archive.books import holds
+from dolphin_realtime.archive.books import missing
 from dolphin_realtime.archive.file import read_left_out, read_with_sources
 from dolphin_realtime.archive.merge import read_file
-from dolphin_realtime.model.errors import ScanError
+from dolphin_realtime.model.errors import BookSourceError, ScanError
 from dolphin_realtime.model.scan import Scan
-from dolphin_realtime.scan_files import day_folders
+from dolphin_realtime.scan_files import day_files, day_folders, other_fields
+
+Stamp = tuple[int, int]
+"""Instant of the last change, and size: what a verified file must still have."""
+
+
+class NotHeld(Exception):  # noqa: N818 - a state of a folder, not a fault
+    """A file that an archive does not hold: its folder stays."""
 
 
 class Cleared(msgspec.Struct):
@@ -32,25 +39,39 @@ def clear(scans: Path, archive: Path, keep_days: int) -> Cleared:
         scans: Folder of day folders.
         archive: Folder of archives.
         keep_days: 0 keeps everything.
-
-    Raises:
-        OSError: If a verified folder cannot be removed.
     """
     cleared = Cleared()
     folders = day_folders(scans)
-    if not (folders and keep_days):
-        return cleared
-    newest = date.fromisoformat(max(folders))
-    for day, folder in folders.items():
-        if (newest - date.fromisoformat(day)).days <= keep_days:
-            continue
-        why = difference(folder, archive / f"{day}.parquet")
-        if why is not None:
-            cleared.kept[day] = why
-            continue
-        shutil.rmtree(folder)
-        cleared.removed.append(day)
+    for day in _old(folders, keep_days):
+        try:
+            _remove(verified(folders[day], archive / f"{day}.parquet"), folders[day])
+            cleared.removed.append(day)
+        except (NotHeld, ScanError, OSError) as e:
+            cleared.kept[day] = str(e)
     return cleared
+
+
+def _old(days: Iterable[str], keep_days: int) -> list[str]:
+    """Return the days more than ``keep_days`` before the newest; none where that is 0."""
+    found = sorted(days)
+    if not (found and keep_days):
+        return []
+    newest = date.fromisoformat(found[-1])
+    return [day for day in found if (newest - date.fromisoformat(day)).days > keep_days]
+
+
+def _remove(held: dict[Path, Stamp], folder: Path) -> None:
+    """Remove exactly the files that were verified, as they were then, and the empty folder."""
+    for path, stamp in held.items():
+        if _stamp(path) != stamp:
+            raise NotHeld(f"{path.name}: changed since it was verified")
+        path.unlink()
+    folder.rmdir()
+
+
+def _stamp(path: Path) -> Stamp:
+    found = path.stat()
+    return found.st_mtime_ns, found.st_size
 
 
 def clear_books(books: Path, archive: Path, keep_days: int) -> Cleared:
@@ -60,51 +81,56 @@ def clear_books(books: Path, archive: Path, keep_days: int) -> Cleared:
         books: Folder of `<day>.jsonl`.
         archive: Folder of archives.
         keep_days: 0 keeps everything.
-
-    Raises:
-        OSError: If a file cannot be read or removed.
     """
     cleared = Cleared()
-    files = {p.stem: p for p in sorted(books.glob("????-??-??.jsonl"))}
-    if not (files and keep_days):
-        return cleared
-    newest = date.fromisoformat(max(files))
-    for day, file in files.items():
-        if (newest - date.fromisoformat(day)).days <= keep_days:
-            continue
-        if holds(file, archive / f"{day}.parquet"):
-            file.unlink()
-            cleared.removed.append(day)
-        else:
-            cleared.kept[day] = "not archived whole"
+    files = day_files(books, ".jsonl")
+    for day in _old(files, keep_days):
+        stamp = _stamp(files[day])
+        try:
+            why = missing(files[day], archive / f"{day}.parquet")
+            if why is None and _stamp(files[day]) == stamp:
+                files[day].unlink()
+                cleared.removed.append(day)
+            else:
+                cleared.kept[day] = why or "changed since it was verified"
+        except (BookSourceError, OSError) as e:
+            cleared.kept[day] = str(e)
     return cleared
 
 
-def difference(folder: Path, archive: Path) -> str | None:
-    """Return the first file of a folder that its archive does not hold as it is, or None.
+def verified(folder: Path, archive: Path) -> dict[Path, Stamp]:
+    """Return the files of a day folder, all of which its archive holds as they are.
 
-    A file that is no scan counts as held where the archive has it on record as left out; a
-    scan that it left out (a repeat with other prices, one out of order) is held nowhere.
+    A file that is no scan counts as held where the archive has it on record as left out. A
+    scan that it left out (a repeat with other prices, one out of order) is held nowhere, nor
+    is a column that the archive does not keep.
+
+    Raises:
+        NotHeld: If there is no archive; else naming the first file that is not held.
+        ScanError: If the archive is damaged.
+        OSError: If a file cannot be read: then nothing is known of it.
     """
     if not archive.is_file():
-        return f"{archive.name} is not there"
-    try:
-        held = {(s.timestamp_us, s.scan_number): s for s, _ in read_with_sources(archive)}
-        left_out = read_left_out(archive)
-    except ScanError as e:
-        return str(e)
-    for path in sorted(folder.rglob("*")):
-        if path.is_dir():
-            continue
+        raise NotHeld("not archived")
+    held = {(s.timestamp_us, s.scan_number): s for s, _ in read_with_sources(archive)}
+    left_out = read_left_out(archive)
+    found = {}
+    for path in sorted(folder.iterdir()):
+        stamp = _stamp(path)
         try:
             scan = read_file(path)
-        except (ScanError, OSError) as e:
+        except ScanError as e:
             if path.name not in left_out:
-                return f"{path.name}: {e}; the archive does not know of it"
+                raise NotHeld(f"{path.name}: {e}; the archive does not know of it") from e
+            found[path] = stamp
             continue
         if not _is_same(held.get((scan.timestamp_us, scan.scan_number)), scan):
-            return f"{path.name}: not in the archive as it is"
-    return None
+            raise NotHeld(f"{path.name}: not in the archive as it is")
+        more = other_fields(path.read_bytes())
+        if more:
+            raise NotHeld(f"{path.name}: has {', '.join(more)}, which the archive does not keep")
+        found[path] = stamp
+    return found
 
 
 def _is_same(held: Scan | None, scan: Scan) -> bool:

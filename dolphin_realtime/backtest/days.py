@@ -4,7 +4,10 @@ Which scans are warmed up with and which are traded is said here; trading is eng
 """
 
 from collections.abc import Callable, Iterator
+from datetime import date
+from itertools import groupby
 from pathlib import Path
+from typing import Final
 
 import msgspec
 
@@ -13,11 +16,15 @@ from dolphin_realtime.backtest.run import backtest_to_files
 from dolphin_realtime.book_files import read_books
 from dolphin_realtime.factor_files import read_factors
 from dolphin_realtime.model.errors import ScanFileError
+from dolphin_realtime.model.instant import DAY_US, day_of, day_us, from_us
 from dolphin_realtime.model.scan import Scan
 from dolphin_realtime.parameters import Parameters
 from dolphin_realtime.reports.write import Report
 from dolphin_realtime.scan_days import ScanDays
 from dolphin_realtime.warm_up import desk_of, warm_up_from
+
+EDGE_US: Final = 3_600_000_000
+"""A day whose scans begin or end further than this from midnight is not whole."""
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):
@@ -91,14 +98,42 @@ def run(job: Job, out: Path, on_scan: Callable[[], None] = lambda: None) -> Outc
     warmed = warm_up_from(desk, scans, job.warm_up_days, days[0])
     books = read_books(job.book, days)
     factors = read_factors(job.factors, days[0], days[-1])
-    caveats = () if warmed else (
-        "No scans before the first day: the signal warmed up within the period.",
-    )  # fmt: skip
+    caveats = _caveats(job, scans, days)
     title = f"Backtest {job.first}" + (f" to {job.last}" if job.last != job.first else "")
-    result, report = backtest_to_files(
-        desk, traded(scans, days), out, title, books, factors, caveats, on_scan
-    )
+    watched = _watching(scans, days, caveats)
+    result, report = backtest_to_files(desk, watched, out, title, books, factors, caveats, on_scan)
     return Outcome(report, result, warmed)
+
+
+def _caveats(job: Job, scans: ScanDays, days: list[str]) -> list[str]:
+    """Return what is missing of the days asked for and of the warm-up before them."""
+    found = []
+    n_days = (date.fromisoformat(job.last) - date.fromisoformat(job.first)).days + 1
+    if len(days) < n_days:
+        found.append(
+            f"{n_days - len(days)} of {n_days} days have no scans; traded: {', '.join(days)}."
+        )
+    n_before = len(scans.before(days[0], job.warm_up_days))
+    if n_before < job.warm_up_days:
+        found.append(f"The signal was warmed up with {n_before} days, not {job.warm_up_days}.")
+    return found
+
+
+def _watching(scans: ScanDays, days: list[str], caveats: list[str]) -> Iterator[Scan]:
+    """Yield the scans of some days; add to ``caveats`` what of them is not whole."""
+    for day, found in groupby(traded(scans, days), key=lambda scan: day_of(scan.timestamp_us)):
+        first_us = last_us = None
+        for scan in found:
+            first_us, last_us = first_us or scan.timestamp_us, scan.timestamp_us
+            yield scan
+        begin_us = day_us(day)
+        if first_us is None or last_us is None:
+            raise AssertionError("a group of scans is never empty")
+        if first_us - begin_us > EDGE_US or begin_us + DAY_US - last_us > EDGE_US:
+            span = f"{from_us(first_us):%H:%M} to {from_us(last_us):%H:%M}"
+            caveats.append(f"{day} is not whole: it has scans from {span} UTC only.")
+    if scans.n_foreign:
+        caveats.append(f"{scans.n_foreign:,} scans of another day than their file's were left out.")
 
 
 def traded(scans: ScanDays, days: list[str]) -> Iterator[Scan]:

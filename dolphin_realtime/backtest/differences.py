@@ -1,9 +1,11 @@
 """Why a paper day and its backtest differ, decision by decision. Pure.
 
 The rules that explain a difference belong here, each naming one cause; whatever no rule
-explains is unexplained, and a fault of Dolphin's until shown otherwise. Once something on
-record has made the books differ, sizes differ after it: but a signal never may, save by a
-gate or a scan that one of the two did not see.
+explains is unexplained, and a fault of Dolphin's until shown otherwise. Signals are judged
+first: score, direction and scalers come from prices alone and must agree, so that a gate
+may only account for what lies between them and the signal; after a scan that one side did
+not see they may be a little apart. Once something on record has made the books differ,
+positions, sizes and equity differ after it; before, they must agree as well.
 """
 
 from collections import Counter
@@ -34,7 +36,12 @@ BLOCK_REASONS: Final = frozenset(
     }
 )
 """Reasons of wall time or of the machine: a backtest has none of them."""
-SAME: Final = 1e-9
+EQUITY_USD: Final = 1e-6
+FEE_SHARE: Final = 1e-6
+SCORE_APART: Final = 0.5
+"""How far scores may be apart after a scan that one side did not see."""
+PRICE_APART: Final = 0.05
+"""How far a book's fill may lie from the scan's price, a fraction."""
 
 
 class Difference(msgspec.Struct, frozen=True, kw_only=True):
@@ -91,9 +98,10 @@ class _Judge:
         self._has_gate_inputs = has_gate_inputs
         self._is_blind = False
         self._is_apart = False
+        self._is_equity_said = False
 
     def take(self, at_us: int, paper: Handled | None, backtest: Handled | None) -> None:
-        """Take one instant."""
+        """Take one instant: decisions, then the orders that ended, then equity."""
         self.result.scans += 1
         if paper is None or backtest is None:
             self._is_blind = self._is_apart = True
@@ -102,48 +110,73 @@ class _Judge:
             return
         for asset in sorted(paper.decisions.keys() | backtest.decisions.keys()):
             p, b = (side.decisions.get(asset, Decided()) for side in (paper, backtest))
-            if not (p.matters or b.matters):
-                continue
-            if (p.signal, p.orders, p.reason) == (b.signal, b.orders, b.reason):
-                self.result.same += 1
-                continue
-            cause = self._cause(p, b, paper, backtest)
-            self._is_apart = self._is_apart or cause is not None
-            self._note(at_us, asset, "decision", _decision(p), _decision(b), cause)
+            if p.matters or b.matters:
+                self._decision(at_us, asset, p, b, paper, backtest)
         for fill_p, fill_b in _pairs(paper.ended, backtest.ended):
             self._fill(at_us, fill_p, fill_b)
+        if abs(paper.equity - backtest.equity) <= EQUITY_USD or self._is_apart:
+            return
+        if not self._is_equity_said:
+            self._is_equity_said = True
+            self._note(at_us, "", "equity", repr(paper.equity), repr(backtest.equity), None)
+
+    def _decision(
+        self, at_us: int, asset: str, p: Decided, b: Decided, paper: Handled, backtest: Handled
+    ) -> None:
+        if (p.signal, p.orders, p.reason, p.held) == (b.signal, b.orders, b.reason, b.held):
+            self.result.same += 1
+            return
+        cause = self._cause(p, b, paper, backtest)
+        self._is_apart = self._is_apart or cause is not None
+        self._note(at_us, asset, "decision", _decision(p), _decision(b), cause)
 
     def _cause(self, p: Decided, b: Decided, paper: Handled, backtest: Handled) -> str | None:
         if not paper.is_acted_on or p.reason == "RECOVERED":
             return RESTART
         if p.reason == "FLATTEN":
             return OPERATOR
+        if p.signal != b.signal:
+            why = self._signal_cause(p, b, paper.scalers == backtest.scalers)
+            if why is None or (p.orders == b.orders and p.held == b.held):
+                return why
+            if paper.posture == backtest.posture and p.reason not in BLOCK_REASONS:
+                return why
         if p.reason in BLOCK_REASONS:
             return BLOCKED
         if paper.posture != backtest.posture or p.reason.startswith("POSTURE_"):
             return POSTURE
-        if p.signal != b.signal:
-            if self._is_blind:
-                return MISSED
-            return GATE if self._has_gate_inputs and p.signal * b.signal >= 0.0 else None
         return CARRIED if self._is_apart else None
 
+    def _signal_cause(self, p: Decided, b: Decided, are_scalers_same: bool) -> str | None:
+        """Return why two signals differ: between a score and its signal there are only gates."""
+        scores = [d.score for d in (p, b) if d.score is not None]
+        if self._is_blind:
+            is_near = max(scores, default=0.0) - min(scores, default=0.0) <= SCORE_APART
+            return MISSED if is_near else None
+        is_same_score = len(set(scores)) <= 1 and p.direction == b.direction
+        return GATE if self._has_gate_inputs and is_same_score and are_scalers_same else None
+
     def _fill(self, at_us: int, p: Filled | None, b: Filled | None) -> None:
-        if p is not None and b is not None and (p.price, p.quantity) == (b.price, b.quantity):
-            self.result.same += 1
-            return
         one = p or b
         if one is None:
             return
-        cause = None
-        if p is not None and p.price is None:
-            cause = POSTURE if p.source.startswith(("HALTED", "FLATTEN")) else None
-        elif p is not None and "book" in p.source:
-            cause = BOOK
-        if cause is None and self._is_apart:
-            cause = CARRIED
+        is_fee_same = p is None or b is None or abs(p.fee_share - b.fee_share) <= FEE_SHARE
+        is_same = p is not None and b is not None and (p.price, p.quantity) == (b.price, b.quantity)
+        if is_same and is_fee_same:
+            self.result.same += 1
+            return
+        cause = self._fill_cause(p, b) if is_fee_same else None
         self._is_apart = self._is_apart or cause is not None
         self._note(at_us, one.key[1], "fill", _fill_text(p), _fill_text(b), cause)
+
+    def _fill_cause(self, p: Filled | None, b: Filled | None) -> str | None:
+        if p is not None and p.price is None and p.source.startswith(("HALTED", "FLATTEN")):
+            return POSTURE
+        if p is not None and p.price is not None and "book" in p.source:
+            is_same_size = b is None or p.quantity == b.quantity or self._is_apart
+            near = b is None or b.price is None or abs(p.price / b.price - 1.0) <= PRICE_APART
+            return BOOK if is_same_size and near else None
+        return CARRIED if self._is_apart else None
 
     def _note(
         self, at_us: int, asset: str, what: str, paper: str, backtest: str, cause: str | None

@@ -15,13 +15,19 @@ Key = tuple[int, str, str]
 
 
 class Decided(msgspec.Struct, kw_only=True):
-    """What was decided for one asset at one scan; orders are (side, quantity)."""
+    """What was decided for one asset at one scan; orders are (side, quantity).
+
+    ``score`` and ``direction`` are the signal's before every gate and scaler; None where no
+    row was kept.
+    """
 
     signal: float = 0.0
     target: float = 0.0
     held: float = 0.0
     reason: str = ""
     orders: list[tuple[str, float]] = []
+    score: float | None = None
+    direction: int = 0
 
     @property
     def matters(self) -> bool:
@@ -29,21 +35,29 @@ class Decided(msgspec.Struct, kw_only=True):
         return bool(self.orders or self.signal or self.held)
 
 
-class Filled(msgspec.Struct, frozen=True, kw_only=True):
-    """How one order ended; ``price`` is None where it was cancelled, ``source`` then says why."""
+class Filled(msgspec.Struct, frozen=True):
+    """How one order ended; ``price`` is None where it was cancelled, ``source`` then says why.
+
+    ``fee_share`` is the fee as a fraction of the notional.
+    """
 
     key: Key
     quantity: float
     price: float | None
     source: str
+    fee_share: float = 0.0
 
 
 class Handled(msgspec.Struct, kw_only=True):
-    """One scan as it was handled: equity after it, posture, decisions, orders that ended at it."""
+    """One scan as it was handled: equity after it, posture, decisions, orders that ended at it.
+
+    ``scalers`` are r_ar and r_vol.
+    """
 
     equity: float
     posture: str
     is_acted_on: bool
+    scalers: tuple[float | None, float | None] = (None, None)
     decisions: dict[str, Decided] = {}
     ended: list[Filled] = []
 
@@ -57,7 +71,10 @@ def read_handled(folder: Path, span: Span) -> dict[int, Handled]:
     with reading(folder) as db:
         found = {
             row["timestamp_us"]: Handled(
-                equity=row["equity"], posture=row["posture"], is_acted_on=bool(row["is_acted_on"])
+                equity=row["equity"],
+                posture=row["posture"],
+                is_acted_on=bool(row["is_acted_on"]),
+                scalers=(row["r_ar"], row["r_vol"]),
             )
             for row in _rows(db, "equity", span)
         }
@@ -81,6 +98,7 @@ def _rows(db: sqlite3.Connection, table: str, span: Span) -> Iterator[dict[str, 
 def _add(decided: Decided, row: dict[str, Any]) -> None:
     decided.signal, decided.target, decided.held = row["signal"], row["target"], row["held"]
     decided.reason = str(row["reason"])
+    decided.score, decided.direction = row["score"], row["direction"] or 0
     if row["side"] is not None:
         decided.orders.append((str(row["side"]), row["quantity"]))
 
@@ -88,8 +106,8 @@ def _add(decided: Decided, row: dict[str, Any]) -> None:
 def _ends(db: sqlite3.Connection, span: Span) -> Iterator[tuple[int, Filled]]:
     """Yield (instant of the scan at which it ended, how an order ended)."""
     for table, columns in (
-        ("fills", "t.booked_us, t.quantity, t.price, t.source"),
-        ("cancels", "t.timestamp_us, 0.0, NULL, t.reason"),
+        ("fills", "t.booked_us, t.quantity, t.price, t.source, t.fee"),
+        ("cancels", "t.timestamp_us, 0.0, NULL, t.reason, 0.0"),
     ):
         first, end = rows_in(db, table, span)
         cursor = db.execute(
@@ -97,8 +115,10 @@ def _ends(db: sqlite3.Connection, span: Span) -> Iterator[tuple[int, Filled]]:
             " LEFT JOIN orders o USING (client_order_id)"
             f" WHERE t.rowid >= {first} AND t.rowid < {end} ORDER BY t.rowid"
         )
-        for order_id, decided_us, asset, leg, at_us, quantity, price, source in cursor:
+        for order_id, decided_us, asset, leg, at_us, quantity, price, source, fee in cursor:
             key = (decided_us, asset, leg)
             if decided_us is None or decided_us < span.first_us:
                 key = (0, order_id.split("-")[-2], order_id)
-            yield at_us, Filled(key=key, quantity=quantity, price=price, source=source)
+            notional = quantity * (price or 0.0)
+            share = fee / notional if notional else 0.0
+            yield at_us, Filled(key, quantity, price, source, share)

@@ -6,6 +6,7 @@ read one kind.
 """
 
 import itertools
+import shutil
 import sqlite3
 import tempfile
 from collections.abc import Callable, Iterator
@@ -27,6 +28,7 @@ from dolphin_realtime.model.scan import Scan
 from dolphin_realtime.reports.write import Report, write_report
 
 COMMIT_EVERY: Final = 500
+SCRATCH: Final = ".journal-"
 
 
 def backtest_to_journal(
@@ -74,21 +76,27 @@ def backtest_to_files(
     title: str,
     books: BookFeed,
     factors: FactorHistory,
-    caveats: tuple[str, ...] = (),
+    caveats: list[str],
     on_scan: Callable[[], None] = lambda: None,
 ) -> tuple[BacktestResult, Report]:
     """Trade scans and write tables (.parquet), report.html and report.json into a folder.
+
+    ``caveats`` is read at the end: what is found while scans are taken may be added to it.
 
     Raises:
         JournalError: If an identity of the books does not hold: then nothing is written.
         OSError: If ``out`` cannot be written.
     """
     out.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".journal-", dir=out) as scratch:
+    for left in out.glob(f"{SCRATCH}*"):
+        shutil.rmtree(left)  # of a run that was killed
+    with tempfile.TemporaryDirectory(prefix=SCRATCH, dir=out) as scratch:
         folder = Path(scratch)
         result = backtest_to_journal(desk, scans, folder, books, factors, on_scan)
         checked = check(folder)
         if not checked.ok:
             raise JournalError(f"the backtest's books do not hold: {checked.first_break}")
+        if result.refused:
+            caveats.append(f"{result.refused:,} scans were out of order and left out.")
         export(folder, desk.instance, out)
-        return result, write_report(folder, out, title, caveats=caveats)
+        return result, write_report(folder, out, title, caveats=tuple(caveats))

@@ -55,6 +55,16 @@ def versus_folder(settings: Settings, instance: str, day: str) -> Path:
     return settings.reports / "versus" / instance / day
 
 
+def scans_of(settings: Settings, day: str) -> ScanDays:
+    """Return where a day's scans are: in the archive, else in the scan folder.
+
+    Raises:
+        ScanFileError: If they are nowhere.
+    """
+    is_archived = (settings.archive / f"{day}.parquet").is_file()
+    return ScanDays.of(settings.archive if is_archived else settings.scans)
+
+
 def opening_desk(journal_folder: Path, instance: str, day: str) -> Desk:
     """Return an instance's desk as it stood before the first scan of a day.
 

@@ -13,7 +13,8 @@ import msgspec
 from dolphin_realtime.model.scan import ScanOrder
 from dolphin_realtime.scan_ledger import Line, read_lines
 
-KEPT_DAYS: Final = 2
+KEPT_DAYS: Final = 8
+"""Days that the ledger remembers: an archive that was not made in a week is for a person."""
 
 
 class Ledger:

@@ -51,6 +51,7 @@ COMMANDS: Final = {
     "signals": "offline",
     "backtest": "reports",
     "report": "reports",
+    "versus": "reports",
     "sweep": "sweep",
     "replay": "offline",
     "bench": "bench",

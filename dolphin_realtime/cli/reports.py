@@ -2,6 +2,7 @@
 
 import contextlib
 import sys
+import time
 import webbrowser
 from collections.abc import Callable, Iterator
 from datetime import date
@@ -17,6 +18,7 @@ from dolphin_realtime.reports.figures import Figures, to_dict
 from dolphin_realtime.settings import load
 
 _PATH = click.Path(exists=True, path_type=Path)
+LINE_EVERY_S = 10.0
 
 
 class Day(click.ParamType[str]):
@@ -34,9 +36,9 @@ class Day(click.ParamType[str]):
 
 @contextlib.contextmanager
 def progress(total: int, what: str) -> Iterator[Callable[[], None]]:
-    """Give a function that counts one more; a bar on a terminal, nothing elsewhere."""
+    """Give a function that counts one more: a bar on a terminal, now and then a line elsewhere."""
     if not sys.stderr.isatty():
-        yield lambda: None
+        yield _lines(total, what)
         return
     from rich.console import Console
     from rich.progress import (
@@ -51,6 +53,19 @@ def progress(total: int, what: str) -> Iterator[Callable[[], None]]:
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(what, total=total)
         yield lambda: bar.advance(task)
+
+
+def _lines(total: int, what: str) -> Callable[[], None]:
+    count, due = 0, time.monotonic() + LINE_EVERY_S
+
+    def one_more() -> None:
+        nonlocal count, due
+        count += 1
+        if time.monotonic() >= due:
+            due = time.monotonic() + LINE_EVERY_S
+            say(f"{count:,} of {total:,} {what}", err=True)
+
+    return one_more
 
 
 @click.command()
@@ -107,8 +122,10 @@ def backtest(
     if as_json:
         click.echo(msgspec.json.encode({**to_dict(outcome.report.figures), **facts}).decode())
         return
-    if not outcome.warm_up_scans:
-        say("no scans before the first day: the signal warmed up within the period", fg="yellow")
+    say(
+        f"{instance}, {first} to {last}, {outcome.warm_up_scans:,} scans of warm-up"
+        + (f", {', '.join(assignments)}" if assignments else "")
+    )
     show(outcome.report.figures)
     say(f"written to {out}; open {outcome.report.html}")
 
@@ -139,8 +156,8 @@ def report(day: str, instance: str, is_opened: bool, as_json: bool) -> None:
 
 def show(f: Figures) -> None:
     """Print the headline: net first, then what it is made of."""
-    for note in f.notes:
-        say(f"simulated: {note}", fg="yellow")
+    for note in (*(f"simulated: {n}" for n in f.notes), *f.caveats):
+        say(note, fg="yellow")
     say(f"net       {f.net:14,.2f} USDT  ({100 * f.total_return:+.3f} %)", bold=True)
     say(f"  gross   {f.gross:14,.2f}")
     for name in ("slippage", "fees", "funding"):
@@ -158,3 +175,36 @@ def show(f: Figures) -> None:
     if not f.fills:
         why = ", ".join(f"{reason} {n:,}" for reason, n in list(f.reasons.items())[:6])
         say(f"nothing was traded: {why or 'no scan in the period'}", fg="yellow")
+
+
+@click.command()
+@click.argument("day", type=Day())
+@click.option("--instance", default="BLUE", show_default=True, help="Whose journal.")
+@click.option("--json", "as_json", is_flag=True, help="One line of JSON.")
+def versus(day: str, instance: str, as_json: bool) -> None:
+    """Set a paper day beside its backtest: what differs, and why.
+
+    \b
+    Example: dolphin versus 2025-05-15
+    The day is traded again from where it began, by its archive, or by its scan files while
+    it is not archived. Exit status 1 where a difference has no cause on record.
+    """
+    from dolphin_realtime.backtest.versus_paper import VERSUS, scans_of, versus_folder, versus_paper
+
+    settings = load()
+    found = versus_paper(settings, instance, day, scans_of(settings, day))
+    if as_json:
+        click.echo(msgspec.json.encode(found).decode())
+    else:
+        say(f"{found.scans:,} scans, {found.same:,} decisions and fills alike")
+        for cause, n in found.by_cause.items():
+            say(f"{n:9,} differ: {cause}")
+        say(
+            f"{found.unexplained:9,} differ without a cause",
+            fg="red" if found.unexplained else None,
+        )
+        for d in found.examples[:5]:
+            say(f"          {d.asset} {d.what}: paper {d.paper} | backtest {d.backtest}")
+        say(f"net: paper {found.net_paper:,.2f} USDT, backtest {found.net_backtest:,.2f} USDT")
+        say(f"written to {versus_folder(settings, instance, day) / VERSUS}")
+    sys.exit(1 if found.unexplained else 0)

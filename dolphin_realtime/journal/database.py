@@ -13,7 +13,8 @@ from dolphin_realtime.model.errors import JournalError
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS decisions (
   epoch INTEGER, scan_number INTEGER, timestamp_us INTEGER, asset TEXT,
-  signal REAL, target REAL, held REAL, side TEXT, quantity REAL, reason TEXT);
+  signal REAL, target REAL, held REAL, side TEXT, quantity REAL, reason TEXT,
+  score REAL, direction INTEGER);
 CREATE TABLE IF NOT EXISTS orders (
   client_order_id TEXT PRIMARY KEY, epoch INTEGER, scan_number INTEGER, timestamp_us INTEGER,
   asset TEXT, side TEXT, quantity REAL, leg TEXT, reduce_only INTEGER) WITHOUT ROWID;
@@ -52,6 +53,7 @@ _EQUITY_OF_3: Final = (
 )  # fmt: skip
 _UPGRADES: Final = {
     2: " ".join(f"ALTER TABLE equity ADD COLUMN {column};" for column in _EQUITY_OF_3)
+    + " ALTER TABLE decisions ADD COLUMN score REAL; ALTER TABLE decisions ADD COLUMN direction INTEGER;"
 }
 """By an older version: what brings its tables up to this one's; new columns stay empty."""
 _VERB: Final = {

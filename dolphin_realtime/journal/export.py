@@ -91,6 +91,8 @@ EXPORTS: Final[dict[str, tuple[str, list[tuple[str, str, pa.DataType]]]]] = {
             ("side", "side", _TEXT),
             ("quantity", "quantity", _REAL),
             ("reason", "reason", _TEXT),
+            ("score", "score", _REAL),
+            ("direction", "direction", _INT),
         ],
     ),
     "funding": (

@@ -100,7 +100,7 @@ class Recorder:
             self._rows["orders"].append(_order_row(o))
             self._rows["decisions"].append(
                 (o.epoch, o.scan_number, o.decided_us, o.order.asset, 0.0, 0.0, -o.signed_quantity,
-                 o.order.side, o.order.quantity, reason)
+                 o.order.side, o.order.quantity, reason, None, None)
             )  # fmt: skip
 
     def close_scan(self, plan: Plan, *, is_acted_on: bool) -> dict[str, list[Row]]:
@@ -170,15 +170,20 @@ class Recorder:
         ]
         decisions = [*known, *idle]
         self.reasons = Counter(d.reason for d in decisions)
+        signal = plan.signal
+        read = dict(
+            zip(signal.assets, zip(signal.s_score, signal.direction, strict=True), strict=True)
+        )
         rows: list[Row] = []
         for d in decisions:
             is_news = self._last_reason.get(d.asset) != d.reason
             self._last_reason[d.asset] = d.reason
-            if not (d.orders or d.signal or d.held or is_news):
+            if not (d.orders or d.signal or d.held or is_news or d.reason.startswith("GATE_")):
                 continue
             head = (*key, self._now_us, d.asset, d.signal, d.target, d.held)
-            rows += [(*head, o.side, o.quantity, d.reason) for o in d.orders] or [
-                (*head, None, 0.0, d.reason)
+            tail = (d.reason, *read.get(d.asset, (None, None)))
+            rows += [(*head, o.side, o.quantity, *tail) for o in d.orders] or [
+                (*head, None, 0.0, *tail)
             ]
         return rows
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import msgspec
 
+from dolphin_realtime.model.errors import JournalError
 from dolphin_realtime.reports.figures import Figures
 from dolphin_realtime.reports.period import Span, reading
 from dolphin_realtime.reports.write import JSON, Report, write_report
@@ -16,27 +17,30 @@ def paper_folder(settings: Settings, instance: str, day: str) -> Path:
     return settings.reports / "paper" / instance / day
 
 
-def is_closed(journal_folder: Path, day: str) -> bool:
-    """Return whether a day is over in a journal: a later one has begun in it.
+def days_of(journal_folder: Path) -> list[str]:
+    """Return the days of a journal, in order; the last one may not be over.
 
     Raises:
         JournalError: If there is no journal.
     """
     with reading(journal_folder) as db:
-        row = db.execute("SELECT 1 FROM days WHERE day > ? LIMIT 1", (day,)).fetchone()
-    return row is not None
+        return [row[0] for row in db.execute("SELECT day FROM days ORDER BY day")]
 
 
 def write_paper_report(settings: Settings, instance: str, day: str) -> Report:
     """Write a day's report of an instance; a day that is not over says so.
 
     Raises:
-        JournalError: If the instance has no journal.
+        JournalError: If the instance has no journal, or handled no scan that day.
         OSError: If the report cannot be written.
     """
     journal_folder = settings.journal_dir(instance)
+    days = days_of(journal_folder)
+    if day not in days:
+        known = f"{days[0]} to {days[-1]}" if days else "none"
+        raise JournalError(f"{instance} handled no scan on {day}; its days are {known}")
     caveats: tuple[str, ...] = ()
-    if not is_closed(journal_folder, day):
+    if day == days[-1]:
         so_far = f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC"
         caveats = (f"The day is not over in the journal: this is what it held at {so_far}.",)
     title = f"Paper trading {instance}, {day}"

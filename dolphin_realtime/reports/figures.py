@@ -13,6 +13,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from dolphin_realtime.model.desk_state import Books
 from dolphin_realtime.model.instant import day_of
 from dolphin_realtime.model.percentiles import percentiles
 from dolphin_realtime.reports import ratios
@@ -57,6 +58,8 @@ class Figures(msgspec.Struct, kw_only=True):
         per_asset: Net by asset; None where the journal does not know the books at the ends.
         reasons: Decisions without an order, by reason.
         notes: What is simulated.
+        off_usd: Largest of what gross is off from the profit at the fills' mids, and net from the
+            sum of its assets; None where the books at the ends are unknown.
         caveats: What else a reader must know, e.g. that the day is not over.
     """
 
@@ -100,6 +103,7 @@ class Figures(msgspec.Struct, kw_only=True):
     reasons: dict[str, int] = {}
     postures: dict[str, int] = {}
     notes: list[str] = []
+    off_usd: float | None = None
     caveats: list[str] = []
 
 
@@ -214,6 +218,10 @@ def _add_assets(found: Figures, period: Period) -> None:
     found.per_asset = {a: v for a, v in sorted(net.items(), key=lambda kv: -kv[1]) if v != 0.0}
     if found.per_asset:
         found.best_asset, *_, found.worst_asset = [*found.per_asset, *found.per_asset]
+    found.off_usd = max(
+        abs(found.gross - _profit_at_mids(before, after, period.fills)),
+        abs(found.net - math.fsum(net.values())),
+    )
     growth = {
         a: after.prices[a] / price - 1.0
         for a, price in period.first_prices.items()
@@ -222,6 +230,18 @@ def _add_assets(found: Figures, period: Period) -> None:
     if growth:
         found.benchmark.basket = math.fsum(growth.values()) / len(growth)
         found.benchmark.btc = next((growth[name] for name in BTC if name in growth), None)
+
+
+def _profit_at_mids(before: Books, after: Books, fills: list[dict[str, Any]]) -> float:
+    """Return the change of what is held, minus what was spent on it at the fills' mids."""
+
+    def worth(books: Books) -> float:
+        return math.fsum(q * books.prices.get(a, 0.0) for a, q in books.account.held().items())
+
+    spent = math.fsum(
+        f["quantity"] * f["mid"] * (1.0 if f["side"] == "BUY" else -1.0) for f in fills
+    )
+    return worth(after) - worth(before) - spent
 
 
 def _mean(values: NDArray[np.float64]) -> float | None:

@@ -137,6 +137,15 @@ def read_period(db: sqlite3.Connection, span: Span | None = None) -> Period:
     )
 
 
+def daily_returns(db: sqlite3.Connection) -> dict[str, float]:
+    """Return the return of every day of an open journal, from the day before's close."""
+    returns, before = {}, start_cash(db)
+    for day, equity in db.execute("SELECT day, equity FROM days ORDER BY day"):
+        returns[day] = equity / before - 1.0 if before > 0.0 else 0.0
+        before = equity
+    return returns
+
+
 def rows_in(db: sqlite3.Connection, table: str, span: Span) -> tuple[int, int]:
     """Return the rowids [first, end) of a table's rows in a span."""
     return _rowid_at(db, table, span.first_us), _rowid_at(db, table, span.last_us)

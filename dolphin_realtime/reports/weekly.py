@@ -16,7 +16,7 @@ from dolphin_realtime.model.instant import from_us
 from dolphin_realtime.reports import plots
 from dolphin_realtime.reports.figures import Figures, figures_of
 from dolphin_realtime.reports.page import number, page, share, table, usd
-from dolphin_realtime.reports.period import Period, Span, read_period, reading
+from dolphin_realtime.reports.period import Period, Span, daily_returns, read_period, reading
 from dolphin_realtime.reports.write import HTML, JSON, replace
 from dolphin_realtime.settings import Settings
 
@@ -75,11 +75,12 @@ def write_weekly(settings: Settings, first: str, last: str) -> Week:
         if not database.path_of(folder).is_file():
             continue
         with reading(folder) as db:
-            whole, period = read_period(db), read_period(db, span)
+            period = read_period(db, span)
+            months = months_of(daily_returns(db))
         periods[instance] = period
         week.instances[instance] = InstanceWeek(
             figures=figures_of(period),
-            months=months_of(figures_of(whole).returns),
+            months=months,
             days=_drifts(settings.reports / "versus" / instance, first, last),
         )
     week.folder.mkdir(parents=True, exist_ok=True)

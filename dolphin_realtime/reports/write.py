@@ -85,9 +85,9 @@ def replace(path: Path, data: bytes) -> None:
 
 def _write_positions(path: Path, period: Period) -> None:
     """Write the round trips that were open at some time of the period."""
-    first_us = period.series["timestamp_us"][0] if period.n_scans else 0
+    booked = {f["client_order_id"] for f in period.fills}
     trades = [
-        t for t in trades_of(period.fills_so_far) if t.closed_us is None or t.closed_us >= first_us
+        t for t in trades_of(period.fills_so_far) if t.closed_us is None or t.closed_by in booked
     ]
     partial = path.with_name(f".{path.name}.part")
     pq.write_table(_table(trades), partial, compression="zstd")

@@ -5,6 +5,7 @@ Its fields, their meaning and every complaint about them belong here. All combin
 """
 
 import itertools
+import math
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -54,13 +55,14 @@ def read_sweep_file(path: Path) -> SweepFile:
     try:
         raw: Any = yaml.safe_load(path.read_text())
         found = msgspec.convert(raw, SweepFile)
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, msgspec.ValidationError) as e:
+    except (OSError, ValueError, RecursionError, yaml.YAMLError, msgspec.ValidationError) as e:
         raise SettingsError(f"{path}: {e}; docs/sweep.md shows a sweep file") from e
     if found.last < found.first:
         raise SettingsError(f"{path}: field 'to' {found.last} is before 'from' {found.first}")
+    n_sets = (math.prod(map(len, found.grid.values())) if found.grid else 0) + len(found.sets)
+    if not 1 <= n_sets <= MAX_SETS:
+        raise SettingsError(f"{path}: {n_sets} parameter sets; expected 1 to {MAX_SETS}")
     sets = sets_of(found)
-    if not 1 <= len(sets) <= MAX_SETS:
-        raise SettingsError(f"{path}: {len(sets)} parameter sets; expected 1 to {MAX_SETS}")
     base = load_parameters(found.instance)
     for one in sets:
         try:
@@ -77,11 +79,7 @@ def sets_of(file: SweepFile) -> list[Assignments]:
         dict(zip(names, values, strict=True)) for values in itertools.product(*file.grid.values())
     ]
     wanted = [*(combined if names else []), *file.sets]
-    found: list[Assignments] = []
-    for one in wanted:
-        if one not in found:
-            found.append(one)
-    return found
+    return list({tuple(one.items()): one for one in wanted}.values())
 
 
 def words_of(one: Assignments) -> list[str]:

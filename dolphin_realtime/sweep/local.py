@@ -18,7 +18,8 @@ from dolphin_realtime.sweep.trial import Trial, TrialResult, run_trial
 BREAKS_TOGETHER: Final = 2
 """Pools lost before trials are run one a process."""
 TRIALS_A_WORKER: Final = 50
-"""A worker is replaced after so many: what Nautilus keeps does not add up."""
+"""A pool is replaced after so many a worker: what Nautilus keeps does not add up. (The
+executor's own max_tasks_per_child stops handing out work on Python 3.13.0.)"""
 
 
 def workers_by_default() -> int:
@@ -28,6 +29,13 @@ def workers_by_default() -> int:
 
 def run_local(trials: list[Trial], workers: int) -> Iterator[TrialResult]:
     """Yield the result of every trial as it comes; a trial whose worker dies is a failure."""
+    step = TRIALS_A_WORKER * workers
+    for begin in range(0, len(trials), step):
+        yield from _survived(trials[begin : begin + step], workers)
+
+
+def _survived(trials: list[Trial], workers: int) -> Iterator[TrialResult]:
+    """Yield the results of some trials; what a lost pool left undone is tried again."""
     left = {trial.key: trial for trial in trials}
     for _ in range(BREAKS_TOGETHER):
         for result in _pooled(list(left.values()), workers):
@@ -54,7 +62,6 @@ def _pooled(trials: list[Trial], workers: int) -> Iterator[TrialResult]:
         max_workers=min(workers, len(trials)),
         mp_context=multiprocessing.get_context("spawn"),
         initializer=die_with_parent,
-        max_tasks_per_child=TRIALS_A_WORKER,
     ) as pool:
         waiting: list[Future[TrialResult]] = [pool.submit(run_trial, trial) for trial in trials]
         try:

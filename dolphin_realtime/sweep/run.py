@@ -5,7 +5,9 @@ which order they ran.
 """
 
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
+from typing import Final
 
 import msgspec
 
@@ -22,6 +24,8 @@ from dolphin_realtime.sweep.record import TrialRecord
 from dolphin_realtime.sweep.trial import Trial, TrialResult, keyed
 from dolphin_realtime.sweep.verdict import SetFigures, Verdict, figures_of_sets, judge, mean_seconds
 
+WHOLE_SHARE: Final = 0.9
+"""A day with a smaller share of the scans of the fullest day is said to be short."""
 OnTrial = Callable[[TrialResult], None]
 
 
@@ -55,7 +59,7 @@ def trials_of(file: SweepFile, settings: Settings) -> tuple[list[str], list[Tria
     if not days:
         raise ScanFileError(f"{path}: no scans from {file.first} to {file.last}")
     factors = file.factors or (str(settings.factors) if settings.factors.is_dir() else "")
-    parameters = load_parameters(file.instance)
+    parameters, identity = load_parameters(file.instance), cache(scans.identity)
     return days, [
         keyed(
             Trial(
@@ -68,6 +72,7 @@ def trials_of(file: SweepFile, settings: Settings) -> tuple[list[str], list[Tria
                 parameters=parameters,
             ),
             scans,
+            identity,
         )
         for one in sets_of(file)
         for day in days
@@ -98,10 +103,12 @@ def run_sweep(
         results = [record.results[trial.key] for trial in trials]
     names = list(dict.fromkeys(trial.set_name for trial in trials))
     sets = figures_of_sets(names, days, results)
+    verdict = judge(sets, days, results)
+    verdict.warning = " ".join([verdict.warning, *_short_days(days, trials[0])])
     sweep = Sweep(
         days=days,
         sets=sets,
-        verdict=judge(sets, days, results),
+        verdict=verdict,
         ran=len(left),
         failed=sum(1 for r in results if r.failure is not None),
         where=f"ray {settings.ray_address}" if settings.ray_address else "local processes",
@@ -109,8 +116,20 @@ def run_sweep(
         folder=str(out),
     )
     replace(out / "sweep.json", msgspec.json.format(msgspec.json.encode(sweep), indent=2))
-    replace(out / HTML, render(title, days, sets, sweep.verdict).encode())
+    replace(out / HTML, render(title, days, sets, verdict).encode())
     return sweep
+
+
+def _short_days(days: list[str], trial: Trial) -> list[str]:
+    """Return a sentence on each day that has far fewer scans than the fullest one."""
+    scans = ScanDays.of(Path(trial.scans))
+    counts = {day: scans.count(day) for day in days}
+    most = max(counts.values())
+    return [
+        f"{day} has only {n:,} scans where the fullest day has {most:,}."
+        for day, n in counts.items()
+        if n < WHOLE_SHARE * most
+    ]
 
 
 def _results(trials: list[Trial], settings: Settings) -> Iterator[TrialResult]:

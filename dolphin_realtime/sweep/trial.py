@@ -6,7 +6,9 @@ cluster, is given everything by value and paths, and gives back plain records.
 
 import hashlib
 import time
+from collections.abc import Callable
 from functools import cache
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
@@ -77,10 +79,31 @@ def code_digest() -> str:
     return digest.hexdigest()
 
 
-def keyed(trial: Trial, scans: ScanDays) -> Trial:
-    """Return a trial with its key: parameters, days as they lie on disk, and Dolphin's code."""
+def factor_identity(factors: str) -> list[list[int | str]]:
+    """Return what a factor file or folder looks like on disk: names, sizes, instants of change."""
+    if not factors:
+        return []
+    path = Path(factors)
+    files = sorted(path.glob("*.parquet")) if path.is_dir() else [path]
+    return [[f.name, f.stat().st_size, f.stat().st_mtime_ns] for f in files]
+
+
+def keyed(trial: Trial, scans: ScanDays, identity: Callable[[str], object]) -> Trial:
+    """Return a trial with its key: parameters, code, and days and factors as they lie on disk.
+
+    Args:
+        trial: Without a key.
+        scans: Its days.
+        identity: Of a day's files; asked again for each trial.
+    """
     days = [*scans.before(trial.day, trial.warm_up_days), trial.day]
-    facts = [code_digest(), msgspec.to_builtins(trial), [scans.identity(day) for day in days]]
+    facts = [
+        code_digest(),
+        version("nautilus_trader"),
+        msgspec.to_builtins(trial),
+        [identity(day) for day in days],
+        factor_identity(trial.factors),
+    ]
     digest = hashlib.sha256(msgspec.json.encode(facts)).hexdigest()[:24]
     return msgspec.structs.replace(trial, key=digest)
 
@@ -136,7 +159,9 @@ class _Watch:
         equity = row[EQUITY]
         self._closes[row[TIMESTAMP] // HOUR_US] = equity
         self._peak = max(self._peak, equity)
-        self.max_drawdown = max(self.max_drawdown, 1.0 - equity / self._peak)
+        self.max_drawdown = max(
+            self.max_drawdown, 1.0 - equity / self._peak if self._peak > 0.0 else 0.0
+        )
         self.orders += len(rows["orders"])
         self.fills += len(rows["fills"])
 
@@ -144,6 +169,6 @@ class _Watch:
         """Return the hourly returns."""
         found, before = [], self.start
         for close in self._closes.values():
-            found.append(close / before - 1.0)
+            found.append(close / before - 1.0 if before > 0.0 else 0.0)
             before = close
         return found

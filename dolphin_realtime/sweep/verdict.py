@@ -208,9 +208,10 @@ def _warning(v: Verdict) -> str:
     pbo = "unknown" if v.overfitting is None else f"{v.overfitting:.2f}"
     net = "unknown" if v.walk_forward_net is None else f"{v.walk_forward_net:,.2f} USDT"
     is_luck = v.deflated_sharpe is None or v.deflated_sharpe < BELIEVED
+    loses = "" if v.best_net > 0.0 else "No set earned anything after costs. "
     said = "no more than luck would give" if is_luck else "more than luck alone would give"
     return (
-        f"The best of {v.trials} sets shows {said}: deflated Sharpe probability {dsr}, "
+        f"{loses}The best of {v.trials} sets shows {said}: deflated Sharpe probability {dsr}, "
         f"probability of overfitting {pbo}; chosen anew on each of "
         f"{len(v.walk_forward)} days it gave {net}."
     )

@@ -11,12 +11,15 @@ import subprocess
 import sys
 
 import msgspec
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from dolphin_realtime.archive.books import BookLine, archive_books
 from dolphin_realtime.archive.merge import merge_day
 from dolphin_realtime.backtest import differences
 from dolphin_realtime.backtest.versus_paper import versus_paper
 from dolphin_realtime.documents import BooksDocument
+from dolphin_realtime.factor_files import SCHEMA
 from dolphin_realtime.model.instant import day_of, from_us
 from dolphin_realtime.model.order_book import features
 from dolphin_realtime.scan_days import ScanDays
@@ -91,6 +94,25 @@ def test_another_parameter_is_not_explained_away(tmp_path, monkeypatch):
     assert (same.unexplained, same.by_cause, same.drift) == (0, {}, 0.0)
     monkeypatch.setenv("DOLPHIN_SIGNAL_S_IN", "0.6")
     assert versus_paper(load(), "BLUE", day, days).unexplained > 0
+    write_factors(home / "factors" / f"{day}.parquet", scans[0].timestamp_us)
+    with_factors = versus_paper(load(), "BLUE", day, days)
+    assert with_factors.unexplained > 0
+    monkeypatch.setenv("DOLPHIN_SIGNAL_S_IN", "0.3")
+    monkeypatch.setenv("DOLPHIN_SIGNAL_TAU_S_S", "1200")
+    assert versus_paper(load(), "BLUE", day, days).unexplained > 0
+
+
+def write_factors(path, at_us):
+    """A day's factors, of an asset that nobody trades: there are gate inputs, and no gate."""
+    path.parent.mkdir()
+    row = {
+        "name": "funding",
+        "asset": "NOBODY",
+        "value": 1e-4,
+        "fetch_time": at_us,
+        "lifetime_s": 9e4,
+    }
+    pq.write_table(pa.Table.from_pylist([row], schema=SCHEMA), path)
 
 
 def book_records(scans):

@@ -1,17 +1,19 @@
 """The scan archive: merging, facts and gaps, clearing away only what is verified."""
 
 import shutil
+from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from dolphin_realtime.archive.facts import find_gaps, read_facts
 from dolphin_realtime.archive.file import read_archive, read_simulated, write_archive
 from dolphin_realtime.archive.merge import merge_day
-from dolphin_realtime.archive.retention import clear, difference
+from dolphin_realtime.archive.retention import NotHeld, clear, verified
 from dolphin_realtime.model.errors import ScanFileError
 from dolphin_realtime.scan_days import ScanDays
-from dolphin_realtime.scan_files import to_bytes, write_scan
+from dolphin_realtime.scan_files import scan_path, to_bytes, write_scan
 from tests.scans import make_scan, walk
 
 DAY = "2024-08-07"
@@ -188,13 +190,114 @@ def test_only_a_verified_old_folder_is_cleared(tmp_path):
     assert clear(scans, archive, 0).removed == []
 
 
-def test_a_folder_without_its_archive_stays(day, tmp_path):
-    folder, archive, _ = day
-    assert "is not there" in difference(folder, archive)
+def test_what_is_not_held_stays(day, tmp_path):
+    folder, archive, scans = day
+    with pytest.raises(NotHeld, match="not archived"):
+        verified(folder, archive)
     merge_day(folder, archive)
-    assert difference(folder, archive) is None
+    assert len(verified(folder, archive)) == 40
     (folder / "notes.txt").write_text("of a person")
-    assert "does not know of it" in difference(folder, archive)
+    with pytest.raises(NotHeld, match="does not know of it"):
+        verified(folder, archive)
+    (folder / "notes.txt").unlink()
+    wider = pa.ipc.open_file(to_bytes(scans[0])).read_all().append_column("volumes", [[1.0]])
+    with pa.ipc.new_file(folder / "scan_000001_060100.arrow", wider.schema) as writer:
+        writer.write_table(wider)
+    with pytest.raises(NotHeld, match="has volumes, which the archive does not keep"):
+        verified(folder, archive)
+
+
+def test_a_file_that_cannot_be_read_is_never_taken_for_none(day, monkeypatch):
+    folder, archive, _ = day
+    victim = min(folder.iterdir())
+    read = Path.read_bytes
+
+    def failing(path):
+        if path == victim:
+            raise OSError(5, "Input/output error")
+        return read(path)
+
+    monkeypatch.setattr(Path, "read_bytes", failing)
+    merged = merge_day(folder, archive)
+    assert (merged.rows, merged.unread, merged.left_out) == (39, 1, {})
+    with pytest.raises(OSError, match="Input/output"):
+        verified(folder, archive)
+    monkeypatch.undo()
+    assert merge_day(folder, archive).added == 1
+
+
+def test_a_file_that_comes_while_a_folder_is_cleared_stays(tmp_path, monkeypatch):
+    scans, archive = tmp_path / "scans", tmp_path / "archive"
+    for n in (0, 5):
+        for scan in walk(3):
+            scan.timestamp_us += n * 86_400_000_000
+            write_scan(scans, scan)
+    merge_day(scans / DAY, archive / f"{DAY}.parquet")
+    unlink = Path.unlink
+
+    def racing(path, **more):
+        write_scan(scans, make_scan(999, [1.0] * 12))
+        unlink(path, **more)
+
+    monkeypatch.setattr(Path, "unlink", racing)
+    cleared = clear(scans, archive, 1)
+    assert cleared.removed == []
+    assert [p.name for p in (scans / DAY).iterdir()] == [scan_path(scans, make_scan(999, [])).name]
+
+
+def test_a_late_scan_never_drops_nor_moves_an_archived_one(tmp_path):
+    """It stands between 4 and 5, or repeats a number, or would begin an epoch: it is left out."""
+    archive, folder = tmp_path / f"{DAY}.parquet", tmp_path / "scans"
+    kept = [make_scan(n, [float(n)] * 12, at_s=n * 60) for n in (4, 5, 6)]
+    write_archive(archive, sourced(kept))
+    before = rows(archive)
+    for number, at_s in ((5, 270), (3, 290), (9, 310), (5, 305), (7, 330), (5, 320)):
+        write_scan(folder, make_scan(number, [9.0] * 12, at_s=at_s))
+    merged = merge_day(folder / DAY, archive)
+    assert [r for r in rows(archive) if r in before] == before
+    assert merged.added == 0
+    assert len(merged.left_out) == 6
+    write_scan(folder, make_scan(8, [9.0] * 12, at_s=400))
+    assert merge_day(folder / DAY, archive).added == 1
+    assert rows(archive)[:3] == before
+
+
+def test_a_scan_of_another_day_is_left_out_and_said(day):
+    folder, archive, _ = day
+    other = walk(1)[0]
+    other.timestamp_us += 75 * 365 * 86_400_000_000
+    (folder / "scan_000041_064100.arrow").write_bytes(to_bytes(other))
+    merged = merge_day(folder, archive)
+    assert merged.rows == 40
+    assert "its timestamp is of 2099" in merged.left_out["scan_000041_064100.arrow"]
+    found = ScanDays.of(folder.parent)
+    assert len(list(found.scans(DAY))) == 40
+    assert found.n_foreign == 1
+
+
+def test_odd_names_are_no_days(day, tmp_path):
+    folder, archive, _ = day
+    merge_day(folder, archive)
+    for name in ("2025-13-45", f"{DAY}.bak"):
+        (folder.parent / name).mkdir()
+        (archive.parent / name).mkdir()
+    assert ScanDays.of(archive.parent).count(DAY) == 40
+    assert clear(folder.parent, archive.parent, 1).kept == {}
+
+
+def test_debris_of_a_killed_writer_is_cleared(day):
+    folder, archive, _ = day
+    archive.parent.mkdir(parents=True)
+    (archive.parent / f".{archive.name}.99999.part").write_bytes(b"half")
+    merge_day(folder, archive)
+    assert [p.name for p in archive.parent.iterdir()] == [archive.name]
+
+
+def test_a_parquet_that_is_no_archive_is_named(tmp_path):
+    pq.write_table(pa.table({"scan_number": [1]}), tmp_path / f"{DAY}.parquet")
+    for read in (read_facts, lambda p: merge_day(tmp_path / "none", p)):
+        with pytest.raises(ScanFileError, match="is missing"):
+            read(tmp_path / f"{DAY}.parquet")
 
 
 def test_days_of_every_shape(day, tmp_path):

@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 import msgspec
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -99,13 +100,52 @@ def test_a_wrong_archive_is_named(tmp_path):
 
 def test_only_archived_records_are_cleared(tmp_path):
     raw, archive = tmp_path / "raw", tmp_path / "archive"
-    record(raw, [0, 86_400, 172_800, 259_200])
+    record(raw, [0, 86_400, 172_800, 259_200, 345_600])
     days = sorted(p.stem for p in raw.iterdir())
-    archive_books(raw / f"{days[0]}.jsonl", archive / f"{days[0]}.parquet")
-    archive_books(raw / f"{days[1]}.jsonl", archive / f"{days[1]}.parquet")
+    for day in days[:3]:
+        archive_books(raw / f"{day}.jsonl", archive / f"{day}.parquet")
     more = BookLine(at=NOON + timedelta(days=1, seconds=60), assets=books(NOON))
     with (raw / f"{days[1]}.jsonl").open("ab") as file:
         file.write(msgspec.json.encode(more) + b"\n")
+    other = BookLine(at=NOON + timedelta(days=2), assets=books(NOON, bid=98.0))
+    (raw / f"{days[2]}.jsonl").write_bytes(msgspec.json.encode(other) + b"\n")
     cleared = clear_books(raw, archive, 1)
-    assert (cleared.removed, cleared.kept) == ([days[0]], {days[1]: "not archived whole"})
+    assert cleared.removed == [days[0]]
+    assert cleared.kept == dict.fromkeys(days[1:3], "not archived whole")
     assert clear_books(raw, archive, 0).removed == []
+
+
+def test_a_late_line_keeps_its_file(tmp_path):
+    record(tmp_path, [0, 86_400 * 9])
+    raw = tmp_path / "2024-08-07.jsonl"
+    line = BookLine(at=NOON - timedelta(seconds=9), assets=books(NOON))
+    with raw.open("ab") as file:
+        file.write(msgspec.json.encode(line) + b"\n")
+    assert archive_books(raw, tmp_path / "out" / "2024-08-07.parquet").late_lines == 1
+    assert "out of order" in clear_books(tmp_path, tmp_path / "out", 1).kept["2024-08-07"]
+
+
+def test_what_was_archived_before_stays(tmp_path):
+    record(tmp_path, [0, 5, 10])
+    raw, out = tmp_path / "2024-08-07.jsonl", tmp_path / "out.parquet"
+    archive_books(raw, out)
+    raw.unlink()
+    record(tmp_path, [20])
+    assert archive_books(raw, out).records == 4
+    assert pq.read_table(out)["timestamp"].to_pylist() == sorted(
+        pq.read_table(out)["timestamp"].to_pylist()
+    )
+
+
+@pytest.mark.parametrize("value", [None, "text"])
+def test_an_archive_with_a_wrong_number_is_left_out_or_named(tmp_path, value):
+    record(tmp_path, [0])
+    out = tmp_path / "out.parquet"
+    archive_books(tmp_path / "2024-08-07.jsonl", out)
+    rows = [{**row, "imbalance_5": value} for row in pq.read_table(out).to_pylist()]
+    pq.write_table(pa.Table.from_pylist(rows), out)
+    if value is None:
+        assert list(read_books(out, []).until(1 << 62)) == []
+    else:
+        with pytest.raises(SettingsError, match=r"out\.parquet"):
+            read_books(out, [])

@@ -131,7 +131,17 @@ def test_the_ledger_gives_back_order_sequence_and_stamps(tmp_path):
     again.close()
     assert (again.seq, again.bad) == (2, 1)
     assert again.order == ScanOrder(2, 1, 10)
-    assert read_stamps(path) == {"2025-01-02/b.arrow": (3, 4), "2025-01-03/c.arrow": (5, 6)}
+    assert list(read_stamps(path).values()) == [(1, 2), (3, 4), (5, 6)]
+
+
+def test_the_ledger_forgets_days_long_gone_at_its_start(tmp_path):
+    path = tmp_path / "seen.jsonl"
+    ledger = Ledger(path)
+    for day in range(1, 12):
+        ledger.add(Line(path=f"2025-01-{day:02d}/a.arrow", stamp=(day, 1), seq=day))
+    ledger.close()
+    Ledger(path).close()
+    assert list(read_stamps(path)) == [f"2025-01-{day:02d}/a.arrow" for day in range(4, 12)]
 
 
 def test_scan_order_over_restarts():

@@ -9,13 +9,17 @@ from dolphin_realtime.backtest.handled import Decided, Filled, Handled
 BUY = [("BUY", 1.0)]
 
 
-def decided(signal=1.0, held=0.0, reason="OK", orders=()):
-    return Decided(signal=signal, target=0.0, held=held, reason=reason, orders=list(orders))
+def decided(signal=1.0, held=0.0, reason="OK", orders=(), score=-2.0, direction=1):
+    return Decided(
+        signal=signal, target=0.0, held=held, reason=reason, orders=list(orders), score=score,
+        direction=direction,
+    )  # fmt: skip
 
 
-def scan(decision=None, posture="NORMAL", acted=True, ended=()):
+def scan(decision=None, posture="NORMAL", acted=True, ended=(), equity=1.0, scalers=(1.0, 1.0)):
     return Handled(
-        equity=1.0,
+        equity=equity,
+        scalers=scalers,
         posture=posture,
         is_acted_on=acted,
         decisions={"A": decision} if decision else {},
@@ -23,8 +27,8 @@ def scan(decision=None, posture="NORMAL", acted=True, ended=()):
     )
 
 
-def filled(price=10.0, source="scan", quantity=1.0, at=1):
-    return Filled(key=(at, "A", "O"), quantity=quantity, price=price, source=source)
+def filled(price=10.0, source="scan", quantity=1.0, at=1, fee_share=5e-4):
+    return Filled((at, "A", "O"), quantity, price, source, fee_share)
 
 
 def causes(paper, backtest, has_gate_inputs=False):
@@ -64,10 +68,34 @@ def test_a_scan_that_the_archive_lacks():
     assert causes({1: SAME}, {}) == [differences.NOT_ARCHIVED]
 
 
-def test_a_gate_may_scale_a_signal_where_there_were_inputs_but_never_turn_it():
-    half, turned = scan(decided(signal=0.5)), scan(decided(signal=-1.0))
+def test_a_gate_may_account_for_what_lies_between_score_and_signal_alone():
+    half = scan(decided(signal=0.5))
     assert causes({1: half}, {1: SAME}, has_gate_inputs=True) == [differences.GATE]
-    assert causes({1: turned}, {1: SAME}, has_gate_inputs=True) == [None]
+    assert causes({1: half}, {1: SAME}) == [None]
+    for faulty in (
+        scan(decided(signal=0.5, score=-1.9)),
+        scan(decided(signal=-1.0, direction=-1)),
+        scan(decided(signal=0.0, direction=0)),
+        scan(decided(signal=0.5), scalers=(0.5, 1.0)),
+        scan(decided(signal=0.5, direction=0), posture="REDUCED"),
+    ):
+        assert causes({1: faulty}, {1: SAME}, has_gate_inputs=True) == [None]
+
+
+def test_what_is_held_and_what_it_is_worth_must_agree_until_something_happened():
+    held = scan(decided(held=50.0, orders=BUY))
+    assert causes({1: held}, {1: SAME}) == [None]
+    poorer = {1: scan(equity=0.5), 2: scan(equity=0.5)}
+    assert causes(poorer, {1: scan(), 2: scan()}) == [None]
+    assert causes(
+        {1: scan(equity=0.5, ended=[filled(10.1, "book")])}, {1: scan(ended=[filled()])}
+    ) == [differences.BOOK]
+
+
+def test_another_fee_a_wild_price_or_another_size_is_no_book():
+    backtest = {1: scan(ended=[filled()])}
+    for fill in (filled(fee_share=1e-3), filled(100.0, "book"), filled(10.1, "book", quantity=9.0)):
+        assert causes({1: scan(ended=[fill])}, backtest) == [None]
 
 
 def test_a_book_fill_is_a_cause_and_carries_on_to_sizes_but_not_to_signals():
@@ -95,10 +123,10 @@ def test_orders_that_a_halt_cancelled():
     assert causes(paper, {1: scan(ended=[filled()])}) == [differences.POSTURE]
 
 
-def test_after_a_missed_scan_signals_may_differ():
-    paper = {2: scan(decided(signal=0.5))}
-    backtest = {1: SAME, 2: scan(decided(signal=0.6))}
-    assert causes(paper, backtest) == [differences.MISSED, differences.MISSED]
+def test_after_a_missed_scan_signals_may_be_a_little_apart():
+    paper = {2: scan(decided(signal=0.5)), 3: scan(decided(signal=-0.5, score=2.0, direction=-1))}
+    backtest = {1: SAME, 2: scan(decided(signal=0.6, score=-2.1)), 3: scan(decided(signal=0.6))}
+    assert causes(paper, backtest) == [differences.MISSED, differences.MISSED, None]
 
 
 def test_notes_without_consequence_are_no_difference():

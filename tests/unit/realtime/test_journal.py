@@ -192,6 +192,8 @@ def test_a_journal_of_the_version_before_is_brought_up(tmp_path):
     with sqlite3.connect(database.path_of(tmp_path)) as db:
         for column in ("long_usd", "short_usd", "r_ar", "r_vol", "assets", "gated", "latency_us"):
             db.execute(f"ALTER TABLE equity DROP COLUMN {column}")
+        for column in ("score", "direction"):
+            db.execute(f"ALTER TABLE decisions DROP COLUMN {column}")
         db.execute("DROP TABLE openings")
         db.execute("PRAGMA user_version = 2")
     db.close()

@@ -2,16 +2,19 @@
 
 import random
 
+import msgspec
 import numpy as np
 import pytest
 
 from dolphin_realtime.archive.file import write_archive
 from dolphin_realtime.model.errors import SettingsError
+from dolphin_realtime.parameters import load_parameters
 from dolphin_realtime.settings import load
 from dolphin_realtime.sweep import run as sweeping
 from dolphin_realtime.sweep.grid_file import name_of, read_sweep_file, sets_of
+from dolphin_realtime.sweep.local import run_local
 from dolphin_realtime.sweep.record import TrialRecord
-from dolphin_realtime.sweep.trial import TrialResult, run_trial
+from dolphin_realtime.sweep.trial import Trial, TrialResult, run_trial
 from dolphin_realtime.sweep.verdict import figures_of_sets, judge, overfitting, walk_forward
 from tests.scans import walk
 
@@ -50,6 +53,13 @@ def test_a_grid_is_every_combination_once(tmp_path):
         ("from: 2025-05-13\nto: 2025-05-15\ngrid: {s_in: [-1]}\n", "parameter refused"),
         ("from: 2025-05-13\nto: 2025-05-15\ngird: {s_in: [1]}\n", "gird"),
         ("{", "grid.yaml"),
+        ("from: 2025-13-45\nto: 2025-05-15\ngrid: {s_in: [1]}\n", "month must be in"),
+        ("[" * 3000, "grid.yaml"),
+        (
+            "from: 2025-05-13\nto: 2025-05-15\ngrid: {s_in: &a [1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,"
+            "17,18,19,20,21,22,23,24,25], s_out: *a, s_full: *a, band: *a, tau_x_s: *a, tau_s_s: *a}\n",
+            "244140625 parameter sets",
+        ),
     ],
 )
 def test_a_wrong_file_says_what_is_wrong(tmp_path, text, said):
@@ -176,7 +186,27 @@ def test_what_goes_wrong_in_a_trial_is_its_result(tmp_path):
     assert (days, len(found), len({t.key for t in found})) == (["2024-08-07"], 2, 2)
     good = run_trial(found[0])
     assert (good.failure, good.key) == (None, found[0].key)
+    factors = tmp_path / "factors.parquet"
+    factors.write_bytes(b"one")
+    with_factors = msgspec.structs.replace(file, factors=str(factors))
+    first = sweeping.trials_of(with_factors, load({}))[1][0].key
+    factors.write_bytes(b"another")
+    assert sweeping.trials_of(with_factors, load({}))[1][0].key != first
     (archive / "2024-08-07.parquet").write_bytes(b"gone bad")
     bad = run_trial(found[0])
     assert "ScanFileError" in bad.failure
     assert sweeping.trials_of(file, load({}))[1][0].key != found[0].key
+
+
+def test_more_trials_than_a_pool_bears_all_end(monkeypatch):
+    monkeypatch.setattr("dolphin_realtime.sweep.local.TRIALS_A_WORKER", 3)
+    found = [
+        Trial(
+            set_name="x", assignments=(), day=DAYS[0], scans="/nowhere", warm_up_days=0, factors="",
+            parameters=load_parameters("", {}), key=str(n),
+        )
+        for n in range(8)
+    ]  # fmt: skip
+    results = list(run_local(found, 1))
+    assert {r.key for r in results} == {str(n) for n in range(8)}
+    assert all("nowhere" in r.failure for r in results)
