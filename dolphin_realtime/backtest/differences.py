@@ -18,7 +18,7 @@ from dolphin_realtime.backtest.handled import Decided, Filled, Handled
 
 MISSED: Final = "missed scan"
 NOT_ARCHIVED: Final = "scan not archived"
-RESTART: Final = "restart"
+RESTART: Final = "restart or catch-up"
 POSTURE: Final = "posture"
 BLOCKED: Final = "stale scan, clock or journal"
 GATE: Final = "book or factor at a gate"
