@@ -22,6 +22,8 @@ SAME_QUANTITY: Final = 1e-12
 """The engine counts in decimal steps: its double may differ from ours in the last place."""
 RECOVERED: Final = "RECOVERED"
 """Reason of an order whose process died and whose scan is nowhere to be had."""
+CATCH_UP: Final = "CATCH_UP"
+"""Reason of every asset at a scan that came too late to act on."""
 REJECTED: Final = ("REJECTED", "DENIED")
 
 
@@ -108,7 +110,7 @@ class Recorder:
         key = plan.key
         day = self.desk.mark()
         account, rows = self.desk.account, self._rows
-        rows["decisions"] += self._decision_rows(plan, key)
+        rows["decisions"] += self._decision_rows(plan, key, is_acted_on)
         rows["orders"] += [_order_row(o) for o in plan.orders]
         for r in plan.refusals:
             self.refused[r.code] += 1
@@ -159,12 +161,18 @@ class Recorder:
         rows, self._rows = self._rows, {table: [] for table in (*TABLES, "meta")}
         return rows
 
-    def _decision_rows(self, plan: Plan, key: tuple[int, int]) -> list[Row]:
+    def _decision_rows(self, plan: Plan, key: tuple[int, int], is_acted_on: bool) -> list[Row]:
         """Return a row for each order, and for each asset with a signal, a position or news."""
         known = plan.decisions
         decided = {d.asset for d in known}
         idle = [
-            Decision(asset=asset, signal=0.0, target=0.0, held=0.0, reason=reason)
+            Decision(
+                asset=asset,
+                signal=0.0,
+                target=0.0,
+                held=0.0,
+                reason=reason if is_acted_on else CATCH_UP,
+            )
             for asset, reason in zip(plan.signal.assets, plan.signal.reason, strict=True)
             if asset not in decided
         ]
