@@ -17,6 +17,7 @@ from dolphin_dagster.report_metadata import metadata_of
 from dolphin_dagster.scan_archive import NAME as SCAN_ARCHIVE
 from dolphin_realtime.journal.check import TOLERANCE_USD
 from dolphin_realtime.parameters import load_parameters
+from dolphin_realtime.reports.versus import folder_of
 from dolphin_realtime.scan_days import ScanDays
 from dolphin_realtime.settings import Settings, load
 
@@ -110,7 +111,7 @@ def make_backtest_vs_paper(settings: Settings) -> dg.AssetsDefinition:
         context: dg.AssetExecutionContext,
     ) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]:
         """Trade the day again and compare."""
-        from dolphin_realtime.backtest.versus_paper import versus_folder, versus_paper
+        from dolphin_realtime.backtest.versus_paper import versus_paper
 
         now = load()
         day, instance = day_and_instance(context)
@@ -124,7 +125,7 @@ def make_backtest_vs_paper(settings: Settings) -> dg.AssetsDefinition:
             "net_backtest": found.net_backtest,
             "drift": found.drift,
             "by_cause": dg.MetadataValue.json(found.by_cause),
-            "folder": dg.MetadataValue.path(str(versus_folder(now, instance, day))),
+            "folder": dg.MetadataValue.path(str(folder_of(now, instance, day))),
         }
         yield dg.MaterializeResult(metadata=facts)
         examples = "; ".join(

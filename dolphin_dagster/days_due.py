@@ -22,6 +22,7 @@ from dolphin_dagster.scan_archive import newest_day, scan_archive_job
 from dolphin_realtime.archive.file import count_files
 from dolphin_realtime.journal import database
 from dolphin_realtime.model.errors import JournalError, ScanFileError
+from dolphin_realtime.reports import versus
 from dolphin_realtime.reports.daily import days_of, is_final
 from dolphin_realtime.scan_files import day_files
 from dolphin_realtime.scan_ledger import ledger_path, read_lines
@@ -175,7 +176,7 @@ def days_closed() -> dg.SensorResult:
         if not is_final(settings, instance, day):
             wanted.append(paper_report_job.name)
         archives = [f / f"{day}.parquet" for f in (settings.archive, settings.book_archive)]
-        compared = settings.reports / "versus" / instance / day / "versus.json"
+        compared = versus.folder_of(settings, instance, day) / versus.JSON
         is_newer = _changed_ns(archives) > _changed_ns([compared])
         if archives[0].is_file() and day not in waiting and is_newer:
             wanted.append(versus_job.name)

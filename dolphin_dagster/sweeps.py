@@ -50,7 +50,7 @@ def parameter_sweep(
 ) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]:
     """Run what is left of the sweep."""
     from dolphin_realtime.sweep.grid_file import read_sweep_file
-    from dolphin_realtime.sweep.run import run_sweep
+    from dolphin_realtime.sweep.run import plan_of, run_sweep
 
     now = load()
     name = config.grid or now.sweep_grid
@@ -60,7 +60,7 @@ def parameter_sweep(
         )
     grid = Path(name)
     done = run_sweep(
-        read_sweep_file(grid), now, now.reports / "sweeps" / grid.stem, f"Sweep {grid.stem}",
+        plan_of(read_sweep_file(grid), now), now, now.reports / "sweeps" / grid.stem, f"Sweep {grid.stem}",
         lambda r: context.log.info(f"{r.day} {r.set_name}: {r.failure or f'net {r.net:,.2f}'}"),
     )  # fmt: skip
     verdict = done.verdict

@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 from dolphin_realtime.documents import DVOL_BTC, FUNDING, FactorHistory, read_factor_documents
 from dolphin_realtime.model.errors import SettingsError
 from dolphin_realtime.model.gates import NO_FACTORS, Factors, Reading
+from dolphin_realtime.scan_files import day_files
 
 _TIME: Final = pa.timestamp("us", tz="UTC")
 SCHEMA: Final = pa.schema(
@@ -57,9 +58,8 @@ def read_factors(
     if path.is_dir():
         files = [
             file
-            for file in sorted(path.glob("????-??-??.parquet"))
-            if file.stem <= last_day
-            and _days_between(file.stem, first_day) <= LONGEST_LIFETIME_DAYS
+            for day, file in day_files(path, ".parquet").items()
+            if day <= last_day and _days_between(day, first_day) <= LONGEST_LIFETIME_DAYS
         ]
         return _history([row for file in files for row in _rows(file)])
     if path.suffix == ".parquet":
@@ -83,7 +83,7 @@ def _rows(path: Path) -> list[dict[str, Any]]:
         raise SettingsError(f"{path}: {e}; expected a Parquet file of readings") from e
     table = table.set_column(
         table.schema.get_field_index("fetch_time"), "fetch_time",
-        table["fetch_time"].cast(_TIME).cast(pa.int64()),
+        table["fetch_time"].cast(pa.int64()),
     )  # fmt: skip
     rows: list[dict[str, Any]] = table.to_pylist()
     return rows

@@ -36,6 +36,11 @@ def scans_in_folder(folder: Path) -> list[Scan]:
     return sorted(scans, key=order_of)
 
 
+def files_identity(files: Iterable[Path]) -> list[list[int | str]]:
+    """Return what files look like on disk: names, sizes, instants of change."""
+    return [[f.name, f.stat().st_size, f.stat().st_mtime_ns] for f in files]
+
+
 class ScanDays:
     """The days of a path, and the scans of each.
 
@@ -112,7 +117,7 @@ class ScanDays:
         if isinstance(place, list):
             return [[scan.scan_number, scan.timestamp_us] for scan in place]
         files = sorted(place.glob("*.arrow")) if place.is_dir() else [place]
-        return [[f.name, f.stat().st_size, f.stat().st_mtime_ns] for f in files]
+        return files_identity(files)
 
     def between(self, first: str, last: str) -> list[str]:
         """Return the days from ``first`` to ``last``, both included."""

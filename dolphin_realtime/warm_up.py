@@ -3,13 +3,12 @@
 Shared by the trader and the backtest, so that both begin from the same state.
 """
 
-from collections.abc import Iterable
 from pathlib import Path
 
 from dolphin_realtime.model.desk import Desk
-from dolphin_realtime.model.scan import Scan
 from dolphin_realtime.parameters import Parameters, load_parameters
 from dolphin_realtime.scan_days import ScanDays
+from dolphin_realtime.scan_files import day_files
 
 
 def desk_of(instance: str, p: Parameters) -> Desk:
@@ -38,7 +37,7 @@ def warm_up(desk: Desk, archive: Path, days: int, before: str = "9999") -> int:
     Raises:
         ScanError: If an archive cannot be read.
     """
-    if not any(archive.glob("????-??-??.parquet")):
+    if not day_files(archive, ".parquet"):
         return 0
     return warm_up_from(desk, ScanDays.of(archive), days, before)
 
@@ -49,13 +48,9 @@ def warm_up_from(desk: Desk, scans: ScanDays, days: int, before: str = "9999") -
     Raises:
         ScanError: If an archive cannot be read.
     """
-    return sum(step_all(desk, scans.scans(day)) for day in scans.before(before, days))
-
-
-def step_all(desk: Desk, scans: Iterable[Scan]) -> int:
-    """Step the signal alone through scans and return their count."""
     n_scans = 0
-    for scan in scans:
-        desk.warm_up(scan)
-        n_scans += 1
+    for day in scans.before(before, days):
+        for scan in scans.scans(day):
+            desk.warm_up(scan)
+            n_scans += 1
     return n_scans

@@ -4,12 +4,9 @@ The columns and what is odd about a day belong here. A line is an `ob_features_l
 document cut to the best level of each side; the day is that of its newest event.
 """
 
-import os
 from collections.abc import Iterator
 from datetime import datetime
-from itertools import pairwise
 from pathlib import Path
-from statistics import median
 from typing import Any, Final
 
 import msgspec
@@ -17,10 +14,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from dolphin_realtime.archive.file import sync
+from dolphin_realtime.archive.gaps import cadence_us, gap_starts
 from dolphin_realtime.model.errors import BookSourceError
 from dolphin_realtime.model.order_book import BookFeatures
 
-GAP_CADENCES: Final = 3.0
 BATCH_ROWS: Final = 20_000
 _TIME: Final = pa.timestamp("us", tz="UTC")
 SCHEMA: Final = pa.schema(
@@ -100,9 +98,9 @@ def archive_books(raw: Path, out: Path) -> BookFacts:
     out.parent.mkdir(parents=True, exist_ok=True)
     partial = out.with_name(f".{out.name}.part")
     pq.write_table(table, partial, compression="zstd")
-    with partial.open("rb") as file:
-        os.fsync(file.fileno())
+    sync(partial)
     partial.replace(out)
+    sync(out.parent)
     return facts
 
 
@@ -188,10 +186,9 @@ def _rows(line: BookLine) -> Iterator[dict[str, Any]]:
 
 def _add_facts(facts: BookFacts, table: pa.Table) -> None:
     times = table["timestamp"].unique().cast(pa.int64()).to_pylist()
-    steps = [b - a for a, b in pairwise(times)]
-    cadence_us = median(steps) if steps else 0.0
+    cadence = cadence_us(times)
     facts.rows, facts.assets = table.num_rows, len(table["asset"].unique())
     facts.records, facts.first_us, facts.last_us = len(times), times[0], times[-1]
-    facts.cadence_s = cadence_us / 1e6
-    facts.gaps = [(a, b) for a, b in pairwise(times) if b - a > GAP_CADENCES * cadence_us]
+    facts.cadence_s = cadence / 1e6
+    facts.gaps = [(times[n], times[n + 1]) for n in gap_starts(times, cadence)]
     facts.crossed = pc.sum(pc.greater_equal(table["bid"], table["ask"])).as_py() or 0

@@ -7,7 +7,6 @@ gap, and what explains one.
 import re
 from itertools import pairwise
 from pathlib import Path
-from statistics import median
 from typing import Any, Final
 
 import msgspec
@@ -15,10 +14,10 @@ import numpy as np
 import pyarrow as pa
 
 from dolphin_realtime.archive.file import batches, opened, read_left_out, slices
+from dolphin_realtime.archive.gaps import cadence_us, gap_starts
 from dolphin_realtime.model.instant import DAY_US, day_of, day_us
 from dolphin_realtime.model.scan_checks import CORRELATION_SUM_TOLERANCE
 
-GAP_CADENCES: Final = 3.0
 _CLOCK: Final = re.compile(r"_(\d{2})(\d{2})(\d{2})\.arrow$")
 
 
@@ -101,16 +100,15 @@ def read_facts(path: Path) -> DayFacts:
                 last = listed
     left_out = read_left_out(path)
     begin, end = (set(x.to_pylist()) if x is not None else set() for x in (first, last))
-    steps = [b - a for a, b in pairwise(times)]
-    cadence_us = median(steps) if steps else 0
+    cadence = cadence_us(times)
     return DayFacts(
         rows=len(times),
         epochs=len(set(epochs)),
         first_us=times[0] if times else 0,
         last_us=times[-1] if times else 0,
-        cadence_s=cadence_us / 1e6,
-        expected=round(DAY_US / cadence_us) if cadence_us else 0,
-        gaps=find_gaps(times, epochs, cadence_us, left_out),
+        cadence_s=cadence / 1e6,
+        expected=round(DAY_US / cadence) if cadence else 0,
+        gaps=find_gaps(times, epochs, cadence, left_out),
         incoherent=incoherent,
         assets=len(names),
         appeared=sorted(end - begin),
@@ -133,7 +131,7 @@ def _incoherent(columns: dict[str, Any]) -> int:
 
 
 def find_gaps(
-    times: list[int], epochs: list[int], cadence_us: float, left_out: dict[str, str]
+    times: list[int], epochs: list[int], cadence: float, left_out: dict[str, str]
 ) -> list[Gap]:
     """Return the spans longer than 3 cadences between scans, with what explains each.
 
@@ -141,9 +139,8 @@ def find_gaps(
     causes on record.
     """
     gaps = []
-    for n, (a, b) in enumerate(pairwise(times)):
-        if b - a <= GAP_CADENCES * cadence_us:
-            continue
+    for n in gap_starts(times, cadence):
+        a, b = times[n : n + 2]
         cause = "NG6 restarted" if epochs[n] != epochs[n + 1] else None
         bad = sum(1 for name in left_out if _is_within(name, a, b))
         cause = cause or (f"{bad} files left out" if bad else None)

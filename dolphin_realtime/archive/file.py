@@ -55,9 +55,9 @@ def write_archive(
                 n_rows += table.num_rows
             metadata = {SIMULATED: "; ".join(sorted(notes)), LEFT_OUT: _encode(left_out or {})}
             writer.add_key_value_metadata({k: v for k, v in metadata.items() if v})
-        _sync(partial)
+        sync(partial)
         partial.rename(path)
-        _sync(path.parent)
+        sync(path.parent)
     finally:
         partial.unlink(missing_ok=True)
     return n_rows
@@ -67,7 +67,8 @@ def _encode(left_out: Mapping[str, str]) -> str:
     return msgspec.json.encode(dict(left_out)).decode() if left_out else ""
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
+    """Have a file or a folder on disk before going on."""
     fd = os.open(path, os.O_RDONLY)
     try:
         os.fsync(fd)
@@ -122,6 +123,20 @@ def read_archive(path: Path) -> Iterator[Scan]:
             for scan in _scans_of(batch, path.name):
                 scan.simulated = simulated
                 yield scan
+
+
+def read_keys(path: Path) -> set[tuple[int, int]]:
+    """Return (timestamp_us, scan_number) of every scan of an archive.
+
+    Raises:
+        ScanFileError: If the file is not a scan archive.
+    """
+    found: set[tuple[int, int]] = set()
+    with opened(path) as file:
+        for batch in batches(file, path, ["timestamp", "scan_number"]):
+            times = batch.column("timestamp").cast(pa.int64()).to_pylist()
+            found |= set(zip(times, batch.column("scan_number").to_pylist(), strict=True))
+    return found
 
 
 def read_with_sources(path: Path) -> Iterator[tuple[Scan, str]]:

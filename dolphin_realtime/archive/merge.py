@@ -11,7 +11,7 @@ from pathlib import Path
 
 import msgspec
 
-from dolphin_realtime.archive.file import read_left_out, read_with_sources, write_archive
+from dolphin_realtime.archive.file import read_keys, read_left_out, read_with_sources, write_archive
 from dolphin_realtime.model.errors import ScanError, ScanOutOfOrder
 from dolphin_realtime.model.instant import day_of
 from dolphin_realtime.model.scan import Scan, ScanOrder
@@ -36,15 +36,14 @@ class Merged(msgspec.Struct):
     unread: int = 0
 
 
-def read_file(path: Path) -> Scan:
+def archivable(data: bytes, name: str) -> Scan:
     """Return the scan of a file that may be archived.
 
     Raises:
         ScanError: If it is no scan, or one that the bridge would not publish.
-        OSError: If it cannot be read.
     """
-    scan = parse_scan(path.read_bytes(), path.name)
-    refuse_unpublishable(scan, path.name)
+    scan = parse_scan(data, name)
+    refuse_unpublishable(scan, name)
     return scan
 
 
@@ -60,7 +59,7 @@ def merge_day(folder: Path, archive: Path) -> Merged:
     merged = Merged()
     kept: set[Key] = set()
     if archive.is_file():
-        kept = {(s.timestamp_us, s.scan_number) for s, _ in read_with_sources(archive)}
+        kept = read_keys(archive)
         merged.left_out = read_left_out(archive)
     known = dict(merged.left_out)
     found = _index(folder, archive.stem, merged)
@@ -85,7 +84,7 @@ def _index(folder: Path, day: str, merged: Merged) -> dict[Key, Path]:
         if path.name.startswith("."):
             continue
         try:
-            scan = read_file(path)
+            scan = archivable(path.read_bytes(), path.name)
         except ScanError as e:
             merged.left_out[path.name] = str(e)
             continue
@@ -113,7 +112,7 @@ def _in_order(archive: Path | None, new: list[Path], merged: Merged) -> Iterator
     order = ScanOrder()
     following = next(old, None)
     for path in new:
-        scan = read_file(path)
+        scan = archivable(path.read_bytes(), path.name)
         while following is not None and _place(following[0]) <= _place(scan):
             yield _accepted(order, *following)
             following = next(old, None)

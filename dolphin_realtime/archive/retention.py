@@ -11,8 +11,8 @@ from pathlib import Path
 import msgspec
 
 from dolphin_realtime.archive.books import missing
-from dolphin_realtime.archive.file import read_left_out, read_with_sources
-from dolphin_realtime.archive.merge import read_file
+from dolphin_realtime.archive.file import read_archive, read_left_out
+from dolphin_realtime.archive.merge import archivable
 from dolphin_realtime.model.errors import BookSourceError, ScanError
 from dolphin_realtime.model.scan import Scan
 from dolphin_realtime.scan_files import day_files, day_folders, other_fields
@@ -112,13 +112,13 @@ def verified(folder: Path, archive: Path) -> dict[Path, Stamp]:
     """
     if not archive.is_file():
         raise NotHeld("not archived")
-    held = {(s.timestamp_us, s.scan_number): s for s, _ in read_with_sources(archive)}
+    held = {(s.timestamp_us, s.scan_number): s for s in read_archive(archive)}
     left_out = read_left_out(archive)
     found = {}
     for path in sorted(folder.iterdir()):
-        stamp = _stamp(path)
+        stamp, data = _stamp(path), path.read_bytes()
         try:
-            scan = read_file(path)
+            scan = archivable(data, path.name)
         except ScanError as e:
             if path.name not in left_out:
                 raise NotHeld(f"{path.name}: {e}; the archive does not know of it") from e
@@ -126,7 +126,7 @@ def verified(folder: Path, archive: Path) -> dict[Path, Stamp]:
             continue
         if not _is_same(held.get((scan.timestamp_us, scan.scan_number)), scan):
             raise NotHeld(f"{path.name}: not in the archive as it is")
-        more = other_fields(path.read_bytes())
+        more = other_fields(data)
         if more:
             raise NotHeld(f"{path.name}: has {', '.join(more)}, which the archive does not keep")
         found[path] = stamp

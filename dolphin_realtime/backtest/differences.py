@@ -15,6 +15,7 @@ from typing import Final
 import msgspec
 
 from dolphin_realtime.backtest.handled import Decided, Filled, Handled
+from dolphin_realtime.reports.versus import Difference
 
 MISSED: Final = "missed scan"
 NOT_ARCHIVED: Final = "scan not archived"
@@ -42,17 +43,6 @@ SCORE_APART: Final = 0.5
 """How far scores may be apart after a scan that one side did not see."""
 PRICE_APART: Final = 0.05
 """How far a book's fill may lie from the scan's price, a fraction."""
-
-
-class Difference(msgspec.Struct, frozen=True, kw_only=True):
-    """One difference; ``cause`` is None where nothing on record explains it."""
-
-    timestamp_us: int
-    asset: str
-    what: str
-    paper: str
-    backtest: str
-    cause: str | None
 
 
 class Differences(msgspec.Struct, kw_only=True):

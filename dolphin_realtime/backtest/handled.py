@@ -8,7 +8,8 @@ from typing import Any
 import msgspec
 
 from dolphin_realtime.journal.check import rows_of
-from dolphin_realtime.reports.period import Span, reading, rows_in
+from dolphin_realtime.journal.database import reading
+from dolphin_realtime.reports.period import Span, rows_in
 
 Key = tuple[int, str, str]
 """(instant of the decision, asset, leg); of an order in flight when the span began: (0, asset, id)"""

@@ -6,53 +6,28 @@ is differences.py's.
 
 import tempfile
 from pathlib import Path
-from typing import Final
 
 import msgspec
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from dolphin_realtime.backtest.differences import Difference, Differences, compare_days
+from dolphin_realtime.backtest.differences import Differences, compare_days
 from dolphin_realtime.backtest.handled import read_handled
 from dolphin_realtime.backtest.run import backtest_to_journal
 from dolphin_realtime.book_files import read_books
 from dolphin_realtime.documents import BookFeed, FactorHistory
 from dolphin_realtime.factor_files import read_factors
+from dolphin_realtime.journal.database import reading
 from dolphin_realtime.model import desk_state
 from dolphin_realtime.model.desk import Desk
 from dolphin_realtime.model.errors import JournalError
+from dolphin_realtime.reports import versus
 from dolphin_realtime.reports.figures import figures
-from dolphin_realtime.reports.period import Span, reading
-from dolphin_realtime.reports.write import replace
+from dolphin_realtime.reports.period import Span
+from dolphin_realtime.reports.versus import Difference, Versus
+from dolphin_realtime.reports.write import replace, replace_table
 from dolphin_realtime.scan_days import ScanDays
 from dolphin_realtime.settings import Settings
 from dolphin_realtime.warm_up import make_desk
-
-VERSUS: Final = "versus.json"
-
-
-class Versus(msgspec.Struct, kw_only=True):
-    """A day both ways; drift is the paper's net minus the backtest's, USDT."""
-
-    day: str
-    instance: str
-    scans: int
-    same: int
-    by_cause: dict[str, int]
-    unexplained: int
-    examples: list[Difference]
-    net_paper: float
-    net_backtest: float
-
-    @property
-    def drift(self) -> float:
-        """Net of the paper day minus net of its backtest."""
-        return self.net_paper - self.net_backtest
-
-
-def versus_folder(settings: Settings, instance: str, day: str) -> Path:
-    """Return where the comparison of a day lies."""
-    return settings.reports / "versus" / instance / day
 
 
 def scans_of(settings: Settings, day: str) -> ScanDays:
@@ -113,7 +88,7 @@ def versus_paper(settings: Settings, instance: str, day: str, scans: ScanDays) -
         net_paper=figures(journal_folder, span).net,
         net_backtest=desk.equity() - start_equity,
     )
-    _write(result, found, versus_folder(settings, instance, day))
+    _write(result, found, versus.folder_of(settings, instance, day))
     return result
 
 
@@ -130,13 +105,5 @@ def _write(result: Versus, found: Differences, out: Path) -> None:
     columns = {name: [row[name] for row in rows] for name in names}
     types = [pa.int64() if name == "timestamp_us" else pa.string() for name in names]
     schema = pa.schema(list(zip(names, types, strict=True)))
-    partial = out / ".differences.parquet.part"
-    pq.write_table(pa.table(columns, schema=schema), partial, compression="zstd")
-    partial.replace(out / "differences.parquet")
-    replace(out / VERSUS, msgspec.json.encode(result))
-
-
-def read_versus(folder: Path) -> Versus | None:
-    """Return a comparison written before, None where there is none."""
-    path = folder / VERSUS
-    return msgspec.json.decode(path.read_bytes(), type=Versus) if path.is_file() else None
+    replace_table(out / "differences.parquet", pa.table(columns, schema=schema))
+    replace(out / versus.JSON, msgspec.json.encode(result))

@@ -3,10 +3,8 @@
 Ten generated days by default; a year is extrapolated, and said to be.
 """
 
-import multiprocessing
 import tempfile
 import time
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from statistics import median
 from typing import Any, Final
@@ -15,7 +13,7 @@ import numpy as np
 
 from dolphin_realtime.archive.facts import read_facts
 from dolphin_realtime.archive.file import read_archive, write_archive
-from dolphin_realtime.bench.memory import peak_mb
+from dolphin_realtime.bench.memory import alone, peak_mb
 from dolphin_realtime.model.instant import DAY_US, day_of
 from dolphin_realtime.model.scan import Scan
 
@@ -29,9 +27,7 @@ def measure(n_days: int, scans_a_day: int, n_assets: int) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="dolphin-bench-") as scratch:
         folder = Path(scratch)
         rows = [_day(folder, n, scans_a_day, n_assets) for n in range(n_days)]
-        context = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(1, mp_context=context) as pool:
-            peak_mb, read_s = pool.submit(_read_one, folder).result()
+        read_mb, read_s = alone(_read_one, folder)
     bytes_a_day = median(row["bytes"] for row in rows)
     return {
         "days": n_days,
@@ -41,7 +37,7 @@ def measure(n_days: int, scans_a_day: int, n_assets: int) -> dict[str, Any]:
         "write_s_a_day": round(median(row["write_s"] for row in rows), 1),
         "judge_s_a_day": round(median(row["facts_s"] for row in rows), 2),
         "read_s_one_day_of_all": round(read_s, 2),
-        "read_peak_mb": round(peak_mb),
+        "read_peak_mb": round(read_mb),
         "year_extrapolated": {
             "scans": scans_a_day * DAYS_A_YEAR,
             "gb": round(bytes_a_day * DAYS_A_YEAR / 1e9, 1),

@@ -4,31 +4,27 @@ Each measurement runs in a process of its own, so that its memory is its own. Na
 is what is left of the whole: its engine, and the Python it calls for each order.
 """
 
-import multiprocessing
 import tempfile
 import time
-from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any, Final
 
-from dolphin_realtime.archive.file import write_archive
 from dolphin_realtime.backtest import engine, run
 from dolphin_realtime.bench.market import label, make_table
-from dolphin_realtime.bench.memory import peak_mb
+from dolphin_realtime.bench.memory import alone, peak_mb
 from dolphin_realtime.bench.stopwatch import Stopwatch
 from dolphin_realtime.documents import BookFeed, FactorHistory
 from dolphin_realtime.journal import database
 from dolphin_realtime.journal.recorder import Recorder
 from dolphin_realtime.model.desk import Desk
-from dolphin_realtime.model.instant import DAY_US, day_of
+from dolphin_realtime.model.instant import DAY_US
 from dolphin_realtime.model.signal import SignalState
 from dolphin_realtime.parameters import changed, load_parameters
 from dolphin_realtime.replay.market import Market, ReplayParams, load_prices
+from dolphin_realtime.replay.pace import archive_days
 from dolphin_realtime.scan_days import ScanDays
 from dolphin_realtime.warm_up import desk_of, warm_up_from
 
-ASSETS: Final = (16, 160, 400)
 PARTS: Final = ("read", "signal", "desk", "record", "journal")
 """Our own: the rest is Nautilus'."""
 QUARTER: Final = 4
@@ -38,7 +34,7 @@ def measure_day(
     assets: tuple[int, ...], cadence_s: float, assignments: tuple[str, ...]
 ) -> list[dict[str, Any]]:
     """Return a row for each count of assets: one day after one day of warm-up."""
-    return [_alone(_one_day, n, cadence_s, assignments) for n in assets]
+    return [alone(_one_day, n, cadence_s, assignments) for n in assets]
 
 
 def measure_days(
@@ -51,27 +47,7 @@ def measure_days(
         days: How many days to trade, after one of warm-up.
         assignments: Parameters as NAME=VALUE.
     """
-    return [_alone(_many_days, prices, n, assignments) for n in days]
-
-
-def _alone(work: Callable[..., dict[str, Any]], *args: Any) -> dict[str, Any]:
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(1, mp_context=context) as pool:
-        return pool.submit(work, *args).result()
-
-
-def write_days(market: Market, folder: Path, first_us: int, n_days: int) -> None:
-    """Write archives of some days of a market."""
-    for begin in range(first_us, first_us + n_days * DAY_US, DAY_US):
-        rows = market.rows_of(begin, begin + DAY_US)
-        scans = (scan for row in rows for scan in market.scans_at(row))
-
-        def numbered(found: Any = scans) -> Any:
-            for number, scan in enumerate(found, start=1):
-                scan.scan_number, scan.epoch = number, 1
-                yield scan, "bench"
-
-        write_archive(folder / f"{day_of(begin)}.parquet", numbered())
+    return [alone(_many_days, prices, n, assignments) for n in days]
 
 
 def first_day(market: Market) -> int:
@@ -80,11 +56,16 @@ def first_day(market: Market) -> int:
     return -(-first.timestamp_us // DAY_US) * DAY_US
 
 
+def _archive(market: Market, folder: Path, n_days: int) -> None:
+    first_us = first_day(market)
+    archive_days(market, folder, first_us, first_us + n_days * DAY_US)
+
+
 def _one_day(n_assets: int, cadence_s: float, assignments: tuple[str, ...]) -> dict[str, Any]:
     market = Market(make_table(n_assets), ReplayParams(cadence_s=cadence_s))
     with tempfile.TemporaryDirectory(prefix="dolphin-bench-") as scratch:
         folder = Path(scratch)
-        write_days(market, folder, first_day(market), 2)
+        _archive(market, folder, 2)
         row = _timed(folder, 1, assignments)
     return {"assets": n_assets, "cadence_s": cadence_s, "prices": label(n_assets), **row}
 
@@ -94,7 +75,7 @@ def _many_days(prices: Path | None, n_days: int, assignments: tuple[str, ...]) -
     market = Market(table, ReplayParams(cadence_s=table.step_us / 1e6))
     with tempfile.TemporaryDirectory(prefix="dolphin-bench-") as scratch:
         folder = Path(scratch)
-        write_days(market, folder, first_day(market), n_days + 1)
+        _archive(market, folder, n_days + 1)
         row = _timed(folder, n_days, assignments)
     return {"assets": len(table.assets), "days": n_days, "prices": str(prices or "sample"), **row}
 

@@ -189,7 +189,8 @@ def versus(day: str, instance: str, as_json: bool) -> None:
     The day is traded again from where it began, by its archive, or by its scan files while
     it is not archived. Exit status 1 where a difference has no cause on record.
     """
-    from dolphin_realtime.backtest.versus_paper import VERSUS, scans_of, versus_folder, versus_paper
+    from dolphin_realtime.backtest.versus_paper import scans_of, versus_paper
+    from dolphin_realtime.reports.versus import JSON, folder_of
 
     settings = load()
     found = versus_paper(settings, instance, day, scans_of(settings, day))
@@ -206,5 +207,5 @@ def versus(day: str, instance: str, as_json: bool) -> None:
         for d in found.examples[:5]:
             say(f"          {d.asset} {d.what}: paper {d.paper} | backtest {d.backtest}")
         say(f"net: paper {found.net_paper:,.2f} USDT, backtest {found.net_backtest:,.2f} USDT")
-        say(f"written to {versus_folder(settings, instance, day) / VERSUS}")
+        say(f"written to {folder_of(settings, instance, day) / JSON}")
     sys.exit(1 if found.unexplained else 0)

@@ -30,14 +30,14 @@ def sweep(grid: Path, out: Path | None, as_json: bool) -> None:
     parameter is tried anew. Exit status 1 where a trial failed.
     """
     from dolphin_realtime.sweep.grid_file import read_sweep_file
-    from dolphin_realtime.sweep.run import run_sweep, trials_of
+    from dolphin_realtime.sweep.run import plan_of, run_sweep
 
-    settings, file = load(), read_sweep_file(grid)
+    settings = load()
+    plan = plan_of(read_sweep_file(grid), settings)
     folder = out or settings.reports / "sweeps" / grid.stem
-    _, trials = trials_of(file, settings)
     try:
-        with progress(len(trials), "trials") as advance:
-            done = run_sweep(file, settings, folder, f"Sweep {grid.stem}", lambda _: advance())
+        with progress(len(plan.trials), "trials") as advance:
+            done = run_sweep(plan, settings, folder, f"Sweep {grid.stem}", lambda _: advance())
     except OSError as e:
         raise SettingsError(f"{folder} cannot be written: {e}") from e
     if as_json:

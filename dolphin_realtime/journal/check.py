@@ -42,22 +42,19 @@ def check(folder: Path) -> CheckResult:
     Raises:
         JournalError: If there is no journal.
     """
-    db = database.open_read_only(folder)
     try:
-        db.execute("BEGIN")  # one snapshot, whatever a running trader adds meanwhile
-        n_rows = sum(
-            db.execute(f"SELECT count(*) FROM {table}").fetchone()[0]  # noqa: S608
-            for table in database.TABLES
-        )
-        for look in (_orders, _scans, _money, _days, _state):
-            found = look(db)
-            if found is not None:
-                return CheckResult(ok=False, rows=n_rows, first_break=found)
-        return CheckResult(ok=True, rows=n_rows, first_break=None)
+        with database.reading(folder) as db:
+            n_rows = sum(
+                db.execute(f"SELECT count(*) FROM {table}").fetchone()[0]  # noqa: S608
+                for table in database.TABLES
+            )
+            for look in (_orders, _scans, _money, _days, _state):
+                found = look(db)
+                if found is not None:
+                    return CheckResult(ok=False, rows=n_rows, first_break=found)
+            return CheckResult(ok=True, rows=n_rows, first_break=None)
     except sqlite3.DatabaseError as e:
         return CheckResult(ok=False, rows=0, first_break=f"the database is unreadable: {e}")
-    finally:
-        db.close()
 
 
 _ORDER_BREAKS: Final = (

@@ -5,6 +5,8 @@ which rows a scan gives recorder.py's, checking identities check.py's.
 """
 
 import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -93,6 +95,21 @@ def open_read_only(folder: Path) -> sqlite3.Connection:
             "a trader of this version upgrades schema 2 at its start"
         )
     return db
+
+
+@contextmanager
+def reading(folder: Path) -> Iterator[sqlite3.Connection]:
+    """Give a read-only connection with one snapshot, whatever a trader adds meanwhile.
+
+    Raises:
+        JournalError: If there is none, or another version of Dolphin wrote it.
+    """
+    db = open_read_only(folder)
+    try:
+        db.execute("BEGIN")
+        yield db
+    finally:
+        db.close()
 
 
 def open_new(folder: Path) -> sqlite3.Connection:

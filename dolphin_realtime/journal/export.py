@@ -130,13 +130,9 @@ def export(folder: Path, instance: str, out: Path) -> dict[str, int]:
         JournalError: If there is no journal.
         OSError: If ``out`` cannot be written.
     """
-    db = database.open_read_only(folder)
-    try:
-        db.execute("BEGIN")
+    with database.reading(folder) as db:
         out.mkdir(parents=True, exist_ok=True)
         return {name: _write(db, name, instance, out / f"{name}.parquet") for name in EXPORTS}
-    finally:
-        db.close()
 
 
 def _write(db: sqlite3.Connection, table: str, instance: str, path: Path) -> int:

@@ -5,7 +5,7 @@ days before the replayed one so that a trader can warm up.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -108,12 +108,15 @@ def archive_days(market: Market, archive: Path, first_us: int, last_us: int) -> 
         path = archive / f"{from_us(day_us):%Y-%m-%d}.parquet"
         if path.exists():
             continue
-        scans: list[Scan] = []
-        for row in market.rows_of(day_us, day_us + DAY_US):
-            for scan in market.scans_at(row):
-                scan.scan_number = len(scans) + 1
-                scans.append(scan)
-        if scans:
-            write_archive(path, ((scan, ARCHIVE_SOURCE) for scan in scans))
+        rows = market.rows_of(day_us, day_us + DAY_US)
+        if rows:
+            write_archive(path, ((scan, ARCHIVE_SOURCE) for scan in _numbered(market, rows)))
             written.append(path)
     return written
+
+
+def _numbered(market: Market, rows: range) -> Iterator[Scan]:
+    scans = (scan for row in rows for scan in market.scans_at(row))
+    for number, scan in enumerate(scans, start=1):
+        scan.scan_number = number
+        yield scan

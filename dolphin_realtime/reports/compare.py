@@ -7,8 +7,9 @@ from pathlib import Path
 
 import msgspec
 
+from dolphin_realtime.journal.database import reading
 from dolphin_realtime.reports.figures import Figures, figures_of
-from dolphin_realtime.reports.period import read_period, reading
+from dolphin_realtime.reports.period import read_period
 
 _ORDERS = "SELECT timestamp_us, asset, side, leg, quantity FROM orders"
 _SCANS = "SELECT timestamp_us FROM equity"

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import msgspec
 
+from dolphin_realtime.journal.database import reading
 from dolphin_realtime.model.errors import JournalError
 from dolphin_realtime.reports.figures import Figures
-from dolphin_realtime.reports.period import Span, reading
+from dolphin_realtime.reports.period import Span
 from dolphin_realtime.reports.write import JSON, Report, write_report
 from dolphin_realtime.settings import Settings
 

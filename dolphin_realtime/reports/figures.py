@@ -13,12 +13,13 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from dolphin_realtime.journal.database import reading
 from dolphin_realtime.model.desk_state import Books
 from dolphin_realtime.model.instant import day_of
 from dolphin_realtime.model.percentiles import percentiles
 from dolphin_realtime.reports import ratios
-from dolphin_realtime.reports.period import Period, Span, read_period, reading
-from dolphin_realtime.reports.trades import LONG, TradeFigures, figures_of_trades, trades_of
+from dolphin_realtime.reports.period import Period, Span, read_period
+from dolphin_realtime.reports.trades import LONG, TradeFigures, figures_of_trades
 
 NOT_ENOUGH: Final = f"not enough data: fewer than {ratios.MIN_DAYS} daily returns"
 BTC: Final = ("BTCUSDT", "BTC")
@@ -194,13 +195,11 @@ def drawdowns(period: Period) -> NDArray[np.float64]:
 
 
 def _add_trades(found: Figures, period: Period) -> None:
-    trades = trades_of(period.fills_so_far)
-    booked = {f["client_order_id"] for f in period.fills}
-    closed = [t for t in trades if t.closed_by in booked]
+    closed = period.closed
     found.trades = figures_of_trades(closed)
     found.long_trades = figures_of_trades([t for t in closed if t.side == LONG])
     found.short_trades = figures_of_trades([t for t in closed if t.side != LONG])
-    found.open_positions = sum(1 for t in trades if t.closed_us is None)
+    found.open_positions = len(period.still_open)
 
 
 def _add_assets(found: Figures, period: Period) -> None:

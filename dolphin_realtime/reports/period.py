@@ -6,19 +6,16 @@ journal only grows in market time, so a day is found by bisection, not by readin
 
 import json
 import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 from typing import Any, Final, Self
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from dolphin_realtime.journal import database
 from dolphin_realtime.journal.check import rows_of, start_cash
 from dolphin_realtime.model.desk_state import Books, books
 from dolphin_realtime.model.instant import DAY_US, day_us
+from dolphin_realtime.reports.trades import Trade, trades_of
 
 FOREVER: Final = 1 << 62
 _SERIES: Final = (
@@ -59,7 +56,8 @@ class Period(msgspec.Struct, kw_only=True):
         start_fees: Fees paid up to there; ``start_funding`` the same.
         series: Columns of the equity rows, NaN where a value is missing.
         fills: Rows booked in the span.
-        fills_so_far: Rows from the journal's beginning to the span's end.
+        closed: Round trips that a fill of the span closed.
+        still_open: Those that were open at the span's end.
         funding: Charges settled in the span.
         opening: The books before the first scan, None in a journal of an older version.
         closing: The books after the last scan.
@@ -75,7 +73,8 @@ class Period(msgspec.Struct, kw_only=True):
     start_funding: float
     series: dict[str, NDArray[np.float64]]
     fills: list[dict[str, Any]]
-    fills_so_far: list[dict[str, Any]]
+    closed: list[Trade]
+    still_open: list[Trade]
     funding: list[dict[str, Any]]
     opening: Books | None
     closing: Books | None
@@ -91,21 +90,6 @@ class Period(msgspec.Struct, kw_only=True):
         return len(self.series["timestamp_us"])
 
 
-@contextmanager
-def reading(folder: Path) -> Iterator[sqlite3.Connection]:
-    """Give a read-only connection with one snapshot, whatever a trader adds meanwhile.
-
-    Raises:
-        JournalError: If there is no journal.
-    """
-    db = database.open_read_only(folder)
-    try:
-        db.execute("BEGIN")
-        yield db
-    finally:
-        db.close()
-
-
 def read_period(db: sqlite3.Connection, span: Span | None = None) -> Period:
     """Return a span of an open journal, all of it by default."""
     span = span or Span()
@@ -118,6 +102,8 @@ def read_period(db: sqlite3.Connection, span: Span | None = None) -> Period:
         rows_of(db, f"SELECT * FROM fills WHERE {_where(db, 'fills', Span(0, span.last_us))}")
     )
     in_span = [f for f in fills if f["booked_us"] >= span.first_us]
+    booked = {f["client_order_id"] for f in in_span}
+    trades = trades_of(fills)
     opening, first_prices = _opening(db, first)
     return Period(
         start_equity=before[0],
@@ -125,7 +111,8 @@ def read_period(db: sqlite3.Connection, span: Span | None = None) -> Period:
         start_funding=before[2],
         series=_series(db, first, end),
         fills=in_span,
-        fills_so_far=fills,
+        closed=[t for t in trades if t.closed_by in booked],
+        still_open=[t for t in trades if t.closed_us is None],
         funding=_funding(db, first, end),
         opening=opening,
         closing=_closing(db, span),

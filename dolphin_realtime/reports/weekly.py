@@ -12,20 +12,15 @@ import msgspec
 import plotly.graph_objects as go
 
 from dolphin_realtime.journal import database
-from dolphin_realtime.model.instant import from_us
+from dolphin_realtime.journal.database import reading
+from dolphin_realtime.model.instant import DAY_US, day_of, day_us, from_us
 from dolphin_realtime.reports import plots
 from dolphin_realtime.reports.figures import Figures, figures_of
 from dolphin_realtime.reports.page import number, page, share, table, usd
-from dolphin_realtime.reports.period import Period, Span, daily_returns, read_period, reading
+from dolphin_realtime.reports.period import Period, Span, daily_returns, read_period
+from dolphin_realtime.reports.versus import Versus, read_versus
 from dolphin_realtime.reports.write import HTML, JSON, replace
 from dolphin_realtime.settings import Settings
-
-
-class Drift(msgspec.Struct, frozen=True):
-    """Of one day's comparison with its backtest: net apart, and what nothing explains."""
-
-    drift: float
-    unexplained: int
 
 
 class InstanceWeek(msgspec.Struct, kw_only=True):
@@ -38,7 +33,7 @@ class InstanceWeek(msgspec.Struct, kw_only=True):
 
     figures: Figures
     months: dict[str, float]
-    days: dict[str, Drift]
+    days: dict[str, Versus]
 
     @property
     def drift(self) -> float:
@@ -81,7 +76,7 @@ def write_weekly(settings: Settings, first: str, last: str) -> Week:
         week.instances[instance] = InstanceWeek(
             figures=figures_of(period),
             months=months,
-            days=_drifts(settings.reports / "versus" / instance, first, last),
+            days=_compared(settings, instance, first),
         )
     week.folder.mkdir(parents=True, exist_ok=True)
     replace(week.folder / JSON, msgspec.json.format(msgspec.json.encode(_facts(week)), indent=2))
@@ -104,14 +99,11 @@ def cost_shares(f: Figures) -> dict[str, float | None]:
     return {name: value / volume if volume > 0.0 else None for name, value in costs.items()}
 
 
-def _drifts(folder: Path, first: str, last: str) -> dict[str, Drift]:
-    found: dict[str, Drift] = {}
-    for path in sorted(folder.glob("????-??-??/versus.json")):
-        if first <= path.parent.name <= last:
-            raw: dict[str, Any] = msgspec.json.decode(path.read_bytes())
-            drift = raw["net_paper"] - raw["net_backtest"]
-            found[path.parent.name] = Drift(drift, raw["unexplained"])
-    return found
+def _compared(settings: Settings, instance: str, monday: str) -> dict[str, Versus]:
+    """Return the comparisons of a week's days with their backtests, by day."""
+    days = [day_of(day_us(monday) + n * DAY_US) for n in range(7)]
+    found = {day: read_versus(settings, instance, day) for day in days}
+    return {day: one for day, one in found.items() if one is not None}
 
 
 def _facts(week: Week) -> dict[str, Any]:
@@ -121,6 +113,10 @@ def _facts(week: Week) -> dict[str, Any]:
         "instances": {
             name: {
                 **msgspec.to_builtins(row),
+                "days": {
+                    day: {"drift": one.drift, "unexplained": one.unexplained}
+                    for day, one in row.days.items()
+                },
                 "drift": row.drift,
                 "costs": cost_shares(row.figures),
             }

@@ -11,11 +11,12 @@ import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from dolphin_realtime.journal.database import reading
 from dolphin_realtime.journal.export import TIME
 from dolphin_realtime.reports.figures import Figures, figures_of
 from dolphin_realtime.reports.page import render
-from dolphin_realtime.reports.period import Period, Span, read_period, reading
-from dolphin_realtime.reports.trades import Trade, trades_of
+from dolphin_realtime.reports.period import Period, Span, read_period
+from dolphin_realtime.reports.trades import Trade
 
 HTML: Final = "report.html"
 JSON: Final = "report.json"
@@ -83,15 +84,17 @@ def replace(path: Path, data: bytes) -> None:
     partial.replace(path)
 
 
+def replace_table(path: Path, table: pa.Table) -> None:
+    """Write a Parquet file by rename."""
+    partial = path.with_name(f".{path.name}.part")
+    pq.write_table(table, partial, compression="zstd")
+    partial.replace(path)
+
+
 def _write_positions(path: Path, period: Period) -> None:
     """Write the round trips that were open at some time of the period."""
-    booked = {f["client_order_id"] for f in period.fills}
-    trades = [
-        t for t in trades_of(period.fills_so_far) if t.closed_us is None or t.closed_by in booked
-    ]
-    partial = path.with_name(f".{path.name}.part")
-    pq.write_table(_table(trades), partial, compression="zstd")
-    partial.replace(path)
+    trades = sorted([*period.closed, *period.still_open], key=lambda t: (t.opened_us, t.asset))
+    replace_table(path, _table(trades))
 
 
 def _table(trades: list[Trade]) -> pa.Table:

@@ -13,7 +13,7 @@ from concurrent.futures.process import BrokenProcessPool
 from typing import Final
 
 from dolphin_realtime.process import die_with_parent
-from dolphin_realtime.sweep.trial import Trial, TrialResult, run_trial
+from dolphin_realtime.sweep.trial import WORKER_DIED, Trial, TrialResult, failed, run_trial
 
 BREAKS_TOGETHER: Final = 2
 """Pools lost before trials are run one a process."""
@@ -45,13 +45,7 @@ def _survived(trials: list[Trial], workers: int) -> Iterator[TrialResult]:
             return
     for trial in list(left.values()):
         done = list(_pooled([trial], 1))
-        yield (
-            done[0]
-            if done
-            else TrialResult(
-                key=trial.key, set_name=trial.set_name, day=trial.day, failure="its worker died"
-            )
-        )
+        yield done[0] if done else failed(trial, WORKER_DIED)
 
 
 def _pooled(trials: list[Trial], workers: int) -> Iterator[TrialResult]:

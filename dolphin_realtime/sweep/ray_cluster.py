@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from dolphin_realtime.model.errors import ServiceError, SettingsError
-from dolphin_realtime.sweep.trial import Trial, TrialResult, run_trial
+from dolphin_realtime.sweep.trial import WORKER_DIED, Trial, TrialResult, failed, run_trial
 
 RETRIES: Final = 3
 AHEAD: Final = 2
@@ -57,10 +57,5 @@ def _result(ray: Any, reference: Any, trial: Trial) -> TrialResult:
     try:
         result: TrialResult = ray.get(reference)
     except ray.exceptions.RayError as e:
-        return TrialResult(
-            key=trial.key,
-            set_name=trial.set_name,
-            day=trial.day,
-            failure=f"its worker died: {type(e).__name__}",
-        )
+        return failed(trial, f"{WORKER_DIED}: {type(e).__name__}")
     return result

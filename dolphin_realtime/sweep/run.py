@@ -5,7 +5,6 @@ which order they ran.
 """
 
 from collections.abc import Callable, Iterator
-from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -14,7 +13,7 @@ import msgspec
 from dolphin_realtime.model.errors import ScanFileError
 from dolphin_realtime.parameters import load_parameters
 from dolphin_realtime.reports.write import HTML, replace
-from dolphin_realtime.scan_days import ScanDays
+from dolphin_realtime.scan_days import ScanDays, files_identity
 from dolphin_realtime.settings import Settings
 from dolphin_realtime.sweep.grid_file import SweepFile, name_of, sets_of, words_of
 from dolphin_realtime.sweep.local import run_local, workers_by_default
@@ -47,8 +46,21 @@ class Sweep(msgspec.Struct, kw_only=True):
     folder: str
 
 
-def trials_of(file: SweepFile, settings: Settings) -> tuple[list[str], list[Trial]]:
-    """Return a sweep's days and its trials: every set on every day.
+class SweepPlan(msgspec.Struct, frozen=True):
+    """What a sweep is to try.
+
+    Attributes:
+        trials: Every set on every day.
+        short_days: A sentence on each day that has far fewer scans than the fullest one.
+    """
+
+    days: list[str]
+    trials: list[Trial]
+    short_days: list[str]
+
+
+def plan_of(file: SweepFile, settings: Settings) -> SweepPlan:
+    """Return what a sweep file asks for, of the scans and factors as they lie on disk.
 
     Raises:
         ScanFileError: If there are no scans of those days.
@@ -59,8 +71,12 @@ def trials_of(file: SweepFile, settings: Settings) -> tuple[list[str], list[Tria
     if not days:
         raise ScanFileError(f"{path}: no scans from {file.first} to {file.last}")
     factors = file.factors or (str(settings.factors) if settings.factors.is_dir() else "")
-    parameters, identity = load_parameters(file.instance), cache(scans.identity)
-    return days, [
+    parameters, of_factors = load_parameters(file.instance), _factor_identity(factors)
+    inputs = {
+        day: [[scans.identity(d) for d in (*scans.before(day, file.warm_up_days), day)], of_factors]
+        for day in days
+    }
+    trials = [
         keyed(
             Trial(
                 set_name=name_of(one),
@@ -71,16 +87,23 @@ def trials_of(file: SweepFile, settings: Settings) -> tuple[list[str], list[Tria
                 factors=factors,
                 parameters=parameters,
             ),
-            scans,
-            identity,
+            inputs[day],
         )
         for one in sets_of(file)
         for day in days
     ]
+    return SweepPlan(days, trials, _short_days(days, scans))
+
+
+def _factor_identity(factors: str) -> list[list[int | str]]:
+    path = Path(factors)
+    if not factors:
+        return []
+    return files_identity(sorted(path.glob("*.parquet")) if path.is_dir() else [path])
 
 
 def run_sweep(
-    file: SweepFile,
+    plan: SweepPlan,
     settings: Settings,
     out: Path,
     title: str,
@@ -89,12 +112,11 @@ def run_sweep(
     """Run what is left of a sweep and write trials.jsonl, sweep.json and report.html.
 
     Raises:
-        ScanFileError: If there are no scans of its days.
         SettingsError: If Ray is asked for and not installed.
         ServiceError: If there is no Ray cluster at the address.
         OSError: If ``out`` cannot be written.
     """
-    days, trials = trials_of(file, settings)
+    days, trials = plan.days, plan.trials
     with TrialRecord(out / "trials.jsonl") as record:
         left = [trial for trial in trials if not record.is_done(trial.key)]
         for result in _results(left, settings):
@@ -104,7 +126,7 @@ def run_sweep(
     names = list(dict.fromkeys(trial.set_name for trial in trials))
     sets = figures_of_sets(names, days, results)
     verdict = judge(sets, days, results)
-    verdict.warning = " ".join([verdict.warning, *_short_days(days, trials[0])])
+    verdict.warning = " ".join([verdict.warning, *plan.short_days])
     sweep = Sweep(
         days=days,
         sets=sets,
@@ -120,9 +142,7 @@ def run_sweep(
     return sweep
 
 
-def _short_days(days: list[str], trial: Trial) -> list[str]:
-    """Return a sentence on each day that has far fewer scans than the fullest one."""
-    scans = ScanDays.of(Path(trial.scans))
+def _short_days(days: list[str], scans: ScanDays) -> list[str]:
     counts = {day: scans.count(day) for day in days}
     most = max(counts.values())
     return [

@@ -6,7 +6,6 @@ cluster, is given everything by value and paths, and gives back plain records.
 
 import hashlib
 import time
-from collections.abc import Callable
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -26,6 +25,7 @@ from dolphin_realtime.parameters import Parameters, changed
 from dolphin_realtime.scan_days import ScanDays
 from dolphin_realtime.warm_up import desk_of, warm_up_from
 
+WORKER_DIED: Final = "its worker died"
 HOUR_US: Final = 3_600_000_000
 TIMESTAMP: Final = 2
 EQUITY: Final = 8
@@ -70,6 +70,11 @@ class TrialResult(msgspec.Struct, frozen=True, kw_only=True):
     failure: str | None = None
 
 
+def failed(trial: Trial, why: str) -> TrialResult:
+    """Return the result of a trial that gave none."""
+    return TrialResult(key=trial.key, set_name=trial.set_name, day=trial.day, failure=why)
+
+
 @cache
 def code_digest() -> str:
     """Return a digest of this package's source: another version is another trial."""
@@ -79,31 +84,9 @@ def code_digest() -> str:
     return digest.hexdigest()
 
 
-def factor_identity(factors: str) -> list[list[int | str]]:
-    """Return what a factor file or folder looks like on disk: names, sizes, instants of change."""
-    if not factors:
-        return []
-    path = Path(factors)
-    files = sorted(path.glob("*.parquet")) if path.is_dir() else [path]
-    return [[f.name, f.stat().st_size, f.stat().st_mtime_ns] for f in files]
-
-
-def keyed(trial: Trial, scans: ScanDays, identity: Callable[[str], object]) -> Trial:
-    """Return a trial with its key: parameters, code, and days and factors as they lie on disk.
-
-    Args:
-        trial: Without a key.
-        scans: Its days.
-        identity: Of a day's files; asked again for each trial.
-    """
-    days = [*scans.before(trial.day, trial.warm_up_days), trial.day]
-    facts = [
-        code_digest(),
-        version("nautilus_trader"),
-        msgspec.to_builtins(trial),
-        [identity(day) for day in days],
-        factor_identity(trial.factors),
-    ]
+def keyed(trial: Trial, inputs: object) -> Trial:
+    """Return a trial with its key: parameters, code, and ``inputs`` as they lie on disk."""
+    facts = [code_digest(), version("nautilus_trader"), msgspec.to_builtins(trial), inputs]
     digest = hashlib.sha256(msgspec.json.encode(facts)).hexdigest()[:24]
     return msgspec.structs.replace(trial, key=digest)
 
@@ -114,8 +97,7 @@ def run_trial(trial: Trial) -> TrialResult:
     try:
         found = _run(trial)
     except (DolphinError, OSError, ArithmeticError, ValueError, KeyError) as e:
-        failure = f"{type(e).__name__}: {e}"
-        return TrialResult(key=trial.key, set_name=trial.set_name, day=trial.day, failure=failure)
+        return failed(trial, f"{type(e).__name__}: {e}")
     return msgspec.structs.replace(found, seconds=time.perf_counter() - began)
 
 

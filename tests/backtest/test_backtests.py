@@ -17,10 +17,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from dolphin_realtime.archive.file import read_archive
-from dolphin_realtime.bench.backtest import first_day, write_days
+from dolphin_realtime.bench.backtest import first_day
 from dolphin_realtime.factor_files import SCHEMA
 from dolphin_realtime.model.instant import DAY_US, day_of
 from dolphin_realtime.replay.market import SAMPLE, Market, ReplayParams, load_prices
+from dolphin_realtime.replay.pace import archive_days
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"
 N_DAYS = int(os.environ.get("BACKTEST_DAYS", "3"))
@@ -28,7 +29,7 @@ FIVE_MINUTES = ("gap_max_s=900", "tau_s_s=3600", "tau_v_s=14400", "tau_x_s=14400
 """Parameters for scans five minutes apart: a gap of 180 s would break every return."""
 
 RECORDS = {
-    "sample": (SAMPLE, 3, (), None),
+    "sample": (SAMPLE, 2, (), None),
     "binance": (SHARED / "binance_usdm_1m_close.parquet", 24, (), "binance_usdm_funding.parquet"),
     "hyperliquid": (SHARED / "hyperliquid_perp_5m_close.parquet", 17, FIVE_MINUTES, None),
 }
@@ -45,7 +46,7 @@ def record(request, tmp_path_factory):
     table = load_prices(path)
     market = Market(table, ReplayParams(cadence_s=table.step_us / 1e6))
     begin, n = first_day(market), min(N_DAYS, longest)
-    write_days(market, folder / "archive", begin, n + 1)
+    archive_days(market, folder / "archive", begin, begin + (n + 1) * DAY_US)
     factors = _factors(SHARED / funding, folder / "factors.parquet") if funding else None
     days = [day_of(begin + i * DAY_US) for i in range(1, n + 1)]
     return folder, days, assignments, factors

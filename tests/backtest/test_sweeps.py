@@ -14,12 +14,14 @@ import psutil
 import pytest
 
 from dolphin_realtime.archive.file import read_archive, write_archive
-from dolphin_realtime.bench.backtest import first_day, write_days
+from dolphin_realtime.bench.backtest import first_day
 from dolphin_realtime.bench.stack import free_port
+from dolphin_realtime.model.instant import DAY_US
 from dolphin_realtime.replay.market import Market, ReplayParams, load_prices
+from dolphin_realtime.replay.pace import archive_days
 from dolphin_realtime.settings import Settings
 from dolphin_realtime.sweep.grid_file import read_sweep_file
-from dolphin_realtime.sweep.run import run_sweep
+from dolphin_realtime.sweep.run import plan_of, run_sweep
 from tests.integration.conftest import eventually
 
 SCANS_A_DAY = 720
@@ -37,7 +39,8 @@ def grid(tmp_path_factory):
     """A 3 x 3 grid over three short days of the sample, after one of warm-up."""
     folder = tmp_path_factory.mktemp("sweep")
     market = Market(load_prices(), ReplayParams())
-    write_days(market, folder / "whole", first_day(market) - 86_400_000_000, 4)
+    begin = first_day(market) - DAY_US
+    archive_days(market, folder / "whole", begin, begin + 4 * DAY_US)
     for path in (folder / "whole").iterdir():
         scans = list(read_archive(path))[:SCANS_A_DAY]
         write_archive(folder / "short" / path.name, ((scan, "test") for scan in scans))
@@ -51,7 +54,8 @@ def settings_of(folder, **changes):
 
 
 def run(grid, out, on_trial=lambda _: None, **changes):
-    return run_sweep(read_sweep_file(grid), settings_of(out, **changes), out, "Test", on_trial)
+    settings = settings_of(out, **changes)
+    return run_sweep(plan_of(read_sweep_file(grid), settings), settings, out, "Test", on_trial)
 
 
 @pytest.fixture(scope="module")

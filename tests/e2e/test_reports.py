@@ -7,9 +7,10 @@ import sys
 
 import pytest
 
-from dolphin_realtime.bench.backtest import first_day, write_days
+from dolphin_realtime.bench.backtest import first_day
 from dolphin_realtime.model.instant import DAY_US, day_of
 from dolphin_realtime.replay.market import Market, ReplayParams, load_prices
+from dolphin_realtime.replay.pace import archive_days
 from tests.e2e.conftest import SHOTS
 
 PARTS = ".tile, .note, .plot, section"
@@ -21,7 +22,7 @@ def reports(tmp_path_factory):
     home = tmp_path_factory.mktemp("reports")
     market = Market(load_prices(), ReplayParams())
     begin = first_day(market)
-    write_days(market, home / "archive", begin, 2)
+    archive_days(market, home / "archive", begin, begin + 2 * DAY_US)
     day = day_of(begin + DAY_US)
     grid = home / "grid.yaml"
     grid.write_text(

@@ -13,9 +13,10 @@ import pytest
 from dolphin_dagster import days_due, pools
 from dolphin_dagster.definitions import build_definitions
 from dolphin_realtime.archive.merge import merge_day
-from dolphin_realtime.bench.backtest import first_day, write_days
+from dolphin_realtime.bench.backtest import first_day
 from dolphin_realtime.model.instant import DAY_US
 from dolphin_realtime.replay.market import Market, ReplayParams, load_prices
+from dolphin_realtime.replay.pace import archive_days
 from dolphin_realtime.reports.daily import is_final, write_paper_report
 from dolphin_realtime.scan_days import ScanDays
 from dolphin_realtime.scan_files import write_scan
@@ -35,7 +36,8 @@ def home(tmp_path_factory):
     """Raw scans of four days, of which two were traded on paper and a bit of the last."""
     home = tmp_path_factory.mktemp("scheduled")
     market = Market(load_prices(), ReplayParams())
-    write_days(market, home / "made", first_day(market) - DAY_US, 4)
+    begin = first_day(market) - DAY_US
+    archive_days(market, home / "made", begin, begin + 4 * DAY_US)
     made = ScanDays.of(home / "made")
     for day in DAYS:
         for n, scan in enumerate(made.scans(day)):

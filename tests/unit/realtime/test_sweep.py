@@ -182,20 +182,21 @@ def test_what_goes_wrong_in_a_trial_is_its_result(tmp_path):
     write_archive(archive / "2024-08-07.parquet", ((s, "x") for s in walk(30)))
     text = f"from: 2024-08-07\nto: 2024-08-07\nscans: {archive}\ngrid: {{s_in: [1.0, 2.0]}}\n"
     file = read_sweep_file(sweep_file(tmp_path, text))
-    days, found = sweeping.trials_of(file, load({}))
+    plan = sweeping.plan_of(file, load({}))
+    days, found = plan.days, plan.trials
     assert (days, len(found), len({t.key for t in found})) == (["2024-08-07"], 2, 2)
     good = run_trial(found[0])
     assert (good.failure, good.key) == (None, found[0].key)
     factors = tmp_path / "factors.parquet"
     factors.write_bytes(b"one")
     with_factors = msgspec.structs.replace(file, factors=str(factors))
-    first = sweeping.trials_of(with_factors, load({}))[1][0].key
+    first = sweeping.plan_of(with_factors, load({})).trials[0].key
     factors.write_bytes(b"another")
-    assert sweeping.trials_of(with_factors, load({}))[1][0].key != first
+    assert sweeping.plan_of(with_factors, load({})).trials[0].key != first
     (archive / "2024-08-07.parquet").write_bytes(b"gone bad")
     bad = run_trial(found[0])
     assert "ScanFileError" in bad.failure
-    assert sweeping.trials_of(file, load({}))[1][0].key != found[0].key
+    assert sweeping.plan_of(file, load({})).trials[0].key != found[0].key
 
 
 def test_more_trials_than_a_pool_bears_all_end(monkeypatch):

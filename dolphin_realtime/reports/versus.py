@@ -1,0 +1,54 @@
+"""What a comparison of a paper day with its backtest found, as it is kept on disk.
+
+The record and where it lies belong here; making one is backtest/versus_paper.py's.
+"""
+
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from dolphin_realtime.settings import Settings
+
+JSON: Final = "versus.json"
+
+
+class Difference(msgspec.Struct, frozen=True, kw_only=True):
+    """One difference; ``cause`` is None where nothing on record explains it."""
+
+    timestamp_us: int
+    asset: str
+    what: str
+    paper: str
+    backtest: str
+    cause: str | None
+
+
+class Versus(msgspec.Struct, kw_only=True):
+    """A day both ways; drift is the paper's net minus the backtest's, USDT."""
+
+    day: str
+    instance: str
+    scans: int
+    same: int
+    by_cause: dict[str, int]
+    unexplained: int
+    examples: list[Difference]
+    net_paper: float
+    net_backtest: float
+
+    @property
+    def drift(self) -> float:
+        """Net of the paper day minus net of its backtest."""
+        return self.net_paper - self.net_backtest
+
+
+def folder_of(settings: Settings, instance: str, day: str) -> Path:
+    """Return where the comparison of a day lies."""
+    return settings.reports / "versus" / instance / day
+
+
+def read_versus(settings: Settings, instance: str, day: str) -> Versus | None:
+    """Return a day's comparison, None where it was not made."""
+    path = folder_of(settings, instance, day) / JSON
+    return msgspec.json.decode(path.read_bytes(), type=Versus) if path.is_file() else None
