@@ -4,7 +4,7 @@ BIN := .venv/bin
 FOR ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev demo test backtests e2e check fuzz chaos chaos-short prove-fuzz prove-backtests format lock clean
+.PHONY: help setup dev demo test backtests factors e2e check fuzz chaos chaos-short prove-fuzz prove-backtests format lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /|/' | awk -F'|' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -24,6 +24,9 @@ test: dev ## unit and integration tests: a real Hazelcast member, real processes
 backtests: dev ## backtests over real prices, paper days beside them, sweeps here and on Ray
 	@$(BIN)/pytest tests/backtest
 
+factors: dev ## external factors: every source and its faults, two writers, a rush, a backfill
+	@$(BIN)/pytest tests/factors
+
 fuzz: dev ## 10,000 mutated documents and files for each parser, twice
 	@$(BIN)/pytest tests/fuzz
 
@@ -36,7 +39,10 @@ chaos-short: dev ## kills at each step, a few at random, a dying member, a full 
 chaos: dev ## the same with 50 random kills and 10 deaths of the member
 	@CHAOS_KILLS=50 CHAOS_MEMBER_KILLS=10 $(BIN)/pytest -s tests/chaos
 
-prove-fuzz: dev ## 100,000 mutated documents and files for each parser, twice
+prove-factors: dev ## external factors: every source and its faults, two writers, a rush, a backfill
+	@$(BIN)/pytest tests/factors
+
+fuzz: dev ## 100,000 mutated documents and files for each parser, twice
 	@FUZZ_RUNS=100000 $(BIN)/pytest tests/fuzz
 
 prove-backtests: dev ## the same over every recorded day

@@ -1,19 +1,45 @@
-"""Checks that an asset evaluates of itself while it is materialized: names and results.
+"""Asset checks: their definitions, their results, and reporting those from a sensor.
 
-Their descriptions lead to the runbook's heading of the same name.
+A description leads to a heading of the runbook. A sensor costs no process an evaluation: it
+writes events on a change, and a refresh now and then.
 """
 
 from collections.abc import Mapping
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 import dagster as dg
+import msgspec
 
 RUNBOOK: Final = "docs/runbook.md"
+REFRESH: Final = timedelta(minutes=10)
+Facts = dict[str, float | str]
+Key = tuple[str, str]
+"""(asset, check)."""
 
 
-def spec(asset: str, name: str, means: str) -> dg.AssetCheckSpec:
-    """Return the definition of a check of an asset."""
-    return dg.AssetCheckSpec(name, asset=asset, description=f"{means} {RUNBOOK}#{asset}-{name}")
+class Verdict(msgspec.Struct, frozen=True):
+    """A check's result: numbers among the facts become plots on its page."""
+
+    passed: bool
+    facts: Facts
+
+
+def describe(asset: str, name: str, means: str) -> str:
+    """Return a check's description: what it means, and its heading in the runbook."""
+    return f"{means} {RUNBOOK}#{asset}-{name}"
+
+
+def spec(asset: str, name: str, means: str, heading: str | None = None) -> dg.AssetCheckSpec:
+    """Return the definition of a check of an asset.
+
+    Args:
+        asset: Its key.
+        name: Of the check.
+        means: When it is green.
+        heading: Of the runbook, before the check's name; None: the asset's own.
+    """
+    return dg.AssetCheckSpec(name, asset=asset, description=describe(heading or asset, name, means))
 
 
 def result(
@@ -23,4 +49,40 @@ def result(
     severity = dg.AssetCheckSeverity.ERROR if is_error else dg.AssetCheckSeverity.WARN
     return dg.AssetCheckResult(
         asset_key=asset, check_name=name, passed=passed, severity=severity, metadata=dict(facts)
+    )
+
+
+def changes(
+    verdicts: Mapping[Key, Verdict], last: dict[str, Any], now: datetime
+) -> tuple[list[Key], dict[str, Any]]:
+    """Return the checks whose verdict is worth an event, and what to remember.
+
+    Args:
+        verdicts: Of now, by check.
+        last: What the last call returned: by check, [passed, when it was reported].
+        now: Wall time.
+    """
+    due: list[Key] = []
+    memory: dict[str, Any] = {}
+    for key, verdict in verdicts.items():
+        name = ":".join(key)
+        before = last.get(name) or [None, now.isoformat()]
+        memory[name] = before
+        is_old = now - datetime.fromisoformat(before[1]) >= REFRESH
+        if is_old or before[0] != verdict.passed:
+            due.append(key)
+            memory[name] = [verdict.passed, now.isoformat()]
+    return due, memory
+
+
+def evaluation(
+    key: Key, verdict: Verdict, severity: dg.AssetCheckSeverity
+) -> dg.AssetCheckEvaluation:
+    """Return the event that tells a check's verdict."""
+    return dg.AssetCheckEvaluation(
+        asset_key=dg.AssetKey(key[0]),
+        check_name=key[1],
+        passed=verdict.passed,
+        severity=severity,
+        metadata=dict(verdict.facts),
     )

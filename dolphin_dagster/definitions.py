@@ -5,23 +5,19 @@ import dagster as dg
 from dolphin_dagster import (
     backtests,
     days_due,
-    indicators,
     orderbook_archive,
     paper_reports,
     realtime,
     scan_archive,
     sweeps,
 )
-from dolphin_dagster.indicators.calendar_factors import (
-    calendar_factors_job,
-    calendar_factors_schedule,
-)
+from dolphin_dagster.factors import health, registry
 from dolphin_realtime.settings import Settings, load
 
 
 def build_definitions(settings: Settings) -> dg.Definitions:
     """Return the definitions for a stack's settings; opens no connection."""
-    return dg.Definitions(
+    own = dg.Definitions(
         assets=[
             *realtime.ASSETS,
             scan_archive.make_scan_archive(settings),
@@ -32,14 +28,13 @@ def build_definitions(settings: Settings) -> dg.Definitions:
             paper_reports.make_paper_report(settings),
             paper_reports.make_weekly_summary(settings),
             sweeps.parameter_sweep,
-            *dg.load_assets_from_package_module(indicators),
+            *health.ASSETS,
         ],
         asset_checks=[
             realtime.realtime_checks,
-            *dg.load_asset_checks_from_package_module(indicators),
+            health.factors_are_complete,
         ],
         jobs=[
-            calendar_factors_job,
             scan_archive.scan_archive_job,
             scan_archive.retention_job,
             orderbook_archive.orderbook_archive_job,
@@ -50,18 +45,19 @@ def build_definitions(settings: Settings) -> dg.Definitions:
             sweeps.parameter_sweep_job,
         ],
         schedules=[
-            calendar_factors_schedule,
             scan_archive.retention_schedule,
             paper_reports.weekly_summary_schedule,
         ],
         sensors=[
             realtime.realtime_health,
+            health.factor_health,
             days_due.days_archived,
             days_due.days_backtested,
             days_due.days_closed,
         ],
         executor=dg.in_process_executor,
     )
+    return dg.Definitions.merge(own, registry.definitions(settings))
 
 
 defs = build_definitions(load())

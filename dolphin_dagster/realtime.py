@@ -1,26 +1,25 @@
 """The realtime services as external assets, and the checks that show their health.
 
 Assets, check definitions and the sensor that reports them belong here; the rules are
-realtime_checks.py's. The sensor costs no process an evaluation: it writes events on a
-change, and a refresh now and then.
+realtime_checks.py's.
 """
 
 import json
-from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Final
 
 import dagster as dg
 
-from dolphin_dagster import pools
-from dolphin_dagster.realtime_checks import RULES, CheckRule, Snapshot, Verdict, describe
+from dolphin_dagster import checks, pools
+from dolphin_dagster.checks import Verdict
+from dolphin_dagster.realtime_checks import RULES, Snapshot, describe, verdicts
 from dolphin_dagster.resources import Grid
 from dolphin_realtime import grid
 from dolphin_realtime.model.errors import GridError
 from dolphin_realtime.settings import Settings, load
 
 SENSOR_INTERVAL_S: Final = 10
-REFRESH: Final = timedelta(minutes=10)
 GROUP: Final = "realtime"
 BEATING: Final = ("hazelcast", "bridge", "safety")
 
@@ -78,10 +77,6 @@ def read_snapshot(settings: Settings, now: datetime) -> Snapshot:
         return Snapshot(now=now, instance=instance, fault=str(e))
 
 
-def _metadata(verdict: Verdict) -> dict[str, Any]:
-    return dict(verdict.facts)
-
-
 @dg.multi_asset_check(
     name="realtime_checks",
     specs=[
@@ -101,52 +96,17 @@ def realtime_checks(context: dg.AssetCheckExecutionContext) -> Iterator[dg.Asset
                 asset_key=rule.asset,
                 check_name=rule.name,
                 passed=verdict.passed,
-                metadata=_metadata(verdict),
+                metadata=dict(verdict.facts),
             )
-
-
-def changes(
-    snapshot: Snapshot, last: dict[str, Any], now: datetime
-) -> tuple[list[tuple[CheckRule, Verdict]], dict[str, Any]]:
-    """Return the verdicts worth an event, and what to remember.
-
-    Args:
-        snapshot: The grid's documents.
-        last: What the last call returned: by check, [passed, when it was reported].
-        now: Wall time.
-    """
-    due: list[tuple[CheckRule, Verdict]] = []
-    memory: dict[str, Any] = {}
-    for rule in RULES:
-        name = f"{rule.asset}:{rule.name}"
-        verdict = rule.rule(snapshot)
-        before = last.get(name)
-        memory[name] = before or [None, now.isoformat()]
-        is_old = now - datetime.fromisoformat(memory[name][1]) >= REFRESH
-        if is_old or memory[name][0] != verdict.passed:
-            due.append((rule, verdict))
-            memory[name] = [verdict.passed, now.isoformat()]
-    return due, memory
 
 
 def events(
-    due: list[tuple[CheckRule, Verdict]], *, is_first: bool
+    due: list[checks.Key], found: Mapping[checks.Key, Verdict], *, is_first: bool
 ) -> list[dg.AssetMaterialization | dg.AssetCheckEvaluation]:
     """Return the events to report: at first each asset once, so that it is not amber."""
-    found: list[dg.AssetMaterialization | dg.AssetCheckEvaluation] = []
-    if is_first:
-        found += [dg.AssetMaterialization(spec.key) for spec in ASSETS]
-    for rule, verdict in due:
-        found.append(
-            dg.AssetCheckEvaluation(
-                asset_key=dg.AssetKey(rule.asset),
-                check_name=rule.name,
-                passed=verdict.passed,
-                severity=dg.AssetCheckSeverity.ERROR,
-                metadata=_metadata(verdict),
-            )
-        )
-    return found
+    first = [dg.AssetMaterialization(spec.key) for spec in ASSETS] if is_first else []
+    told = [checks.evaluation(key, found[key], dg.AssetCheckSeverity.ERROR) for key in due]
+    return [*first, *told]
 
 
 @dg.sensor(
@@ -159,9 +119,10 @@ def realtime_health(context: dg.SensorEvaluationContext) -> dg.SensorResult:
     """Look at the grid once and report what changed."""
     now = datetime.now(UTC)
     last = json.loads(context.cursor) if context.cursor else {}
-    due, memory = changes(read_snapshot(load(), now), last, now)
+    found = verdicts(read_snapshot(load(), now))
+    due, memory = checks.changes(found, last, now)
     return dg.SensorResult(
-        asset_events=events(due, is_first=not last),
+        asset_events=events(due, found, is_first=not last),
         cursor=json.dumps(memory),
         skip_reason=None if due else "nothing changed",
     )

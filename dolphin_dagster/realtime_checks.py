@@ -10,16 +10,16 @@ from typing import Any, Final
 
 import msgspec
 
+from dolphin_dagster import checks
+from dolphin_dagster.checks import Facts, Verdict
 from dolphin_realtime import grid
 from dolphin_realtime.model.posture import Posture
 
 HEARTBEAT_LIMIT_S: Final = 15.0
 SCAN_LIMIT_S: Final = 30.0
 DOCUMENT_LIMIT_S: Final = 30.0
-RUNBOOK: Final = "docs/runbook.md"
 
 Document = dict[str, Any] | None
-Facts = dict[str, float | str]
 
 
 class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,13 +33,6 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     state: Document = None
     heartbeats: Mapping[str, Document] = {}
     fault: str | None = None
-
-
-class Verdict(msgspec.Struct, frozen=True):
-    """A check's result: numbers become plots on its page."""
-
-    passed: bool
-    facts: Facts
 
 
 Rule = Callable[[Snapshot], Verdict]
@@ -221,4 +214,9 @@ RULES: Final = (
 
 def describe(rule: CheckRule) -> str:
     """Return a check's description: meaning, and where to read what to do."""
-    return f"Green while {rule.means}. What to do: {RUNBOOK}#{rule.asset}-{rule.name}"
+    return checks.describe(rule.asset, rule.name, f"Green while {rule.means}. What to do:")
+
+
+def verdicts(snapshot: Snapshot) -> dict[checks.Key, Verdict]:
+    """Return every rule's verdict of a snapshot, by check."""
+    return {(rule.asset, rule.name): rule.rule(snapshot) for rule in RULES}

@@ -3,6 +3,9 @@
 Resources are rebuilt at every sensor tick, so the client is kept at module level.
 """
 
+import random
+import time
+from collections.abc import Callable
 from threading import Lock
 from typing import Any, Final
 
@@ -13,6 +16,8 @@ from dolphin_realtime import grid
 from dolphin_realtime.model.errors import GridError
 
 FAULTS: Final = (HazelcastError, TimeoutError, OSError)
+UPDATE_DEADLINE_S: Final = 10.0
+Document = dict[str, Any]
 _clients: dict[tuple[str, int], HazelcastClient] = {}
 _lock: Final = Lock()
 
@@ -55,3 +60,31 @@ class Grid:
             future.result()
         except FAULTS as e:
             raise GridError(f"{map_name}/{key} was not written: {e}") from e
+
+    def update(
+        self, map_name: str, key: str, change: Callable[[Document | None], Document]
+    ) -> Document:
+        """Replace a document by what ``change`` makes of it and return that, by compare-and-set.
+
+        ``change`` is asked again, with the newer document, where another writer was quicker.
+
+        Raises:
+            GridError: If the grid does not answer, or others are quicker for 10 s.
+        """
+        deadline = time.monotonic() + UPDATE_DEADLINE_S
+        try:
+            the_map = _client(*self._where).get_map(map_name)
+            while time.monotonic() < deadline:
+                held = the_map.get(key).result()
+                document = change(grid.decode(held))
+                text = grid.encode(document)
+                if held is None:
+                    is_done = the_map.put_if_absent(key, text).result() is None
+                else:
+                    is_done = the_map.replace_if_same(key, held, text).result()
+                if is_done:
+                    return document
+                time.sleep(random.uniform(0.0, 0.02))
+        except FAULTS as e:
+            raise GridError(f"{map_name}/{key} was not updated: {e}") from e
+        raise GridError(f"{map_name}/{key} was not updated: other writers were always quicker")

@@ -12,7 +12,7 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from dolphin_realtime.documents import REAL_BOOK, SIMULATED_BOOK, BookFeed, BookView, Timed
+from dolphin_realtime.book_documents import REAL_BOOK, SIMULATED_BOOK, BookFeed, BookView, Timed
 from dolphin_realtime.model.errors import SettingsError
 from dolphin_realtime.model.gates import Book
 

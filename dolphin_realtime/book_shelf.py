@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Iterable
 from typing import Final
 
-from dolphin_realtime.documents import BookView, read_books
+from dolphin_realtime.book_documents import BookView, read_books
 from dolphin_realtime.model.desk import Desk
 from dolphin_realtime.model.fill_rule import Quote, book_quote, latency_us
 from dolphin_realtime.model.gates import Book

@@ -1,7 +1,7 @@
 """External factors as they were known over time, in Parquet files by day.
 
 The columns of a reading on disk and reading them back belong here; documents on the wire
-are documents.py's. A reading counts from its fetch time on: nothing is known before it was
+are model/factor_document.py's. A reading counts from its fetch time on: nothing is known before it was
 fetched, whatever instant it is about.
 """
 
@@ -10,11 +10,13 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any, Final
 
+import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from dolphin_realtime.documents import DVOL_BTC, FUNDING, FactorHistory, read_factor_documents
+from dolphin_realtime.factor_documents import FactorHistory, read_factor_documents
 from dolphin_realtime.model.errors import SettingsError
+from dolphin_realtime.model.factor_document import DVOL_BTC, FUNDING, FUNDING_INTERVAL
 from dolphin_realtime.model.gates import NO_FACTORS, Factors, Reading
 from dolphin_realtime.scan_files import day_files
 
@@ -32,9 +34,14 @@ SCHEMA: Final = pa.schema(
         ("interval_h", pa.float64()),
         ("source", pa.string()),
         ("simulated", pa.string()),
+        ("backfilled_at", _TIME),
     ]
 )
-"""One row a reading; ``asset`` is null where a factor is of the whole market."""
+"""One row a reading; ``asset`` is null where a factor is of the whole market.
+
+``fetch_time`` is since when a reading could be known. Of one that was fetched long after
+that, to fill the past, ``backfilled_at`` is when it was fetched; else it is null."""
+_WEIGHED: Final = [FUNDING, FUNDING_INTERVAL, DVOL_BTC]
 _NEEDED: Final = ("name", "asset", "value", "fetch_time", "lifetime_s")
 LONGEST_LIFETIME_DAYS: Final = 7
 """Files this much older than a period may still hold a reading that lives in it."""
@@ -73,10 +80,11 @@ def _days_between(day: str, later: str) -> int:
 
 def _rows(path: Path) -> list[dict[str, Any]]:
     try:
-        table = pq.read_table(path)
+        columns = pq.read_schema(path).names
         for name in _NEEDED:
-            if name not in table.schema.names:
+            if name not in columns:
                 raise SettingsError(f"{path}: column {name!r} is missing")
+        table = pq.read_table(path, filters=[("name", "in", _WEIGHED)])
         known = [field for field in SCHEMA if field.name in table.schema.names]
         table = table.select([field.name for field in known]).cast(pa.schema(known))
     except (pa.ArrowInvalid, OSError) as e:
@@ -93,6 +101,7 @@ def _history(rows: list[dict[str, Any]]) -> FactorHistory:
     """Return what was known after each fetch: each reading replaces the one before it."""
     history: list[tuple[int, Factors]] = []
     known = NO_FACTORS
+    intervals: dict[str, Reading] = {}
     usable = [
         row for row in rows if None not in (row["value"], row["fetch_time"], row["lifetime_s"])
     ]
@@ -102,8 +111,13 @@ def _history(rows: list[dict[str, Any]]) -> FactorHistory:
         for row in fetched:
             if row["name"] == FUNDING and row["asset"]:
                 funding[row["asset"]] = _reading(row)
+            elif row["name"] == FUNDING_INTERVAL and row["asset"]:
+                intervals[row["asset"]] = _reading(row)
             elif row["name"] == DVOL_BTC:
                 dvol = _reading(row)
+        for asset, interval in intervals.items():
+            if asset in funding and interval.is_current(fetch_us):
+                funding[asset] = msgspec.structs.replace(funding[asset], interval_h=interval.value)
         known = Factors(funding=funding, dvol_btc=dvol)
         history.append((fetch_us, known))
     return FactorHistory(history)

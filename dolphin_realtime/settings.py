@@ -86,7 +86,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     archive_first_day: str = "2025-05-10"
     archive_last_day: str = ""
     raw_scan_days: Annotated[int, msgspec.Meta(ge=0)] = 30
-    mhs_sources: str = "scan,esof,safety,state"
+    mhs_sources: str = "scan,extf,esof,safety,state"
     start_limit_burst: Annotated[int, msgspec.Meta(ge=1)] = 3
     start_limit_interval_s: Seconds = 60.0
     restart_pause_s: Seconds = 1.0
@@ -154,7 +154,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 FOREIGN = frozenset({"DOLPHIN_DAGSTER_VAR", "DOLPHIN_STACK", "DOLPHIN_FAULT_POINTS"})
 """Variables of the same prefix that Dolphin sets for its children, and tests for it."""
 TRADER_PREFIXES = ("DOLPHIN_SIGNAL_", "DOLPHIN_TARGET_", "DOLPHIN_COST_", "DOLPHIN_LIMIT_")
-GROUP_PREFIXES = (*TRADER_PREFIXES, "DOLPHIN_REPLAY_", "DOLPHIN_SAFETY_LIMIT_")
+GROUP_PREFIXES = (*TRADER_PREFIXES, "DOLPHIN_REPLAY_", "DOLPHIN_SAFETY_LIMIT_", "DOLPHIN_SOURCE_")
 """Groups of parameters, read by `load_group` where they are used."""
 _OF_INSTANCE = re.compile(r"DOLPHIN_([A-Za-z0-9]+)__((?:SIGNAL|TARGET|COST|LIMIT)_.+)")
 """A trader's parameter for one instance alone, e.g. DOLPHIN_GREEN__SIGNAL_S_IN."""

@@ -14,7 +14,8 @@ import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from dolphin_realtime.documents import BookHistory, FactorHistory
+from dolphin_realtime.book_documents import BookHistory
+from dolphin_realtime.factor_documents import FactorHistory
 from dolphin_realtime.factor_files import read_factors
 from dolphin_realtime.model.errors import ScanOutOfOrder, SettingsError
 from dolphin_realtime.model.scan import Scan

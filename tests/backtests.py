@@ -1,7 +1,8 @@
 """Backtests for tests: scripted desks, and a run into a folder."""
 
 from dolphin_realtime.backtest.run import backtest_to_files
-from dolphin_realtime.documents import BookFeed, FactorHistory
+from dolphin_realtime.book_documents import BookFeed
+from dolphin_realtime.factor_documents import FactorHistory
 from dolphin_realtime.model.decision import Decision, Limits, OrderIntent
 from dolphin_realtime.model.desk import Desk
 from dolphin_realtime.model.plan import CostParams

@@ -13,12 +13,13 @@ import ephem
 import msgspec
 
 from dolphin_dagster import pools
+from dolphin_dagster.exchange_sessions import next_open, session_at
 from dolphin_dagster.jobs import asset_job
+from dolphin_dagster.market_clock import market_now
 from dolphin_dagster.resources import Grid
 from dolphin_realtime import grid
 from dolphin_realtime.model.calendar_factors import CalendarFactors, calendar_factors
-from dolphin_realtime.model.errors import GridError
-from dolphin_realtime.settings import load
+from dolphin_realtime.settings import Settings, load
 
 NAME: Final = "calendar_factors"
 MAX_AGE: Final = timedelta(minutes=65)
@@ -31,16 +32,6 @@ def moon_phase(moment: datetime) -> float:
     last = ephem.previous_new_moon(naive)
     following = ephem.next_new_moon(naive)
     return float((ephem.Date(naive) - last) / (following - last))
-
-
-def market_now(the_grid: Grid, clock: str, wall: datetime) -> datetime:
-    """Return the market's time: wall time, or in a replay the newest scan's timestamp."""
-    if clock == "wall":
-        return wall
-    scan = the_grid.get(grid.FEATURES, grid.LATEST_SCAN)
-    if scan is None:
-        raise GridError("the replay's clock is unknown: no scan in the grid yet")
-    return datetime.fromisoformat(scan["timestamp"]).astimezone(UTC)
 
 
 def document(factors: CalendarFactors, clock: str, pushed_at: datetime) -> dict[str, Any]:
@@ -73,8 +64,8 @@ def _stack_grid() -> tuple[Grid, str]:
     retry_policy=dg.RetryPolicy(max_retries=2, delay=10),
     freshness_policy=dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=3)),
     description=(
-        "Weekday, session, minutes to funding, days to expiry, halving cycle and moon phase of "
-        "the market's clock, pushed to `DOLPHIN_FEATURES/esof_latest`. The moon is reported, "
+        "Weekday, session, minutes to funding, days to expiry, New York's trading hours, halving "
+        "cycle and moon phase of the market's clock, pushed to `DOLPHIN_FEATURES/esof_latest`. The moon is reported, "
         "never weighted."
     ),
 )
@@ -83,7 +74,7 @@ def calendar_factors_asset() -> dg.MaterializeResult[None]:
     the_grid, clock = _stack_grid()
     wall = datetime.now(UTC)
     moment = market_now(the_grid, clock, wall)
-    factors = calendar_factors(moment, moon_phase(moment))
+    factors = calendar_factors(moment, moon_phase(moment), session_at(moment), next_open(moment))
     the_grid.put(grid.FEATURES, grid.LATEST_CALENDAR, document(factors, clock, wall))
     return dg.MaterializeResult(
         metadata={
@@ -92,6 +83,8 @@ def calendar_factors_asset() -> dg.MaterializeResult[None]:
             "days_to_expiry": factors.days_to_expiry,
             "halving_fraction": factors.halving_fraction,
             "moon_phase": factors.moon_phase,
+            "new_york_is_open": factors.new_york_is_open,
+            "minutes_to_new_york": factors.minutes_to_new_york,
             "sessions": ", ".join(factors.sessions) or "none",
             "as_of": dg.MetadataValue.timestamp(factors.as_of.timestamp()),
             "market_clock": clock,
@@ -124,3 +117,13 @@ calendar_factors_schedule = dg.ScheduleDefinition(
     default_status=dg.DefaultScheduleStatus.RUNNING,
     description="Every half hour: the document's lifetime is 65 minutes.",
 )
+
+
+def definitions(_settings: Settings) -> dg.Definitions:
+    """Return the definitions of the calendar factors."""
+    return dg.Definitions(
+        assets=[calendar_factors_asset],
+        asset_checks=[document_is_whole],
+        jobs=[calendar_factors_job],
+        schedules=[calendar_factors_schedule],
+    )

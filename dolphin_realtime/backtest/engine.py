@@ -22,8 +22,9 @@ from nautilus_trader.model.enums import AccountType, OmsType
 from nautilus_trader.model.objects import Money
 from nautilus_trader.risk.config import RiskEngineConfig
 
+from dolphin_realtime.book_documents import BookFeed
 from dolphin_realtime.book_shelf import BookShelf
-from dolphin_realtime.documents import BookFeed, FactorHistory
+from dolphin_realtime.factor_documents import FactorHistory
 from dolphin_realtime.journal.database import Row
 from dolphin_realtime.journal.recorder import Recorder
 from dolphin_realtime.model import desk_state

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Final
 
 from dolphin_realtime.backtest.engine import BacktestResult, run_backtest
-from dolphin_realtime.documents import BookFeed, FactorHistory
+from dolphin_realtime.book_documents import BookFeed
+from dolphin_realtime.factor_documents import FactorHistory
 from dolphin_realtime.journal import database
 from dolphin_realtime.journal.check import check
 from dolphin_realtime.journal.database import Row

@@ -13,8 +13,9 @@ import pyarrow as pa
 from dolphin_realtime.backtest.differences import Differences, compare_days
 from dolphin_realtime.backtest.handled import read_handled
 from dolphin_realtime.backtest.run import backtest_to_journal
+from dolphin_realtime.book_documents import BookFeed
 from dolphin_realtime.book_files import read_books
-from dolphin_realtime.documents import BookFeed, FactorHistory
+from dolphin_realtime.factor_documents import FactorHistory
 from dolphin_realtime.factor_files import read_factors
 from dolphin_realtime.journal.database import reading
 from dolphin_realtime.model import desk_state

@@ -13,7 +13,8 @@ from dolphin_realtime.backtest import engine, run
 from dolphin_realtime.bench.market import label, make_table
 from dolphin_realtime.bench.memory import alone, peak_mb
 from dolphin_realtime.bench.stopwatch import Stopwatch
-from dolphin_realtime.documents import BookFeed, FactorHistory
+from dolphin_realtime.book_documents import BookFeed
+from dolphin_realtime.factor_documents import FactorHistory
 from dolphin_realtime.journal import database
 from dolphin_realtime.journal.recorder import Recorder
 from dolphin_realtime.model.desk import Desk

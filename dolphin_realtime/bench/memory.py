@@ -14,6 +14,16 @@ def peak_mb() -> float:
     raise OSError("/proc/self/status has no VmHWM")
 
 
+def rss_mb(pid: int) -> float:
+    """Return the resident size of a process in MB, 0 where it has just ended."""
+    try:
+        text = Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return 0.0
+    sizes = [line.split()[1] for line in text.splitlines() if line.startswith("VmRSS:")]
+    return int(sizes[0]) * 1024 / 1e6 if sizes else 0.0
+
+
 def alone[R](work: Callable[..., R], *args: object) -> R:
     """Return what ``work`` gives in a new process: its memory is then nobody else's."""
     context = multiprocessing.get_context("spawn")

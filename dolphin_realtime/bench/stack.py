@@ -44,6 +44,8 @@ def wait_for(is_so: Callable[[], bool], timeout_s: float, what: str) -> None:
 class Stack:
     """`dolphin up` as a child process; a context manager that leaves nothing behind.
 
+    Unless it is a demo, whose sources are replayed, it asks no source of factors.
+
     Attributes:
         home: Its DOLPHIN_HOME.
         port: Its Hazelcast port.
@@ -62,6 +64,8 @@ class Stack:
             "DOLPHIN_UI_PORT": str(self.ui_port),
             "DOLPHIN_CODE_PORT": str(self.code_port),
         }
+        if "--demo" not in options:
+            own["DOLPHIN_SOURCE_OFF"] = "all"
         given = {f"DOLPHIN_{name.upper()}": str(value) for name, value in settings.items()}
         self.env = inherited | kept | own | given
         self._options = options

@@ -19,6 +19,7 @@ from dolphin_realtime.model.errors import (
     ScanError,
     ServiceError,
     SettingsError,
+    SourceError,
 )
 
 EXIT_STATUS: Final[dict[type[DolphinError], int]] = {
@@ -29,6 +30,7 @@ EXIT_STATUS: Final[dict[type[DolphinError], int]] = {
     SafetyRefused: 1,
     JournalError: 1,
     ScanError: 1,
+    SourceError: 3,
 }
 MALFORMED: Final = (KeyError, TypeError, ValueError, AttributeError)
 """What reading a document of the grid raises where another program wrote nonsense into it."""
@@ -43,6 +45,7 @@ COMMANDS: Final = {
     "service": "service",
     "health": "inspect",
     "scan": "inspect",
+    "factors": "factors",
     "posture": "safety",
     "flatten": "safety",
     "resume": "safety",

@@ -1,5 +1,6 @@
 """`dolphin bench`: measurements of the product itself."""
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -158,6 +159,33 @@ def archive(days: int, scans: int, assets: int, as_json: bool) -> None:
         return
     for name, value in result.items():
         say(f"  {name:24} {value}")
+
+
+@bench.command("runs")
+@click.option("--rounds", default=5, show_default=True, help="How often each indicator is asked.")
+@click.option("--json", "as_json", is_flag=True, help="One line of JSON.")
+def runs(rounds: int, as_json: bool) -> None:
+    """Every indicator asked at once, several times over: does the queue's limit hold?
+
+    Starts a demo of its own. Exit status 1 where it does not hold.
+
+    
+    Example: dolphin bench runs --rounds 1
+    """
+    from dolphin_realtime.bench.runs import bench_runs
+
+    report = bench_runs(rounds, None if as_json else _progress)
+    if as_json:
+        click.echo(msgspec.json.encode(report).decode())
+    else:
+        click.echo("", err=True)
+        for name, value in msgspec.to_builtins(report).items():
+            say(f"  {name:16} {value}")
+    sys.exit(0 if report.is_good else 1)
+
+
+def _progress(text: str) -> None:
+    click.echo(f"\r{text}   ", nl=False, err=True)
 
 
 def _print(result: dict[str, Any]) -> None:

@@ -11,14 +11,16 @@ from dolphin_realtime.model.errors import ServiceError, SettingsError
 from dolphin_realtime.ports import next_free
 from dolphin_realtime.replay.market import SAMPLE, load_prices
 from dolphin_realtime.settings import Settings, load
+from dolphin_realtime.source_settings import HOSTS, PREFIX
 
 DEMO_MARKER: Final = "DEMO"
 VENUE_PORT: Final = 5750
+FACTORS_PORT: Final = 5800
 DEMO_DAYS: Final = ("2025-05-12", "2025-05-13", "2025-05-14", "2025-05-15")
 DEMO_ENV: Final = {
     "DOLPHIN_MARKET_CLOCK": "replay",
     "DOLPHIN_SAFETY_COOL_DOWN_S": "10",
-    "DOLPHIN_MHS_SOURCES": "scan,obf,esof,safety,state",
+    "DOLPHIN_MHS_SOURCES": "scan,obf,extf,esof,safety,state",
     "DOLPHIN_ARCHIVE_FIRST_DAY": DEMO_DAYS[0],
     "DOLPHIN_ARCHIVE_LAST_DAY": DEMO_DAYS[-1],
 }
@@ -42,16 +44,21 @@ def demo_settings(settings: Settings) -> Settings:
     for name, value in DEMO_ENV.items():
         os.environ.setdefault(name, value)
     free, venue = next_free(settings.ui_port), next_free(VENUE_PORT)
-    if free is None or venue is None:
-        raise ServiceError(f"no free port from {settings.ui_port} or {VENUE_PORT} on")
-    books = {
+    sources = next_free(FACTORS_PORT)
+    if free is None or venue is None or sources is None:
+        raise ServiceError(
+            f"no free port from {settings.ui_port}, {VENUE_PORT} or {FACTORS_PORT} on"
+        )
+    outside = {
         "DOLPHIN_REPLAY_VENUE_PORT": str(venue),
         "DOLPHIN_ORDERBOOK_WS": f"ws://127.0.0.1:{venue}",
         "DOLPHIN_ORDERBOOK_REST": f"http://127.0.0.1:{venue}",
         "DOLPHIN_ORDERBOOK_ASSETS": ",".join(_replayed_assets()),
         "DOLPHIN_ORDERBOOK_SIMULATED": "books seeded around the replayed price",
+        "DOLPHIN_REPLAY_FACTORS_PORT": str(sources),
+        **{f"{PREFIX}{host.upper()}": f"http://127.0.0.1:{sources}" for host in HOSTS},
     }
-    os.environ.update({n: v for n, v in books.items() if n not in os.environ})
+    os.environ.update({n: v for n, v in outside.items() if n not in os.environ})
     return msgspec.structs.replace(load(), ui_port=free)
 
 
@@ -85,5 +92,5 @@ def begin_anew(settings: Settings) -> None:
     for name in STATE_FOLDERS:
         shutil.rmtree(settings.home / name, ignore_errors=True)
     for left in settings.run_dir.iterdir():
-        if left.name in ("bridge", "replay.json"):
+        if left.name in ("bridge", "replay.json", "sources"):
             shutil.rmtree(left) if left.is_dir() else left.unlink()

@@ -130,7 +130,7 @@ class Front:
         await self.runner.managed["bridge"].ready.wait()
         port = self.settings.ui_port
         try:
-            await asyncio.to_thread(dagster_api.materialize, port, ["calendar_factors"])
+            await asyncio.to_thread(dagster_api.launch_job, port, dagster_api.FILL_JOB)
             for day in DEMO_DAYS[:-1]:
                 await asyncio.to_thread(dagster_api.materialize, port, ["scan_archive"], day)
         except ServiceError as e:

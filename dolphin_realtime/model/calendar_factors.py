@@ -2,7 +2,8 @@
 
 Sessions, settlements, expiries, the halving cycle belong here; publishing does not
 (dolphin_dagster/indicators/calendar_factors.py). The moon is reported, never weighted.
-Instants are aware UTC; the moon's phase is given by the caller, in [0, 1), 0 = new.
+Instants are aware UTC; the moon's phase and the exchange's sessions, which libraries know, are
+given by the caller.
 """
 
 from datetime import UTC, datetime, time, timedelta
@@ -37,6 +38,8 @@ class CalendarFactors(msgspec.Struct, frozen=True, kw_only=True):
         sessions: Which of asia, europe, us is open (hours only, holidays not counted).
         minutes_to_funding: To the next 00:00, 08:00 or 16:00 UTC.
         days_to_expiry: To 08:00 UTC on the next last Friday of a month.
+        new_york_is_open: Whether the stock exchange trades, holidays and half days counted.
+        minutes_to_new_york: To its close while it trades, else to its next opening.
         halving_fraction: Share of the current halving cycle that has passed, by block time.
         moon_phase: 0 new, 0.5 full.
         gate: What the signal multiplies by at this instant.
@@ -49,6 +52,8 @@ class CalendarFactors(msgspec.Struct, frozen=True, kw_only=True):
     sessions: list[str]
     minutes_to_funding: float
     days_to_expiry: float
+    new_york_is_open: bool
+    minutes_to_new_york: float
     halving_fraction: float
     moon_phase: float
     gate: float
@@ -84,8 +89,21 @@ def halving_fraction(moment: datetime) -> float:
     return min(1.0, max(0.0, (moment - last) / cycle))
 
 
-def calendar_factors(moment: datetime, moon_phase: float) -> CalendarFactors:
-    """Return every calendar factor of an aware UTC instant."""
+def calendar_factors(
+    moment: datetime,
+    moon_phase: float,
+    session: tuple[datetime, datetime] | None,
+    next_open: datetime,
+) -> CalendarFactors:
+    """Return every calendar factor of an aware UTC instant.
+
+    Args:
+        moment: The instant.
+        moon_phase: In [0, 1), 0 = new.
+        session: Opening and close of New York's session under way, None outside of one.
+        next_open: When the next session begins.
+    """
+    turns = session[1] if session else next_open
     minutes = moment.hour * 60 + moment.minute + moment.second / 60 + moment.microsecond / 6e7
     period = SETTLEMENT_HOURS * 60
     return CalendarFactors(
@@ -96,6 +114,8 @@ def calendar_factors(moment: datetime, moon_phase: float) -> CalendarFactors:
         sessions=open_sessions(moment),
         minutes_to_funding=-minutes % period,
         days_to_expiry=(next_expiry(moment) - moment) / timedelta(days=1),
+        new_york_is_open=session is not None,
+        minutes_to_new_york=(turns - moment) / timedelta(minutes=1),
         halving_fraction=halving_fraction(moment),
         moon_phase=moon_phase,
         gate=calendar_gate(to_us(moment)),

@@ -11,6 +11,9 @@
       x MemberError        the Hazelcast member cannot be fetched or started
       x BookChainBroken    updates of an order book are missing: fetch it anew
       x BookSourceError    a venue gives no order book: ask again later
+      x SourceError        a factor's source is of no use now: keep the last reading
+        + SourceUnavailable    no answer, a refusal, nothing new: ask less often
+        + SourceFormatChanged  an answer that is not what was agreed: a person must look
       x JournalError       the journal cannot be read or breaks an identity: do not trade
       x SafetyRefused      the safety service will not do that in this posture
       x ServiceError       a service or the local runner did not do what was asked
@@ -61,6 +64,18 @@ class BookChainBroken(DolphinError):  # noqa: N818 - a state of the stream, not 
 
 class BookSourceError(DolphinError):
     """A venue's order book cannot be had: no answer, a refusal, or nonsense."""
+
+
+class SourceError(DolphinError):
+    """A factor's source from which no reading may follow: names source, field and value."""
+
+
+class SourceUnavailable(SourceError):  # noqa: N818 - a state of the source, not a fault
+    """A source that does not answer, refuses, has nothing, or shows only what is old."""
+
+
+class SourceFormatChanged(SourceError):  # noqa: N818 - a finding, not a fault of ours
+    """A source whose answer is of another shape, unit or range than agreed."""
 
 
 class JournalError(DolphinError):

@@ -13,7 +13,7 @@ from typing import Any, Final
 import httpx
 
 from dolphin_realtime import grid
-from dolphin_realtime.documents import BooksDocument
+from dolphin_realtime.book_documents import BooksDocument
 from dolphin_realtime.model.errors import SettingsError
 from dolphin_realtime.orderbook.keeper import BookKeeper
 from dolphin_realtime.orderbook.record import BookRecord

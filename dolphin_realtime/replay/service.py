@@ -16,6 +16,9 @@ from dolphin_realtime.model.errors import SettingsError
 from dolphin_realtime.model.instant import DAY_US, from_us
 from dolphin_realtime.process import notify
 from dolphin_realtime.replay.books import BookSource, RecordedBooks, ReplayClock, SeededBooks
+from dolphin_realtime.replay.factor_server import FactorServer, serve_factors
+from dolphin_realtime.replay.factor_sources import FactorSources
+from dolphin_realtime.replay.factor_values import FactorValues
 from dolphin_realtime.replay.market import SAMPLE, Market, ReplayParams, load_prices
 from dolphin_realtime.replay.pace import Pacer, archive_days, run
 from dolphin_realtime.replay.venue import ReplayVenue, run_venue
@@ -39,6 +42,8 @@ class ReplaySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
         archive_days: Whole days before the replayed one that become archive.
         venue_port: Loopback port of the replayed venue's depth stream; 0: none.
         books: Folder of recorded order books; other assets' books are seeded.
+        factors_port: Loopback port of the replayed factors' sources; 0: none.
+        factors: Parquet of recorded daily factors; what it lacks is seeded.
     """
 
     prices: str = ""
@@ -49,6 +54,8 @@ class ReplaySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     archive_days: int = 3
     venue_port: Annotated[int, msgspec.Meta(ge=0, le=65535)] = 0
     books: str = ""
+    factors_port: Annotated[int, msgspec.Meta(ge=0, le=65535)] = 0
+    factors: str = ""
 
 
 def make_market(settings: ReplaySettings) -> Market:
@@ -96,7 +103,8 @@ def serve(settings: Settings) -> int:
         simulated=market.note(0) or "no: recorded prices as they are",
     )
     clock = ReplayClock(replay.speed)
-    with _venue(replay, clock, list(pacer.peek().assets)):
+    assets = list(pacer.peek().assets)
+    with _venue(replay, clock, assets), _factors(replay, clock, assets):
         notify("READY=1\nSTATUS=replaying")
         run(pacer, replay.cadence_s / replay.speed, lambda s: _wait(stopping, s), clock.show)
     return 0
@@ -124,6 +132,18 @@ def _venue(replay: ReplaySettings, clock: ReplayClock, assets: list[str]) -> Ite
     finally:
         loop.call_soon_threadsafe(stopping.set)
         thread.join(timeout=5)
+
+
+@contextmanager
+def _factors(replay: ReplaySettings, clock: ReplayClock, assets: list[str]) -> Iterator[None]:
+    """Serve the replayed factors' sources from threads of their own while scans are written."""
+    if not replay.factors_port:
+        yield
+        return
+    values = FactorValues(replay.seed, Path(replay.factors) if replay.factors else None)
+    sources = FactorSources(values, assets, clock.mid)
+    with serve_factors(FactorServer(sources, clock.now_us), replay.factors_port):
+        yield
 
 
 def _wait(stopping: threading.Event, seconds: float) -> bool:

@@ -14,6 +14,8 @@ from dolphin_realtime.model.errors import ServiceError
 TIMEOUT_S: Final = 20.0
 LOCATION_TIMEOUT_S: Final = 60.0
 REPOSITORY: Final = "__repository__"
+FILL_JOB: Final = "indicators_job"
+"""The job that asks every factor's source once, by its name in dolphin_dagster."""
 
 _LAUNCH: Final = """
 mutation($p: ExecutionParams!) { launchPipelineExecution(executionParams: $p) {
@@ -44,6 +46,15 @@ def query(port: int, text: str, variables: dict[str, Any] | None = None) -> dict
     return data
 
 
+def launch_job(port: int, job: str) -> str:
+    """Launch a run of a job and return the run's id.
+
+    Raises:
+        ServiceError: If the run could not be launched.
+    """
+    return _launch(port, {"pipelineName": job}, [], job)
+
+
 def materialize(port: int, asset_path: list[str], partition: str | None = None) -> str:
     """Launch a run that materializes one asset and return the run's id.
 
@@ -51,14 +62,18 @@ def materialize(port: int, asset_path: list[str], partition: str | None = None) 
         ServiceError: If the run could not be launched.
     """
     tags = [{"key": "dagster/partition", "value": partition}] if partition else []
+    selector = {"pipelineName": "__ASSET_JOB", "assetSelection": [{"path": asset_path}]}
+    return _launch(port, selector, tags, "/".join(asset_path))
+
+
+def _launch(port: int, selector: dict[str, Any], tags: list[dict[str, str]], what: str) -> str:
     parameters = {
         "mode": "default",
         "executionMetadata": {"tags": tags},
         "selector": {
             "repositoryLocationName": "dolphin",
             "repositoryName": REPOSITORY,
-            "pipelineName": "__ASSET_JOB",
-            "assetSelection": [{"path": asset_path}],
+            **selector,
         },
     }
     deadline = time.monotonic() + LOCATION_TIMEOUT_S
@@ -67,7 +82,7 @@ def materialize(port: int, asset_path: list[str], partition: str | None = None) 
         if result["__typename"] == "LaunchRunSuccess":
             return str(result["run"]["runId"])
         if time.monotonic() > deadline:
-            raise ServiceError(f"{'/'.join(asset_path)} was not launched: {result}")
+            raise ServiceError(f"{what} was not launched: {result}")
         time.sleep(1.0)
 
 

@@ -16,7 +16,7 @@ import msgspec
 import dolphin_realtime
 from dolphin_realtime.backtest.days import traded
 from dolphin_realtime.backtest.engine import run_backtest
-from dolphin_realtime.documents import BookFeed
+from dolphin_realtime.book_documents import BookFeed
 from dolphin_realtime.factor_files import read_factors
 from dolphin_realtime.journal.database import Row
 from dolphin_realtime.model.errors import DolphinError

@@ -4,11 +4,7 @@ Lifetimes are judged by the gates on the scan's clock; a document that cannot be
 the last one, whose readings expire by themselves.
 """
 
-from typing import Any
-
-import msgspec
-
-from dolphin_realtime.documents import factors_of
+from dolphin_realtime.factor_documents import read_factor_document
 from dolphin_realtime.model.gates import NO_FACTORS, Factors
 
 
@@ -24,4 +20,4 @@ class FactorShelf:
         Raises:
             ValueError: If it is no JSON object.
         """
-        self.factors = factors_of(msgspec.json.decode(text, type=dict[str, Any]))
+        self.factors = read_factor_document(text)

@@ -2,7 +2,7 @@
 
 The same session, node, venue and journal as when it is fed through the grid, with the
 posture NORMAL and no grid at all: what a parity test compares, and how a recorded day is
-traded again. Reading the files is scan_files.py's and documents.py's.
+traded again. Reading the files is scan_files.py's and book_documents.py's.
 """
 
 import asyncio
@@ -13,8 +13,9 @@ from pathlib import Path
 import msgspec
 
 from dolphin_realtime import log
+from dolphin_realtime.book_documents import BookFeed
 from dolphin_realtime.book_shelf import BookShelf
-from dolphin_realtime.documents import BookFeed, FactorHistory
+from dolphin_realtime.factor_documents import FactorHistory
 from dolphin_realtime.factor_files import read_factors
 from dolphin_realtime.journal.writer import Journal
 from dolphin_realtime.model import desk_state

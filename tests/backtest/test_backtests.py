@@ -8,7 +8,6 @@ import json
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import empyrical
 import pandas as pd
@@ -22,8 +21,8 @@ from dolphin_realtime.factor_files import SCHEMA
 from dolphin_realtime.model.instant import DAY_US, day_of
 from dolphin_realtime.replay.market import SAMPLE, Market, ReplayParams, load_prices
 from dolphin_realtime.replay.pace import archive_days
+from tests.shared_data import SHARED, require
 
-SHARED = Path(__file__).parents[3] / "shared" / "data"
 N_DAYS = int(os.environ.get("BACKTEST_DAYS", "3"))
 FIVE_MINUTES = ("gap_max_s=900", "tau_s_s=3600", "tau_v_s=14400", "tau_x_s=14400")
 """Parameters for scans five minutes apart: a gap of 180 s would break every return."""
@@ -39,9 +38,7 @@ RECORDS = {
 def record(request, tmp_path_factory):
     """A record as archives: (folder, traded days, assignments, factor file)."""
     path, longest, assignments, funding = RECORDS[request.param]
-    if not path.is_file():
-        missing = f"{path} is not there; the records lie beside the checkout in ../shared/data"
-        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(missing)
+    require(path)
     folder = tmp_path_factory.mktemp(request.param)
     table = load_prices(path)
     market = Market(table, ReplayParams(cadence_s=table.step_us / 1e6))

@@ -18,7 +18,7 @@ from dolphin_realtime.archive.books import BookLine, archive_books
 from dolphin_realtime.archive.merge import merge_day
 from dolphin_realtime.backtest import differences
 from dolphin_realtime.backtest.versus_paper import versus_paper
-from dolphin_realtime.documents import BooksDocument
+from dolphin_realtime.book_documents import BooksDocument
 from dolphin_realtime.factor_files import SCHEMA
 from dolphin_realtime.model.instant import day_of, from_us
 from dolphin_realtime.model.order_book import features

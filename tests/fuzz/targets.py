@@ -8,8 +8,8 @@ from datetime import UTC, datetime, timedelta
 
 import msgspec
 
+from dolphin_realtime.book_documents import BooksDocument
 from dolphin_realtime.book_shelf import BookShelf
-from dolphin_realtime.documents import BooksDocument
 from dolphin_realtime.model import desk_state
 from dolphin_realtime.model.decision import Limits, TargetParams
 from dolphin_realtime.model.desk import Desk

@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from dolphin_realtime.backtest.run import backtest_to_journal
-from dolphin_realtime.documents import BookFeed
+from dolphin_realtime.book_documents import BookFeed
 from dolphin_realtime.factor_files import read_factors
 from dolphin_realtime.journal import database
 from dolphin_realtime.model.desk import Desk

@@ -16,6 +16,7 @@ from dolphin_realtime.model.pre_trade import PreTradeParams
 from dolphin_realtime.model.signal_params import SignalParams
 from dolphin_realtime.replay.service import ReplaySettings
 from dolphin_realtime.settings import Settings, load
+from dolphin_realtime.source_settings import SourceSettings
 
 ROOT = Path(__file__).parents[2]
 GROUPS = {
@@ -26,6 +27,7 @@ GROUPS = {
     "DOLPHIN_LIMIT_": PreTradeParams,
     "DOLPHIN_SAFETY_LIMIT_": SafetyParams,
     "DOLPHIN_REPLAY_": ReplaySettings,
+    "DOLPHIN_SOURCE_": SourceSettings,
 }
 
 
@@ -42,8 +44,14 @@ def test_every_setting_is_documented_and_no_other():
 def test_every_check_has_its_heading_in_the_runbook():
     headings = set(re.findall(r"^## (\S+)$", (ROOT / "docs/runbook.md").read_text(), re.MULTILINE))
     graph = build_definitions(load({})).resolve_asset_graph()
-    keys = graph.asset_check_keys
-    assert {f"{k.asset_key.to_user_string()}-{k.name}" for k in keys} == headings
+    linked = set()
+    for key in graph.asset_check_keys:
+        (heading,) = re.findall(
+            r"docs/runbook\.md#(\S+)$", graph.get_check_spec(key).description or ""
+        )
+        assert heading.endswith(f"-{key.name}"), key
+        linked.add(heading)
+    assert linked == headings
 
 
 def test_the_error_tree_is_drawn_as_it_is():

@@ -6,10 +6,10 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 import pytest
 
-from dolphin_dagster import pools, realtime, setup
+from dolphin_dagster import checks, pools, realtime, setup
 from dolphin_dagster.definitions import build_definitions
 from dolphin_dagster.indicators import calendar_factors
-from dolphin_dagster.realtime_checks import RULES, Snapshot, describe
+from dolphin_dagster.realtime_checks import RULES, Snapshot, describe, verdicts
 from dolphin_realtime.settings import Settings, load
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -57,7 +57,7 @@ def test_schedules_and_sensors_have_an_explicit_default():
     repository = build_definitions(load({})).get_repository_def()
     assert all(s.default_status is not None for s in repository.schedule_defs)
     assert {s.name for s in repository.sensor_defs} == {
-        "realtime_health", "days_archived", "days_backtested", "days_closed"
+        "realtime_health", "factor_health", "days_archived", "days_backtested", "days_closed"
     }  # fmt: skip
 
 
@@ -91,7 +91,7 @@ def healthy():
 
 
 def failing(snapshot):
-    return {f"{r.asset}:{r.name}" for r in RULES if not r.rule(snapshot).passed}
+    return {":".join(key) for key, verdict in verdicts(snapshot).items() if not verdict.passed}
 
 
 def test_a_healthy_stack_fails_nothing():
@@ -137,17 +137,18 @@ def test_a_stopped_service_is_red_at_once():
 
 
 def test_events_are_written_on_change_and_refreshed_now_and_then():
-    due, memory = realtime.changes(Snapshot(**healthy()), {}, NOW)
+    well = verdicts(Snapshot(**healthy()))
+    due, memory = checks.changes(well, {}, NOW)
     assert len(due) == len(RULES)
     memory = json.loads(json.dumps(memory))
-    due, memory = realtime.changes(Snapshot(**healthy()), memory, NOW + timedelta(seconds=10))
+    due, memory = checks.changes(well, memory, NOW + timedelta(seconds=10))
     assert due == []
-    broken = Snapshot(**{**healthy(), "state": None})
-    due, memory = realtime.changes(broken, memory, NOW + timedelta(seconds=20))
-    assert [rule.name for rule, _ in due] == ["state_holds"]
-    due, memory = realtime.changes(Snapshot(**healthy()), memory, NOW + realtime.REFRESH)
+    broken = verdicts(Snapshot(**{**healthy(), "state": None}))
+    due, memory = checks.changes(broken, memory, NOW + timedelta(seconds=20))
+    assert due == [("trader", "state_holds")]
+    due, memory = checks.changes(well, memory, NOW + checks.REFRESH)
     assert len(due) == len(RULES)
-    events = realtime.events(due, is_first=True)
+    events = realtime.events(due, well, is_first=True)
     assert [type(e).__name__ for e in events[: len(realtime.ASSETS)]] == [
         "AssetMaterialization"
     ] * 6

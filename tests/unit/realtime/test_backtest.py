@@ -5,7 +5,7 @@ from itertools import pairwise
 import pandas as pd
 import pytest
 
-from dolphin_realtime.documents import FactorHistory
+from dolphin_realtime.factor_documents import FactorHistory
 from dolphin_realtime.model.desk import Desk
 from dolphin_realtime.model.gates import Factors, Reading
 from dolphin_realtime.model.instant import DAY_US, from_us

@@ -1,14 +1,11 @@
 """Books over a real websocket: the replayed venue on loopback, and what it may do wrong."""
 
 import asyncio
-import os
 from collections import Counter
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
-from pathlib import Path
 
 import httpx
-import pytest
 
 from dolphin_realtime.bench.stack import free_port
 from dolphin_realtime.model.order_book import features
@@ -17,8 +14,8 @@ from dolphin_realtime.orderbook.keeper import BookKeeper
 from dolphin_realtime.orderbook.stream import backoff_s, fetch_snapshot, stream_url, updates
 from dolphin_realtime.replay.books import RecordedBooks, ReplayClock, SeededBooks
 from dolphin_realtime.replay.venue import ReplayVenue
+from tests.shared_data import SHARED, require
 
-SHARED = Path(__file__).parents[4] / "shared" / "data"
 NOW_US = 1_723_161_256_000_000
 
 
@@ -79,9 +76,7 @@ def books(keeper, stale_s=60.0):
 
 
 async def test_recorded_books_arrive_level_by_level():
-    if not SHARED.is_dir():
-        assert not os.environ.get("CI"), f"{SHARED} is missing"
-        pytest.skip(f"needs the recorded books in {SHARED}")
+    require(SHARED / "orderbook_btcusdt_usdm_1s_20240808.parquet")
     source = RecordedBooks(SHARED, None, None)
     clock = clock_at(dict.fromkeys(source.assets))
     async with following(source, clock, source.assets) as (venue, keeper, counts):

@@ -38,9 +38,14 @@ def test_sessions_follow_new_yorks_clock(moment, sessions):
 
 
 def test_minutes_to_funding_and_halving():
-    factors = calendar_factors(at(2024, 8, 7, 12), 0.25)
+    opens = at(2024, 8, 7, 13, 30)
+    factors = calendar_factors(at(2024, 8, 7, 12), 0.25, None, opens)
     assert factors.minutes_to_funding == 240
-    assert calendar_factors(at(2024, 8, 7, 16), 0.0).minutes_to_funding == 0
+    assert calendar_factors(at(2024, 8, 7, 16), 0.0, None, opens).minutes_to_funding == 0
+    assert (factors.new_york_is_open, factors.minutes_to_new_york) == (False, 90)
+    session = (opens, at(2024, 8, 7, 20))
+    trading = calendar_factors(at(2024, 8, 7, 18), 0.25, session, at(2024, 8, 8, 13, 30))
+    assert (trading.new_york_is_open, trading.minutes_to_new_york) == (True, 120)
     assert 0 < factors.halving_fraction < 0.1
     assert factors.gate == 1
     assert not factors.is_weekend

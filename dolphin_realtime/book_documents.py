@@ -1,7 +1,7 @@
-"""Reading the documents that others write for the signal: order books and factors.
+"""Order books as documents: `ob_features_latest` to what the gates and the fills take.
 
-Turning `ob_features_latest` and `exf_latest` into what the gates take belongs here; what a
-gate does with them does not (model/gates.py). A part that is malformed is left out.
+Reading books belongs here; the external factors' documents are factor_documents.py's. What a
+gate does with a book does not (model/gates.py). A part that is malformed is left out.
 """
 
 import math
@@ -15,12 +15,8 @@ import msgspec
 
 from dolphin_realtime.model import instant
 from dolphin_realtime.model.errors import SettingsError
-from dolphin_realtime.model.gates import NO_FACTORS, Book, Factors, Reading
+from dolphin_realtime.model.gates import Book
 from dolphin_realtime.model.order_book import BookFeatures, Level, fault
-
-FUNDING: Final = "funding"
-DVOL_BTC: Final = "dvol_btc"
-LIFETIME_MAX_S: Final = 1e9
 
 
 def _instant_us(value: object) -> int | None:
@@ -28,7 +24,8 @@ def _instant_us(value: object) -> int | None:
     return None if moment is None else instant.to_us(moment)
 
 
-def _number(value: object) -> float | None:
+def number(value: object) -> float | None:
+    """Return a finite number, None where the value is none."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         return None
     return float(value)
@@ -110,8 +107,8 @@ def books_of(document: dict[str, Any]) -> dict[str, BookView]:
         if not isinstance(features, dict):
             continue
         event_us = _instant_us(features.get("event_time"))
-        imbalance = _number(features.get("imbalance_5"))
-        spread = _number(features.get("spread_bps"))
+        imbalance = number(features.get("imbalance_5"))
+        spread = number(features.get("spread_bps"))
         if event_us is None or imbalance is None or spread is None:
             continue
         sides = _levels(features.get("bids")), _levels(features.get("asks"))
@@ -128,37 +125,12 @@ def _levels(raw: object) -> list[Level]:
         return []
 
 
-def _reading(raw: object) -> Reading | None:
-    if not isinstance(raw, dict):
-        return None
-    value, lifetime = _number(raw.get("value")), _number(raw.get("lifetime_s"))
-    fetch_us = _instant_us(raw.get("fetch_time"))
-    if value is None or lifetime is None or fetch_us is None or lifetime < 0.0:
-        return None
-    return Reading(
-        value=value,
-        fetch_us=fetch_us,
-        lifetime_s=min(lifetime, LIFETIME_MAX_S),
-        percentile_90=_number(raw.get("percentile_90")),
-        interval_h=_number(raw.get("interval_h")),
-    )
+def read_documents(path: Path | None) -> list[dict[str, Any]]:
+    """Return the documents of a file, one a line.
 
-
-def factors_of(document: dict[str, Any]) -> Factors:
-    """Return the factors of an `exf_latest` document that the signal weighs."""
-    readings = document.get("readings")
-    if not isinstance(readings, dict):
-        return NO_FACTORS
-    per_asset = readings.get(FUNDING)
-    funding = {}
-    for asset, raw in per_asset.items() if isinstance(per_asset, dict) else ():
-        reading = _reading(raw)
-        if reading is not None:
-            funding[asset] = reading
-    return Factors(funding=funding, dvol_btc=_reading(readings.get(DVOL_BTC)))
-
-
-def _read_documents(path: Path | None) -> list[dict[str, Any]]:
+    Raises:
+        SettingsError: If the file cannot be read.
+    """
     if path is None:
         return []
     try:
@@ -183,7 +155,7 @@ class BookHistory:
             SettingsError: If the file cannot be read.
         """
         views: dict[str, list[BookView]] = {}
-        for document in _read_documents(path):
+        for document in read_documents(path):
             for asset, view in books_of(document).items():
                 views.setdefault(asset, []).append(view)
         return cls(views)
@@ -219,7 +191,7 @@ class BookFeed:
         Raises:
             SettingsError: If the file cannot be read.
         """
-        found = [books_of(document) for document in _read_documents(path)]
+        found = [books_of(document) for document in read_documents(path)]
         timed = [(max(v.book.event_us for v in d.values()), d) for d in found if d]
         return cls(sorted(timed, key=lambda pair: pair[0]))
 
@@ -228,35 +200,3 @@ class BookFeed:
         while self._next is not None and self._next[0] <= now_us:
             yield self._next[1]
             self._next = next(self._timed, None)
-
-
-class FactorHistory:
-    """Factor documents over time; each replaces the one before it."""
-
-    def __init__(self, history: list[tuple[int, Factors]]) -> None:
-        self._history = sorted(history, key=lambda pair: pair[0])
-        self._times = [t for t, _ in self._history]
-
-    def __bool__(self) -> bool:
-        """Return whether there is any factor at all."""
-        return bool(self._history)
-
-    def at(self, now_us: int) -> Factors:
-        """Return the newest document's factors as of ``now_us``."""
-        n = bisect_right(self._times, now_us)
-        return self._history[n - 1][1] if n else NO_FACTORS
-
-
-def read_factor_documents(path: Path) -> FactorHistory:
-    """Return the history in a file of `exf_latest` documents, one a line.
-
-    Raises:
-        SettingsError: If the file cannot be read.
-    """
-    history = []
-    for document in _read_documents(path):
-        factors = factors_of(document)
-        readings = [*factors.funding.values(), *filter(None, [factors.dvol_btc])]
-        if readings:
-            history.append((max(r.fetch_us for r in readings), factors))
-    return FactorHistory(history)

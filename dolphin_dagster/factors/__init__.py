@@ -1,0 +1,1 @@
+"""What every external factor has in common: asking, publishing, judging, one asset each."""

@@ -1,0 +1,118 @@
+"""What an indicator's fetch gets to work with: its source, the market's time, the assets asked for.
+
+Requests and typed reading come together here; every error names the source, the field and the
+value.
+"""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from dolphin_dagster.sources import answers
+from dolphin_dagster.sources.http import Answer, Http
+from dolphin_realtime.model.errors import SourceFormatChanged, SourceUnavailable
+
+
+class Observation(msgspec.Struct, frozen=True, kw_only=True):
+    """A value as a source said it.
+
+    Attributes:
+        known_at: Since when it could be known; None: since now.
+        percentile_90: Of its own 30 days before, where that is told with it.
+    """
+
+    name: str
+    value: float
+    event_time: datetime
+    asset: str | None = None
+    known_at: datetime | None = None
+    percentile_90: float | None = None
+
+
+class Ask:
+    """One indicator's questions in one run.
+
+    Attributes:
+        now: The market's time before the first question.
+        assets: Assets of the newest scan.
+        symbols: Assets of the per-symbol factors.
+        history: Folder of the readings so far.
+        simulated: How the answers were made up, None where they are real.
+    """
+
+    def __init__(
+        self,
+        http: Http,
+        now: datetime,
+        assets: Callable[[], list[str]],
+        symbols: list[str],
+        history: Path,
+    ) -> None:
+        self._http, self._assets = http, assets
+        self.now, self.symbols, self.history = now, symbols, history
+        self.simulated: str | None = None
+
+    @property
+    def assets(self) -> list[str]:
+        """Assets of the newest scan.
+
+        Raises:
+            SourceUnavailable: If there is none.
+        """
+        found = self._assets()
+        if not found:
+            raise SourceUnavailable("no scan in the grid yet, so no assets to ask for")
+        return found
+
+    def json[T](self, path: str, kind: type[T], **params: Any) -> T:
+        """Return a JSON answer as the type that was agreed.
+
+        Raises:
+            SourceUnavailable: If there is no answer.
+            SourceFormatChanged: If it is of another shape.
+        """
+        return answers.decode(self.where(path), self._get(path, params).body, kind)
+
+    def text(self, path: str, **params: Any) -> str:
+        """Return an answer as text; raises as `json` does."""
+        body = self._get(path, params).body
+        try:
+            return body.decode()
+        except UnicodeDecodeError as e:
+            raise SourceFormatChanged(f"{self.where(path)}: body is no text: {e}") from e
+
+    def _get(self, path: str, params: Mapping[str, Any]) -> Answer:
+        answer = self._http.get(path, params)
+        self.simulated = self.simulated or answer.simulated
+        return answer
+
+    def learn_limit(self) -> None:
+        """Have the host's own limit of weight known before it is asked."""
+        self._http.learn_limit()
+
+    def where(self, path: str) -> str:
+        """Return a source's name for messages."""
+        return f"{self._http.name}{path}"
+
+    def number(self, path: str, field: str, text: str) -> float:
+        """Return the number in a text; raises SourceFormatChanged."""
+        return answers.number(self.where(path), field, text)
+
+    def milliseconds(self, path: str, field: str, value: str | float) -> datetime:
+        """Return the instant of milliseconds since 1970; raises SourceFormatChanged."""
+        return answers.instant(self.where(path), field, value, 1e-3, self.now)
+
+    def seconds(self, path: str, field: str, value: str | float) -> datetime:
+        """Return the instant of seconds since 1970; raises SourceFormatChanged."""
+        return answers.instant(self.where(path), field, value, 1.0, self.now)
+
+    def changed(self, path: str, field: str, value: object, expected: str) -> SourceFormatChanged:
+        """Return the error of a value that is not as agreed."""
+        return SourceFormatChanged(f"{self.where(path)}: {field} is {value!r}: expected {expected}")
+
+    def nothing(self, path: str, what: str) -> SourceUnavailable:
+        """Return the error of an answer with nothing in it."""
+        return SourceUnavailable(f"{self.where(path)}: {what}")

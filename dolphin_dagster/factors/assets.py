@@ -1,0 +1,226 @@
+"""An indicator's asset with its checks, its job and its schedule.
+
+What a run does is one function, `refresh`: ask, vet, keep. Its error is the run's, after the
+checks have been told of what the grid still holds.
+"""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from statistics import median
+from typing import Any, Final
+
+import dagster as dg
+
+from dolphin_dagster import checks, pools
+from dolphin_dagster.factors.indicator import Indicator
+from dolphin_dagster.factors.past import history_asset
+from dolphin_dagster.factors.publish import backfilled, publish, readings, vet
+from dolphin_dagster.factors.stack import FactorStack
+from dolphin_dagster.factors.verdicts import (
+    AGREES,
+    IS_FRESH,
+    IS_IN_RANGE,
+    MEANS,
+    agrees,
+    is_fresh,
+    is_in_range,
+)
+from dolphin_dagster.jobs import asset_job
+from dolphin_dagster.sources.memory import Circuit, memory_of, wall_now
+from dolphin_realtime.factor_store import append, newest
+from dolphin_realtime.model.errors import GridError, SourceError, SourceUnavailable
+from dolphin_realtime.model.factor_document import Readings
+from dolphin_realtime.settings import Settings, load
+from dolphin_realtime.source_settings import load_sources
+
+RETRIES: Final = 1
+RETRY_DELAY_S: Final = 3.0
+MAX_RUNTIME_S: Final = 300
+HEADING: Final = "factor"
+ALL: Final = "all"
+WAITING: Final = (
+    dg.DagsterRunStatus.QUEUED,
+    dg.DagsterRunStatus.NOT_STARTED,
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+)
+Result = dg.MaterializeResult[None] | dg.AssetCheckResult
+
+
+def refresh(indicator: Indicator, stack: FactorStack) -> tuple[Readings, Readings]:
+    """Ask an indicator's source once; return its new readings, and all that the grid then holds.
+
+    Raises:
+        SourceUnavailable: If the source has nothing to say.
+        SourceFormatChanged: If what it says is not what was agreed.
+        GridError: If the grid is away; a good answer is in the history all the same.
+    """
+    ask = stack.ask(indicator)
+    found = indicator.fetch(ask)
+    at = stack.moment()
+    vet(indicator, found, ask.now, at.market)
+    percentiles: dict[str, float] = {}
+    if indicator.percentiles and indicator.history:
+        percentiles, learnt = indicator.percentiles(ask)
+        lifetime = indicator.history.lifetime
+        rows = backfilled(indicator, learnt, lifetime, wall_now(), ask.simulated)
+        append(stack.settings.factors, rows)
+    new = readings(indicator, found, at, ask.simulated, percentiles)
+    return new, publish(stack.grid, stack.settings.factors, new, at, wall_now())
+
+
+def judged(indicator: Indicator, held: Readings, before: Readings) -> Iterator[dg.AssetCheckResult]:
+    """Yield the results of an indicator's checks of what the grid holds."""
+    found = {
+        IS_FRESH: is_fresh(indicator, held, wall_now()),
+        IS_IN_RANGE: is_in_range(indicator, held),
+        AGREES: agrees(indicator, held, before),
+    }
+    for name, verdict in found.items():
+        is_error = indicator.is_weighed and name != AGREES
+        yield checks.result(indicator.name, name, verdict.passed, verdict.facts, is_error=is_error)
+
+
+def run(indicator: Indicator, context: dg.AssetExecutionContext) -> Iterator[Result]:
+    """Refresh an indicator in a run of Dagster's and yield what is to be shown.
+
+    Raises:
+        dg.Failure: With what the source or the grid did; a changed format is not tried again.
+    """
+    stack = FactorStack()
+    before: Readings = {}
+    is_last = context.retry_number >= RETRIES
+    try:
+        before = newest(stack.settings.factors, stack.now(), indicator.names)
+        new, held = refresh(indicator, stack)
+    except SourceError as e:
+        may_retry = isinstance(e, SourceUnavailable)
+        if is_last or not may_retry:
+            circuit = stack.memory.circuit(indicator.name).failed(wall_now(), str(e))
+            stack.memory.keep_circuit(indicator.name, circuit)
+            yield from judged(indicator, stack.held(), before)
+        raise dg.Failure(f"{type(e).__name__}: {e}", allow_retries=may_retry) from e
+    except GridError as e:
+        raise dg.Failure(f"{type(e).__name__}: {e}") from e
+    stack.memory.keep_circuit(indicator.name, Circuit())
+    yield dg.MaterializeResult(metadata=metadata(indicator, new, stack.symbols))
+    yield from judged(indicator, held, before)
+
+
+def metadata(indicator: Indicator, new: Readings, symbols: list[str]) -> dict[str, Any]:
+    """Return what a materialization shows; its numbers become plots."""
+    shown: dict[str, Any] = {}
+    for quantity in indicator.quantities:
+        mine = {asset: r for (name, asset), r in new.items() if name == quantity.name}
+        if None in mine:
+            shown[quantity.name] = mine[None].value
+            if mine[None].percentile_90 is not None:
+                shown[f"{quantity.name} percentile 90"] = mine[None].percentile_90
+        elif mine:
+            shown[f"{quantity.name} median"] = median(r.value for r in mine.values())
+            shown |= {f"{quantity.name} {a}": mine[a].value for a in symbols if a in mine}
+        shown[f"{quantity.name} unit"] = quantity.unit
+    one = max(new.values(), key=lambda r: r.event_time)
+    return {
+        **shown,
+        "readings": len(new),
+        "event_age_s": (one.fetch_time - one.event_time).total_seconds(),
+        "event_time": dg.MetadataValue.timestamp(one.event_time.timestamp()),
+        "source": one.source,
+        "simulated": one.simulated or "no",
+    }
+
+
+def _asset(indicator: Indicator) -> dg.AssetsDefinition:
+    @dg.asset(
+        name=indicator.name,
+        group_name="indicators",
+        pool=pools.INDICATORS,
+        owners=["team:dolphin"],
+        kinds={"python"},
+        retry_policy=dg.RetryPolicy(
+            max_retries=RETRIES, delay=RETRY_DELAY_S, jitter=dg.Jitter.PLUS_MINUS
+        ),
+        freshness_policy=dg.FreshnessPolicy.time_window(
+            fail_window=3 * indicator.cadence + timedelta(minutes=1),
+            warn_window=2 * indicator.cadence,
+        ),
+        check_specs=[
+            checks.spec(indicator.name, name, means, HEADING) for name, means in MEANS.items()
+        ],
+        description=description(indicator),
+        metadata={"source": indicator.host, "cadence_s": indicator.cadence.total_seconds()},
+    )
+    def asset(context: dg.AssetExecutionContext) -> Iterator[Result]:
+        yield from run(indicator, context)
+
+    return asset
+
+
+def description(indicator: Indicator) -> str:
+    """Return an asset's description: meaning, and what it publishes for how long."""
+    rows = "\n".join(
+        f"- `{q.name}`, {q.unit}; lives {q.lifetime}; usual {q.usual[0]:g} to {q.usual[1]:g}"
+        for q in indicator.quantities
+    )
+    return (
+        f"{indicator.means}\n\nAsked every {indicator.cadence} of `{indicator.host}`"
+        f"`{indicator.path}`, pushed to `DOLPHIN_FEATURES/exf_latest`:\n\n{rows}"
+    )
+
+
+def _schedule(indicator: Indicator, job: Any, *, is_off: bool) -> dg.ScheduleDefinition:
+    @dg.schedule(
+        name=f"{indicator.name}_schedule",
+        job=job,
+        cron_schedule=indicator.cron,
+        execution_timezone="UTC",
+        default_status=dg.DefaultScheduleStatus.STOPPED
+        if is_off
+        else dg.DefaultScheduleStatus.RUNNING,
+        description=f"Asks {indicator.host} every {indicator.cadence}, less often while it fails.",
+    )
+    def schedule(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+        why = why_not(indicator, context)
+        return dg.RunRequest() if why is None else dg.SkipReason(why)
+
+    return schedule
+
+
+def why_not(indicator: Indicator, context: dg.ScheduleEvaluationContext) -> str | None:
+    """Return why a tick should ask for no run, None where it should."""
+    memory, now = memory_of(load().run_dir), wall_now()
+    waiting = dg.RunsFilter(job_name=f"{indicator.name}_job", statuses=list(WAITING))
+    if context.instance.get_runs_count(waiting):
+        return "the run before is not over yet"
+    circuit = memory.circuit(indicator.name)
+    until = circuit.next_try(indicator.cadence)
+    if until is not None and now < until and circuit.since is not None:
+        return (
+            f"{indicator.host} failed {circuit.failures} times since {circuit.since:%H:%M:%S}; "
+            f"asked again after {until:%H:%M:%S}: {circuit.error}"
+        )
+    host = memory.host(indicator.host)
+    if host.not_before is not None and now < host.not_before:
+        return f"{indicator.host} is left alone until {host.not_before:%H:%M:%S}: {host.why}"
+    return None
+
+
+def indicator_definitions(indicator: Indicator, settings: Settings) -> dg.Definitions:
+    """Return an indicator's asset, job and schedule, and its history where its source has one."""
+    off = load_sources().names(load_sources().off)
+    job = asset_job(
+        indicator.name,
+        pools.INDICATORS,
+        MAX_RUNTIME_S,
+        f"Ask {indicator.host} and push the answer.",
+    )
+    assets, jobs = [_asset(indicator)], [job]
+    if indicator.history is not None:
+        past, past_job = history_asset(indicator, indicator.history, settings)
+        assets.append(past)
+        jobs.append(past_job)
+    is_off = indicator.name in off or ALL in off
+    return dg.Definitions(
+        assets=assets, jobs=jobs, schedules=[_schedule(indicator, job, is_off=is_off)]
+    )

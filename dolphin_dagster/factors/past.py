@@ -1,0 +1,106 @@
+"""What a source tells of the past: a partitioned asset a factor, filled by backfills.
+
+Days asked for come in one run where they follow one another, so that a month is one question.
+Readings count from when they could be known, and say that they were backfilled.
+"""
+
+import warnings
+from datetime import UTC, date, datetime, timedelta
+from typing import Any, Final
+
+import dagster as dg
+
+from dolphin_dagster import pools
+from dolphin_dagster.factors.indicator import History, Indicator
+from dolphin_dagster.factors.publish import backfilled
+from dolphin_dagster.factors.stack import FactorStack
+from dolphin_dagster.jobs import asset_job
+from dolphin_dagster.sources.memory import wall_now
+from dolphin_realtime.factor_store import append
+from dolphin_realtime.model.errors import GridError, SourceError
+from dolphin_realtime.settings import Settings
+
+DAYS_A_RUN: Final = 31
+LEAD_DAYS: Final = 31
+"""Factors are wanted for the trailing percentiles of the first archived day."""
+MAX_RUNTIME_S: Final = 600
+
+
+def factor_days(settings: Settings) -> dg.DailyPartitionsDefinition:
+    """Return the days of the factors' history: from a month before the first archived one."""
+    first = date.fromisoformat(settings.archive_first_day) - timedelta(days=LEAD_DAYS)
+    last = settings.archive_last_day
+    end = (date.fromisoformat(last) + timedelta(days=1)).isoformat() if last else None
+    return dg.DailyPartitionsDefinition(start_date=first.isoformat(), end_date=end, timezone="UTC")
+
+
+def fill(indicator: Indicator, past: History, first: datetime, last: datetime) -> dict[str, Any]:
+    """Ask for what happened in [first, last), keep it, and return what is to be shown.
+
+    Raises:
+        dg.Failure: If the source fails, or has nothing of a day on which it should.
+    """
+    stack = FactorStack()
+    try:
+        ask = stack.ask(indicator)
+        found = past.fetch(ask, first, last)
+        rows = backfilled(indicator, found, past.lifetime, wall_now(), ask.simulated)
+    except (SourceError, GridError) as e:
+        raise dg.Failure(f"{type(e).__name__}: {e}") from e
+    new = append(stack.settings.factors, rows)
+    have = {one.event_time.date() for one in found}
+    days = [first.date() + timedelta(days=n) for n in range((last - first).days)]
+    holes = [day.isoformat() for day in days if day not in have and past.is_due(day)]
+    if holes:
+        raise dg.Failure(f"{indicator.host}{indicator.path} has nothing of {', '.join(holes)}")
+    return {
+        "dagster/row_count": len(rows),
+        "new": new,
+        "days": len(days),
+        "path": dg.MetadataValue.path(str(stack.settings.factors)),
+        "simulated": ask.simulated or "no",
+    }
+
+
+def history_asset(
+    indicator: Indicator, past: History, settings: Settings
+) -> tuple[dg.AssetsDefinition, Any]:
+    """Return the asset of a factor's past and its job; several days of it are one run."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", dg.BetaWarning)  # of backfill_policy, in 1.13
+        asset = _asset(indicator, past, settings)
+    job = asset_job(
+        history_name(indicator),
+        pools.INDICATORS,
+        MAX_RUNTIME_S,
+        f"Fill days of {indicator.name} from {indicator.host}.",
+    )
+    return asset, job
+
+
+def history_name(indicator: Indicator) -> str:
+    """Return the key of the asset of a factor's past."""
+    return f"{indicator.name}_history"
+
+
+def _asset(indicator: Indicator, past: History, settings: Settings) -> dg.AssetsDefinition:
+    @dg.asset(
+        name=history_name(indicator),
+        group_name="archive",
+        pool=pools.INDICATORS,
+        partitions_def=factor_days(settings),
+        backfill_policy=dg.BackfillPolicy.multi_run(DAYS_A_RUN),
+        owners=["team:dolphin"],
+        kinds={"parquet"},
+        retry_policy=dg.RetryPolicy(max_retries=1, delay=5.0),
+        description=(
+            f"{past.means}\n\nAppended to `factors/<day>.parquet`, each reading once; known from "
+            "when it could be known, marked as backfilled."
+        ),
+    )
+    def asset(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
+        window = context.partition_time_window
+        first, last = window.start.astimezone(UTC), window.end.astimezone(UTC)
+        return dg.MaterializeResult(metadata=fill(indicator, past, first, last))
+
+    return asset

@@ -1,0 +1,149 @@
+"""From a source's answer to `exf_latest` and to the history on disk.
+
+Vetting what was observed, making readings of it and keeping them in both places belong here.
+The history is written first: a grid that is away loses nothing. A document that is not there,
+as after a restart of the grid, begins with what still lives in the history.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from dolphin_dagster.factors.ask import Observation
+from dolphin_dagster.factors.indicator import Indicator
+from dolphin_dagster.resources import Grid
+from dolphin_realtime import grid
+from dolphin_realtime.factor_store import Row, append, newest
+from dolphin_realtime.model.errors import SourceFormatChanged, SourceUnavailable
+from dolphin_realtime.model.factor_document import (
+    FactorReading,
+    Readings,
+    document_of,
+    expiry,
+    merge,
+    readings_of,
+)
+
+AHEAD_MAX: Final = timedelta(minutes=5)
+"""Clocks differ: an event this little in the future is taken as of now."""
+
+
+class Moment(msgspec.Struct, frozen=True):
+    """When something was fetched: by the market's clock, and by the wall's in a replay."""
+
+    market: datetime
+    wall: datetime | None
+    clock: str
+
+
+def vet(indicator: Indicator, found: Sequence[Observation], asked: datetime, now: datetime) -> None:
+    """Refuse values that the source cannot mean, and instants that are too old or to come.
+
+    Args:
+        indicator: What was asked for.
+        found: What was answered.
+        asked: The market's time before the question.
+        now: The market's time after it.
+
+    Raises:
+        SourceUnavailable: If there is nothing, or it is about too long ago.
+        SourceFormatChanged: If a value or an instant is out of range.
+    """
+    where = f"{indicator.host}{indicator.path}"
+    if not found:
+        raise SourceUnavailable(f"{where}: the answer holds nothing that was asked for")
+    for one in found:
+        field = f"{one.name} of {one.asset}" if one.asset else one.name
+        low, high = indicator.quantity(one.name).possible
+        if not low <= one.value <= high:
+            raise SourceFormatChanged(
+                f"{where}: {field} is {one.value!r}: expected {low} to {high}"
+            )
+        if one.event_time > now + AHEAD_MAX:
+            raise SourceFormatChanged(
+                f"{where}: time of {field} is {one.event_time.isoformat()}: after {now.isoformat()}"
+            )
+        if asked - one.event_time > indicator.event_age_max:
+            raise SourceUnavailable(
+                f"{where}: time of {field} is {one.event_time.isoformat()}: older than "
+                f"{indicator.event_age_max} at {asked.isoformat()}"
+            )
+
+
+def readings(
+    indicator: Indicator,
+    found: Sequence[Observation],
+    at: Moment,
+    simulated: str | None,
+    percentiles: dict[str, float],
+) -> Readings:
+    """Return what was observed as readings: known from the fetch on."""
+    made: Readings = {}
+    for one in found:
+        quantity = indicator.quantity(one.name)
+        lifetime_s = quantity.lifetime.total_seconds()
+        made[(one.name, one.asset)] = FactorReading(
+            value=one.value,
+            unit=quantity.unit,
+            event_time=min(one.event_time, at.market),
+            fetch_time=at.market,
+            lifetime_s=lifetime_s,
+            expires_at=expiry(at.market, lifetime_s),
+            source=f"{indicator.host}{indicator.path}",
+            fetched_at=at.wall,
+            percentile_90=percentiles.get(one.name),
+            simulated=simulated,
+        )
+    return made
+
+
+def backfilled(
+    indicator: Indicator,
+    found: Sequence[Observation],
+    lifetime: timedelta,
+    wall: datetime,
+    simulated: str | None,
+) -> list[Row]:
+    """Return rows of the past: known from when they could be known, marked as backfilled."""
+    rows = []
+    for one in found:
+        known = one.known_at or one.event_time
+        low, high = indicator.quantity(one.name).possible
+        if not low <= one.value <= high:
+            raise SourceFormatChanged(
+                f"{indicator.host}: {one.name} at {one.event_time.isoformat()} is {one.value!r}: "
+                f"expected {low} to {high}"
+            )
+        reading = FactorReading(
+            value=one.value,
+            unit=indicator.quantity(one.name).unit,
+            event_time=one.event_time,
+            fetch_time=known,
+            lifetime_s=lifetime.total_seconds(),
+            expires_at=expiry(known, lifetime.total_seconds()),
+            source=f"{indicator.host}{indicator.path}",
+            percentile_90=one.percentile_90,
+            simulated=simulated,
+        )
+        rows.append(Row(key=(one.name, one.asset), reading=reading, backfilled_at=wall))
+    return rows
+
+
+def publish(
+    the_grid: Grid, history: Path, new: Readings, at: Moment, pushed_at: datetime
+) -> Readings:
+    """Keep readings in the history, merge them into `exf_latest`, and return what it then holds.
+
+    Raises:
+        GridError: If the grid is away; the history has them all the same.
+    """
+    append(history, [Row(key=key, reading=reading) for key, reading in new.items()])
+
+    def change(held: dict[str, Any] | None) -> dict[str, Any]:
+        before = newest(history, at.market) if held is None else readings_of(held)
+        return document_of(merge(before, new, at.market), at.clock, pushed_at)
+
+    return readings_of(the_grid.update(grid.FEATURES, grid.LATEST_FACTORS, change))

@@ -1,0 +1,50 @@
+"""Every module of indicators/: a new file there is an indicator, with nothing else to change."""
+
+import pkgutil
+from functools import cache
+from importlib import import_module
+from types import ModuleType
+from typing import Final
+
+import dagster as dg
+
+from dolphin_dagster import indicators, pools
+from dolphin_dagster.factors.indicator import Indicator
+from dolphin_realtime.settings import Settings
+
+FILL_JOB: Final = "indicators_job"
+FILL_RUNTIME_S: Final = 900
+
+
+@cache
+def modules() -> tuple[ModuleType, ...]:
+    """Return the modules, by name."""
+    found = sorted(m.name for m in pkgutil.iter_modules(indicators.__path__))
+    return tuple(import_module(f"{indicators.__name__}.{name}") for name in found)
+
+
+@cache
+def external() -> dict[str, Indicator]:
+    """Return the external factors by their asset's key."""
+    found: list[Indicator] = [m.INDICATOR for m in modules() if hasattr(m, "INDICATOR")]
+    return {indicator.name: indicator for indicator in found}
+
+
+def names() -> list[str]:
+    """Return the assets' keys, calendar factors included."""
+    return [m.__name__.rsplit(".", 1)[-1] for m in modules()]
+
+
+def definitions(settings: Settings) -> dg.Definitions:
+    """Return the definitions of every indicator, and the job that asks them all at once."""
+    each: list[dg.Definitions] = [m.definitions(settings) for m in modules()]
+    fill = dg.define_asset_job(
+        FILL_JOB,
+        selection=dg.AssetSelection.assets(*names()),
+        tags={
+            pools.QUEUE_TAG: pools.INDICATORS,
+            pools.MAX_RUNTIME_TAG: str(FILL_RUNTIME_S),
+        },
+        description="Ask every source once, in one run: the first fill.",
+    )
+    return dg.Definitions.merge(*each, dg.Definitions(jobs=[fill]))

@@ -1,0 +1,60 @@
+"""What a run of an indicator needs of the stack around it: settings, grid, clock, memory."""
+
+from datetime import datetime
+
+from dolphin_dagster.factors.ask import Ask
+from dolphin_dagster.factors.indicator import Indicator
+from dolphin_dagster.factors.publish import Moment
+from dolphin_dagster.market_clock import REPLAY, market_now
+from dolphin_dagster.resources import Grid
+from dolphin_dagster.sources.http import Http
+from dolphin_dagster.sources.memory import memory_of, wall_now
+from dolphin_realtime import grid
+from dolphin_realtime.model.factor_document import Readings, readings_of
+from dolphin_realtime.settings import load
+from dolphin_realtime.source_settings import load_sources
+
+
+class FactorStack:
+    """The stack as the environment's settings name it; nothing is opened before it is used."""
+
+    def __init__(self) -> None:
+        self.settings, self.sources = load(), load_sources()
+        self.grid = Grid(self.settings.cluster_name, self.settings.hazelcast_port)
+        self.memory = memory_of(self.settings.run_dir)
+
+    @property
+    def clock(self) -> str:
+        """The market's clock: wall or replay."""
+        return self.settings.market_clock
+
+    @property
+    def symbols(self) -> list[str]:
+        """Assets of the per-symbol factors."""
+        return self.sources.names(self.sources.symbols)
+
+    def now(self) -> datetime:
+        """Return the market's time; raises GridError."""
+        return market_now(self.grid, self.clock, wall_now())
+
+    def moment(self) -> Moment:
+        """Return the market's time, and the wall's beside it in a replay; raises GridError."""
+        wall = wall_now()
+        market = market_now(self.grid, self.clock, wall)
+        return Moment(market, wall if self.clock == REPLAY else None, self.clock)
+
+    def held(self) -> Readings:
+        """Return the readings in the grid; raises GridError."""
+        return readings_of(self.grid.get(grid.FEATURES, grid.LATEST_FACTORS))
+
+    def assets(self) -> list[str]:
+        """Return the assets of the newest scan, none where there is no scan; raises GridError."""
+        scan = self.grid.get(grid.FEATURES, grid.LATEST_SCAN)
+        return list(scan["assets"]) if scan else []
+
+    def ask(self, indicator: Indicator) -> Ask:
+        """Return what an indicator's fetch gets to work with; raises GridError."""
+        sources = self.sources
+        base: str = getattr(sources, indicator.host)
+        http = Http(indicator.host, base, self.memory, sources.timeout_s, sources.pause_s)
+        return Ask(http, self.now(), self.assets, self.symbols, self.settings.factors)

@@ -1,0 +1,164 @@
+"""Implied volatility of Bitcoin and Ether: Deribit's DVOL, with its own 30-day percentile.
+
+In percent a year. Old answers were fractions: both are taken, told apart by their size. The
+percentile is that of hourly closes, interpolated linearly, and is published once seven days of
+them are known; hours that the history lacks are asked for and kept.
+"""
+
+from datetime import datetime, timedelta
+from typing import Final
+
+import dagster as dg
+import msgspec
+import numpy as np
+
+from dolphin_dagster.factors.ask import Ask, Observation
+from dolphin_dagster.factors.assets import indicator_definitions
+from dolphin_dagster.factors.indicator import History, Indicator, Quantity
+from dolphin_realtime.factor_store import hourly_closes
+from dolphin_realtime.model.factor_document import DVOL_BTC
+from dolphin_realtime.settings import Settings
+
+PATH: Final = "/api/v2/public/get_volatility_index_data"
+DVOL_ETH: Final = "dvol_eth"
+CURRENCIES: Final = {DVOL_BTC: "BTC", DVOL_ETH: "ETH"}
+MINUTE: Final = timedelta(minutes=1)
+HOUR: Final = timedelta(hours=1)
+LOOK_BACK: Final = timedelta(minutes=10)
+WINDOW: Final = timedelta(days=30)
+LEAST: Final = 7 * 24
+"""Hourly closes that a percentile needs: seven days."""
+POSSIBLE: Final = (5.0, 400.0)
+PERCENT: Final = 100.0
+PAGES_MAX: Final = 40
+
+Candle = tuple[int, float, float, float, float]
+"""(begin in ms, open, high, low, close)."""
+
+
+class Result(msgspec.Struct):
+    """Candles, oldest first, and where the next page ends."""
+
+    data: list[Candle]
+    continuation: int | None
+
+
+class Answer(msgspec.Struct):
+    """The answer's envelope."""
+
+    result: Result
+
+
+def percent(value: float) -> float:
+    """Return a volatility in percent: what is below 5 was a fraction."""
+    return value * PERCENT if 0.0 < value < POSSIBLE[0] else value
+
+
+def closes(
+    ask: Ask, currency: str, first: datetime, last: datetime, step: timedelta
+) -> dict[datetime, float]:
+    """Return the closes of candles that are over in (first, last], by the candle's end."""
+    found: dict[datetime, float] = {}
+    begin_ms = round((first - step).timestamp() * 1e3)
+    end_ms: int | None = round(last.timestamp() * 1e3)
+    for _ in range(PAGES_MAX):
+        result = ask.json(
+            PATH, Answer, currency=currency, start_timestamp=begin_ms, end_timestamp=end_ms,
+            resolution=round(step.total_seconds()),
+        ).result  # fmt: skip
+        for candle in result.data:
+            end = ask.milliseconds(PATH, f"time of {currency}", candle[0]) + step
+            if first < end <= last:
+                found[end] = percent(candle[4])
+        end_ms = result.continuation
+        if end_ms is None or end_ms <= begin_ms:
+            break
+    return found
+
+
+def fetch(ask: Ask) -> list[Observation]:
+    """Return the close of each currency's newest minute, that under way included."""
+    found = []
+    for name, currency in CURRENCIES.items():
+        minutes = closes(ask, currency, ask.now - LOOK_BACK, ask.now + 2 * MINUTE, MINUTE)
+        if not minutes:
+            raise ask.nothing(PATH, f"no candle of {currency} in the last {LOOK_BACK}")
+        end = max(minutes)
+        found.append(Observation(name=name, value=minutes[end], event_time=min(end, ask.now)))
+    return found
+
+
+def percentile_90(values: list[float]) -> float | None:
+    """Return the 90th percentile, None where there are too few closes."""
+    return float(np.percentile(values, 90)) if len(values) >= LEAST else None
+
+
+def percentiles(ask: Ask) -> tuple[dict[str, float], list[Observation]]:
+    """Return each currency's percentile of its last thirty days of hourly closes.
+
+    The second part is the hours that the history lacked and the source knew.
+    """
+    last = ask.now.replace(minute=0, second=0, microsecond=0)
+    first, found, learnt = last - WINDOW, {}, []
+    for name, currency in CURRENCIES.items():
+        known = hourly_closes(ask.history, name, first, last)
+        if len(known) < WINDOW / HOUR:
+            told = closes(ask, currency, first, last, HOUR)
+            missing = {end: value for end, value in told.items() if end not in known}
+            learnt += [Observation(name=name, value=v, event_time=t) for t, v in missing.items()]
+            known |= missing
+        value = percentile_90(list(known.values()))
+        if value is not None:
+            found[name] = value
+    return found, learnt
+
+
+def past(ask: Ask, first: datetime, last: datetime) -> list[Observation]:
+    """Return hourly closes in [first, last) with the percentile of the thirty days before each."""
+    found = []
+    for name, currency in CURRENCIES.items():
+        hours = closes(ask, currency, first - WINDOW, last, HOUR)
+        for end, value in sorted(hours.items()):
+            if first <= end < last:
+                window = [v for t, v in hours.items() if end - WINDOW < t <= end]
+                found.append(
+                    Observation(
+                        name=name, value=value, event_time=end, percentile_90=percentile_90(window)
+                    )
+                )
+    return found
+
+
+def _quantity(name: str) -> Quantity:
+    return Quantity(
+        name=name, unit="% a year", lifetime=timedelta(minutes=10),
+        possible=POSSIBLE, usual=(15.0, 180.0), jump=1.5,
+    )  # fmt: skip
+
+
+INDICATOR: Final = Indicator(
+    name="dvol",
+    host="deribit",
+    path=PATH,
+    means=(
+        "What options say of the next 30 days. The signal halves every weight while Bitcoin's is at "
+        "or above the 90th percentile of its own last 30 days (gate *dvol*)."
+    ),
+    quantities=(_quantity(DVOL_BTC), _quantity(DVOL_ETH)),
+    event_age_max=timedelta(minutes=10),
+    cron="*/5 * * * *",
+    cadence=timedelta(minutes=5),
+    fetch=fetch,
+    is_weighed=True,
+    percentiles=percentiles,
+    history=History(
+        fetch=past,
+        lifetime=HOUR + 10 * MINUTE,
+        means="Hourly closes of DVOL, each with the 90th percentile of its last 30 days.",
+    ),
+)
+
+
+def definitions(settings: Settings) -> dg.Definitions:
+    """Return the definitions of this factor."""
+    return indicator_definitions(INDICATOR, settings)

@@ -1,0 +1,96 @@
+"""Fear & Greed index of the crypto market, 0 to 100, once a day: alternative.me."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+import dagster as dg
+import msgspec
+
+from dolphin_dagster.factors.ask import Ask, Observation
+from dolphin_dagster.factors.assets import indicator_definitions
+from dolphin_dagster.factors.indicator import DIFFERENCE, History, Indicator, Quantity
+from dolphin_realtime.settings import Settings
+
+PATH: Final = "/fng/"
+NAME: Final = "fear_greed"
+CLASSES: Final = (
+    (24.0, "Extreme Fear"),
+    (44.0, "Fear"),
+    (55.0, "Neutral"),
+    (75.0, "Greed"),
+    (100.0, "Extreme Greed"),
+)
+"""(highest value, its word), as the source classes them."""
+
+
+class Entry(msgspec.Struct):
+    """One day; numbers are texts."""
+
+    value: str
+    value_classification: str
+    timestamp: str
+
+
+class Answer(msgspec.Struct):
+    """The answer: newest day first."""
+
+    data: list[Entry]
+
+
+def word(value: float) -> str:
+    """Return the source's word for a value."""
+    return next((name for highest, name in CLASSES if value <= highest), "beyond 100")
+
+
+def read(ask: Ask, entry: Entry) -> Observation:
+    """Return one day's value, where its word is the one that belongs to it."""
+    value = ask.number(PATH, "value", entry.value)
+    if word(value) != entry.value_classification:
+        raise ask.changed(
+            PATH, "value_classification", entry.value_classification, f"{word(value)} at {value:g}"
+        )
+    at = ask.seconds(PATH, "timestamp", entry.timestamp)
+    return Observation(name=NAME, value=value, event_time=at)
+
+
+def fetch(ask: Ask) -> list[Observation]:
+    """Return today's value."""
+    entries = ask.json(PATH, Answer, limit=1).data
+    if not entries:
+        raise ask.nothing(PATH, "the list is empty")
+    return [read(ask, entries[0])]
+
+
+def past(ask: Ask, first: datetime, last: datetime) -> list[Observation]:
+    """Return the value of each day in [first, last)."""
+    days = (ask.now.astimezone(UTC) - first).days + 2
+    found = [read(ask, entry) for entry in ask.json(PATH, Answer, limit=days).data]
+    return [one for one in found if first <= one.event_time < last]
+
+
+INDICATOR: Final = Indicator(
+    name=NAME,
+    host="alternative",
+    path=PATH,
+    means="The crowd's mood. Reported; there is no evidence for a weight, so no gate reads it.",
+    quantities=(
+        Quantity(
+            name=NAME, unit="0 to 100", lifetime=timedelta(hours=36),
+            possible=(0.0, 100.0), usual=(1.0, 99.0), jump=30.0, jump_kind=DIFFERENCE,
+        ),
+    ),
+    event_age_max=timedelta(hours=36),
+    cron="12 */3 * * *",
+    cadence=timedelta(hours=3),
+    fetch=fetch,
+    history=History(
+        fetch=past,
+        lifetime=timedelta(hours=36),
+        means="Fear & Greed by day, known from 00:00 UTC of its day.",
+    ),
+)  # fmt: skip
+
+
+def definitions(settings: Settings) -> dg.Definitions:
+    """Return the definitions of this factor."""
+    return indicator_definitions(INDICATOR, settings)

@@ -1,0 +1,135 @@
+"""Funding rate and mark price of every traded perpetual: Binance's premium index.
+
+The rate is a fraction of the position's value per funding interval, positive = longs pay. The
+past comes from the settlements themselves (`fundingRate`).
+"""
+
+from datetime import datetime, timedelta
+from typing import Final
+
+import dagster as dg
+import msgspec
+
+from dolphin_dagster.factors.ask import Ask, Observation
+from dolphin_dagster.factors.assets import indicator_definitions
+from dolphin_dagster.factors.indicator import DIFFERENCE, History, Indicator, Quantity
+from dolphin_realtime.model.factor_document import FUNDING
+from dolphin_realtime.settings import Settings
+
+PATH: Final = "/fapi/v1/premiumIndex"
+PAST: Final = "/fapi/v1/fundingRate"
+PAGE: Final = 1000
+MARK_PRICE: Final = "mark_price"
+INTEREST: Final = (1e-5, 0.005)
+"""Binance's interest part, a day's 0.03 % by the hours of a settlement, or 0: else a unit changed."""
+INDEX_APART: Final = 2.0
+
+
+class Premium(msgspec.Struct, rename="camel"):
+    """One row of the answer; numbers are texts."""
+
+    symbol: str
+    mark_price: str
+    index_price: str
+    last_funding_rate: str
+    interest_rate: str
+    time: int
+
+
+class Settlement(msgspec.Struct, rename="camel"):
+    """One row of the past."""
+
+    symbol: str
+    funding_rate: str
+    funding_time: int
+
+
+def fetch(ask: Ask) -> list[Observation]:
+    """Return rate and mark price of each asset of the newest scan that the venue knows."""
+    ask.learn_limit()
+    rows = {row.symbol: row for row in ask.json(PATH, list[Premium])}
+    found = []
+    for asset in ask.assets:
+        row = rows.get(asset)
+        if row is not None and row.last_funding_rate:
+            found += read(ask, row)
+    return found
+
+
+def read(ask: Ask, row: Premium) -> list[Observation]:
+    """Return one asset's rate and mark price."""
+    interest = ask.number(PATH, f"interestRate of {row.symbol}", row.interest_rate)
+    if interest != 0.0 and not INTEREST[0] <= interest <= INTEREST[1]:
+        raise ask.changed(
+            PATH, f"interestRate of {row.symbol}", row.interest_rate,
+            f"0, or {INTEREST[0]} to {INTEREST[1]}",
+        )  # fmt: skip
+    mark = ask.number(PATH, f"markPrice of {row.symbol}", row.mark_price)
+    index = ask.number(PATH, f"indexPrice of {row.symbol}", row.index_price)
+    if index > 0.0 and not 1 / INDEX_APART <= mark / index <= INDEX_APART:
+        raise ask.changed(PATH, f"markPrice of {row.symbol}", row.mark_price, f"near index {index}")
+    rate = ask.number(PATH, f"lastFundingRate of {row.symbol}", row.last_funding_rate)
+    at = ask.milliseconds(PATH, f"time of {row.symbol}", row.time)
+    return [
+        Observation(name=FUNDING, asset=row.symbol, value=rate, event_time=at),
+        Observation(name=MARK_PRICE, asset=row.symbol, value=mark, event_time=at),
+    ]
+
+
+def past(ask: Ask, first: datetime, last: datetime) -> list[Observation]:
+    """Return every settlement in [first, last) of the assets of the newest scan."""
+    ask.learn_limit()
+    return [one for asset in ask.assets for one in settlements(ask, asset, first, last)]
+
+
+def settlements(ask: Ask, asset: str, first: datetime, last: datetime) -> list[Observation]:
+    """Return one asset's settlements in [first, last), page by page."""
+    found: list[Observation] = []
+    begin_ms, end_ms = round(first.timestamp() * 1e3), round(last.timestamp() * 1e3) - 1
+    while True:
+        rows = ask.json(
+            PAST, list[Settlement], symbol=asset, startTime=begin_ms, endTime=end_ms, limit=PAGE
+        )
+        for row in rows:
+            rate = ask.number(PAST, f"fundingRate of {asset}", row.funding_rate)
+            at = ask.milliseconds(PAST, f"fundingTime of {asset}", row.funding_time)
+            found.append(Observation(name=FUNDING, asset=asset, value=rate, event_time=at))
+        if len(rows) < PAGE:
+            return found
+        begin_ms = rows[-1].funding_time + 1
+
+
+INDICATOR: Final = Indicator(
+    name="funding",
+    host="binance",
+    path=PATH,
+    means=(
+        "What holding each perpetual costs or pays. The signal closes a direction in so far as it "
+        "would pay much (gate *funding*); the trader books it at settlements."
+    ),
+    quantities=(
+        Quantity(
+            name=FUNDING, unit="fraction per interval", lifetime=timedelta(hours=16),
+            possible=(-0.05, 0.05), usual=(-0.005, 0.005), jump=0.005, jump_kind=DIFFERENCE,
+        ),
+        Quantity(
+            name=MARK_PRICE, unit="USDT", lifetime=timedelta(hours=16),
+            possible=(1e-9, 1e8), usual=(1e-9, 1e7), jump=1.5,
+        ),
+    ),
+    event_age_max=timedelta(minutes=10),
+    cron="*/5 * * * *",
+    cadence=timedelta(minutes=5),
+    fetch=fetch,
+    is_weighed=True,
+    history=History(
+        fetch=past,
+        lifetime=timedelta(hours=16),
+        means="Funding settlements of the assets of the newest scan, one row a settlement.",
+    ),
+)  # fmt: skip
+
+
+def definitions(settings: Settings) -> dg.Definitions:
+    """Return the definitions of this factor."""
+    return indicator_definitions(INDICATOR, settings)

@@ -1,0 +1,67 @@
+"""Hours between fundings, of the perpetuals whose interval is not the usual 8: Binance."""
+
+from datetime import timedelta
+from typing import Final
+
+import dagster as dg
+import msgspec
+
+from dolphin_dagster.factors.ask import Ask, Observation
+from dolphin_dagster.factors.assets import indicator_definitions
+from dolphin_dagster.factors.indicator import DIFFERENCE, Indicator, Quantity
+from dolphin_realtime.model.factor_document import FUNDING_INTERVAL
+from dolphin_realtime.model.funding import INTERVAL_H
+from dolphin_realtime.settings import Settings
+
+PATH: Final = "/fapi/v1/fundingInfo"
+
+
+class Info(msgspec.Struct, rename="camel"):
+    """One row of the answer."""
+
+    symbol: str
+    funding_interval_hours: int
+
+
+def fetch(ask: Ask) -> list[Observation]:
+    """Return the interval of each asset of the newest scan; one that is not listed has 8 hours."""
+    ask.learn_limit()
+    rows = ask.json(PATH, list[Info])
+    if not rows:
+        raise ask.nothing(PATH, "the list is empty")
+    hours = {row.symbol: float(row.funding_interval_hours) for row in rows}
+    return [
+        Observation(
+            name=FUNDING_INTERVAL,
+            asset=asset,
+            value=hours.get(asset, INTERVAL_H),
+            event_time=ask.now,
+        )
+        for asset in ask.assets
+    ]
+
+
+INDICATOR: Final = Indicator(
+    name="funding_interval",
+    host="binance",
+    path=PATH,
+    means=(
+        "How often each perpetual settles its funding. It scales the gate *funding* and says at "
+        "which hours the trader books it; 8 hours where nothing is known."
+    ),
+    quantities=(
+        Quantity(
+            name=FUNDING_INTERVAL, unit="h", lifetime=timedelta(days=3),
+            possible=(1.0, 24.0), usual=(1.0, 8.0), jump=4.0, jump_kind=DIFFERENCE,
+        ),
+    ),
+    event_age_max=timedelta(minutes=10),
+    cron="4 */6 * * *",
+    cadence=timedelta(hours=6),
+    fetch=fetch,
+)  # fmt: skip
+
+
+def definitions(settings: Settings) -> dg.Definitions:
+    """Return the definitions of this factor."""
+    return indicator_definitions(INDICATOR, settings)

@@ -1,0 +1,97 @@
+"""Open interest of a few perpetuals, in units of the base asset: Binance."""
+
+from datetime import datetime, timedelta
+from typing import Final
+
+import dagster as dg
+import msgspec
+
+from dolphin_dagster.factors.ask import Ask, Observation
+from dolphin_dagster.factors.assets import indicator_definitions
+from dolphin_dagster.factors.indicator import History, Indicator, Quantity
+from dolphin_realtime.settings import Settings
+
+PATH: Final = "/fapi/v1/openInterest"
+PAST: Final = "/futures/data/openInterestHist"
+NAME: Final = "open_interest"
+PAGE: Final = 500
+STEP: Final = timedelta(hours=1)
+
+
+class OpenInterest(msgspec.Struct, rename="camel"):
+    """The answer."""
+
+    open_interest: str
+    symbol: str
+    time: int
+
+
+class Past(msgspec.Struct, rename="camel"):
+    """One row of the past."""
+
+    symbol: str
+    sum_open_interest: str
+    timestamp: int
+
+
+def fetch(ask: Ask) -> list[Observation]:
+    """Return the open interest of each symbol of the settings."""
+    ask.learn_limit()
+    found = []
+    for symbol in ask.symbols:
+        row = ask.json(PATH, OpenInterest, symbol=symbol)
+        if row.symbol != symbol:
+            raise ask.changed(PATH, "symbol", row.symbol, symbol)
+        value = ask.number(PATH, f"openInterest of {symbol}", row.open_interest)
+        at = ask.milliseconds(PATH, f"time of {symbol}", row.time)
+        found.append(Observation(name=NAME, asset=symbol, value=value, event_time=at))
+    return found
+
+
+def past(ask: Ask, first: datetime, last: datetime) -> list[Observation]:
+    """Return the hourly open interest in [first, last); the venue keeps thirty days."""
+    ask.learn_limit()
+    found: list[Observation] = []
+    for symbol in ask.symbols:
+        begin, end_ms = first, round(last.timestamp() * 1e3) - 1
+        while begin < last:
+            rows = ask.json(
+                PAST, list[Past], symbol=symbol, period="1h", limit=PAGE,
+                startTime=round(begin.timestamp() * 1e3), endTime=end_ms,
+            )  # fmt: skip
+            for row in rows:
+                value = ask.number(PAST, f"sumOpenInterest of {symbol}", row.sum_open_interest)
+                at = ask.milliseconds(PAST, f"timestamp of {symbol}", row.timestamp)
+                found.append(Observation(name=NAME, asset=symbol, value=value, event_time=at))
+            if len(rows) < PAGE:
+                break
+            begin = found[-1].event_time + timedelta(milliseconds=1)
+    return found
+
+
+INDICATOR: Final = Indicator(
+    name=NAME,
+    host="binance",
+    path=PATH,
+    means="How much is held in contracts. Reported; no gate of the signal reads it.",
+    quantities=(
+        Quantity(
+            name=NAME, unit="base units", lifetime=timedelta(minutes=15),
+            possible=(0.0, 1e12), usual=(1.0, 1e11), jump=1.5,
+        ),
+    ),
+    event_age_max=timedelta(minutes=10),
+    cron="1-59/5 * * * *",
+    cadence=timedelta(minutes=5),
+    fetch=fetch,
+    history=History(
+        fetch=past,
+        lifetime=STEP + timedelta(minutes=15),
+        means="Hourly open interest; the venue keeps the last thirty days.",
+    ),
+)  # fmt: skip
+
+
+def definitions(settings: Settings) -> dg.Definitions:
+    """Return the definitions of this factor."""
+    return indicator_definitions(INDICATOR, settings)

@@ -1,0 +1,76 @@
+"""Dollar stablecoins in circulation, all and Tether alone, in USD: DefiLlama.
+
+The source tells no instant: a reading is about the moment of its fetch.
+"""
+
+import math
+from datetime import timedelta
+from typing import Final
+
+import dagster as dg
+import msgspec
+
+from dolphin_dagster.factors.ask import Ask, Observation
+from dolphin_dagster.factors.assets import indicator_definitions
+from dolphin_dagster.factors.indicator import Indicator, Quantity
+from dolphin_realtime.settings import Settings
+
+PATH: Final = "/stablecoins"
+ALL: Final = "stablecoin_supply"
+TETHER: Final = "usdt_supply"
+DOLLAR: Final = "peggedUSD"
+
+
+class Coin(msgspec.Struct, rename="camel"):
+    """One coin; circulation by what it is pegged to, in units of that."""
+
+    symbol: str
+    peg_type: str
+    circulating: dict[str, float]
+
+
+class Answer(msgspec.Struct, rename="camel"):
+    """The answer."""
+
+    pegged_assets: list[Coin]
+
+
+def fetch(ask: Ask) -> list[Observation]:
+    """Return both sums."""
+    coins = [c for c in ask.json(PATH, Answer, includePrices="true").pegged_assets
+             if c.peg_type == DOLLAR]  # fmt: skip
+    if not coins:
+        raise ask.nothing(PATH, "no coin pegged to the dollar")
+    tether = [c for c in coins if c.symbol == "USDT"]
+    if len(tether) != 1 or DOLLAR not in tether[0].circulating:
+        raise ask.changed(PATH, "peggedAssets", [c.symbol for c in coins[:5]], "one USDT")
+    supply = math.fsum(c.circulating.get(DOLLAR, 0.0) for c in coins)
+    return [
+        Observation(name=ALL, value=supply, event_time=ask.now),
+        Observation(name=TETHER, value=tether[0].circulating[DOLLAR], event_time=ask.now),
+    ]
+
+
+def _quantity(name: str, lowest: float) -> Quantity:
+    return Quantity(
+        name=name, unit="USD", lifetime=timedelta(hours=6),
+        possible=(lowest, 1e13), usual=(lowest * 2, 2e12), jump=1.05,
+    )  # fmt: skip
+
+
+INDICATOR: Final = Indicator(
+    name=ALL,
+    host="llama",
+    path=PATH,
+    means="Dollars parked beside the market. Reported; no gate of the signal reads it.",
+    quantities=(_quantity(ALL, 2e10), _quantity(TETHER, 1e10)),
+    event_age_max=timedelta(minutes=10),
+    cron="21 * * * *",
+    cadence=timedelta(hours=1),
+    fetch=fetch,
+)
+
+
+def definitions(settings: Settings) -> dg.Definitions:
+    """Return the definitions of this factor."""
+    return indicator_definitions(INDICATOR, settings)

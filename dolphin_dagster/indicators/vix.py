@@ -1,0 +1,92 @@
+"""Implied volatility of the S&P 500, by trading day: Cboe's VIX closes.
+
+A file of all days, MM/DD/YYYY; a day's close is known after New York's close.
+"""
+
+import csv
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Final
+from zoneinfo import ZoneInfo
+
+import dagster as dg
+
+from dolphin_dagster.exchange_sessions import is_session
+from dolphin_dagster.factors.ask import Ask, Observation
+from dolphin_dagster.factors.assets import indicator_definitions
+from dolphin_dagster.factors.indicator import History, Indicator, Quantity
+from dolphin_realtime.settings import Settings
+
+PATH: Final = "/api/global/us_indices/daily_prices/VIX_History.csv"
+NAME: Final = "vix"
+COLUMNS: Final = ("DATE", "CLOSE")
+CLOSE: Final = time(16, 15)
+NEW_YORK: Final = ZoneInfo("America/New_York")
+KNOWN_AFTER: Final = timedelta(hours=4)
+"""The file of a day is published in the evening of New York."""
+
+
+def read(ask: Ask, text: str, since: date) -> list[Observation]:
+    """Return the closes since a day, in the order of the file."""
+    rows = csv.DictReader(text.splitlines())
+    for column in COLUMNS:
+        if column not in (rows.fieldnames or ()):
+            raise ask.changed(PATH, "header", text[:60], f"a column {column}")
+    found = []
+    for row in rows:
+        day = _day(ask, row["DATE"])
+        if day >= since:
+            at = datetime.combine(day, CLOSE, NEW_YORK).astimezone(UTC)
+            value = ask.number(PATH, f"CLOSE of {row['DATE']}", row["CLOSE"] or "")
+            found.append(
+                Observation(name=NAME, value=value, event_time=at, known_at=at + KNOWN_AFTER)
+            )
+    return found
+
+
+def _day(ask: Ask, text: str | None) -> date:
+    try:
+        return datetime.strptime(text or "", "%m/%d/%Y").replace(tzinfo=UTC).date()
+    except ValueError:
+        raise ask.changed(PATH, "DATE", text, "MM/DD/YYYY") from None
+
+
+def fetch(ask: Ask) -> list[Observation]:
+    """Return the newest close."""
+    found = read(ask, ask.text(PATH), ask.now.date() - timedelta(days=30))
+    if not found:
+        raise ask.nothing(PATH, "no close of the last 30 days")
+    return [found[-1]]
+
+
+def past(ask: Ask, first: datetime, last: datetime) -> list[Observation]:
+    """Return the closes of the trading days in [first, last)."""
+    return [o for o in read(ask, ask.text(PATH), first.date()) if first <= o.event_time < last]
+
+
+INDICATOR: Final = Indicator(
+    name=NAME,
+    host="cboe",
+    path=PATH,
+    means="Fear in the stock market. Reported; no gate of the signal reads it.",
+    quantities=(
+        Quantity(
+            name=NAME, unit="% a year", lifetime=timedelta(days=5),
+            possible=(5.0, 200.0), usual=(8.0, 90.0), jump=1.8,
+        ),
+    ),
+    event_age_max=timedelta(days=6),
+    cron="33 */6 * * *",
+    cadence=timedelta(hours=6),
+    fetch=fetch,
+    history=History(
+        fetch=past,
+        lifetime=timedelta(days=5),
+        means="VIX closes by trading day, known from the evening of New York on.",
+        is_due=is_session,
+    ),
+)  # fmt: skip
+
+
+def definitions(settings: Settings) -> dg.Definitions:
+    """Return the definitions of this factor."""
+    return indicator_definitions(INDICATOR, settings)

@@ -1,0 +1,1 @@
+"""Asking the outside world for numbers: addresses, HTTP, what a host allows, typed answers."""

@@ -1,0 +1,214 @@
+"""GET over HTTP as guests should: time-outs, few tries with jitter, and what a host asks for.
+
+Retry-After, 429 and 418 are honoured and remembered, Binance's weight is read from the host
+itself. Which answers mean what belongs here; reading them does not (answers.py).
+"""
+
+import atexit
+import time
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from email.utils import parsedate_to_datetime
+from functools import cache
+from http import HTTPStatus
+from typing import Any, Final
+
+import httpx
+import msgspec
+import tenacity
+
+from dolphin_dagster.sources.memory import HostMemory, SourceMemory, wall_now
+from dolphin_realtime.model.errors import SourceFormatChanged, SourceUnavailable
+
+TRIES: Final = 3
+WHOLE_TIMES: Final = 3.0
+"""A whole answer may take so many time-outs: a host that drips bytes is not waited for."""
+BODY_MAX: Final = 64 * 2**20
+SHORT_WAIT_S: Final = 5.0
+"""A host's Retry-After up to this is waited for in the run; a longer one ends the run."""
+DEFAULT_BAN_S: Final = 120.0
+SIMULATED_HEADER: Final = "x-dolphin-simulated"
+USED_WEIGHT: Final = "x-mbx-used-weight-1m"
+LIMITS_PATH: Final = "/fapi/v1/exchangeInfo"
+TOO_MANY: Final = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.IM_A_TEAPOT)
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """A body, and how it was made up where the server says that it is simulated."""
+
+    body: bytes
+    simulated: str | None
+
+
+class _TryAgain(Exception):  # noqa: N818 - never leaves this module
+    """A failure that a second request may mend."""
+
+
+@cache
+def _client(timeout_s: float) -> httpx.Client:
+    """Return the process's client: connections are shared by every indicator of a run."""
+    client = httpx.Client(
+        timeout=timeout_s,
+        follow_redirects=True,
+        headers={"User-Agent": "dolphin", "Accept-Encoding": "gzip"},
+    )
+    atexit.register(client.close)
+    return client
+
+
+class Http:
+    """One host's interface.
+
+    Args:
+        name: What the host is called in messages and in the memory.
+        base: Its address.
+        memory: What is known of it.
+        timeout_s: Longest wait for a connection or the next bytes.
+        pause_s: First pause between two tries.
+    """
+
+    def __init__(
+        self, name: str, base: str, memory: SourceMemory, timeout_s: float, pause_s: float
+    ) -> None:
+        self.name, self._base, self._memory = name, base.rstrip("/"), memory
+        self._timeout_s, self._pause_s = timeout_s, pause_s
+
+    def get(self, path: str, params: Mapping[str, Any] | None = None) -> Answer:
+        """Return the answer to a GET.
+
+        Raises:
+            SourceUnavailable: If there is none: no connection, a refusal, a pause asked for.
+            SourceFormatChanged: If the answer is longer than any that was agreed.
+        """
+        self._heed(wall_now())
+        retrying = tenacity.Retrying(
+            retry=tenacity.retry_if_exception_type(_TryAgain),
+            stop=tenacity.stop_after_attempt(TRIES),
+            wait=tenacity.wait_exponential_jitter(multiplier=self._pause_s, jitter=self._pause_s),
+            reraise=True,
+        )
+        try:
+            return retrying(self._once, path, dict(params or {}))
+        except _TryAgain as e:
+            raise SourceUnavailable(f"{self.name}{path}: {e}, {TRIES} times") from e
+
+    def _heed(self, now: datetime) -> None:
+        """Refuse while the host asked to be left alone.
+
+        Raises:
+            SourceUnavailable: Then.
+        """
+        memory = self._memory.host(self.name)
+        until = memory.wait_until(now)
+        if until is not None:
+            why = memory.why if until == memory.not_before else "our share of its weight is used"
+            raise SourceUnavailable(f"{self.name}: not asked before {until.isoformat()}: {why}")
+
+    def _once(self, path: str, params: dict[str, Any]) -> Answer:
+        try:
+            with _client(self._timeout_s).stream("GET", self._base + path, params=params) as got:
+                self._remember(got)
+                self._refuse(path, got)
+                return Answer(self._body(path, got), got.headers.get(SIMULATED_HEADER))
+        except httpx.TransportError as e:
+            raise _TryAgain(f"{type(e).__name__} {e}".strip()) from e
+        except httpx.DecodingError as e:
+            raise _TryAgain(f"the body cannot be unpacked: {e}") from e
+
+    def _body(self, path: str, got: httpx.Response) -> bytes:
+        deadline = time.monotonic() + WHOLE_TIMES * self._timeout_s
+        body = bytearray()
+        for chunk in got.iter_bytes():
+            body += chunk
+            if len(body) > BODY_MAX:
+                raise SourceFormatChanged(
+                    f"{self.name}{path}: body is longer than {BODY_MAX} bytes"
+                )
+            if time.monotonic() > deadline:
+                raise _TryAgain("the body came too slowly")
+        return bytes(body)
+
+    def _refuse(self, path: str, got: httpx.Response) -> None:
+        """Raise what a status that is not 200 means."""
+        status = got.status_code
+        if status == HTTPStatus.OK:
+            return
+        said = f"status {status} {got.reason_phrase}".strip()
+        if status in TOO_MANY:
+            wait_s = retry_after_s(got.headers.get("retry-after"), wall_now())
+            if wait_s is not None and wait_s <= SHORT_WAIT_S and status != HTTPStatus.IM_A_TEAPOT:
+                time.sleep(wait_s)
+                raise _TryAgain(said)
+            wait_s = DEFAULT_BAN_S if wait_s is None else wait_s
+            until = wall_now() + timedelta(seconds=wait_s)
+            memory = self._memory.host(self.name)
+            memory.not_before, memory.why = until, said
+            self._memory.keep_host(self.name, memory)
+            raise SourceUnavailable(f"{self.name}{path}: {said}; left alone for {wait_s:.0f} s")
+        if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            raise _TryAgain(said)
+        raise SourceUnavailable(f"{self.name}{path}: {said}")
+
+    def _remember(self, got: httpx.Response) -> None:
+        """Keep the weight used, where the host says it."""
+        used = got.headers.get(USED_WEIGHT)
+        if used is None or not used.isdecimal():
+            return
+        memory, now = self._memory.host(self.name), wall_now()
+        memory.used, memory.used_at = float(used), now
+        self._memory.keep_host(self.name, memory)
+
+    def learn_limit(self) -> HostMemory:
+        """Read the host's weight limit where it is not known of late; Binance's interface.
+
+        Raises:
+            SourceUnavailable: If the host cannot be asked.
+            SourceFormatChanged: If it names no limit of weight a minute.
+        """
+        memory = self._memory.host(self.name)
+        if not memory.needs_limit(wall_now()):
+            return memory
+        limit = weight_limit(self.name, self.get(LIMITS_PATH).body)
+        memory = self._memory.host(self.name)
+        memory.weight_limit, memory.limit_at = limit, wall_now()
+        self._memory.keep_host(self.name, memory)
+        return memory
+
+
+class _RateLimit(msgspec.Struct, rename="camel"):
+    rate_limit_type: str
+    interval: str
+    interval_num: int
+    limit: int
+
+
+class _Limits(msgspec.Struct, rename="camel"):
+    rate_limits: list[_RateLimit]
+
+
+def weight_limit(name: str, body: bytes) -> float:
+    """Return the request weight a minute that an exchangeInfo document names.
+
+    Raises:
+        SourceFormatChanged: If it names none.
+    """
+    try:
+        limits = msgspec.json.decode(body, type=_Limits).rate_limits
+    except msgspec.DecodeError as e:
+        raise SourceFormatChanged(f"{name}{LIMITS_PATH}: {e}") from e
+    for one in limits:
+        if one.rate_limit_type == "REQUEST_WEIGHT" and one.interval == "MINUTE" and one.limit > 0:
+            return one.limit / max(one.interval_num, 1)
+    raise SourceFormatChanged(f"{name}{LIMITS_PATH}: rateLimits has no REQUEST_WEIGHT a MINUTE")
+
+
+def retry_after_s(value: str | None, now: datetime) -> float | None:
+    """Return the seconds of a Retry-After header, which is a number or a date; None for none."""
+    if value is None:
+        return None
+    if value.strip().isdecimal():
+        return float(value)
+    try:
+        return max(0.0, (parsedate_to_datetime(value) - now).total_seconds())
+    except (TypeError, ValueError):
+        return None

@@ -1,0 +1,197 @@
+"""`dolphin bench runs`: every indicator asked at once, several times over, and what that costs.
+
+Asking, sampling and judging the queue belong here. The claim is that a pool's limit holds: never
+two runs of it at a time, none lost, processes bounded.
+"""
+
+import itertools
+import tempfile
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from dolphin_realtime.bench.memory import rss_mb
+from dolphin_realtime.bench.stack import Stack, wait_for
+from dolphin_realtime.model.errors import ServiceError
+from dolphin_realtime.runner import dagster_api
+
+QUEUE: Final = "dolphin-extf-indicators"
+OTHERS: Final = ("raw_scan_retention_schedule", "weekly_summary_schedule")
+"""Schedules of other queues."""
+A_RUN_S: Final = 30.0
+"""More than a run takes on a busy machine: after so long for each, something is stuck."""
+WORKER: Final = b"spawn_main"
+"""In the command line of every run's process."""
+SAMPLE_S: Final = 0.25
+FINISHED: Final = ("SUCCESS", "FAILURE", "CANCELED")
+UNDER_WAY: Final = ("STARTING", "STARTED", "CANCELING")
+_RUNS: Final = """query($queue: String!) {
+  runsOrError(filter: {tags: [{key: "dolphin/queue", value: $queue}]}) {
+  ... on Runs { results { runId jobName status startTime endTime } } } }"""
+_SCHEDULES: Final = """{ repositoryOrError(repositorySelector: {repositoryLocationName: "dolphin",
+  repositoryName: "__repository__"}) { ... on Repository { schedules { name pipelineName
+  scheduleState { status ticks(limit: 200) { status runIds skipReason error { message } } } } } } }"""
+_DAEMONS: Final = """{ instance { daemonHealth { allDaemonStatuses {
+  daemonType required healthy } } } }"""
+
+
+class Report(msgspec.Struct, kw_only=True):
+    """What was asked, and what came of it.
+
+    Attributes:
+        asked: Runs requested by the bench; schedules may have added their own to ``runs``.
+        runs: Runs of the pool, and how they ended.
+        at_once: Largest number of them whose time from start to end overlapped.
+        took_s: From the first request to the last end.
+        median_run_s: Start to end of a run.
+        workers: Most run processes of all queues seen at once; one outlives its run by a moment.
+        processes: Most processes of the stack seen at once.
+        memory_mb: Largest sum of their resident memory.
+        ticks: Ticks of the indicators' schedules by status.
+        silent_ticks: Ticks that neither asked for a run nor said why not.
+        unhealthy: Dagster daemons that were required and not healthy at the end.
+    """
+
+    asked: int
+    runs: dict[str, int]
+    at_once: int
+    took_s: float
+    median_run_s: float
+    workers: int
+    processes: int
+    memory_mb: float
+    ticks: dict[str, int]
+    silent_ticks: int
+    unhealthy: list[str]
+
+    @property
+    def is_good(self) -> bool:
+        """Whether the limit held, nothing was lost, and the daemon is well."""
+        is_whole = self.runs.get("SUCCESS", 0) == sum(self.runs.values()) >= self.asked
+        return self.at_once == 1 and is_whole and not self.silent_ticks and not self.unhealthy
+
+
+def overlap(spans: list[tuple[float, float]]) -> int:
+    """Return the largest number of spans that share an instant; touching ends do not."""
+    edges = sorted([(begin, 1) for begin, _ in spans] + [(end, -1) for _, end in spans])
+    return max(itertools.accumulate(step for _, step in edges), default=0)
+
+
+def bench_runs(rounds: int, say: Callable[[str], None] | None = None) -> Report:
+    """Start a demo of its own, ask every indicator ``rounds`` times at once, and report.
+
+    Raises:
+        ServiceError: If the stack does not come up or a run does not end.
+    """
+    with (
+        tempfile.TemporaryDirectory(prefix="dolphin-runs-") as folder,
+        Stack(Path(folder) / "home", "--demo") as stack,
+    ):
+        return ask_at_once(stack, rounds, say)
+
+
+def ask_at_once(stack: Stack, rounds: int, say: Callable[[str], None] | None = None) -> Report:
+    """Ask every indicator of a running stack ``rounds`` times at once, and report."""
+    port = stack.ui_port
+    jobs = [s["pipelineName"] for s in _indicator_schedules(port)]
+    for job in jobs * rounds:
+        dagster_api.launch_job(port, job)
+    asked, began = len(jobs) * rounds, time.monotonic()
+    peak = {"workers": 0, "processes": 0, "memory_mb": 0.0}
+
+    def is_over() -> bool:
+        for name, value in _sample(stack).items():
+            peak[name] = max(peak[name], value)
+        found = _runs(port)
+        left = sum(run["status"] not in FINISHED for run in found)
+        if say is not None:
+            say(f"{len(found) - left} of {len(found)} runs are over")
+        time.sleep(SAMPLE_S)
+        return left == 0 and len(found) >= asked
+
+    wait_for(is_over, A_RUN_S * asked, f"the end of {asked} runs")
+    found = _runs(port)
+    spans = [(run["startTime"], run["endTime"]) for run in found if run["startTime"]]
+    lengths = sorted(end - begin for begin, end in spans)
+    ticks = [t for s in _indicator_schedules(port) for t in s["scheduleState"]["ticks"]]
+    return Report(
+        asked=asked,
+        runs=_count(run["status"] for run in found),
+        at_once=overlap(spans),
+        took_s=time.monotonic() - began,
+        median_run_s=lengths[len(lengths) // 2],
+        workers=int(peak["workers"]),
+        processes=int(peak["processes"]),
+        memory_mb=peak["memory_mb"],
+        ticks=_count(t["status"] for t in ticks),
+        silent_ticks=sum(_is_silent(tick) for tick in ticks),
+        unhealthy=_unhealthy(port),
+    )
+
+
+def _is_silent(tick: dict[str, Any]) -> bool:
+    return tick["status"] != "STARTED" and not (tick["runIds"] or tick["skipReason"])
+
+
+def _count(words: Iterable[str]) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for word in words:
+        found[word] = found.get(word, 0) + 1
+    return found
+
+
+def _runs(port: int) -> list[dict[str, Any]]:
+    data = dagster_api.query(port, _RUNS, {"queue": QUEUE})
+    found: list[dict[str, Any]] = data["runsOrError"]["results"]
+    return found
+
+
+def _indicator_schedules(port: int) -> list[dict[str, Any]]:
+    """Return the schedules of single indicators, all of which must be on."""
+    schedules = dagster_api.query(port, _SCHEDULES)["repositoryOrError"]["schedules"]
+    found = [s for s in schedules if s["name"] not in OTHERS]
+    off = [s["name"] for s in found if s["scheduleState"]["status"] != "RUNNING"]
+    if off:
+        raise ServiceError(f"schedules are off: {', '.join(off)}; switch them on to measure")
+    return found
+
+
+def _unhealthy(port: int) -> list[str]:
+    statuses = dagster_api.query(port, _DAEMONS)["instance"]["daemonHealth"]["allDaemonStatuses"]
+    return [s["daemonType"] for s in statuses if s["required"] and not s["healthy"]]
+
+
+def _sample(stack: Stack) -> dict[str, float]:
+    """Return the stack's processes now: run workers, all of them, their memory."""
+    code = stack.service("dagster-code")["pid"]
+    pids = _below(stack.pid)
+    workers = [pid for pid in _below(code) if WORKER in _command(pid)]
+    return {
+        "workers": len(workers),
+        "processes": len(pids),
+        "memory_mb": sum(rss_mb(pid) for pid in pids),
+    }
+
+
+def _command(pid: int) -> bytes:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return b""
+
+
+def _below(pid: int) -> list[int]:
+    """Return a process and all its descendants."""
+    found, left = [], [pid]
+    while left:
+        one = left.pop()
+        found.append(one)
+        for task in Path(f"/proc/{one}/task").glob("*/children"):
+            try:
+                left += [int(child) for child in task.read_text().split()]
+            except OSError:
+                continue
+    return found

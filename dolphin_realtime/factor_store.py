@@ -1,0 +1,139 @@
+"""The history of the external factors on disk: readings appended by day, and looked up.
+
+Writing `factors/<day>.parquet` and asking what came before belong here; what the signal makes
+of the files is factor_files.py's. The day is that of the event. A reading is kept once: the
+first that is written of a name, an asset and an event time stays.
+"""
+
+import fcntl
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from dolphin_realtime.factor_files import SCHEMA
+from dolphin_realtime.model.factor_document import FactorReading, Key, Readings, expiry
+from dolphin_realtime.model.instant import day_of, to_us
+from dolphin_realtime.scan_files import day_files
+
+RESTORED_DAYS: Final = 7
+"""Days of history looked through for readings that still live."""
+HOUR_US: Final = 3_600_000_000
+_LOCK: Final = ".lock"
+_SORTED: Final = [("name", "ascending"), ("asset", "ascending"), ("event_time", "ascending")]
+
+
+class Row(msgspec.Struct, frozen=True, kw_only=True):
+    """A reading with its name, on the way to disk."""
+
+    key: Key
+    reading: FactorReading
+    backfilled_at: datetime | None = None
+
+    def columns(self) -> dict[str, Any]:
+        """Return the row's values by column."""
+        values = {n: getattr(self.reading, n, None) for n in SCHEMA.names}
+        name, asset = self.key
+        return {**values, "name": name, "asset": asset, "backfilled_at": self.backfilled_at}
+
+
+def append(folder: Path, rows: Sequence[Row]) -> int:
+    """Write readings into the files of their days and return how many were new.
+
+    Args:
+        folder: The history; made where it is missing.
+        rows: In any order.
+    """
+    by_day: dict[str, list[Row]] = {}
+    for row in rows:
+        by_day.setdefault(day_of(to_us(row.reading.event_time)), []).append(row)
+    folder.mkdir(parents=True, exist_ok=True)
+    with _locked(folder):
+        return sum(_append_day(folder / f"{day}.parquet", found) for day, found in by_day.items())
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    fd = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(fd)
+
+
+def _append_day(path: Path, rows: list[Row]) -> int:
+    before = pq.read_table(path).cast(SCHEMA) if path.is_file() else SCHEMA.empty_table()
+    first = min(row.reading.event_time for row in rows)
+    recent = before.filter(
+        pc.field("event_time") >= pa.scalar(first, SCHEMA.field("event_time").type)
+    )
+    known = {
+        (r["name"], r["asset"], r["event_time"])
+        for r in recent.select(["name", "asset", "event_time"]).to_pylist()
+    }
+    new = []
+    for row in rows:
+        identity = (*row.key, row.reading.event_time)
+        if identity not in known:
+            known.add(identity)
+            new.append(row.columns())
+    if new:
+        table = pa.concat_tables([before, pa.Table.from_pylist(new, schema=SCHEMA)])
+        partial = path.with_suffix(".part")
+        pq.write_table(table.sort_by(_SORTED), partial, compression="zstd")
+        partial.replace(path)
+    return len(new)
+
+
+def _read(
+    folder: Path, since: datetime, names: Sequence[str] | None = None
+) -> list[dict[str, Any]]:
+    """Return the rows of some factors whose event is not before an instant, by event."""
+    filters = None if names is None else [("name", "in", list(names))]
+    rows: list[dict[str, Any]] = []
+    for day, path in day_files(folder, ".parquet").items():
+        if day >= f"{since:%Y-%m-%d}":
+            rows += pq.read_table(path, filters=filters).to_pylist()
+    return sorted((r for r in rows if r["event_time"] >= since), key=lambda r: r["event_time"])
+
+
+def newest(folder: Path, now: datetime, names: Sequence[str] | None = None) -> Readings:
+    """Return the newest reading of each factor among those of the last week, as it was known.
+
+    Args:
+        folder: The history.
+        now: What was fetched later is left out.
+        names: Of these factors alone; None: of all.
+    """
+    found: Readings = {}
+    for row in _read(folder, now - timedelta(days=RESTORED_DAYS), names):
+        if row["fetch_time"] <= now:
+            found[(row["name"], row["asset"])] = _reading(row)
+    return found
+
+
+def _reading(row: dict[str, Any]) -> FactorReading:
+    fields = {n: row[n] for n in FactorReading.__struct_fields__ if n in row}
+    ends = expiry(row["fetch_time"], row["lifetime_s"])
+    return FactorReading(**{**fields, "expires_at": ends})
+
+
+def hourly_closes(
+    folder: Path, name: str, first: datetime, last: datetime
+) -> dict[datetime, float]:
+    """Return a whole-market factor's last value of each hour in (first, last], by the hour's end."""
+    closes = {}
+    for row in _read(folder, first, [name]):
+        event = row["event_time"]
+        if first < event <= last:
+            end_us = -(-to_us(event) // HOUR_US) * HOUR_US
+            closes[datetime.fromtimestamp(end_us / 1e6, UTC)] = row["value"]
+    return closes

@@ -1,0 +1,91 @@
+"""Factors of the replayed market: recorded by day where there is a record, else seeded waves.
+
+What a factor's value is at an instant belongs here; how a source tells it is factor_sources.py's.
+Both kinds are simulated, and say so. Values are the same for the same seed and instant.
+"""
+
+import math
+import zlib
+from datetime import timedelta
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import pandas as pd
+
+from dolphin_realtime.model.errors import SettingsError
+from dolphin_realtime.model.instant import DAY_US, day_of
+
+HOUR_US: Final = 3_600_000_000
+PERIODS_H: Final = (211.0, 31.0, 4.3)
+WEIGHTS: Final = (0.25, 0.15, 0.1)
+"""Of the waves of those periods: they sum to a half, so that a value stays in its range."""
+_COLUMNS: Final = {
+    "dvol_btc": ("dvol_btc_close", 1.0),
+    "dvol_eth": ("dvol_eth_close", 1.0),
+    "fear_greed": ("fear_greed", 1.0),
+    "vix": ("vix_close", 1.0),
+    "btc_dominance": ("btc_dominance_pct", 1.0),
+    "usdt_supply": ("usdt_supply", 1.0),
+    "btc_hash_rate": ("btc_hashrate", 1e12),
+}
+"""Column of the record, and how many of the source's unit one of its is."""
+KNOWN_AT_ONCE: Final = ("fear_greed",)
+"""What is published at the beginning of its day; a day's close is known when the day is over."""
+
+
+class FactorValues:
+    """Any factor at any instant.
+
+    Args:
+        seed: Of the waves.
+        record: Parquet of daily values (`ts` and the columns above); None for none.
+
+    Raises:
+        SettingsError: If the record cannot be read.
+    """
+
+    def __init__(self, seed: int, record: Path | None = None) -> None:
+        self._seed = seed
+        self._days = {} if record is None else _read(record)
+        kind = f"recorded daily factors of {record.name}, else " if record else ""
+        self.note = f"{kind}seeded factors, seed {seed}"
+
+    def at(self, name: str, at_us: int, low: float, high: float) -> float:
+        """Return the recorded value that was known at an instant, else a wave in [low, high]."""
+        known_us = at_us if name in KNOWN_AT_ONCE else at_us - DAY_US
+        recorded = self._days.get(name, {}).get(day_of(known_us))
+        return self.wave(name, at_us, low, high) if recorded is None else recorded
+
+    def of_day(self, name: str, day: str, at_us: int, low: float, high: float) -> float | None:
+        """Return what was recorded of a day; without any record a wave; None where a day is blank."""
+        days = self._days.get(name)
+        if days is None:
+            return self.wave(name, at_us, low, high)
+        return days.get(day)
+
+    def wave(self, name: str, at_us: int, low: float, high: float) -> float:
+        """Return the seeded value of an instant."""
+        rng = np.random.default_rng((self._seed, zlib.crc32(name.encode())))
+        phases = rng.uniform(0.0, 2.0 * math.pi, len(PERIODS_H)).tolist()
+        hours = at_us / HOUR_US
+        swing = math.fsum(
+            w * math.sin(2.0 * math.pi * hours / period + phase)
+            for w, period, phase in zip(WEIGHTS, PERIODS_H, phases, strict=True)
+        )
+        return low + (high - low) * (0.5 + swing)
+
+
+def _read(path: Path) -> dict[str, dict[str, float]]:
+    try:
+        frame = pd.read_parquet(path)
+        stamps = pd.to_datetime(frame["ts"], utc=True)
+    except (OSError, ValueError, KeyError) as e:
+        raise SettingsError(f"{path}: {e}; expected a parquet of daily factors") from e
+    days = [(stamp + timedelta(0)).strftime("%Y-%m-%d") for stamp in stamps]
+    found: dict[str, dict[str, float]] = {}
+    for name, (column, factor) in _COLUMNS.items():
+        if column in frame.columns:
+            values = zip(days, frame[column].tolist(), strict=True)
+            found[name] = {day: v * factor for day, v in values if v is not None and v == v}
+    return found

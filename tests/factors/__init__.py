@@ -1,0 +1,1 @@
+"""External factors from source to signal: real HTTP on loopback, a real member, real Dagster."""

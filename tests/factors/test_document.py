@@ -1,0 +1,148 @@
+"""`exf_latest`: merging, expiry, and what comes back of the history."""
+
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dolphin_realtime.factor_documents import factors_of, read_factor_document
+from dolphin_realtime.factor_files import read_factors
+from dolphin_realtime.factor_store import Row, append, hourly_closes, newest
+from dolphin_realtime.grid import encode
+from dolphin_realtime.model.factor_document import (
+    CLOCK_STEP,
+    FactorReading,
+    document_of,
+    expiry,
+    merge,
+    readings_of,
+)
+from dolphin_realtime.model.instant import to_us
+
+T = datetime(2025, 5, 14, 12, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+
+
+def reading(value, at=T, lifetime_s=3600.0, **more):
+    return FactorReading(
+        value=value, unit="u", event_time=at, fetch_time=at, lifetime_s=lifetime_s,
+        expires_at=expiry(at, lifetime_s), source="test/x", **more,
+    )  # fmt: skip
+
+
+def test_a_document_comes_back_as_it_went():
+    readings = {("vix", None): reading(20.0), ("funding", "A"): reading(1e-4, simulated="seed 1")}
+    document = document_of(readings, "wall", T)
+    assert document["simulated"] == "seed 1"
+    assert document["readings"]["funding"]["A"]["value"] == 1e-4
+    assert readings_of(msgspec.json.decode(encode(document))) == readings
+    assert "simulated" not in document_of({("vix", None): reading(20.0)}, "wall", T)
+
+
+def test_what_is_malformed_is_left_out():
+    raw = {"vix": {"value": "high"}, "funding": {"A": 3, "B": {}}, "x": None, "y": []}
+    assert readings_of({"readings": raw}) == {}
+    assert readings_of({"readings": 7}) == {}
+    assert readings_of(None) == {}
+
+
+def test_a_reading_past_its_lifetime_stays_as_it_was_and_is_marked():
+    held = {("vix", None): reading(20.0), ("fees", None): reading(3.0, lifetime_s=60.0)}
+    merged = merge(held, {("dvol_btc", None): reading(50.0, T + HOUR)}, T + HOUR)
+    assert not merged[("vix", None)].expired
+    dead = merged[("fees", None)]
+    assert dead.expired
+    assert msgspec.structs.replace(dead, expired=False) == held[("fees", None)]
+    again = merge(merged, {("fees", None): reading(4.0, T + 2 * HOUR, 60.0)}, T + 2 * HOUR)
+    assert not again[("fees", None)].expired
+
+
+def test_a_slower_writer_does_not_undo_a_quicker_one():
+    newer, older = reading(2.0, T + timedelta(seconds=5)), reading(1.0, T)
+    key = ("vix", None)
+    assert merge({key: newer}, {key: older}, T)[key].value == 2.0
+    assert merge({key: older}, {key: newer}, T + timedelta(seconds=5))[key].value == 2.0
+    ahead = reading(9.0, T + CLOCK_STEP + HOUR)
+    assert merge({key: ahead}, {key: older}, T)[key].value == 1.0, "a clock that was set back"
+
+
+def test_funding_carries_its_interval_while_that_is_current():
+    held = {("funding", "A"): reading(1e-4, lifetime_s=1e6), ("funding", "B"): reading(2e-4)}
+    merged = merge(held, {("funding_interval", "A"): reading(4.0)}, T)
+    assert merged[("funding", "A")].interval_h == 4.0
+    assert merged[("funding", "B")].interval_h is None
+    assert merge(merged, {}, T + 2 * HOUR)[("funding", "A")].interval_h is None
+
+
+names = st.sampled_from(["vix", "funding", "funding_interval", "dvol_btc"])
+keys = st.tuples(names, st.sampled_from([None, "A", "B"]))
+parts = st.dictionaries(keys, st.integers(0, 60).map(lambda m: reading(m, T + m * HOUR / 60)))
+
+
+@given(parts, parts, parts)
+def test_no_merge_loses_a_reading(held, one, other):
+    now = T + HOUR
+    both = merge(merge(held, one, now), other, now)
+    assert set(both) == set(held) | set(one) | set(other)
+    swapped = merge(merge(held, other, now), one, now)
+    newest_of = {k: max(p[k].fetch_time for p in (held, one, other) if k in p) for k in both}
+    assert {k: r.fetch_time for k, r in both.items()} == newest_of
+    assert {k: r.fetch_time for k, r in swapped.items()} == newest_of
+
+
+@given(parts)
+def test_the_trader_reads_the_same_fast_and_slowly(readings):
+    named = {key: r for key, r in readings.items() if (key[1] is None) == (key[0] == "dvol_btc")}
+    document = document_of(merge({}, named, T), "wall", T)
+    assert read_factor_document(encode(document)) == factors_of(document)
+
+
+def test_the_trader_reads_around_what_is_malformed():
+    good = msgspec.to_builtins(reading(1e-4))
+    for bad in (3, {**good, "value": "x"}, {**good, "fetch_time": "2025-05-14T12:00:00"}):
+        document = {"readings": {"funding": {"A": good, "B": bad}, "dvol_btc": bad}}
+        factors = read_factor_document(encode(document))
+        assert set(factors.funding) == {"A"}
+        assert factors.dvol_btc is None
+    with pytest.raises(ValueError, match="truncated"):
+        read_factor_document("{")
+
+
+def rows(*pairs):
+    return [Row(key=key, reading=r) for key, r in pairs]
+
+
+def test_a_reading_is_kept_once_and_lies_in_its_days_file(tmp_path):
+    vix, a = ("vix", None), ("funding", "A")
+    first = rows((vix, reading(20.0)), (a, reading(1e-4)), (a, reading(2e-4, T + 24 * HOUR)))
+    assert append(tmp_path, first) == 3
+    assert append(tmp_path, rows((vix, reading(21.0)), (a, reading(3e-4, T + HOUR)))) == 1
+    assert sorted(p.name for p in tmp_path.glob("*.parquet")) == [
+        "2025-05-14.parquet", "2025-05-15.parquet",
+    ]  # fmt: skip
+    found = newest(tmp_path, T + 48 * HOUR)
+    assert found[vix].value == 20.0, "the first that was written stays"
+    assert found[a].value == 2e-4
+    assert newest(tmp_path, T + HOUR)[a].value == 3e-4, "what came later is not known yet"
+    assert newest(tmp_path, T, ["vix"]) == {vix: reading(20.0)}
+    history = read_factors(tmp_path, "2025-05-14", "2025-05-14")
+    assert history.at(to_us(T + HOUR)).funding["A"].value == 3e-4
+
+
+def test_the_backtest_knows_the_interval_as_the_trader_does(tmp_path):
+    a, interval = ("funding", "A"), ("funding_interval", "A")
+    append(tmp_path, rows((a, reading(1e-4, T, 1e5)), (interval, reading(4.0, T + HOUR))))
+    append(tmp_path, rows((a, reading(2e-4, T + 3 * HOUR, 1e5))))
+    history = read_factors(tmp_path)
+    hours = [history.at(to_us(T + n * HOUR)).funding["A"].interval_h for n in (0, 1, 3)]
+    assert hours == [None, 4.0, None]
+
+
+def test_hourly_closes_are_the_last_of_each_hour(tmp_path):
+    dvol = ("dvol_btc", None)
+    minutes = (0, 5, 55, 60, 61, 119)
+    append(tmp_path, rows(*((dvol, reading(m, T + timedelta(minutes=m))) for m in minutes)))
+    closes = hourly_closes(tmp_path, "dvol_btc", T, T + 2 * HOUR)
+    assert closes == {T + HOUR: 60.0, T + 2 * HOUR: 119.0}

@@ -1,0 +1,191 @@
+"""Factors in a running stack: two writers, a source that is down for a day, a member that forgets."""
+
+import json
+import threading
+from datetime import UTC, datetime, timedelta
+
+import dagster as dg
+
+from dolphin_dagster.factors import health
+from dolphin_dagster.factors.publish import Moment, publish
+from dolphin_dagster.factors.registry import external
+from dolphin_dagster.resources import Grid
+from dolphin_realtime import grid
+from dolphin_realtime.alerts import read_alerts, write_alert
+from dolphin_realtime.model.factor_document import (
+    FactorReading,
+    document_of,
+    expiry,
+    merge,
+    readings_of,
+)
+from dolphin_realtime.replay.factor_server import Fault
+from dolphin_realtime.scan_files import write_scan
+from tests.integration.conftest import eventually
+
+WRITES = 1000
+WALL = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def reading(value, at):
+    return FactorReading(
+        value=value, unit="u", event_time=at, fetch_time=at, lifetime_s=3600.0,
+        expires_at=expiry(at, 3600.0), source="test",
+    )  # fmt: skip
+
+
+def forget(scene):
+    scene.desk.client.get_map(grid.FEATURES).blocking().delete(grid.LATEST_FACTORS)
+
+
+def test_two_writers_lose_nothing_of_each_other(scene):
+    """Each writes its own reading a thousand times and never sees the other's go back."""
+    the_grid = Grid("dolphin", scene.desk.stack.port)
+    market = scene.market()
+    went_back, faults = [], []
+
+    def write(mine, other):
+        seen = -1.0
+        try:
+            for n in range(WRITES):
+                new = {(mine, None): reading(float(n), market + timedelta(milliseconds=n))}
+
+                def change(held, new=new):
+                    return document_of(merge(readings_of(held), new, market), "wall", WALL)
+
+                found = readings_of(the_grid.update(grid.FEATURES, grid.LATEST_FACTORS, change))
+                now = found[(other, None)].value if (other, None) in found else -1.0
+                if now < seen or found[(mine, None)].value != n:
+                    went_back.append((mine, n, seen, now))
+                seen = now
+        except Exception as e:  # noqa: BLE001 - told by the assertion below
+            faults.append(repr(e))
+
+    pairs = (("one", "other"), ("other", "one"))
+    threads = [threading.Thread(target=write, args=pair) for pair in pairs]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert (went_back, faults) == ([], [])
+    found = readings_of(scene.factors())
+    assert {found[(name, None)].value for name in ("one", "other")} == {WRITES - 1.0}
+    forget(scene)
+
+
+def test_two_assets_publish_at_once_and_both_are_there(scene, tmp_path):
+    the_grid = Grid("dolphin", scene.desk.stack.port)
+    market = scene.market()
+    rounds = 50
+
+    def write(name):
+        for n in range(rounds):
+            at = market + timedelta(milliseconds=n)
+            new = {(name, None): reading(float(n), at)}
+            publish(the_grid, tmp_path / "factors", new, Moment(at, None, "wall"), WALL)
+
+    threads = [threading.Thread(target=write, args=(name,)) for name in ("one", "other")]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    found = readings_of(scene.factors())
+    assert {found[(name, None)].value for name in ("one", "other")} == {rounds - 1.0}
+    forget(scene)
+
+
+def test_every_source_becomes_a_reading(scene):
+    found = scene.materialize(*sorted(external()))
+    assert all(isinstance(facts, dict) for facts in found.values()), found
+    assert all(scene.checks.values()), scene.checks
+    document = scene.factors()
+    assert document["market_clock"] == "replay"
+    assert document["simulated"] == "seeded factors, seed 1"
+    assert document["readings"]["dvol_btc"]["percentile_90"] > 0
+    assert document["readings"]["funding"]["ENAUSDT"]["interval_h"] == 4
+    scene.desk.feed(1)
+    missing = eventually(lambda: scene.missing() if "dvol" not in scene.missing() else None)
+    assert missing.get("funding", 0) == len(scene.desk.document(grid.FEATURES, grid.LATEST_SCAN)["assets"]) - 3  # fmt: skip
+    done = scene.desk.cli("factors")
+    assert done.returncode == 0, done.stderr
+    assert "× 1.0 (90th" in done.stdout or "× 0.5 (90th" in done.stdout
+    assert "SIMULATED" in done.stdout
+    said = json.loads(scene.desk.cli("factors", "--json").stdout)
+    assert said["exf_latest"]["readings"]["vix"]["value"] > 0
+
+
+def test_a_source_that_is_down_for_a_day(scene):
+    """Its gate is neutral and flagged, its check red, one alert each way; nothing else stops."""
+    home = scene.desk.stack.home
+    path = external()["dvol"].path
+    memory = {}
+
+    def look(wall):
+        nonlocal memory
+        _, found, raised, memory = health.look(readings_of(scene.factors()), memory, wall)
+        for alert in raised:
+            write_alert(home, alert)
+        return found[("dvol", "is_fresh")].passed
+
+    scene.materialize("dvol")
+    began = datetime.now(UTC)
+    assert look(began)
+    scene.replayed.server.misbehave(Fault(path=path, fault="500"))
+    scan = scene.desk.next_scan()
+    scan.timestamp_us += 24 * 3_600_000_000
+    write_scan(scene.desk.scan_dir, scan)
+    scene.desk.wait_journalled(scan)
+    assert eventually(lambda: scene.missing().get("dvol")) == 1
+    found = scene.materialize("dvol", "fear_greed")
+    assert "SourceUnavailable: deribit" in found["dvol"]
+    assert found["fear_greed"]["fear_greed"] >= 0, "the others go on"
+    assert scene.checks["fear_greed:is_fresh"]
+    document = scene.factors()
+    assert document["readings"]["dvol_btc"]["expired"]
+    states = [look(began + timedelta(minutes=15 * n)) for n in range(1, 96)]
+    assert not any(states)
+    scene.replayed.server.behave()
+    assert isinstance(scene.materialize("dvol")["dvol"], dict)
+    assert not scene.factors()["readings"]["dvol_btc"].get("expired")
+    assert look(datetime.now(UTC))
+    assert look(datetime.now(UTC))
+    mine = [a.state for a in read_alerts(home) if a.asset == "dvol"]
+    assert mine == ["red", "recovered"]
+
+
+def test_a_changed_format_fails_at_once_and_keeps_the_last_reading(scene):
+    before = scene.factors()["readings"]["fear_greed"]
+    scene.replayed.server.misbehave(Fault(path="/fng/", fault="range"))
+    asked = scene.replayed.server.asked["/fng/"]
+    found = scene.materialize("fear_greed")
+    assert "SourceFormatChanged: alternative/fng/: value_classification is" in found["fear_greed"]
+    assert scene.replayed.server.asked["/fng/"] == asked + 1
+    assert scene.factors()["readings"]["fear_greed"] == before
+    assert scene.checks["fear_greed:is_fresh"], "the reading that is held still lives"
+    scene.replayed.server.behave()
+
+
+def test_a_member_that_forgot_gets_back_what_still_lives(scene):
+    forget(scene)
+    scene.materialize("btc_fees")
+    readings = scene.factors()["readings"]
+    assert {"btc_fee_hour", "fear_greed", "vix", "funding"} <= readings.keys()
+    assert not readings["vix"].get("expired")
+
+
+def test_the_sensor_tells_of_what_died(scene, monkeypatch):
+    scene.materialize("btc_fees")
+    with dg.instance_for_test() as instance:
+        result = health.factor_health(dg.build_sensor_context(instance=instance))
+        told = {
+            (e.asset_key.to_user_string(), e.check_name): e.passed
+            for e in result.asset_events
+            if isinstance(e, dg.AssetCheckEvaluation)
+        }
+        assert told[("btc_fees", "is_fresh")]
+        assert ("external_factors", "is_complete") in told
+        again = health.factor_health(
+            dg.build_sensor_context(instance=instance, cursor=result.cursor)
+        )
+        assert again.asset_events == []
+        assert again.skip_reason.skip_message == "nothing changed"
