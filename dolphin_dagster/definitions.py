@@ -11,7 +11,7 @@ from dolphin_dagster import (
     scan_archive,
     sweeps,
 )
-from dolphin_dagster.factors import health, registry
+from dolphin_dagster.factors import fill, health, registry
 from dolphin_realtime.settings import Settings, load
 
 
@@ -51,6 +51,7 @@ def build_definitions(settings: Settings) -> dg.Definitions:
         sensors=[
             realtime.realtime_health,
             health.factor_health,
+            fill.factors_due,
             days_due.days_archived,
             days_due.days_backtested,
             days_due.days_closed,

@@ -30,6 +30,8 @@ DEFAULT_BAN_S: Final = 120.0
 SIMULATED_HEADER: Final = "x-dolphin-simulated"
 USED_WEIGHT: Final = "x-mbx-used-weight-1m"
 LIMITS_PATH: Final = "/fapi/v1/exchangeInfo"
+LOOPBACK: Final = ("all://127.0.0.1", "all://localhost")
+"""Never reached through a proxy of the environment."""
 TOO_MANY: Final = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.IM_A_TEAPOT)
 
 
@@ -51,6 +53,7 @@ def _client(timeout_s: float) -> httpx.Client:
         timeout=timeout_s,
         follow_redirects=True,
         headers={"User-Agent": "dolphin", "Accept-Encoding": "gzip"},
+        mounts=dict.fromkeys(LOOPBACK),
     )
     atexit.register(client.close)
     return client

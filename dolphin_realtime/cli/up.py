@@ -124,13 +124,12 @@ class Front:
             self._client.shutdown()
 
     async def first_runs(self) -> None:
-        """Fill, once, the assets that the demo's health and checks look for."""
+        """Fill, once, the archive that the demo's backtests begin from; factors fill themselves."""
         await self.runner.managed["dagster-webserver"].ready.wait()
         await self.runner.managed["dagster-daemon"].ready.wait()
         await self.runner.managed["bridge"].ready.wait()
         port = self.settings.ui_port
         try:
-            await asyncio.to_thread(dagster_api.launch_job, port, dagster_api.FILL_JOB)
             for day in DEMO_DAYS[:-1]:
                 await asyncio.to_thread(dagster_api.materialize, port, ["scan_archive"], day)
         except ServiceError as e:

@@ -14,8 +14,6 @@ from dolphin_realtime.model.errors import ServiceError
 TIMEOUT_S: Final = 20.0
 LOCATION_TIMEOUT_S: Final = 60.0
 REPOSITORY: Final = "__repository__"
-FILL_JOB: Final = "indicators_job"
-"""The job that asks every factor's source once, by its name in dolphin_dagster."""
 
 _LAUNCH: Final = """
 mutation($p: ExecutionParams!) { launchPipelineExecution(executionParams: $p) {

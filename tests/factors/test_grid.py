@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 
-from dolphin_dagster.factors import health
+from dolphin_dagster.factors import fill, health
 from dolphin_dagster.factors.publish import Moment, publish
 from dolphin_dagster.factors.registry import external
 from dolphin_dagster.resources import Grid
@@ -189,3 +189,20 @@ def test_the_sensor_tells_of_what_died(scene, monkeypatch):
         )
         assert again.asset_events == []
         assert again.skip_reason.skip_message == "nothing changed"
+
+
+def test_what_the_grid_lacks_is_asked_for_but_not_what_is_off(scene, monkeypatch):
+    forget(scene)
+    monkeypatch.setenv("DOLPHIN_SOURCE_OFF", "vix, dvol")
+    with dg.instance_for_test() as instance:
+        asked = fill.factors_due(dg.build_sensor_context(instance=instance))
+        names = {key.to_user_string() for key in asked.asset_selection}
+        assert names == {*external(), "calendar_factors"} - {"vix", "dvol"}
+        scene.materialize("fear_greed", "calendar_factors")
+        again = fill.factors_due(dg.build_sensor_context(instance=instance))
+        left = {key.to_user_string() for key in again.asset_selection}
+        assert not left & {"calendar_factors", "fear_greed"}
+        assert again.run_key == asked.run_key, "not asked for twice in a quarter of an hour"
+        scene.materialize(*sorted(external()))
+        done = fill.factors_due(dg.build_sensor_context(instance=instance))
+        assert "nothing is lacking" in done.skip_message

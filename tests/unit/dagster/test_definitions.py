@@ -57,7 +57,7 @@ def test_schedules_and_sensors_have_an_explicit_default():
     repository = build_definitions(load({})).get_repository_def()
     assert all(s.default_status is not None for s in repository.schedule_defs)
     assert {s.name for s in repository.sensor_defs} == {
-        "realtime_health", "factor_health", "days_archived", "days_backtested", "days_closed"
+        "realtime_health", "factor_health", "factors_due", "days_archived", "days_backtested", "days_closed"
     }  # fmt: skip
 
 

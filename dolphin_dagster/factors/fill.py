@@ -1,0 +1,85 @@
+"""The sensor that asks for factors the grid lacks: at a first start, after a restart of the grid.
+
+Schedules bring a daily factor within hours; this brings it at once. It asks once a quarter of
+an hour at the most, in one run, and never for what is switched off or for a source that is failing.
+"""
+
+from datetime import datetime
+from typing import Final
+
+import dagster as dg
+from dagster._core.definitions.run_request import InstigatorType
+from dagster._core.scheduler.instigation import InstigatorStatus
+
+from dolphin_dagster import pools
+from dolphin_dagster.factors.assets import ALL, WAITING
+from dolphin_dagster.factors.registry import FILL_JOB, external, names
+from dolphin_dagster.factors.stack import FactorStack
+from dolphin_dagster.factors.verdicts import own
+from dolphin_dagster.sources.memory import wall_now
+from dolphin_realtime import grid
+from dolphin_realtime.model.errors import GridError
+from dolphin_realtime.model.factor_document import Readings
+
+SENSOR_INTERVAL_S: Final = 10
+QUARTER_MIN: Final = 15
+
+
+def lacking(held: Readings, *, has_calendar: bool) -> list[str]:
+    """Return the indicators of which the grid holds nothing."""
+    known = {name for name, indicator in external().items() if own(indicator, held)}
+    return [n for n in names() if n not in known and (n in external() or not has_calendar)]
+
+
+def switched_off(instance: dg.DagsterInstance, off: list[str]) -> set[str]:
+    """Return the indicators whose schedule is off: by a toggle, else by the setting."""
+    states = {
+        state.instigator_name.removesuffix("_schedule"): state.status
+        for state in instance.all_instigator_state(instigator_type=InstigatorType.SCHEDULE)
+    }
+    by_setting = set(external()) if ALL in off else set(off)
+    toggled_off = {n for n, status in states.items() if status == InstigatorStatus.STOPPED}
+    toggled_on = {n for n, status in states.items() if status == InstigatorStatus.RUNNING}
+    return (by_setting - toggled_on) | toggled_off
+
+
+def is_failing(stack: FactorStack, name: str, now: datetime) -> bool:
+    """Return whether an indicator's source is being left alone."""
+    indicator = external().get(name)
+    if indicator is None:
+        return False
+    until = stack.memory.circuit(name).next_try(indicator.cadence)
+    return until is not None and now < until
+
+
+@dg.sensor(
+    name="factors_due",
+    job_name=FILL_JOB,
+    minimum_interval_seconds=SENSOR_INTERVAL_S,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Asks, in one run, for indicators of which the grid holds nothing.",
+)
+def factors_due(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+    """Ask for what is lacking, once no run of an indicator is under way."""
+    stack, now = FactorStack(), wall_now()
+    waiting = dg.RunsFilter(tags={pools.QUEUE_TAG: pools.INDICATORS}, statuses=list(WAITING))
+    if context.instance.get_runs_count(waiting):
+        return dg.SkipReason("runs of indicators are under way")
+    try:
+        if not stack.assets():
+            return dg.SkipReason("no scan in the grid yet, so neither assets nor a replay's clock")
+        has_calendar = stack.grid.get(grid.FEATURES, grid.LATEST_CALENDAR) is not None
+        lack = lacking(stack.held(), has_calendar=has_calendar)
+    except GridError as e:
+        return dg.SkipReason(f"the grid is away: {e}")
+    off = switched_off(context.instance, stack.sources.names(stack.sources.off))
+    due = [n for n in lack if n not in off and not is_failing(stack, n, now)]
+    if not due:
+        return dg.SkipReason(
+            f"nothing is lacking that may be asked: {', '.join(lack) or 'all there'}"
+        )
+    quarter = now.minute // QUARTER_MIN
+    return dg.RunRequest(
+        run_key=f"fill-{now:%Y-%m-%dT%H}-{quarter}",
+        asset_selection=[dg.AssetKey(name) for name in due],
+    )

@@ -1,0 +1,54 @@
+"""What an operator sees of each external factor: its plots, its checks, its schedule's toggle."""
+
+import re
+
+import pytest
+from playwright.sync_api import expect
+
+from dolphin_dagster.factors.registry import external
+from dolphin_realtime.bench.stack import wait_for
+from dolphin_realtime.runner import dagster_api
+from tests.e2e.test_ui import SCHEDULE_STATE
+
+CHECKS = ("is_fresh", "is_in_range", "agrees_with_history")
+NAMES = sorted(external())
+
+
+def test_the_indicators_group_is_green(page):
+    page.goto("/locations/__repository__@dolphin/asset-groups/indicators/lineage")
+    expect(page.get_by_text("external_factors", exact=True).first).to_be_visible()
+    expect(page.get_by_text("3 / 3 Passed").first).to_be_visible()
+    assert page.get_by_text(re.compile(r"Failed|Not evaluated|Never materialized")).count() == 0
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_indicator_has_its_plot_and_its_checks(page, name):
+    page.goto(f"/assets/{name}?view=plots")
+    quantity = external()[name].names[0]
+    expect(page.get_by_text(re.compile(quantity)).first).to_be_visible()
+    expect(page.locator("canvas").first).to_be_visible()
+    page.goto(f"/assets/{name}?view=checks")
+    for check in CHECKS:
+        expect(page.get_by_text(check, exact=True).first).to_be_visible()
+    expect(page.get_by_text("Succeeded").first).to_be_visible()
+    assert page.get_by_text("docs/runbook.md#factor-").count() > 0
+
+
+def test_each_schedule_can_be_toggled(page, stack):
+    def status(schedule):
+        selector = {
+            "repositoryLocationName": "dolphin",
+            "repositoryName": "__repository__",
+            "scheduleName": schedule,
+        }
+        data = dagster_api.query(stack.ui_port, SCHEDULE_STATE, {"s": selector})
+        return data["scheduleOrError"]["scheduleState"]["status"]
+
+    for wanted in ("STOPPED", "RUNNING"):
+        page.goto("/automation")
+        for name in NAMES:
+            schedule = f"{name}_schedule"
+            assert status(schedule) != wanted
+            row = page.locator("[data-index]", has=page.get_by_text(schedule, exact=True))
+            row.locator("label[class*=formatSwitch]").click()
+            wait_for(lambda s=schedule, w=wanted: status(s) == w, 20, f"{schedule} {wanted}")
