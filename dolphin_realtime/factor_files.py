@@ -35,12 +35,14 @@ SCHEMA: Final = pa.schema(
         ("source", pa.string()),
         ("simulated", pa.string()),
         ("backfilled_at", _TIME),
+        ("fetched_at", _TIME),
     ]
 )
 """One row a reading; ``asset`` is null where a factor is of the whole market.
 
 ``fetch_time`` is since when a reading could be known. Of one that was fetched long after
-that, to fill the past, ``backfilled_at`` is when it was fetched; else it is null."""
+that, to fill the past, ``backfilled_at`` is when it was fetched; else it is null. In a replay
+``fetched_at`` is the wall time of the fetch."""
 _WEIGHED: Final = [FUNDING, FUNDING_INTERVAL, DVOL_BTC]
 _NEEDED: Final = ("name", "asset", "value", "fetch_time", "lifetime_s")
 LONGEST_LIFETIME_DAYS: Final = 7

@@ -19,6 +19,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from dolphin_realtime.factor_files import SCHEMA
+from dolphin_realtime.model.errors import SettingsError
 from dolphin_realtime.model.factor_document import FactorReading, Key, Readings, expiry
 from dolphin_realtime.model.instant import day_of, to_us
 from dolphin_realtime.scan_files import day_files
@@ -70,7 +71,7 @@ def _locked(folder: Path) -> Iterator[None]:
 
 
 def _append_day(path: Path, rows: list[Row]) -> int:
-    before = pq.read_table(path).cast(SCHEMA) if path.is_file() else SCHEMA.empty_table()
+    before = _table(path) if path.is_file() else SCHEMA.empty_table()
     first = min(row.reading.event_time for row in rows)
     recent = before.filter(
         pc.field("event_time") >= pa.scalar(first, SCHEMA.field("event_time").type)
@@ -93,6 +94,22 @@ def _append_day(path: Path, rows: list[Row]) -> int:
     return len(new)
 
 
+def _table(path: Path, filters: Any = None) -> pa.Table:
+    """Return a day's file with every column, those that it lacks null.
+
+    Raises:
+        SettingsError: If it cannot be read.
+    """
+    try:
+        table = pq.read_table(path, filters=filters)
+        whole = pa.concat_tables([SCHEMA.empty_table(), table], promote_options="permissive")
+        return whole.select(SCHEMA.names).cast(SCHEMA)
+    except (pa.ArrowInvalid, pa.ArrowTypeError, OSError) as e:
+        raise SettingsError(
+            f"{path}: {e}; expected a Parquet file of readings: move it away"
+        ) from e
+
+
 def _read(
     folder: Path, since: datetime, names: Sequence[str] | None = None
 ) -> list[dict[str, Any]]:
@@ -101,7 +118,7 @@ def _read(
     rows: list[dict[str, Any]] = []
     for day, path in day_files(folder, ".parquet").items():
         if day >= f"{since:%Y-%m-%d}":
-            rows += pq.read_table(path, filters=filters).to_pylist()
+            rows += _table(path, filters).to_pylist()
     return sorted((r for r in rows if r["event_time"] >= since), key=lambda r: r["event_time"])
 
 

@@ -30,6 +30,7 @@ from dolphin_dagster.sources.memory import Circuit, memory_of, wall_now
 from dolphin_realtime.factor_store import append, newest
 from dolphin_realtime.model.errors import GridError, SourceError, SourceUnavailable
 from dolphin_realtime.model.factor_document import Readings
+from dolphin_realtime.model.instant import span
 from dolphin_realtime.settings import Settings, load
 from dolphin_realtime.source_settings import load_sources
 
@@ -160,12 +161,13 @@ def _asset(indicator: Indicator) -> dg.AssetsDefinition:
 def description(indicator: Indicator) -> str:
     """Return an asset's description: meaning, and what it publishes for how long."""
     rows = "\n".join(
-        f"- `{q.name}`, {q.unit}; lives {q.lifetime}; usual {q.usual[0]:g} to {q.usual[1]:g}"
+        f"- `{q.name}`, {q.unit}; lives {span(q.lifetime.total_seconds())}; "
+        f"usual {q.usual[0]:g} to {q.usual[1]:g}"
         for q in indicator.quantities
     )
     return (
-        f"{indicator.means}\n\nAsked every {indicator.cadence} of `{indicator.host}`"
-        f"`{indicator.path}`, pushed to `DOLPHIN_FEATURES/exf_latest`:\n\n{rows}"
+        f"{indicator.means}\n\nAsked every {span(indicator.cadence.total_seconds())} of "
+        f"`{indicator.host}{indicator.path}`, pushed to `DOLPHIN_FEATURES/exf_latest`:\n\n{rows}"
     )
 
 
@@ -178,7 +180,10 @@ def _schedule(indicator: Indicator, job: Any, *, is_off: bool) -> dg.ScheduleDef
         default_status=dg.DefaultScheduleStatus.STOPPED
         if is_off
         else dg.DefaultScheduleStatus.RUNNING,
-        description=f"Asks {indicator.host} every {indicator.cadence}, less often while it fails.",
+        description=(
+            f"Asks {indicator.host} every {span(indicator.cadence.total_seconds())}, less often "
+            "while it fails."
+        ),
     )
     def schedule(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
         why = why_not(indicator, context)

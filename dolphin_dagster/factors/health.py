@@ -88,7 +88,18 @@ def look(
     seen = {name.split(":")[0] for name in last}
     found = verdicts(held, seen, wall)
     due, memory = checks.changes(found, last, wall)
+    due = [key for key in due if not is_runs_own(key, found[key], last)]
     return due, found, alerts(found, last, wall), {**last, **memory}
+
+
+def is_runs_own(key: checks.Key, verdict: Verdict, last: dict[str, Any]) -> bool:
+    """Return whether a verdict is told by runs alone: a factor that lives and was not seen dead.
+
+    Told here as well, it could fall between a run's start and its materialization, and the
+    check would show as not evaluated.
+    """
+    was_red = last.get(":".join(key), [None])[0] is False
+    return key[1] == IS_FRESH and verdict.passed and not was_red
 
 
 def severity(asset: str) -> dg.AssetCheckSeverity:

@@ -1,7 +1,7 @@
 """`dolphin factors`: every indicator's value, age, lifetime, and what it does to the signal."""
 
 import sys
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from statistics import median
 from typing import Any, Final
 
@@ -64,15 +64,6 @@ def effect(key: Key, reading: FactorReading, now: datetime) -> str:
     return f"× {gate:.1f} (90th percentile {reading.percentile_90:.2f})"
 
 
-def span(seconds: float) -> str:
-    """Return a span in two units at the most."""
-    left = timedelta(seconds=round(abs(seconds)))
-    hours, rest = divmod(left.seconds, 3600)
-    parts = [(left.days, "d"), (hours, "h"), (rest // 60, "min"), (rest % 60, "s")]
-    shown = [f"{n} {unit}" for n, unit in parts if n][:2] or ["0 s"]
-    return ("-" if seconds < 0 else "") + " ".join(shown)
-
-
 def _table(document: dict[str, Any], now: datetime, asset: str | None, *, every: bool) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in ("factor", "asset", "value", "unit", "age", "lifetime", "source", "effect"):
@@ -91,10 +82,10 @@ def _table(document: dict[str, Any], now: datetime, asset: str | None, *, every:
 
 
 def _row(key: Key, reading: FactorReading, now: datetime) -> tuple[str, ...]:
-    lifetime = span(reading.lifetime_s) + ("" if reading.is_current(now) else ", expired")
+    lifetime = instant.span(reading.lifetime_s) + ("" if reading.is_current(now) else ", expired")
     return (
         key[0], key[1] or "", f"{reading.value:.6g}", reading.unit,
-        span((now - reading.fetch_time).total_seconds()), lifetime,
+        instant.span((now - reading.fetch_time).total_seconds()), lifetime,
         reading.source.split("/")[0], effect(key, reading, now),
     )  # fmt: skip
 

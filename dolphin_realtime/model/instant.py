@@ -42,3 +42,12 @@ def day_us(day: str) -> int:
     """
     begin = datetime.combine(date.fromisoformat(day), datetime.min.time(), UTC)
     return to_us(begin)
+
+
+def span(seconds: float) -> str:
+    """Return a span in two units at the most."""
+    left = timedelta(seconds=round(abs(seconds)))
+    hours, rest = divmod(left.seconds, 3600)
+    parts = [(left.days, "d"), (hours, "h"), (rest // 60, "min"), (rest % 60, "s")]
+    shown = [f"{n} {unit}" for n, unit in parts if n][:2] or ["0 s"]
+    return ("-" if seconds < 0 else "") + " ".join(shown)

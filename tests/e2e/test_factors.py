@@ -23,7 +23,8 @@ def test_the_indicators_group_is_green(page):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_an_indicator_has_its_plot_and_its_checks(page, name):
-    page.goto(f"/assets/{name}?view=plots")
+    page.goto(f"/assets/{name}")
+    page.get_by_text("Plots", exact=True).first.click()
     quantity = external()[name].names[0]
     expect(page.get_by_text(re.compile(quantity)).first).to_be_visible()
     expect(page.locator("canvas").first).to_be_visible()

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 import msgspec
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,6 +12,7 @@ from dolphin_realtime.factor_documents import factors_of, read_factor_document
 from dolphin_realtime.factor_files import read_factors
 from dolphin_realtime.factor_store import Row, append, hourly_closes, newest
 from dolphin_realtime.grid import encode
+from dolphin_realtime.model.errors import SettingsError
 from dolphin_realtime.model.factor_document import (
     CLOCK_STEP,
     FactorReading,
@@ -146,3 +148,15 @@ def test_hourly_closes_are_the_last_of_each_hour(tmp_path):
     append(tmp_path, rows(*((dvol, reading(m, T + timedelta(minutes=m))) for m in minutes)))
     closes = hourly_closes(tmp_path, "dvol_btc", T, T + 2 * HOUR)
     assert closes == {T + HOUR: 60.0, T + 2 * HOUR: 119.0}
+
+
+def test_a_file_of_another_hand_is_read_where_it_can_be_and_named_where_not(tmp_path):
+    path = tmp_path / f"{T:%Y-%m-%d}.parquet"
+    columns = ("name", "asset", "value", "unit", "event_time", "fetch_time", "lifetime_s", "source")
+    append(tmp_path, rows((("vix", None), reading(20.0))))
+    pq.write_table(pq.read_table(path).select(columns), path)
+    assert append(tmp_path, rows((("vix", None), reading(21.0, T + HOUR)))) == 1
+    assert newest(tmp_path, T + HOUR)[("vix", None)].value == 21.0
+    path.write_bytes(b"no parquet")
+    with pytest.raises(SettingsError, match=rf"{path.name}: .*move it away"):
+        append(tmp_path, rows((("vix", None), reading(22.0, T + HOUR))))
