@@ -1,4 +1,8 @@
-"""Every module of indicators/: a new file there is an indicator, with nothing else to change."""
+"""Every module of indicators/: a new file there is an indicator, with nothing else to change.
+
+An external factor's module holds an ``INDICATOR``, of which its definitions are made here; a
+module of another kind makes them itself, as ``definitions(settings)``.
+"""
 
 import pkgutil
 from functools import cache
@@ -9,6 +13,7 @@ from typing import Final
 import dagster as dg
 
 from dolphin_dagster import indicators, pools
+from dolphin_dagster.factors.assets import indicator_definitions
 from dolphin_dagster.factors.indicator import Indicator
 from dolphin_realtime.settings import Settings
 
@@ -37,7 +42,12 @@ def names() -> list[str]:
 
 def definitions(settings: Settings) -> dg.Definitions:
     """Return the definitions of every indicator, and the job that asks them all at once."""
-    each: list[dg.Definitions] = [m.definitions(settings) for m in modules()]
+    each: list[dg.Definitions] = [
+        indicator_definitions(m.INDICATOR, settings)
+        if hasattr(m, "INDICATOR")
+        else m.definitions(settings)
+        for m in modules()
+    ]
     fill = dg.define_asset_job(
         FILL_JOB,
         selection=dg.AssetSelection.assets(*names()),

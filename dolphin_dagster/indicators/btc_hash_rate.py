@@ -6,13 +6,10 @@ The source tells no instant: a reading is about the moment of its fetch.
 from datetime import timedelta
 from typing import Final
 
-import dagster as dg
 import msgspec
 
 from dolphin_dagster.factors.ask import Ask, Observation
-from dolphin_dagster.factors.assets import indicator_definitions
 from dolphin_dagster.factors.indicator import Indicator, Quantity
-from dolphin_realtime.settings import Settings
 
 PATH: Final = "/api/v1/mining/hashrate/3d"
 NAME: Final = "btc_hash_rate"
@@ -47,8 +44,3 @@ INDICATOR: Final = Indicator(
     cadence=timedelta(hours=1),
     fetch=fetch,
 )  # fmt: skip
-
-
-def definitions(settings: Settings) -> dg.Definitions:
-    """Return the definitions of this factor."""
-    return indicator_definitions(INDICATOR, settings)

@@ -8,16 +8,13 @@ them are known; hours that the history lacks are asked for and kept.
 from datetime import datetime, timedelta
 from typing import Final
 
-import dagster as dg
 import msgspec
 import numpy as np
 
 from dolphin_dagster.factors.ask import Ask, Observation
-from dolphin_dagster.factors.assets import indicator_definitions
 from dolphin_dagster.factors.indicator import History, Indicator, Quantity
 from dolphin_realtime.factor_store import hourly_closes
 from dolphin_realtime.model.factor_document import DVOL_BTC
-from dolphin_realtime.settings import Settings
 
 PATH: Final = "/api/v2/public/get_volatility_index_data"
 DVOL_ETH: Final = "dvol_eth"
@@ -157,8 +154,3 @@ INDICATOR: Final = Indicator(
         means="Hourly closes of DVOL, each with the 90th percentile of its last 30 days.",
     ),
 )
-
-
-def definitions(settings: Settings) -> dg.Definitions:
-    """Return the definitions of this factor."""
-    return indicator_definitions(INDICATOR, settings)

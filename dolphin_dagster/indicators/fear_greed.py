@@ -3,13 +3,10 @@
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-import dagster as dg
 import msgspec
 
 from dolphin_dagster.factors.ask import Ask, Observation
-from dolphin_dagster.factors.assets import indicator_definitions
 from dolphin_dagster.factors.indicator import DIFFERENCE, History, Indicator, Quantity
-from dolphin_realtime.settings import Settings
 
 PATH: Final = "/fng/"
 NAME: Final = "fear_greed"
@@ -89,8 +86,3 @@ INDICATOR: Final = Indicator(
         means="Fear & Greed by day, known from 00:00 UTC of its day.",
     ),
 )  # fmt: skip
-
-
-def definitions(settings: Settings) -> dg.Definitions:
-    """Return the definitions of this factor."""
-    return indicator_definitions(INDICATOR, settings)

@@ -7,14 +7,11 @@ past comes from the settlements themselves (`fundingRate`).
 from datetime import datetime, timedelta
 from typing import Final
 
-import dagster as dg
 import msgspec
 
 from dolphin_dagster.factors.ask import Ask, Observation
-from dolphin_dagster.factors.assets import indicator_definitions
 from dolphin_dagster.factors.indicator import DIFFERENCE, History, Indicator, Quantity
 from dolphin_realtime.model.factor_document import FUNDING
-from dolphin_realtime.settings import Settings
 
 PATH: Final = "/fapi/v1/premiumIndex"
 PAST: Final = "/fapi/v1/fundingRate"
@@ -128,8 +125,3 @@ INDICATOR: Final = Indicator(
         means="Funding settlements of the assets of the newest scan, one row a settlement.",
     ),
 )  # fmt: skip
-
-
-def definitions(settings: Settings) -> dg.Definitions:
-    """Return the definitions of this factor."""
-    return indicator_definitions(INDICATOR, settings)

@@ -3,15 +3,12 @@
 from datetime import timedelta
 from typing import Final
 
-import dagster as dg
 import msgspec
 
 from dolphin_dagster.factors.ask import Ask, Observation
-from dolphin_dagster.factors.assets import indicator_definitions
 from dolphin_dagster.factors.indicator import DIFFERENCE, Indicator, Quantity
 from dolphin_realtime.model.factor_document import FUNDING_INTERVAL
 from dolphin_realtime.model.funding import INTERVAL_H
-from dolphin_realtime.settings import Settings
 
 PATH: Final = "/fapi/v1/fundingInfo"
 
@@ -60,8 +57,3 @@ INDICATOR: Final = Indicator(
     cadence=timedelta(hours=6),
     fetch=fetch,
 )  # fmt: skip
-
-
-def definitions(settings: Settings) -> dg.Definitions:
-    """Return the definitions of this factor."""
-    return indicator_definitions(INDICATOR, settings)

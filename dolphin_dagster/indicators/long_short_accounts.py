@@ -6,13 +6,10 @@ The source's own ratio can disagree with its shares of accounts, so the share is
 from datetime import timedelta
 from typing import Final
 
-import dagster as dg
 import msgspec
 
 from dolphin_dagster.factors.ask import Ask, Observation
-from dolphin_dagster.factors.assets import indicator_definitions
 from dolphin_dagster.factors.indicator import DIFFERENCE, Indicator, Quantity
-from dolphin_realtime.settings import Settings
 
 PATH: Final = "/futures/data/globalLongShortAccountRatio"
 NAME: Final = "long_accounts"
@@ -63,8 +60,3 @@ INDICATOR: Final = Indicator(
     cadence=timedelta(minutes=5),
     fetch=fetch,
 )  # fmt: skip
-
-
-def definitions(settings: Settings) -> dg.Definitions:
-    """Return the definitions of this factor."""
-    return indicator_definitions(INDICATOR, settings)

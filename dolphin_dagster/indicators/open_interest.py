@@ -3,13 +3,10 @@
 from datetime import datetime, timedelta
 from typing import Final
 
-import dagster as dg
 import msgspec
 
 from dolphin_dagster.factors.ask import Ask, Observation
-from dolphin_dagster.factors.assets import indicator_definitions
 from dolphin_dagster.factors.indicator import History, Indicator, Quantity
-from dolphin_realtime.settings import Settings
 
 PATH: Final = "/fapi/v1/openInterest"
 PAST: Final = "/futures/data/openInterestHist"
@@ -90,8 +87,3 @@ INDICATOR: Final = Indicator(
         means="Hourly open interest; the venue keeps the last thirty days.",
     ),
 )  # fmt: skip
-
-
-def definitions(settings: Settings) -> dg.Definitions:
-    """Return the definitions of this factor."""
-    return indicator_definitions(INDICATOR, settings)

@@ -7,13 +7,10 @@ import math
 from datetime import timedelta
 from typing import Final
 
-import dagster as dg
 import msgspec
 
 from dolphin_dagster.factors.ask import Ask, Observation
-from dolphin_dagster.factors.assets import indicator_definitions
 from dolphin_dagster.factors.indicator import Indicator, Quantity
-from dolphin_realtime.settings import Settings
 
 PATH: Final = "/stablecoins"
 ALL: Final = "stablecoin_supply"
@@ -69,8 +66,3 @@ INDICATOR: Final = Indicator(
     cadence=timedelta(hours=1),
     fetch=fetch,
 )
-
-
-def definitions(settings: Settings) -> dg.Definitions:
-    """Return the definitions of this factor."""
-    return indicator_definitions(INDICATOR, settings)

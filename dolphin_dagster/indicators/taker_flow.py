@@ -3,13 +3,10 @@
 from datetime import timedelta
 from typing import Final
 
-import dagster as dg
 import msgspec
 
 from dolphin_dagster.factors.ask import Ask, Observation
-from dolphin_dagster.factors.assets import indicator_definitions
 from dolphin_dagster.factors.indicator import DIFFERENCE, Indicator, Quantity
-from dolphin_realtime.settings import Settings
 
 PATH: Final = "/futures/data/takerlongshortRatio"
 NAME: Final = "taker_buy_share"
@@ -70,8 +67,3 @@ INDICATOR: Final = Indicator(
     cadence=timedelta(minutes=5),
     fetch=fetch,
 )  # fmt: skip
-
-
-def definitions(settings: Settings) -> dg.Definitions:
-    """Return the definitions of this factor."""
-    return indicator_definitions(INDICATOR, settings)

@@ -8,13 +8,9 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
-import dagster as dg
-
 from dolphin_dagster.exchange_sessions import is_session
 from dolphin_dagster.factors.ask import Ask, Observation
-from dolphin_dagster.factors.assets import indicator_definitions
 from dolphin_dagster.factors.indicator import History, Indicator, Quantity
-from dolphin_realtime.settings import Settings
 
 PATH: Final = "/api/global/us_indices/daily_prices/VIX_History.csv"
 NAME: Final = "vix"
@@ -85,8 +81,3 @@ INDICATOR: Final = Indicator(
         is_due=is_session,
     ),
 )  # fmt: skip
-
-
-def definitions(settings: Settings) -> dg.Definitions:
-    """Return the definitions of this factor."""
-    return indicator_definitions(INDICATOR, settings)
