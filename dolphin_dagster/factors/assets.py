@@ -32,13 +32,11 @@ from dolphin_realtime.model.errors import GridError, SourceError, SourceUnavaila
 from dolphin_realtime.model.factor_document import Readings
 from dolphin_realtime.model.instant import span
 from dolphin_realtime.settings import Settings, load
-from dolphin_realtime.source_settings import load_sources
 
 RETRIES: Final = 1
 RETRY_DELAY_S: Final = 3.0
 MAX_RUNTIME_S: Final = 300
 HEADING: Final = "factor"
-ALL: Final = "all"
 WAITING: Final = (
     dg.DagsterRunStatus.QUEUED,
     dg.DagsterRunStatus.NOT_STARTED,
@@ -211,9 +209,16 @@ def why_not(indicator: Indicator, context: dg.ScheduleEvaluationContext) -> str 
     return None
 
 
-def indicator_definitions(indicator: Indicator, settings: Settings) -> dg.Definitions:
-    """Return an indicator's asset, job and schedule, and its history where its source has one."""
-    off = load_sources().names(load_sources().off)
+def indicator_definitions(
+    indicator: Indicator, settings: Settings, *, is_off: bool
+) -> dg.Definitions:
+    """Return an indicator's asset, job and schedule, and its history where its source has one.
+
+    Args:
+        indicator: What to ask.
+        settings: Of the stack, for the days of the history.
+        is_off: Whether the schedule starts switched off.
+    """
     job = asset_job(
         indicator.name,
         pools.INDICATORS,
@@ -225,7 +230,6 @@ def indicator_definitions(indicator: Indicator, settings: Settings) -> dg.Defini
         past, past_job = history_asset(indicator, indicator.history, settings)
         assets.append(past)
         jobs.append(past_job)
-    is_off = indicator.name in off or ALL in off
     return dg.Definitions(
         assets=assets, jobs=jobs, schedules=[_schedule(indicator, job, is_off=is_off)]
     )

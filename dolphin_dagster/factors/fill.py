@@ -12,8 +12,8 @@ from dagster._core.definitions.run_request import InstigatorType
 from dagster._core.scheduler.instigation import InstigatorStatus
 
 from dolphin_dagster import pools
-from dolphin_dagster.factors.assets import ALL, WAITING
-from dolphin_dagster.factors.registry import FILL_JOB, external, names
+from dolphin_dagster.factors.assets import WAITING
+from dolphin_dagster.factors.registry import FILL_JOB, external, names, switched_off
 from dolphin_dagster.factors.stack import FactorStack
 from dolphin_dagster.factors.verdicts import own
 from dolphin_dagster.sources.memory import wall_now
@@ -31,16 +31,15 @@ def lacking(held: Readings, *, has_calendar: bool) -> list[str]:
     return [n for n in names() if n not in known and (n in external() or not has_calendar)]
 
 
-def switched_off(instance: dg.DagsterInstance, off: list[str]) -> set[str]:
+def off_now(instance: dg.DagsterInstance) -> set[str]:
     """Return the indicators whose schedule is off: by a toggle, else by the setting."""
     states = {
         state.instigator_name.removesuffix("_schedule"): state.status
         for state in instance.all_instigator_state(instigator_type=InstigatorType.SCHEDULE)
     }
-    by_setting = set(external()) if ALL in off else set(off)
     toggled_off = {n for n, status in states.items() if status == InstigatorStatus.STOPPED}
     toggled_on = {n for n, status in states.items() if status == InstigatorStatus.RUNNING}
-    return (by_setting - toggled_on) | toggled_off
+    return (switched_off() - toggled_on) | toggled_off
 
 
 def is_failing(stack: FactorStack, name: str, now: datetime) -> bool:
@@ -72,7 +71,7 @@ def factors_due(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipR
         lack = lacking(stack.held(), has_calendar=has_calendar)
     except GridError as e:
         return dg.SkipReason(f"the grid is away: {e}")
-    off = switched_off(context.instance, stack.sources.names(stack.sources.off))
+    off = off_now(context.instance)
     due = [n for n in lack if n not in off and not is_failing(stack, n, now)]
     if not due:
         return dg.SkipReason(

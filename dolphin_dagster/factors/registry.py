@@ -15,8 +15,11 @@ import dagster as dg
 from dolphin_dagster import indicators, pools
 from dolphin_dagster.factors.assets import indicator_definitions
 from dolphin_dagster.factors.indicator import Indicator
+from dolphin_realtime.model.errors import SettingsError
 from dolphin_realtime.settings import Settings
+from dolphin_realtime.source_settings import load_sources
 
+ALL: Final = "all"
 FILL_JOB: Final = "indicators_job"
 FILL_RUNTIME_S: Final = 900
 
@@ -40,10 +43,32 @@ def names() -> list[str]:
     return [m.__name__.rsplit(".", 1)[-1] for m in modules()]
 
 
+def switched_off() -> set[str]:
+    """Return the external factors whose schedule starts switched off, by the setting.
+
+    Raises:
+        SettingsError: If it names one that there is not.
+    """
+    sources = load_sources()
+    named = set(sources.names(sources.off))
+    unknown = named - set(external()) - {ALL}
+    if unknown:
+        raise SettingsError(
+            f"DOLPHIN_SOURCE_OFF names {', '.join(sorted(unknown))}; there are "
+            f"{', '.join(external())}, or {ALL}"
+        )
+    return set(external()) if ALL in named else named
+
+
 def definitions(settings: Settings) -> dg.Definitions:
-    """Return the definitions of every indicator, and the job that asks them all at once."""
+    """Return the definitions of every indicator, and the job that asks them all at once.
+
+    Raises:
+        SettingsError: If the setting of what is off names what there is not.
+    """
+    off = switched_off()
     each: list[dg.Definitions] = [
-        indicator_definitions(m.INDICATOR, settings)
+        indicator_definitions(m.INDICATOR, settings, is_off=m.INDICATOR.name in off)
         if hasattr(m, "INDICATOR")
         else m.definitions(settings)
         for m in modules()

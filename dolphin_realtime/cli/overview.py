@@ -219,6 +219,10 @@ def _instance_lines(
         f"{k} {v}" for k, v in sorted(state["reasons"].items(), key=lambda kv: -kv[1])
     )
     lines.append(Text(f"          decisions of the last scan: {reasons or 'none yet'}"))
+    missing = (state.get("last_signal") or {}).get("missing") or {}
+    if missing:
+        gates = ", ".join(f"{gate} of {n}" for gate, n in sorted(missing.items()))
+        lines.append(Text(f"          gates open for lack of input: {gates} (dolphin factors)"))
     return lines
 
 

@@ -10,6 +10,7 @@ from dolphin_dagster import checks, pools, realtime, setup
 from dolphin_dagster.definitions import build_definitions
 from dolphin_dagster.indicators import calendar_factors
 from dolphin_dagster.realtime_checks import RULES, Snapshot, describe, verdicts
+from dolphin_realtime.model.errors import SettingsError
 from dolphin_realtime.settings import Settings, load
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -177,3 +178,17 @@ def test_partitions_are_the_days_that_are_set():
         "2025-05-14",
         "2025-05-15",
     ]
+
+
+def test_a_misspelt_indicator_that_is_to_be_off_is_named(monkeypatch):
+    monkeypatch.setenv("DOLPHIN_SOURCE_OFF", "vix, fearandgreed")
+    with pytest.raises(SettingsError, match="names fearandgreed; there are btc_dominance, "):
+        build_definitions(load({}))
+
+
+def test_schedules_of_what_is_off_start_stopped(monkeypatch):
+    monkeypatch.setenv("DOLPHIN_SOURCE_OFF", "vix")
+    repository = build_definitions(load({})).get_repository_def()
+    states = {s.name: s.default_status.value for s in repository.schedule_defs}
+    assert states["vix_schedule"] == "STOPPED"
+    assert states["funding_schedule"] == "RUNNING"

@@ -1,0 +1,109 @@
+"""What sources tell of the past: whole, known no sooner than it could be, percentiles as numpy's."""
+
+from datetime import UTC, date, datetime, timedelta
+
+import numpy as np
+import pytest
+
+from dolphin_dagster.exchange_sessions import is_session, next_open, session_at
+from dolphin_dagster.factors.publish import backfilled
+from dolphin_dagster.factors.registry import external
+from dolphin_dagster.indicators import dvol
+from dolphin_realtime.factor_files import read_factors
+from dolphin_realtime.factor_store import append
+from dolphin_realtime.model.instant import to_us
+from tests.factors.sources import NOW, Replayed
+
+FIRST, LAST = datetime(2025, 4, 13, tzinfo=UTC), datetime(2025, 5, 13, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+
+
+@pytest.fixture
+def replayed(tmp_path):
+    with Replayed(tmp_path).serving() as replayed:
+        yield replayed
+
+
+def past(replayed, name):
+    indicator = external()[name]
+    return indicator.history.fetch(replayed.ask(indicator), FIRST, LAST)
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [("funding", 90 + 90 + 180), ("open_interest", 2 * 720), ("dvol", 2 * 720), ("fear_greed", 30)],
+)
+def test_thirty_days_are_whole(replayed, name, expected):
+    found = past(replayed, name)
+    assert len(found) == expected
+    assert len({(o.name, o.asset, o.event_time) for o in found}) == expected
+    assert all(FIRST <= o.event_time < LAST for o in found)
+
+
+def test_vix_has_every_session_and_is_known_in_the_evening(replayed):
+    found = past(replayed, "vix")
+    days = {o.event_time.date() for o in found}
+    sessions = {FIRST.date() + timedelta(days=n) for n in range(30)}
+    assert {day for day in sessions if is_session(day)} <= days
+    assert all(o.known_at - o.event_time == timedelta(hours=4) for o in found)
+
+
+def test_dvols_percentile_is_of_the_thirty_days_before_each_hour(replayed):
+    found = {o.event_time: o for o in past(replayed, "dvol") if o.name == "dvol_btc"}
+    indicator = external()["dvol"]
+    ask = replayed.ask(indicator)
+    hours = dvol.closes(ask, "BTC", FIRST - timedelta(days=31), LAST, HOUR)
+    for end in (FIRST, FIRST + 5 * HOUR, LAST - HOUR):
+        window = [v for t, v in hours.items() if end - timedelta(days=30) < t <= end]
+        assert len(window) == 720
+        assert found[end].percentile_90 == pytest.approx(np.quantile(window, 0.9), abs=1e-12)
+
+
+def test_a_percentile_needs_seven_days_of_hours():
+    assert dvol.percentile_90([50.0] * 167) is None
+    assert dvol.percentile_90([float(n) for n in range(168)]) == pytest.approx(150.3)
+
+
+def test_a_live_run_fills_the_hours_its_percentile_lacks(replayed):
+    indicator = external()["dvol"]
+    ask = replayed.ask(indicator)
+    found, learnt = indicator.percentiles(ask)
+    assert set(found) == {"dvol_btc", "dvol_eth"}
+    assert len(learnt) == 2 * 720
+    append(ask.history, backfilled(indicator, learnt, indicator.history.lifetime, NOW, "seed"))
+    again, nothing = indicator.percentiles(replayed.ask(indicator))
+    assert again == found
+    assert nothing == []
+
+
+def test_a_backtest_sees_backfilled_values_no_sooner_than_they_were_known(replayed):
+    indicator = external()["dvol"]
+    rows = backfilled(indicator, past(replayed, "dvol"), indicator.history.lifetime, NOW, "seed")
+    append(replayed.folder / "factors", rows)
+    history = read_factors(replayed.folder / "factors", "2025-04-20", "2025-04-21")
+    noon = datetime(2025, 4, 20, 12, tzinfo=UTC)
+    values = {row.reading.event_time: row.reading for row in rows if row.key[0] == "dvol_btc"}
+    just_before = history.at(to_us(noon) - 1).dvol_btc
+    at = history.at(to_us(noon)).dvol_btc
+    assert just_before.value == values[noon - HOUR].value
+    assert (at.value, at.percentile_90) == (values[noon].value, values[noon].percentile_90)
+    assert at.is_current(to_us(noon + HOUR))
+
+
+@pytest.mark.parametrize(
+    ("day", "trades"),
+    [(date(2025, 7, 3), True), (date(2025, 7, 4), False), (date(2025, 4, 18), False),
+     (date(2025, 7, 5), False), (date(2024, 12, 31), True)],
+)  # fmt: skip
+def test_new_yorks_sessions(day, trades):
+    assert is_session(day) is trades
+
+
+def test_new_yorks_half_days_and_the_next_opening():
+    noon = datetime(2025, 7, 3, 16, tzinfo=UTC)
+    assert session_at(noon)[1] == datetime(2025, 7, 3, 17, tzinfo=UTC)
+    assert session_at(noon + HOUR) is None
+    assert next_open(noon + HOUR) == datetime(2025, 7, 7, 13, 30, tzinfo=UTC)
+    assert next_open(datetime(2025, 12, 31, 22, tzinfo=UTC)) == datetime(
+        2026, 1, 2, 14, 30, tzinfo=UTC
+    )
