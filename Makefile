@@ -39,10 +39,7 @@ chaos-short: dev ## kills at each step, a few at random, a dying member, a full 
 chaos: dev ## the same with 50 random kills and 10 deaths of the member
 	@CHAOS_KILLS=50 CHAOS_MEMBER_KILLS=10 $(BIN)/pytest -s tests/chaos
 
-prove-factors: dev ## external factors: every source and its faults, two writers, a rush, a backfill
-	@$(BIN)/pytest tests/factors
-
-fuzz: dev ## 100,000 mutated documents and files for each parser, twice
+prove-fuzz: dev ## 100,000 mutated documents and files for each parser, twice
 	@FUZZ_RUNS=100000 $(BIN)/pytest tests/fuzz
 
 prove-backtests: dev ## the same over every recorded day

@@ -59,19 +59,21 @@ def changes(
 
     Args:
         verdicts: Of now, by check.
-        last: What the last call returned: by check, [passed, when it was reported].
+        last: What the last call returned: by check, [passed, when it was reported, what was
+            missing].
         now: Wall time.
     """
     due: list[Key] = []
     memory: dict[str, Any] = {}
     for key, verdict in verdicts.items():
         name = ":".join(key)
-        before = last.get(name) or [None, now.isoformat()]
+        missing = verdict.facts.get("missing")
+        before = last.get(name) or [None, now.isoformat(), missing]
         memory[name] = before
         is_old = now - datetime.fromisoformat(before[1]) >= REFRESH
-        if is_old or before[0] != verdict.passed:
+        if is_old or before[0] != verdict.passed or before[2] != missing:
             due.append(key)
-            memory[name] = [verdict.passed, now.isoformat()]
+            memory[name] = [verdict.passed, now.isoformat(), missing]
     return due, memory
 
 

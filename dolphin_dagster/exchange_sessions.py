@@ -24,6 +24,14 @@ def is_session(day: date) -> bool:
     return bool(_calendar(day.year).is_session(day.isoformat()))
 
 
+def session_close(day: date) -> datetime | None:
+    """Return when a day's session ends, None on a day without one."""
+    if not is_session(day):
+        return None
+    end: datetime = _calendar(day.year).session_close(day.isoformat()).to_pydatetime()
+    return end
+
+
 def session_at(moment: datetime) -> tuple[datetime, datetime] | None:
     """Return open and close of the session under way at an instant, None outside of one."""
     day = moment.astimezone(UTC).date()

@@ -109,20 +109,28 @@ def _history(rows: list[dict[str, Any]]) -> FactorHistory:
     ]
     usable.sort(key=lambda row: row["fetch_time"])
     for fetch_us, fetched in groupby(usable, key=lambda row: row["fetch_time"]):
-        funding, dvol = dict(known.funding), known.dvol_btc
+        changed: dict[str, Reading] = {}
+        dvol = known.dvol_btc
         for row in fetched:
             if row["name"] == FUNDING and row["asset"]:
-                funding[row["asset"]] = _reading(row)
+                changed[row["asset"]] = _reading(row)
             elif row["name"] == FUNDING_INTERVAL and row["asset"]:
                 intervals[row["asset"]] = _reading(row)
+                if row["asset"] in known.funding:
+                    changed.setdefault(row["asset"], known.funding[row["asset"]])
             elif row["name"] == DVOL_BTC:
                 dvol = _reading(row)
-        for asset, interval in intervals.items():
-            if asset in funding and interval.is_current(fetch_us):
-                funding[asset] = msgspec.structs.replace(funding[asset], interval_h=interval.value)
-        known = Factors(funding=funding, dvol_btc=dvol)
+        rates = {a: _at_interval(r, intervals.get(a), fetch_us) for a, r in changed.items()}
+        known = Factors(funding=known.funding | rates if rates else known.funding, dvol_btc=dvol)
         history.append((fetch_us, known))
     return FactorHistory(history)
+
+
+def _at_interval(rate: Reading, interval: Reading | None, now_us: int) -> Reading:
+    """Return a funding rate with the interval that is known at an instant, else its own."""
+    if interval is None or not interval.is_current(now_us):
+        return rate
+    return msgspec.structs.replace(rate, interval_h=interval.value)
 
 
 def _reading(row: dict[str, Any]) -> Reading:

@@ -2,14 +2,16 @@
 
 Writing `factors/<day>.parquet` and asking what came before belong here; what the signal makes
 of the files is factor_files.py's. The day is that of the event. A reading is kept once: the
-first that is written of a name, an asset and an event time stays.
+first that is written of a name, an asset and an event time stays, unless a later one knows its
+percentile and the first did not.
 """
 
 import fcntl
 import os
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Iterator, Sequence, Set
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,6 +20,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from dolphin_realtime import log
+from dolphin_realtime.archive.file import sync
 from dolphin_realtime.factor_files import SCHEMA
 from dolphin_realtime.model.errors import SettingsError
 from dolphin_realtime.model.factor_document import FactorReading, Key, Readings, expiry
@@ -71,27 +75,52 @@ def _locked(folder: Path) -> Iterator[None]:
 
 
 def _append_day(path: Path, rows: list[Row]) -> int:
-    before = _table(path) if path.is_file() else SCHEMA.empty_table()
+    before = _before(path)
     first = min(row.reading.event_time for row in rows)
     recent = before.filter(
         pc.field("event_time") >= pa.scalar(first, SCHEMA.field("event_time").type)
     )
     known = {
-        (r["name"], r["asset"], r["event_time"])
-        for r in recent.select(["name", "asset", "event_time"]).to_pylist()
+        (r["name"], r["asset"], r["event_time"]): r["percentile_90"] for r in recent.to_pylist()
     }
-    new = []
+    new: dict[tuple[Any, ...], Row] = {}
     for row in rows:
         identity = (*row.key, row.reading.event_time)
-        if identity not in known:
-            known.add(identity)
-            new.append(row.columns())
+        held = new[identity].reading.percentile_90 if identity in new else known.get(identity)
+        is_new = identity not in known and identity not in new
+        if is_new or (held is None and row.reading.percentile_90 is not None):
+            new[identity] = row
     if new:
-        table = pa.concat_tables([before, pa.Table.from_pylist(new, schema=SCHEMA)])
-        partial = path.with_suffix(".part")
-        pq.write_table(table.sort_by(_SORTED), partial, compression="zstd")
-        partial.replace(path)
+        _write(path, _without(before, new.keys() & known.keys()), list(new.values()))
     return len(new)
+
+
+def _before(path: Path) -> pa.Table:
+    """Return what a day's file holds; one that cannot be read is set aside, never written over."""
+    if not path.is_file():
+        return SCHEMA.empty_table()
+    try:
+        return _table(path)
+    except SettingsError as e:
+        aside = path.with_name(f"{path.name}.unreadable-{time.time_ns()}")
+        path.rename(aside)
+        log.get().error("factor_store.set_aside", file=str(aside), why=str(e))
+        return SCHEMA.empty_table()
+
+
+def _without(table: pa.Table, gone: Set[tuple[Any, ...]]) -> pa.Table:
+    if not gone:
+        return table
+    rows = table.select(["name", "asset", "event_time"]).to_pylist()
+    return table.filter([(r["name"], r["asset"], r["event_time"]) not in gone for r in rows])
+
+
+def _write(path: Path, before: pa.Table, new: list[Row]) -> None:
+    added = pa.Table.from_pylist([row.columns() for row in new], schema=SCHEMA)
+    partial = path.with_suffix(".part")
+    pq.write_table(pa.concat_tables([before, added]).sort_by(_SORTED), partial, compression="zstd")
+    sync(partial)
+    partial.replace(path)
 
 
 def _table(path: Path, filters: Any = None) -> pa.Table:
@@ -113,12 +142,18 @@ def _table(path: Path, filters: Any = None) -> pa.Table:
 def _read(
     folder: Path, since: datetime, names: Sequence[str] | None = None
 ) -> list[dict[str, Any]]:
-    """Return the rows of some factors whose event is not before an instant, by event."""
+    """Return the rows of some factors whose event is not before an instant, by event.
+
+    A file that cannot be read is left out: the next append sets it aside.
+    """
     filters = None if names is None else [("name", "in", list(names))]
     rows: list[dict[str, Any]] = []
     for day, path in day_files(folder, ".parquet").items():
         if day >= f"{since:%Y-%m-%d}":
-            rows += _table(path, filters).to_pylist()
+            try:
+                rows += _table(path, filters).to_pylist()
+            except SettingsError as e:
+                log.get().warning("factor_store.left_out", why=str(e))
     return sorted((r for r in rows if r["event_time"] >= since), key=lambda r: r["event_time"])
 
 
@@ -146,11 +181,12 @@ def _reading(row: dict[str, Any]) -> FactorReading:
 def hourly_closes(
     folder: Path, name: str, first: datetime, last: datetime
 ) -> dict[datetime, float]:
-    """Return a whole-market factor's last value of each hour in (first, last], by the hour's end."""
-    closes = {}
-    for row in _read(folder, first, [name]):
-        event = row["event_time"]
-        if first < event <= last:
-            end_us = -(-to_us(event) // HOUR_US) * HOUR_US
-            closes[datetime.fromtimestamp(end_us / 1e6, UTC)] = row["value"]
-    return closes
+    """Return a whole-market factor's values at the ends of the hours in (first, last].
+
+    Only what is about a whole hour's end counts: a reading at five past is no close.
+    """
+    return {
+        row["event_time"]: row["value"]
+        for row in _read(folder, first, [name])
+        if first < row["event_time"] <= last and to_us(row["event_time"]) % HOUR_US == 0
+    }

@@ -27,7 +27,7 @@ class SourceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
         symbols: Assets of the per-symbol factors, separated by commas.
         timeout_s: Longest wait for a connection or the next bytes; a whole answer gets three times as long.
         pause_s: Before a failed request is sent again; doubled each time, with jitter.
-        off: Indicators whose schedule starts switched off, separated by commas; all: every one.
+        off: External indicators whose schedule starts switched off, separated by commas; all: every one.
     """
 
     binance: str = "https://fapi.binance.com"
@@ -47,7 +47,12 @@ class SourceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
         return [name.strip() for name in listed.split(",") if name.strip()]
 
 
-HOSTS: Final = ("binance", "deribit", "alternative", "coingecko", "llama", "cboe", "mempool")
+HOSTS: Final = tuple(
+    field.name
+    for field in msgspec.structs.fields(SourceSettings)
+    if str(field.default).startswith("https://")
+)
+"""The sources: every setting that is an address."""
 
 
 def load_sources() -> SourceSettings:

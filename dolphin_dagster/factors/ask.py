@@ -4,16 +4,22 @@ Requests and typed reading come together here; every error names the source, the
 value.
 """
 
+import time
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
 from dolphin_dagster.sources import answers
 from dolphin_dagster.sources.http import Answer, Http
 from dolphin_realtime.model.errors import SourceFormatChanged, SourceUnavailable
+
+FREE: Final = 100
+PACE_S: Final = 0.6
+"""A run's first hundred questions are free; more, as a backfill of many assets has, are spread:
+Binance allows 500 in five minutes where it tells the past."""
 
 
 class Observation(msgspec.Struct, frozen=True, kw_only=True):
@@ -22,6 +28,7 @@ class Observation(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         known_at: Since when it could be known; None: since now.
         percentile_90: Of its own 30 days before, where that is told with it.
+        interval_h: Hours since the settlement before, of a past funding.
     """
 
     name: str
@@ -30,6 +37,7 @@ class Observation(msgspec.Struct, frozen=True, kw_only=True):
     asset: str | None = None
     known_at: datetime | None = None
     percentile_90: float | None = None
+    interval_h: float | None = None
 
 
 class Ask:
@@ -41,6 +49,7 @@ class Ask:
         symbols: Assets of the per-symbol factors.
         history: Folder of the readings so far.
         simulated: How the answers were made up, None where they are real.
+        left_out: What was refused of single assets while the others were taken.
     """
 
     def __init__(
@@ -54,6 +63,8 @@ class Ask:
         self._http, self._assets = http, assets
         self.now, self.symbols, self.history = now, symbols, history
         self.simulated: str | None = None
+        self.left_out: list[str] = []
+        self._asked = 0
 
     @property
     def assets(self) -> list[str]:
@@ -85,6 +96,9 @@ class Ask:
             raise SourceFormatChanged(f"{self.where(path)}: body is no text: {e}") from e
 
     def _get(self, path: str, params: Mapping[str, Any]) -> Answer:
+        self._asked += 1
+        if self._asked > FREE:
+            time.sleep(PACE_S)
         answer = self._http.get(path, params)
         self.simulated = self.simulated or answer.simulated
         return answer

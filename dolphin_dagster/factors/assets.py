@@ -10,6 +10,7 @@ from statistics import median
 from typing import Any, Final
 
 import dagster as dg
+import msgspec
 
 from dolphin_dagster import checks, pools
 from dolphin_dagster.factors.indicator import Indicator
@@ -18,23 +19,26 @@ from dolphin_dagster.factors.publish import backfilled, publish, readings, vet
 from dolphin_dagster.factors.stack import FactorStack
 from dolphin_dagster.factors.verdicts import (
     AGREES,
+    ANSWERS,
     IS_FRESH,
     IS_IN_RANGE,
     MEANS,
     agrees,
     is_fresh,
     is_in_range,
+    source_answers,
 )
 from dolphin_dagster.jobs import asset_job
-from dolphin_dagster.sources.memory import Circuit, memory_of, wall_now
 from dolphin_realtime.factor_store import append, newest
-from dolphin_realtime.model.errors import GridError, SourceError, SourceUnavailable
+from dolphin_realtime.model.errors import GridError, SourceUnavailable
 from dolphin_realtime.model.factor_document import Readings
 from dolphin_realtime.model.instant import span
 from dolphin_realtime.settings import Settings, load
+from dolphin_realtime.source_memory import Circuit, memory_of, wall_now
 
 RETRIES: Final = 1
 RETRY_DELAY_S: Final = 3.0
+LEFT_OUT_SHOWN: Final = 5
 MAX_RUNTIME_S: Final = 300
 HEADING: Final = "factor"
 WAITING: Final = (
@@ -46,37 +50,50 @@ WAITING: Final = (
 Result = dg.MaterializeResult[None] | dg.AssetCheckResult
 
 
-def refresh(indicator: Indicator, stack: FactorStack) -> tuple[Readings, Readings]:
-    """Ask an indicator's source once; return its new readings, and all that the grid then holds.
+class Refreshed(msgspec.Struct, frozen=True):
+    """What a run brought: new readings, all that the grid then holds, what was left out."""
+
+    new: Readings
+    held: Readings
+    left_out: list[str]
+
+
+def refresh(indicator: Indicator, stack: FactorStack) -> Refreshed:
+    """Ask an indicator's source once and keep what it says.
 
     Raises:
         SourceUnavailable: If the source has nothing to say.
         SourceFormatChanged: If what it says is not what was agreed.
         GridError: If the grid is away; a good answer is in the history all the same.
+        OSError: If the history cannot be written; the grid has a good answer all the same.
     """
     ask = stack.ask(indicator)
     found = indicator.fetch(ask)
-    at = stack.moment()
-    vet(indicator, found, ask.now, at.market)
     percentiles: dict[str, float] = {}
     if indicator.percentiles and indicator.history:
         percentiles, learnt = indicator.percentiles(ask)
         lifetime = indicator.history.lifetime
         rows = backfilled(indicator, learnt, lifetime, wall_now(), ask.simulated)
         append(stack.settings.factors, rows)
+    at = stack.moment()
+    vet(indicator, found, ask.now, at.market)
     new = readings(indicator, found, at, ask.simulated, percentiles)
-    return new, publish(stack.grid, stack.settings.factors, new, at, wall_now())
+    held = publish(stack.grid, stack.settings.factors, new, at, wall_now())
+    return Refreshed(new, held, ask.left_out)
 
 
-def judged(indicator: Indicator, held: Readings, before: Readings) -> Iterator[dg.AssetCheckResult]:
+def judged(
+    indicator: Indicator, stack: FactorStack, held: Readings, before: Readings
+) -> Iterator[dg.AssetCheckResult]:
     """Yield the results of an indicator's checks of what the grid holds."""
     found = {
-        IS_FRESH: is_fresh(indicator, held, wall_now()),
+        IS_FRESH: is_fresh(indicator, held, wall_now(), stack.wanted()),
         IS_IN_RANGE: is_in_range(indicator, held),
+        ANSWERS: source_answers(stack.memory.circuit(indicator.name)),
         AGREES: agrees(indicator, held, before),
     }
     for name, verdict in found.items():
-        is_error = indicator.is_weighed and name != AGREES
+        is_error = indicator.is_weighed and name in (IS_FRESH, IS_IN_RANGE)
         yield checks.result(indicator.name, name, verdict.passed, verdict.facts, is_error=is_error)
 
 
@@ -84,26 +101,42 @@ def run(indicator: Indicator, context: dg.AssetExecutionContext) -> Iterator[Res
     """Refresh an indicator in a run of Dagster's and yield what is to be shown.
 
     Raises:
-        dg.Failure: With what the source or the grid did; a changed format is not tried again.
+        dg.Failure: With what went wrong; only what a second try may mend is tried again.
     """
     stack = FactorStack()
     before: Readings = {}
-    is_last = context.retry_number >= RETRIES
     try:
         before = newest(stack.settings.factors, stack.now(), indicator.names)
-        new, held = refresh(indicator, stack)
-    except SourceError as e:
-        may_retry = isinstance(e, SourceUnavailable)
-        if is_last or not may_retry:
-            circuit = stack.memory.circuit(indicator.name).failed(wall_now(), str(e))
-            stack.memory.keep_circuit(indicator.name, circuit)
-            yield from judged(indicator, stack.held(), before)
-        raise dg.Failure(f"{type(e).__name__}: {e}", allow_retries=may_retry) from e
+        done = refresh(indicator, stack)
     except GridError as e:
         raise dg.Failure(f"{type(e).__name__}: {e}") from e
+    except Exception as e:
+        may_retry = isinstance(e, SourceUnavailable)
+        if context.retry_number >= RETRIES or not may_retry:
+            yield from _failed(indicator, stack, before, e)
+        raise dg.Failure(f"{type(e).__name__}: {e}", allow_retries=may_retry) from e
     stack.memory.keep_circuit(indicator.name, Circuit())
-    yield dg.MaterializeResult(metadata=metadata(indicator, new, stack.symbols))
-    yield from judged(indicator, held, before)
+    yield dg.MaterializeResult(
+        metadata={
+            **metadata(indicator, done.new, stack.symbols),
+            "left_out": "; ".join(done.left_out[:LEFT_OUT_SHOWN]) or "nothing",
+        }
+    )
+    yield from judged(indicator, stack, done.held, before)
+
+
+def _failed(
+    indicator: Indicator, stack: FactorStack, before: Readings, error: Exception
+) -> Iterator[dg.AssetCheckResult]:
+    """Remember a failed run and judge what the grid still holds, where it can be seen."""
+    circuit = stack.memory.circuit(indicator.name).failed(wall_now(), str(error))
+    stack.memory.keep_circuit(indicator.name, circuit)
+    try:
+        held = stack.held()
+    except GridError as e:
+        dg.get_dagster_logger().warning(f"what the grid holds is not judged: {e}")
+        return
+    yield from judged(indicator, stack, held, before)
 
 
 def metadata(indicator: Indicator, new: Readings, symbols: list[str]) -> dict[str, Any]:
@@ -196,17 +229,7 @@ def why_not(indicator: Indicator, context: dg.ScheduleEvaluationContext) -> str 
     waiting = dg.RunsFilter(job_name=f"{indicator.name}_job", statuses=list(WAITING))
     if context.instance.get_runs_count(waiting):
         return "the run before is not over yet"
-    circuit = memory.circuit(indicator.name)
-    until = circuit.next_try(indicator.cadence)
-    if until is not None and now < until and circuit.since is not None:
-        return (
-            f"{indicator.host} failed {circuit.failures} times since {circuit.since:%H:%M:%S}; "
-            f"asked again after {until:%H:%M:%S}: {circuit.error}"
-        )
-    host = memory.host(indicator.host)
-    if host.not_before is not None and now < host.not_before:
-        return f"{indicator.host} is left alone until {host.not_before:%H:%M:%S}: {host.why}"
-    return None
+    return memory.why_waiting(indicator.name, indicator.host, indicator.cadence, now)
 
 
 def indicator_definitions(

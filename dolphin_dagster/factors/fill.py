@@ -4,22 +4,20 @@ Schedules bring a daily factor within hours; this brings it at once. It asks onc
 an hour at the most, in one run, and never for what is switched off or for a source that is failing.
 """
 
-from datetime import datetime
 from typing import Final
 
 import dagster as dg
-from dagster._core.definitions.run_request import InstigatorType
-from dagster._core.scheduler.instigation import InstigatorStatus
 
 from dolphin_dagster import pools
 from dolphin_dagster.factors.assets import WAITING
-from dolphin_dagster.factors.registry import FILL_JOB, external, names, switched_off
+from dolphin_dagster.factors.registry import FILL_JOB, external, names
 from dolphin_dagster.factors.stack import FactorStack
+from dolphin_dagster.factors.toggles import off_now
 from dolphin_dagster.factors.verdicts import own
-from dolphin_dagster.sources.memory import wall_now
 from dolphin_realtime import grid
 from dolphin_realtime.model.errors import GridError
 from dolphin_realtime.model.factor_document import Readings
+from dolphin_realtime.source_memory import wall_now
 
 SENSOR_INTERVAL_S: Final = 10
 QUARTER_MIN: Final = 15
@@ -31,24 +29,12 @@ def lacking(held: Readings, *, has_calendar: bool) -> list[str]:
     return [n for n in names() if n not in known and (n in external() or not has_calendar)]
 
 
-def off_now(instance: dg.DagsterInstance) -> set[str]:
-    """Return the indicators whose schedule is off: by a toggle, else by the setting."""
-    states = {
-        state.instigator_name.removesuffix("_schedule"): state.status
-        for state in instance.all_instigator_state(instigator_type=InstigatorType.SCHEDULE)
-    }
-    toggled_off = {n for n, status in states.items() if status == InstigatorStatus.STOPPED}
-    toggled_on = {n for n, status in states.items() if status == InstigatorStatus.RUNNING}
-    return (switched_off() - toggled_on) | toggled_off
-
-
-def is_failing(stack: FactorStack, name: str, now: datetime) -> bool:
-    """Return whether an indicator's source is being left alone."""
-    indicator = external().get(name)
-    if indicator is None:
-        return False
-    until = stack.memory.circuit(name).next_try(indicator.cadence)
-    return until is not None and now < until
+def may_ask(stack: FactorStack, name: str) -> bool:
+    """Return whether an indicator's source is not being left alone."""
+    one = external().get(name)
+    if one is None:
+        return True
+    return stack.memory.why_waiting(name, one.host, one.cadence, wall_now()) is None
 
 
 @dg.sensor(
@@ -72,7 +58,7 @@ def factors_due(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipR
     except GridError as e:
         return dg.SkipReason(f"the grid is away: {e}")
     off = off_now(context.instance)
-    due = [n for n in lack if n not in off and not is_failing(stack, n, now)]
+    due = [n for n in lack if n not in off and may_ask(stack, n)]
     if not due:
         return dg.SkipReason(
             f"nothing is lacking that may be asked: {', '.join(lack) or 'all there'}"

@@ -2,28 +2,39 @@
 
 A run judges its readings when it comes; a source that is down, or a schedule that is off, brings
 no run. So a sensor looks at the document, reports what changed, and writes an alert once when a
-factor dies and once when it lives again. Looking and reporting belong here; the rules are
+factor or its source goes wrong and once when it is well again. Looking and reporting belong here; the rules are
 verdicts.py's.
 """
 
 import json
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
 import dagster as dg
+import msgspec
 
 from dolphin_dagster import checks, pools
 from dolphin_dagster.checks import Verdict
 from dolphin_dagster.factors.registry import external
 from dolphin_dagster.factors.stack import FactorStack
-from dolphin_dagster.factors.verdicts import IS_FRESH, is_complete, is_fresh, own
+from dolphin_dagster.factors.toggles import off_now
+from dolphin_dagster.factors.verdicts import (
+    ANSWERS,
+    IS_FRESH,
+    is_complete,
+    is_fresh,
+    own,
+    source_answers,
+)
 from dolphin_realtime.alerts import Alert, write_alert
 from dolphin_realtime.model.errors import GridError
 from dolphin_realtime.model.factor_document import Readings
-from dolphin_realtime.settings import load
+from dolphin_realtime.source_memory import Circuit
 
 NAME: Final = "external_factors"
 IS_COMPLETE: Final = "is_complete"
+ALERT: Final = "alert"
 SENSOR_INTERVAL_S: Final = 15
 MEANS: Final = "The document holds something of every external factor."
 
@@ -42,54 +53,86 @@ ASSETS: Final = [
 ]
 
 
-def verdicts(held: Readings | None, seen: set[str], wall: datetime) -> dict[checks.Key, Verdict]:
+class Seen(msgspec.Struct, frozen=True, kw_only=True):
+    """What there is to judge at one instant.
+
+    Attributes:
+        held: The grid's readings, None where the grid is away.
+        circuits: Each indicator's luck with its source.
+        assets: Of which readings are expected; None where that is not known.
+        off: Indicators that are switched off: nothing is expected of them.
+    """
+
+    held: Readings | None
+    circuits: Mapping[str, Circuit]
+    assets: Collection[str] | None = None
+    off: Collection[str] = ()
+
+
+def verdicts(seen: Seen, known: set[str], wall: datetime) -> dict[checks.Key, Verdict]:
     """Return what is to be said of the document now.
 
     Args:
-        held: Its readings, None where the grid is away: nothing is known then of single
-            factors, and nothing is said of them.
-        seen: Indicators that were in the document before: the others are not due yet.
+        seen: What there is. Where the grid is away or has just forgotten all, nothing is said
+            of single factors.
+        known: Indicators that were judged before: of the others nothing is due yet.
         wall: Wall time.
     """
-    if held is None:
+    mine = {name: i for name, i in external().items() if name not in seen.off}
+    if seen.held is None:
         away: checks.Facts = {"factors": 0, "readings": 0, "missing": "the grid is away"}
         return {(NAME, IS_COMPLETE): Verdict(False, away)}
-    found = {(NAME, IS_COMPLETE): is_complete(external(), held)}
-    for name, indicator in external().items():
-        if name in seen or own(indicator, held):
-            found[(name, IS_FRESH)] = is_fresh(indicator, held, wall)
+    found = {(NAME, IS_COMPLETE): is_complete(mine, seen.held)}
+    for name, indicator in mine.items() if seen.held else ():
+        if name in known or own(indicator, seen.held):
+            found[(name, IS_FRESH)] = is_fresh(indicator, seen.held, wall, seen.assets)
     return found
 
 
-def alerts(found: dict[checks.Key, Verdict], last: dict[str, Any], wall: datetime) -> list[Alert]:
-    """Return an alert for each factor that died since the last look, and each that lives again."""
-    raised = []
-    for key, verdict in found.items():
-        before = last.get(":".join(key))
-        if key[1] != IS_FRESH or before is None or before[0] is None or before[0] == verdict.passed:
-            continue
-        raised.append(
-            Alert(
-                ts=wall,
-                asset=key[0],
-                check=key[1],
-                state="recovered" if verdict.passed else "red",
-                facts=dict(verdict.facts),
-                runbook=f"{checks.RUNBOOK}#factor-{IS_FRESH}",
+def alerts(
+    found: dict[checks.Key, Verdict], seen: Seen, last: dict[str, Any], wall: datetime
+) -> tuple[list[Alert], dict[str, bool]]:
+    """Return an alert for each factor that went wrong or is well again, and who is wrong now.
+
+    A factor is wrong while its readings are dead or its source failed twice in a row; one alert
+    a spell, whichever comes first. ``last`` holds who was wrong, by ``<name>:alert``.
+    """
+    raised, wrong = [], {}
+    for name in external():
+        key = f"{name}:{ALERT}"
+        fresh = found.get((name, IS_FRESH))
+        circuit = seen.circuits.get(name, Circuit())
+        is_off = name in seen.off
+        is_wrong = not is_off and (circuit.is_failing or (fresh is not None and not fresh.passed))
+        was_wrong = bool(last.get(key))
+        if fresh is None and not circuit.is_failing and was_wrong and not is_off:
+            is_wrong = True
+        wrong[key] = is_wrong
+        if is_wrong != was_wrong:
+            facts = fresh.facts if fresh is not None else {}
+            raised.append(
+                Alert(
+                    ts=wall,
+                    asset=name,
+                    check=IS_FRESH if fresh is not None and not fresh.passed else ANSWERS,
+                    state="red" if is_wrong else "recovered",
+                    facts={**facts, **source_answers(circuit).facts},
+                    runbook=f"{checks.RUNBOOK}#factor-{ANSWERS}",
+                )
             )
-        )
-    return raised
+    return raised, wrong
 
 
 def look(
-    held: Readings | None, last: dict[str, Any], wall: datetime
+    seen: Seen, last: dict[str, Any], wall: datetime
 ) -> tuple[list[checks.Key], dict[checks.Key, Verdict], list[Alert], dict[str, Any]]:
     """Return what is due to be reported, all verdicts, the alerts, and what to remember."""
-    seen = {name.split(":")[0] for name in last}
-    found = verdicts(held, seen, wall)
+    known = {name.split(":")[0] for name in last if name.endswith(f":{IS_FRESH}")}
+    found = verdicts(seen, known, wall)
     due, memory = checks.changes(found, last, wall)
     due = [key for key in due if not is_runs_own(key, found[key], last)]
-    return due, found, alerts(found, last, wall), {**last, **memory}
+    raised, wrong = alerts(found, seen, last, wall)
+    return due, found, raised, {**last, **memory, **wrong}
 
 
 def is_runs_own(key: checks.Key, verdict: Verdict, last: dict[str, Any]) -> bool:
@@ -109,6 +152,12 @@ def severity(asset: str) -> dg.AssetCheckSeverity:
     return dg.AssetCheckSeverity.ERROR if is_weighed else dg.AssetCheckSeverity.WARN
 
 
+def see(stack: FactorStack, instance: dg.DagsterInstance) -> Seen:
+    """Return what there is to judge now."""
+    circuits, off = stack.memory.circuits(), off_now(instance)
+    return Seen(held=read(stack), circuits=circuits, assets=stack.wanted(), off=off)
+
+
 def read(stack: FactorStack) -> Readings | None:
     """Return the grid's readings, None where the grid is away."""
     try:
@@ -122,14 +171,15 @@ def read(stack: FactorStack) -> Readings | None:
     name="factor_health",
     minimum_interval_seconds=SENSOR_INTERVAL_S,
     default_status=dg.DefaultSensorStatus.RUNNING,
-    description="Reports which external factors are fresh and whether all are there; alerts once.",
+    description="Reports which external factors are dead and whether all are there; alerts once.",
 )
 def factor_health(context: dg.SensorEvaluationContext) -> dg.SensorResult:
     """Look at the document once and report what changed."""
     wall, last = datetime.now(UTC), json.loads(context.cursor) if context.cursor else {}
-    due, found, raised, memory = look(read(FactorStack()), last, wall)
+    stack = FactorStack()
+    due, found, raised, memory = look(see(stack, context.instance), last, wall)
     for alert in raised:
-        write_alert(load().home, alert)
+        write_alert(stack.settings.home, alert)
         context.log.warning(f"{alert.asset} is {alert.state}: {alert.facts}")
     first = [] if last else [dg.AssetMaterialization(NAME)]
     told = [checks.evaluation(key, found[key], severity(key[0])) for key in due]
@@ -146,7 +196,9 @@ def factor_health(context: dg.SensorEvaluationContext) -> dg.SensorResult:
     can_subset=True,
     pool=pools.INDICATORS,
 )
-def factors_are_complete() -> dg.AssetCheckResult:
+def factors_are_complete(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
     """Judge the document now, in a run of its own."""
-    verdict = is_complete(external(), read(FactorStack()) or {})
+    off = off_now(context.instance)
+    wanted = {name: i for name, i in external().items() if name not in off}
+    verdict = is_complete(wanted, read(FactorStack()) or {})
     return checks.result(NAME, IS_COMPLETE, verdict.passed, verdict.facts)

@@ -5,25 +5,28 @@ Readings count from when they could be known, and say that they were backfilled.
 """
 
 import warnings
+from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final
 
 import dagster as dg
 
 from dolphin_dagster import pools
+from dolphin_dagster.factors.ask import Observation
 from dolphin_dagster.factors.indicator import History, Indicator
 from dolphin_dagster.factors.publish import backfilled
 from dolphin_dagster.factors.stack import FactorStack
 from dolphin_dagster.jobs import asset_job
-from dolphin_dagster.sources.memory import wall_now
 from dolphin_realtime.factor_store import append
-from dolphin_realtime.model.errors import GridError, SourceError
+from dolphin_realtime.model.errors import GridError, SourceError, SourceFormatChanged
 from dolphin_realtime.settings import Settings
+from dolphin_realtime.source_memory import wall_now
 
 DAYS_A_RUN: Final = 31
 LEAD_DAYS: Final = 31
 """Factors are wanted for the trailing percentiles of the first archived day."""
 MAX_RUNTIME_S: Final = 600
+HOLES_SHOWN: Final = 10
 
 
 def factor_days(settings: Settings) -> dg.DailyPartitionsDefinition:
@@ -46,13 +49,16 @@ def fill(indicator: Indicator, past: History, first: datetime, last: datetime) -
         found = past.fetch(ask, first, last)
         rows = backfilled(indicator, found, past.lifetime, wall_now(), ask.simulated)
     except (SourceError, GridError) as e:
-        raise dg.Failure(f"{type(e).__name__}: {e}") from e
+        may_retry = not isinstance(e, SourceFormatChanged)
+        raise dg.Failure(f"{type(e).__name__}: {e}", allow_retries=may_retry) from e
     new = append(stack.settings.factors, rows)
-    have = {one.event_time.date() for one in found}
     days = [first.date() + timedelta(days=n) for n in range((last - first).days)]
-    holes = [day.isoformat() for day in days if day not in have and past.is_due(day)]
-    if holes:
-        raise dg.Failure(f"{indicator.host}{indicator.path} has nothing of {', '.join(holes)}")
+    lack = holes(found, [day for day in days if past.is_due(day)])
+    if lack:
+        raise dg.Failure(
+            f"{indicator.host}{indicator.path} has nothing of {', '.join(lack[:HOLES_SHOWN])}",
+            allow_retries=False,
+        )
     return {
         "dagster/row_count": len(rows),
         "new": new,
@@ -60,6 +66,24 @@ def fill(indicator: Indicator, past: History, first: datetime, last: datetime) -
         "path": dg.MetadataValue.path(str(stack.settings.factors)),
         "simulated": ask.simulated or "no",
     }
+
+
+def holes(found: Sequence[Observation], days: Sequence[date]) -> list[str]:
+    """Return the days on which a factor that was told of has nothing, by factor and asset.
+
+    Days before an asset's first are none: it was listed then.
+    """
+    have: dict[tuple[str, str | None], set[date]] = {}
+    for one in found:
+        have.setdefault((one.name, one.asset), set()).add(one.event_time.date())
+    if not have:
+        return [day.isoformat() for day in days]
+    return [
+        f"{asset or name} on {day.isoformat()}"
+        for (name, asset), known in have.items()
+        for day in days
+        if day not in known and (asset is None or day > min(known))
+    ]
 
 
 def history_asset(

@@ -1,7 +1,8 @@
 """From a source's answer to `exf_latest` and to the history on disk.
 
 Vetting what was observed, making readings of it and keeping them in both places belong here.
-The history is written first: a grid that is away loses nothing. A document that is not there,
+The history is written first: a grid that is away loses nothing; a full disk keeps nothing from the
+grid. A document that is not there,
 as after a restart of the grid, begins with what still lives in the history.
 """
 
@@ -126,6 +127,7 @@ def backfilled(
             expires_at=expiry(known, lifetime.total_seconds()),
             source=f"{indicator.host}{indicator.path}",
             percentile_90=one.percentile_90,
+            interval_h=one.interval_h,
             simulated=simulated,
         )
         rows.append(Row(key=(one.name, one.asset), reading=reading, backfilled_at=wall))
@@ -139,11 +141,19 @@ def publish(
 
     Raises:
         GridError: If the grid is away; the history has them all the same.
+        OSError: If the history cannot be written; the grid has them all the same.
     """
-    append(history, [Row(key=key, reading=reading) for key, reading in new.items()])
+    fault: OSError | None = None
+    try:
+        append(history, [Row(key=key, reading=reading) for key, reading in new.items()])
+    except OSError as e:
+        fault = e
 
     def change(held: dict[str, Any] | None) -> dict[str, Any]:
         before = newest(history, at.market) if held is None else readings_of(held)
         return document_of(merge(before, new, at.market), at.clock, pushed_at)
 
-    return readings_of(the_grid.update(grid.FEATURES, grid.LATEST_FACTORS, change))
+    held = readings_of(the_grid.update(grid.FEATURES, grid.LATEST_FACTORS, change))
+    if fault is not None:
+        raise fault
+    return held

@@ -17,7 +17,7 @@ from dolphin_dagster.factors.assets import indicator_definitions
 from dolphin_dagster.factors.indicator import Indicator
 from dolphin_realtime.model.errors import SettingsError
 from dolphin_realtime.settings import Settings
-from dolphin_realtime.source_settings import load_sources
+from dolphin_realtime.source_settings import HOSTS, load_sources
 
 ALL: Final = "all"
 FILL_JOB: Final = "indicators_job"
@@ -33,9 +33,27 @@ def modules() -> tuple[ModuleType, ...]:
 
 @cache
 def external() -> dict[str, Indicator]:
-    """Return the external factors by their asset's key."""
-    found: list[Indicator] = [m.INDICATOR for m in modules() if hasattr(m, "INDICATOR")]
-    return {indicator.name: indicator for indicator in found}
+    """Return the external factors by their asset's key.
+
+    Raises:
+        SettingsError: If one is not called as its file, or asks a source that is no setting.
+    """
+    found: dict[str, Indicator] = {}
+    for module in modules():
+        if not hasattr(module, "INDICATOR"):
+            continue
+        indicator, file = module.INDICATOR, module.__name__.rsplit(".", 1)[-1]
+        if indicator.name != file:
+            raise SettingsError(
+                f"indicators/{file}.py calls itself {indicator.name!r}: name the file so"
+            )
+        if indicator.host not in HOSTS:
+            raise SettingsError(
+                f"indicators/{file}.py asks {indicator.host!r}, which is no address of "
+                f"SourceSettings; there are {', '.join(HOSTS)}"
+            )
+        found[indicator.name] = indicator
+    return found
 
 
 def names() -> list[str]:

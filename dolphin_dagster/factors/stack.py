@@ -8,10 +8,11 @@ from dolphin_dagster.factors.publish import Moment
 from dolphin_dagster.market_clock import REPLAY, market_now
 from dolphin_dagster.resources import Grid
 from dolphin_dagster.sources.http import Http
-from dolphin_dagster.sources.memory import memory_of, wall_now
 from dolphin_realtime import grid
+from dolphin_realtime.model.errors import GridError
 from dolphin_realtime.model.factor_document import Readings, readings_of
 from dolphin_realtime.settings import load
+from dolphin_realtime.source_memory import memory_of, wall_now
 from dolphin_realtime.source_settings import load_sources
 
 
@@ -51,6 +52,13 @@ class FactorStack:
         """Return the assets of the newest scan, none where there is no scan; raises GridError."""
         scan = self.grid.get(grid.FEATURES, grid.LATEST_SCAN)
         return list(scan["assets"]) if scan else []
+
+    def wanted(self) -> set[str] | None:
+        """Return the assets that readings are expected of, None where the grid cannot say."""
+        try:
+            return {*self.assets(), *self.symbols}
+        except GridError:
+            return None
 
     def ask(self, indicator: Indicator) -> Ask:
         """Return what an indicator's fetch gets to work with; raises GridError."""

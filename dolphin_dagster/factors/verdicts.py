@@ -1,23 +1,26 @@
-"""What is judged of an indicator's readings: fresh, in range, no leap from the one before. Pure.
+"""What is judged of an indicator's readings: fresh, in range, no leap, its source answering. Pure.
 
-All three look at what the grid holds, after a good run and after a failed one alike.
+They look at what the grid holds, after a good run and after a failed one alike.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Final
 
 from dolphin_dagster.checks import Facts, Verdict
 from dolphin_dagster.factors.indicator import RATIO, Indicator, Quantity
 from dolphin_realtime.model.factor_document import FactorReading, Key, Readings
+from dolphin_realtime.source_memory import Circuit
 
 IS_FRESH: Final = "is_fresh"
 IS_IN_RANGE: Final = "is_in_range"
 AGREES: Final = "agrees_with_history"
+ANSWERS: Final = "source_answers"
 MEANS: Final = {
     IS_FRESH: "Every reading is within its lifetime by the wall's clock.",
     IS_IN_RANGE: "Every reading lies where this factor usually does.",
+    ANSWERS: "The last run got a good answer.",
     AGREES: "No reading leaps further from the one before than this factor usually does.",
 }
 SHOWN: Final = 5
@@ -34,9 +37,22 @@ def fetched(reading: FactorReading) -> datetime:
     return reading.fetched_at or reading.fetch_time
 
 
-def is_fresh(indicator: Indicator, held: Readings, wall: datetime) -> Verdict:
-    """Judge the ages of an indicator's readings against their lifetimes."""
-    ages = {key: wall - fetched(r) for key, r in own(indicator, held).items()}
+def is_fresh(
+    indicator: Indicator, held: Readings, wall: datetime, assets: Collection[str] | None = None
+) -> Verdict:
+    """Judge the ages of an indicator's readings against their lifetimes.
+
+    Args:
+        indicator: Which one.
+        held: What the grid holds.
+        wall: The wall's time.
+        assets: Readings of other assets are not judged: theirs left the scan. None: all are.
+    """
+    ages = {
+        key: wall - fetched(r)
+        for key, r in own(indicator, held).items()
+        if assets is None or key[1] is None or key[1] in assets
+    }
     missing = sorted(set(indicator.names) - {name for name, _ in ages})
     dead = [_name(key) for key, age in ages.items() if age > indicator.quantity(key[0]).lifetime]
     facts: Facts = {
@@ -49,6 +65,13 @@ def is_fresh(indicator: Indicator, held: Readings, wall: datetime) -> Verdict:
     return Verdict(not missing and not dead, facts)
 
 
+def source_answers(circuit: Circuit) -> Verdict:
+    """Judge an indicator's last run: whether its source gave a good answer."""
+    since = circuit.since.isoformat() if circuit.since else "-"
+    facts: Facts = {"failures": circuit.failures, "since": since, "error": circuit.error or "none"}
+    return Verdict(circuit.failures == 0, facts)
+
+
 def is_in_range(indicator: Indicator, held: Readings) -> Verdict:
     """Judge values against the range that needs no look."""
     mine = own(indicator, held)
@@ -57,7 +80,9 @@ def is_in_range(indicator: Indicator, held: Readings) -> Verdict:
         low, high = indicator.quantity(key[0]).usual
         if not low <= reading.value <= high:
             strange.append(f"{_name(key)} {reading.value:g} outside {low:g} to {high:g}")
-    return Verdict(bool(mine) and not strange, {"readings": len(mine), "strange": _list(strange)})
+    if not mine:
+        strange = ["no reading at all"]
+    return Verdict(not strange, {"readings": len(mine), "strange": _list(strange)})
 
 
 def agrees(indicator: Indicator, held: Readings, before: Readings) -> Verdict:
@@ -91,7 +116,7 @@ def is_complete(indicators: Mapping[str, Indicator], held: Readings) -> Verdict:
     missing = sorted(names - {name for name, _ in held})
     expired = sum(r.expired for r in held.values())
     facts: Facts = {"factors": len(names), "readings": len(held), "expired": expired}
-    facts["missing"] = _list(missing)
+    facts["missing"] = ", ".join(missing) or "none"
     return Verdict(not missing, facts)
 
 

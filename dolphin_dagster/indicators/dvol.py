@@ -14,6 +14,7 @@ import numpy as np
 from dolphin_dagster.factors.ask import Ask, Observation
 from dolphin_dagster.factors.indicator import History, Indicator, Quantity
 from dolphin_realtime.factor_store import hourly_closes
+from dolphin_realtime.model.errors import SourceError
 from dolphin_realtime.model.factor_document import DVOL_BTC
 
 PATH: Final = "/api/v2/public/get_volatility_index_data"
@@ -93,21 +94,38 @@ def percentile_90(values: list[float]) -> float | None:
 def percentiles(ask: Ask) -> tuple[dict[str, float], list[Observation]]:
     """Return each currency's percentile of its last thirty days of hourly closes.
 
-    The second part is the hours that the history lacked and the source knew.
+    The second part is the hours that the history lacked and the source knew: asked for where
+    the newest is among them, so once an hour.
     """
     last = ask.now.replace(minute=0, second=0, microsecond=0)
     first, found, learnt = last - WINDOW, {}, []
     for name, currency in CURRENCIES.items():
         known = hourly_closes(ask.history, name, first, last)
-        if len(known) < WINDOW / HOUR:
-            told = closes(ask, currency, first, last, HOUR)
-            missing = {end: value for end, value in told.items() if end not in known}
+        if last not in known:
+            missing = _missing(ask, currency, known, last)
             learnt += [Observation(name=name, value=v, event_time=t) for t, v in missing.items()]
             known |= missing
         value = percentile_90(list(known.values()))
         if value is not None:
             found[name] = value
     return found, learnt
+
+
+def _missing(
+    ask: Ask, currency: str, known: dict[datetime, float], last: datetime
+) -> dict[datetime, float]:
+    """Return the hourly closes that are not known, from the first gap on; odd ones left out."""
+    hours = [last - n * HOUR for n in range(int(WINDOW / HOUR))]
+    gap = min(hour for hour in hours if hour not in known)
+    try:
+        told = closes(ask, currency, gap - HOUR, last, HOUR)
+    except SourceError as e:
+        ask.left_out.append(f"hours of {currency} for the percentile: {e}")
+        return {}
+    low, high = POSSIBLE
+    odd = [t for t, v in told.items() if not low <= v <= high]
+    ask.left_out += [f"hour {t.isoformat()} of {currency} is {told[t]}" for t in odd]
+    return {t: v for t, v in told.items() if t not in known and t not in odd}
 
 
 def past(ask: Ask, first: datetime, last: datetime) -> list[Observation]:

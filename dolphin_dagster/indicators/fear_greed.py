@@ -17,7 +17,11 @@ CLASSES: Final = (
     (75.0, "Greed"),
     (100.0, "Extreme Greed"),
 )
-"""(highest value, its word), as the source classes them."""
+"""(highest value, its word), as the source's own page classes them."""
+BORDER: Final = 2.0
+"""Near a border the source's answers have had either word, 25 as Extreme Fear and 46 as Fear."""
+PUBLISHED_AFTER: Final = timedelta(minutes=30)
+"""A day's value comes out about 00:00 UTC of its day, not on the stroke."""
 
 
 class Entry(msgspec.Struct):
@@ -42,12 +46,20 @@ def word(value: float) -> str:
 def read(ask: Ask, entry: Entry) -> Observation:
     """Return one day's value, where its word is the one that belongs to it."""
     value = ask.number(PATH, "value", entry.value)
-    if word(value) != entry.value_classification:
+    allowed = {word(value), word(value - BORDER), word(min(value + BORDER, CLASSES[-1][0]))}
+    if not 0.0 <= value <= CLASSES[-1][0]:
+        raise ask.changed(PATH, "value", entry.value, "0 to 100")
+    if entry.value_classification not in allowed:
         raise ask.changed(
             PATH, "value_classification", entry.value_classification, f"{word(value)} at {value:g}"
         )
-    at = ask.seconds(PATH, "timestamp", entry.timestamp)
-    return Observation(name=NAME, value=value, event_time=at)
+    at = day_of(ask, entry)
+    return Observation(name=NAME, value=value, event_time=at, known_at=at + PUBLISHED_AFTER)
+
+
+def day_of(ask: Ask, entry: Entry) -> datetime:
+    """Return the instant of an entry."""
+    return ask.seconds(PATH, "timestamp", entry.timestamp)
 
 
 def fetch(ask: Ask) -> list[Observation]:
@@ -61,8 +73,8 @@ def fetch(ask: Ask) -> list[Observation]:
 def past(ask: Ask, first: datetime, last: datetime) -> list[Observation]:
     """Return the value of each day in [first, last)."""
     days = (ask.now.astimezone(UTC) - first).days + 2
-    found = [read(ask, entry) for entry in ask.json(PATH, Answer, limit=days).data]
-    return [one for one in found if first <= one.event_time < last]
+    entries = ask.json(PATH, Answer, limit=days).data
+    return [read(ask, entry) for entry in entries if first <= day_of(ask, entry) < last]
 
 
 INDICATOR: Final = Indicator(

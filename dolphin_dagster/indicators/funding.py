@@ -4,6 +4,7 @@ The rate is a fraction of the position's value per funding interval, positive = 
 past comes from the settlements themselves (`fundingRate`).
 """
 
+import itertools
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -11,15 +12,21 @@ import msgspec
 
 from dolphin_dagster.factors.ask import Ask, Observation
 from dolphin_dagster.factors.indicator import DIFFERENCE, History, Indicator, Quantity
+from dolphin_realtime.model.errors import SourceFormatChanged
 from dolphin_realtime.model.factor_document import FUNDING
 
 PATH: Final = "/fapi/v1/premiumIndex"
 PAST: Final = "/fapi/v1/fundingRate"
 PAGE: Final = 1000
+PAGES_MAX: Final = 100
+HOUR: Final = timedelta(hours=1)
+DAY: Final = timedelta(days=1)
 MARK_PRICE: Final = "mark_price"
 INTEREST: Final = (1e-5, 0.005)
 """Binance's interest part, a day's 0.03 % by the hours of a settlement, or 0: else a unit changed."""
 INDEX_APART: Final = 2.0
+REFUSED_MAX: Final = 0.2
+"""Up to this share of the assets may be odd, as one that is being delisted is; more is a change."""
 
 
 class Premium(msgspec.Struct, rename="camel"):
@@ -45,11 +52,19 @@ def fetch(ask: Ask) -> list[Observation]:
     """Return rate and mark price of each asset of the newest scan that the venue knows."""
     ask.learn_limit()
     rows = {row.symbol: row for row in ask.json(PATH, list[Premium])}
-    found = []
+    found, refused = [], []
     for asset in ask.assets:
         row = rows.get(asset)
-        if row is not None and row.last_funding_rate:
+        if row is None:
+            ask.left_out.append(f"{asset} is not listed")
+            continue
+        try:
             found += read(ask, row)
+        except SourceFormatChanged as e:
+            refused.append(e)
+    if len(refused) > REFUSED_MAX * len(ask.assets):
+        raise refused[0]
+    ask.left_out += [str(e) for e in refused]
     return found
 
 
@@ -80,20 +95,40 @@ def past(ask: Ask, first: datetime, last: datetime) -> list[Observation]:
 
 
 def settlements(ask: Ask, asset: str, first: datetime, last: datetime) -> list[Observation]:
-    """Return one asset's settlements in [first, last), page by page."""
-    found: list[Observation] = []
-    begin_ms, end_ms = round(first.timestamp() * 1e3), round(last.timestamp() * 1e3) - 1
-    while True:
+    """Return one asset's settlements in [first, last), each with the hours since the one before."""
+    rates: dict[datetime, float] = {}
+    begin, pages = first - DAY, 0
+    while begin < last and pages < PAGES_MAX:
+        pages += 1
         rows = ask.json(
-            PAST, list[Settlement], symbol=asset, startTime=begin_ms, endTime=end_ms, limit=PAGE
-        )
+            PAST, list[Settlement], symbol=asset, startTime=_ms(begin), endTime=_ms(last) - 1,
+            limit=PAGE,
+        )  # fmt: skip
         for row in rows:
-            rate = ask.number(PAST, f"fundingRate of {asset}", row.funding_rate)
+            if row.symbol != asset:
+                raise ask.changed(PAST, "symbol", row.symbol, asset)
             at = ask.milliseconds(PAST, f"fundingTime of {asset}", row.funding_time)
-            found.append(Observation(name=FUNDING, asset=asset, value=rate, event_time=at))
-        if len(rows) < PAGE:
-            return found
-        begin_ms = rows[-1].funding_time + 1
+            rates[at] = ask.number(PAST, f"fundingRate of {asset}", row.funding_rate)
+        newest = max(rates, default=last)
+        if len(rows) < PAGE or newest <= begin:
+            break
+        begin = newest + timedelta(milliseconds=1)
+    return [
+        Observation(name=FUNDING, asset=asset, value=rates[at], event_time=at, interval_h=hours)
+        for at, hours in intervals(sorted(rates)).items()
+        if first <= at < last
+    ]
+
+
+def intervals(times: list[datetime]) -> dict[datetime, float | None]:
+    """Return the whole hours between each settlement and the one before; the first has the next's."""
+    gaps = [round((b - a) / HOUR) for a, b in itertools.pairwise(times)]
+    hours = [float(gap) if 1 <= gap <= DAY / HOUR else None for gap in gaps]
+    return dict(zip(times, [*hours[:1], *hours] if hours else [None] * len(times), strict=True))
+
+
+def _ms(moment: datetime) -> int:
+    return round(moment.timestamp() * 1e3)
 
 
 INDICATOR: Final = Indicator(

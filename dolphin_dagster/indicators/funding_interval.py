@@ -56,4 +56,5 @@ INDICATOR: Final = Indicator(
     cron="4 */6 * * *",
     cadence=timedelta(hours=6),
     fetch=fetch,
+    is_weighed=True,
 )  # fmt: skip

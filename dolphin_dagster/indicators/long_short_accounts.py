@@ -33,6 +33,8 @@ def fetch(ask: Ask) -> list[Observation]:
         rows = ask.json(PATH, list[Accounts], symbol=symbol, period="5m", limit=1)
         if not rows:
             raise ask.nothing(PATH, f"no row of {symbol}")
+        if rows[-1].symbol != symbol:
+            raise ask.changed(PATH, "symbol", rows[-1].symbol, symbol)
         long = ask.number(PATH, f"longAccount of {symbol}", rows[-1].long_account)
         short = ask.number(PATH, f"shortAccount of {symbol}", rows[-1].short_account)
         if abs(long + short - 1.0) > SUM_APART:

@@ -12,7 +12,9 @@ PATH: Final = "/fapi/v1/openInterest"
 PAST: Final = "/futures/data/openInterestHist"
 NAME: Final = "open_interest"
 PAGE: Final = 500
+PAGES_MAX: Final = 100
 STEP: Final = timedelta(hours=1)
+PUBLISHED_AFTER: Final = timedelta(minutes=5)
 
 
 class OpenInterest(msgspec.Struct, rename="camel"):
@@ -48,22 +50,32 @@ def fetch(ask: Ask) -> list[Observation]:
 def past(ask: Ask, first: datetime, last: datetime) -> list[Observation]:
     """Return the hourly open interest in [first, last); the venue keeps thirty days."""
     ask.learn_limit()
-    found: list[Observation] = []
-    for symbol in ask.symbols:
-        begin, end_ms = first, round(last.timestamp() * 1e3) - 1
-        while begin < last:
-            rows = ask.json(
-                PAST, list[Past], symbol=symbol, period="1h", limit=PAGE,
-                startTime=round(begin.timestamp() * 1e3), endTime=end_ms,
-            )  # fmt: skip
-            for row in rows:
-                value = ask.number(PAST, f"sumOpenInterest of {symbol}", row.sum_open_interest)
-                at = ask.milliseconds(PAST, f"timestamp of {symbol}", row.timestamp)
-                found.append(Observation(name=NAME, asset=symbol, value=value, event_time=at))
-            if len(rows) < PAGE:
-                break
-            begin = found[-1].event_time + timedelta(milliseconds=1)
-    return found
+    return [one for symbol in ask.symbols for one in hours(ask, symbol, first, last)]
+
+
+def hours(ask: Ask, symbol: str, first: datetime, last: datetime) -> list[Observation]:
+    """Return one symbol's past, page by page."""
+    found: dict[datetime, float] = {}
+    begin, end_ms = first, round(last.timestamp() * 1e3) - 1
+    for _ in range(PAGES_MAX):
+        rows = ask.json(
+            PAST, list[Past], symbol=symbol, period="1h", limit=PAGE,
+            startTime=round(begin.timestamp() * 1e3), endTime=end_ms,
+        )  # fmt: skip
+        for row in rows:
+            if row.symbol != symbol:
+                raise ask.changed(PAST, "symbol", row.symbol, symbol)
+            at = ask.milliseconds(PAST, f"timestamp of {symbol}", row.timestamp)
+            found[at] = ask.number(PAST, f"sumOpenInterest of {symbol}", row.sum_open_interest)
+        newest = max(found, default=last)
+        if len(rows) < PAGE or newest <= begin:
+            break
+        begin = newest + timedelta(milliseconds=1)
+    return [
+        Observation(name=NAME, asset=symbol, value=v, event_time=at, known_at=at + PUBLISHED_AFTER)
+        for at, v in found.items()
+        if first <= at < last
+    ]
 
 
 INDICATOR: Final = Indicator(

@@ -4,18 +4,21 @@ A file of all days, MM/DD/YYYY; a day's close is known after New York's close.
 """
 
 import csv
+from collections.abc import Iterator
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from dolphin_dagster.exchange_sessions import is_session
+from dolphin_dagster.exchange_sessions import is_session, session_close
 from dolphin_dagster.factors.ask import Ask, Observation
 from dolphin_dagster.factors.indicator import History, Indicator, Quantity
 
 PATH: Final = "/api/global/us_indices/daily_prices/VIX_History.csv"
 NAME: Final = "vix"
 COLUMNS: Final = ("DATE", "CLOSE")
-CLOSE: Final = time(16, 15)
+CLOSE: Final = time(16, 0)
+AFTER_CLOSE: Final = timedelta(minutes=15)
+"""Options go on for a quarter of an hour after the stocks' close, on half days too."""
 NEW_YORK: Final = ZoneInfo("America/New_York")
 KNOWN_AFTER: Final = timedelta(hours=4)
 """The file of a day is published in the evening of New York."""
@@ -24,19 +27,31 @@ KNOWN_AFTER: Final = timedelta(hours=4)
 def read(ask: Ask, text: str, since: date) -> list[Observation]:
     """Return the closes since a day, in the order of the file."""
     rows = csv.DictReader(text.splitlines())
+    try:
+        names = rows.fieldnames or ()
+    except csv.Error as e:
+        raise ask.changed(PATH, "header", text[:60], f"CSV ({e})") from e
     for column in COLUMNS:
-        if column not in (rows.fieldnames or ()):
+        if column not in names:
             raise ask.changed(PATH, "header", text[:60], f"a column {column}")
     found = []
-    for row in rows:
+    for row in _rows(ask, rows):
         day = _day(ask, row["DATE"])
         if day >= since:
-            at = datetime.combine(day, CLOSE, NEW_YORK).astimezone(UTC)
+            usual = datetime.combine(day, CLOSE, NEW_YORK).astimezone(UTC)
+            at = (session_close(day) or usual) + AFTER_CLOSE
             value = ask.number(PATH, f"CLOSE of {row['DATE']}", row["CLOSE"] or "")
             found.append(
                 Observation(name=NAME, value=value, event_time=at, known_at=at + KNOWN_AFTER)
             )
     return found
+
+
+def _rows(ask: Ask, rows: csv.DictReader[str]) -> Iterator[dict[str, str | None]]:
+    try:
+        yield from rows
+    except csv.Error as e:
+        raise ask.changed(PATH, f"line {rows.line_num}", "unreadable", f"CSV ({e})") from e
 
 
 def _day(ask: Ask, text: str | None) -> date:
@@ -47,8 +62,9 @@ def _day(ask: Ask, text: str | None) -> date:
 
 
 def fetch(ask: Ask) -> list[Observation]:
-    """Return the newest close."""
-    found = read(ask, ask.text(PATH), ask.now.date() - timedelta(days=30))
+    """Return the newest close that is over."""
+    recent = read(ask, ask.text(PATH), ask.now.date() - timedelta(days=30))
+    found = [one for one in recent if one.event_time <= ask.now]
     if not found:
         raise ask.nothing(PATH, "no close of the last 30 days")
     return [found[-1]]

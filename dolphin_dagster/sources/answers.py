@@ -17,6 +17,7 @@ FIRST: Final = datetime(1990, 1, 1, tzinfo=UTC)
 """No source has anything older; an instant before it is of another unit."""
 AHEAD: Final = timedelta(days=366)
 SHOWN: Final = 80
+_NUMBER: Final = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 _PATH: Final = re.compile(r"at `(?P<path>\$[^`]*)`")
 _STEP: Final = re.compile(r"\[(\d+)\]|\.([A-Za-z0-9_]+)")
 
@@ -41,7 +42,10 @@ def decode[T](where: str, body: bytes, kind: type[T]) -> T:
 
 def _at(body: bytes, path: str) -> Any:
     """Return what lies at a path of a JSON body, its innermost known part."""
-    value = msgspec.json.decode(body)
+    try:
+        value = msgspec.json.decode(body)
+    except msgspec.DecodeError:
+        return body[:SHOWN].decode(errors="replace")
     for index, name in _STEP.findall(path):
         try:
             value = value[int(index)] if index else value[name]
@@ -61,10 +65,7 @@ def number(where: str, field: str, text: str) -> float:
     Raises:
         SourceFormatChanged: If it holds none.
     """
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
+    value = float(text) if _NUMBER.fullmatch(text) else math.nan
     if not math.isfinite(value):
         raise SourceFormatChanged(f"{where}: {field} is {text!r}: expected a finite number")
     return value

@@ -17,8 +17,8 @@ import httpx
 import msgspec
 import tenacity
 
-from dolphin_dagster.sources.memory import HostMemory, SourceMemory, wall_now
 from dolphin_realtime.model.errors import SourceFormatChanged, SourceUnavailable
+from dolphin_realtime.source_memory import LONGEST_BAN, HostMemory, SourceMemory, wall_now
 
 TRIES: Final = 3
 WHOLE_TIMES: Final = 3.0
@@ -27,12 +27,16 @@ BODY_MAX: Final = 64 * 2**20
 SHORT_WAIT_S: Final = 5.0
 """A host's Retry-After up to this is waited for in the run; a longer one ends the run."""
 DEFAULT_BAN_S: Final = 120.0
+DEAD_S: Final = 60.0
+"""A host that did not answer at all is not asked for so long: others wait in the same queue."""
+SILENT: Final = (httpx.TimeoutException, httpx.ConnectError)
 SIMULATED_HEADER: Final = "x-dolphin-simulated"
 USED_WEIGHT: Final = "x-mbx-used-weight-1m"
 LIMITS_PATH: Final = "/fapi/v1/exchangeInfo"
 LOOPBACK: Final = ("all://127.0.0.1", "all://localhost")
 """Never reached through a proxy of the environment."""
 TOO_MANY: Final = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.IM_A_TEAPOT)
+MAY_WAIT: Final = (*TOO_MANY, HTTPStatus.SERVICE_UNAVAILABLE)
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -43,7 +47,11 @@ class Answer(msgspec.Struct, frozen=True):
 
 
 class _TryAgain(Exception):  # noqa: N818 - never leaves this module
-    """A failure that a second request may mend."""
+    """A failure that a second request may mend; ``ban_s`` is the pause where none did."""
+
+    def __init__(self, text: str, ban_s: float = 0.0) -> None:
+        super().__init__(text)
+        self.ban_s = ban_s
 
 
 @cache
@@ -93,19 +101,31 @@ class Http:
         try:
             return retrying(self._once, path, dict(params or {}))
         except _TryAgain as e:
+            if e.ban_s:
+                self._leave_alone(e.ban_s, str(e))
             raise SourceUnavailable(f"{self.name}{path}: {e}, {TRIES} times") from e
 
     def _heed(self, now: datetime) -> None:
-        """Refuse while the host asked to be left alone.
+        """Refuse while the host is left alone; wait for the next minute where its share is used.
 
         Raises:
-            SourceUnavailable: Then.
+            SourceUnavailable: While it is left alone.
         """
         memory = self._memory.host(self.name)
-        until = memory.wait_until(now)
+        until = memory.left_alone_until(now)
         if until is not None:
-            why = memory.why if until == memory.not_before else "our share of its weight is used"
-            raise SourceUnavailable(f"{self.name}: not asked before {until.isoformat()}: {why}")
+            raise SourceUnavailable(
+                f"{self.name}: not asked before {until.isoformat()}: {memory.why}"
+            )
+        left = memory.minute_is_used(now)
+        if left is not None:
+            time.sleep(left.total_seconds())
+
+    def _leave_alone(self, seconds: float, why: str) -> None:
+        memory = self._memory.host(self.name)
+        pause = timedelta(seconds=min(seconds, LONGEST_BAN.total_seconds()))
+        memory.leave_alone(wall_now(), pause, why)
+        self._memory.keep_host(self.name, memory)
 
     def _once(self, path: str, params: dict[str, Any]) -> Answer:
         try:
@@ -113,10 +133,12 @@ class Http:
                 self._remember(got)
                 self._refuse(path, got)
                 return Answer(self._body(path, got), got.headers.get(SIMULATED_HEADER))
-        except httpx.TransportError as e:
+        except SILENT as e:
+            raise _TryAgain(f"{type(e).__name__} {e}".strip(), DEAD_S) from e
+        except (httpx.TransportError, httpx.DecodingError) as e:
             raise _TryAgain(f"{type(e).__name__} {e}".strip()) from e
-        except httpx.DecodingError as e:
-            raise _TryAgain(f"the body cannot be unpacked: {e}") from e
+        except (httpx.HTTPError, httpx.InvalidURL) as e:
+            raise SourceUnavailable(f"{self.name}{path}: {type(e).__name__} {e}") from e
 
     def _body(self, path: str, got: httpx.Response) -> bytes:
         deadline = time.monotonic() + WHOLE_TIMES * self._timeout_s
@@ -137,16 +159,13 @@ class Http:
         if status == HTTPStatus.OK:
             return
         said = f"status {status} {got.reason_phrase}".strip()
-        if status in TOO_MANY:
-            wait_s = retry_after_s(got.headers.get("retry-after"), wall_now())
-            if wait_s is not None and wait_s <= SHORT_WAIT_S and status != HTTPStatus.IM_A_TEAPOT:
+        wait_s = retry_after_s(got.headers.get("retry-after"), wall_now())
+        if status in TOO_MANY or (status in MAY_WAIT and wait_s is not None):
+            wait_s = DEFAULT_BAN_S if wait_s is None else max(wait_s, self._pause_s)
+            if wait_s <= SHORT_WAIT_S and status != HTTPStatus.IM_A_TEAPOT:
                 time.sleep(wait_s)
-                raise _TryAgain(said)
-            wait_s = DEFAULT_BAN_S if wait_s is None else wait_s
-            until = wall_now() + timedelta(seconds=wait_s)
-            memory = self._memory.host(self.name)
-            memory.not_before, memory.why = until, said
-            self._memory.keep_host(self.name, memory)
+                raise _TryAgain(said, DEFAULT_BAN_S)
+            self._leave_alone(wait_s, said)
             raise SourceUnavailable(f"{self.name}{path}: {said}; left alone for {wait_s:.0f} s")
         if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             raise _TryAgain(said)
@@ -210,7 +229,7 @@ def retry_after_s(value: str | None, now: datetime) -> float | None:
     if value is None:
         return None
     if value.strip().isdecimal():
-        return float(value)
+        return float(value.strip())
     try:
         return max(0.0, (parsedate_to_datetime(value) - now).total_seconds())
     except (TypeError, ValueError):

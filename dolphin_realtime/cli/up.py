@@ -158,7 +158,7 @@ class Front:
             "restarts": sum(s["restarts"] for s in overview.services),
             "red_checks": red,
             "simulated": scan.get("simulated"),
-            "source": f"{'replayed prices' if self.is_demo else 'live scans'}, {self._books()}, paper venue",
+            "source": f"{'replayed prices' if self.is_demo else 'live scans'}, {self._books()}{', simulated factors' if self.is_demo else ''}, paper venue",
         }
 
 

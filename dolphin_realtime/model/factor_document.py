@@ -13,6 +13,8 @@ import msgspec
 FUNDING: Final = "funding"
 FUNDING_INTERVAL: Final = "funding_interval"
 DVOL_BTC: Final = "dvol_btc"
+FORGOTTEN: Final = timedelta(days=7)
+"""How long after its end a reading of one asset is shown: an asset that left is forgotten then."""
 CLOCK_STEP: Final = timedelta(minutes=10)
 """A held reading this much newer than now is of a clock that was set back: it gives way."""
 
@@ -30,7 +32,7 @@ class FactorReading(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
         lifetime_s: How long after ``fetch_time`` it may be used.
         expires_at: ``fetch_time`` and ``lifetime_s`` added up.
         source: Host and path it came from.
-        expired: True once it was found past its lifetime; it stays, and is never renewed.
+        expired: True where it was past its lifetime at the last writing; it stays as it is.
         fetched_at: Wall time of the fetch, in a replay alone.
         percentile_90: Of the factor's own last 30 days, where the signal needs it.
         interval_h: Hours between fundings, of a funding rate.
@@ -98,13 +100,17 @@ def merge(held: Readings, new: Readings, now: datetime) -> Readings:
         new: What a source said.
         now: The market's time, by which lifetimes are judged.
     """
-    merged = dict(held)
+    merged = {
+        key: reading
+        for key, reading in held.items()
+        if key[1] is None or now - reading.expires_at <= FORGOTTEN
+    }
     for key, reading in new.items():
         before = held.get(key)
         if before is None or not reading.fetch_time < before.fetch_time <= now + CLOCK_STEP:
             merged[key] = reading
     for (name, asset), reading in merged.items():
-        changes: dict[str, Any] = {"expired": reading.expired or now > reading.expires_at}
+        changes: dict[str, Any] = {"expired": now > reading.expires_at}
         if name == FUNDING:
             interval = merged.get((FUNDING_INTERVAL, asset))
             is_known = interval is not None and interval.is_current(now)

@@ -123,7 +123,7 @@ class Inbox:
                 scan,
                 self._guard.limits(scan),
                 self._session.shelf.books(scan.timestamp_us),
-                self._factors.factors,
+                self._factors.at(scan.timestamp_us),
             )
         except ScanOutOfOrder as e:
             self._frame.refuse("out_of_order", why=str(e))
@@ -211,7 +211,7 @@ class Inbox:
                 scan,
                 self._guard.limits(scan),
                 self._session.shelf.books(scan.timestamp_us),
-                self._factors.factors,
+                self._factors.at(scan.timestamp_us),
                 follow=orders,
             )
         except ScanOutOfOrder as e:

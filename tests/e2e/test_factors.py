@@ -10,14 +10,14 @@ from dolphin_realtime.bench.stack import wait_for
 from dolphin_realtime.runner import dagster_api
 from tests.e2e.test_ui import SCHEDULE_STATE
 
-CHECKS = ("is_fresh", "is_in_range", "agrees_with_history")
+CHECKS = ("is_fresh", "is_in_range", "source_answers", "agrees_with_history")
 NAMES = sorted(external())
 
 
 def test_the_indicators_group_is_green(page):
     page.goto("/locations/__repository__@dolphin/asset-groups/indicators/lineage")
     expect(page.get_by_text("external_factors", exact=True).first).to_be_visible()
-    expect(page.get_by_text("3 / 3 Passed").first).to_be_visible()
+    expect(page.get_by_text("4 / 4 Passed").first).to_be_visible()
     assert page.get_by_text(re.compile(r"Failed|Not evaluated|Never materialized")).count() == 0
 
 

@@ -52,8 +52,8 @@ def well(request):
         replayed.timeout_s = 5.0
 
 
-def test_the_table_has_every_source_and_every_fault():
-    assert set(OUTCOMES) == set(external())
+def test_the_tables_have_every_source_and_every_fault():
+    assert set(OUTCOMES) == set(SAMPLES) == set(external())
     assert set(FAULTS) == set(KNOWN)
     assert {len(row) for row in OUTCOMES.values()} == {len(FAULTS) - len(ALWAYS)}
 
@@ -135,6 +135,14 @@ SAMPLES = {
         {"fastestFee":1,"halfHourFee":1,"hourFee":1,"economyFee":1,"minimumFee":1},
         {("btc_fee_fastest", None): 1.0, ("btc_fee_hour", None): 1.0},
     ),
+    "funding_interval": (
+        [{"symbol":"BTCUSDT","adjustedFundingRateCap":"0.02500000","adjustedFundingRateFloor":"-0.02500000","fundingIntervalHours":4,"disclaimer":False}],
+        {("funding_interval", "BTCUSDT"): 4.0},
+    ),
+    "vix": (
+        "DATE,OPEN,HIGH,LOW,CLOSE\n04/04/2025,30.120000,45.610000,29.770000,45.310000\n04/07/2025,60.130000,60.130000,38.580000,46.980000\n",
+        {("vix", None): 46.98},
+    ),
     "btc_hash_rate": (
         {"currentHashrate":252033247355212300000,"currentDifficulty":31251101365711.12},
         {("btc_hash_rate", None): 252.0332473552123},
@@ -144,7 +152,7 @@ SAMPLES = {
 AT = {
     "funding": 1597370495.1, "open_interest": 1589437531.0, "long_short_accounts": 1583139960.0,
     "taker_flow": 1585614960.0, "dvol": 1598019365.0, "fear_greed": 1551160800.0,
-    "btc_dominance": 1779878400.0,
+    "btc_dominance": 1779878400.0, "vix": 1744072200.0,
 }  # fmt: skip
 """Unix time at which each sample was new; the others tell no instant."""
 
@@ -197,7 +205,7 @@ def test_real_days_of_the_record(tmp_path):
 
 def test_errors_name_source_field_and_value(replayed):
     replayed.server.misbehave(Fault(path="/fng/", fault="range"))
-    with pytest.raises(SourceFormatChanged, match=r"alternative/fng/: value_classification is"):
+    with pytest.raises(SourceFormatChanged, match=r"alternative/fng/: value is"):
         replayed.read(external()["fear_greed"])
     replayed.server.misbehave(Fault(path="/api/v1/fees/recommended", fault="strings"))
     with pytest.raises(SourceFormatChanged, match=r"mempool/api/v1/fees/recommended: \$\.fastestFee is '\d+'"):  # fmt: skip

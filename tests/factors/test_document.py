@@ -15,6 +15,7 @@ from dolphin_realtime.grid import encode
 from dolphin_realtime.model.errors import SettingsError
 from dolphin_realtime.model.factor_document import (
     CLOCK_STEP,
+    FORGOTTEN,
     FactorReading,
     document_of,
     expiry,
@@ -22,6 +23,7 @@ from dolphin_realtime.model.factor_document import (
     readings_of,
 )
 from dolphin_realtime.model.instant import to_us
+from dolphin_realtime.trader.factor_shelf import FactorShelf
 
 T = datetime(2025, 5, 14, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -142,12 +144,12 @@ def test_the_backtest_knows_the_interval_as_the_trader_does(tmp_path):
     assert hours == [None, 4.0, None]
 
 
-def test_hourly_closes_are_the_last_of_each_hour(tmp_path):
+def test_hourly_closes_are_those_on_the_hour(tmp_path):
     dvol = ("dvol_btc", None)
-    minutes = (0, 5, 55, 60, 61, 119)
+    minutes = (0, 5, 55, 60, 61, 119, 120)
     append(tmp_path, rows(*((dvol, reading(m, T + timedelta(minutes=m))) for m in minutes)))
     closes = hourly_closes(tmp_path, "dvol_btc", T, T + 2 * HOUR)
-    assert closes == {T + HOUR: 60.0, T + 2 * HOUR: 119.0}
+    assert closes == {T + HOUR: 60.0, T + 2 * HOUR: 120.0}, "a reading at five past is no close"
 
 
 def test_a_file_of_another_hand_is_read_where_it_can_be_and_named_where_not(tmp_path):
@@ -158,5 +160,37 @@ def test_a_file_of_another_hand_is_read_where_it_can_be_and_named_where_not(tmp_
     assert append(tmp_path, rows((("vix", None), reading(21.0, T + HOUR)))) == 1
     assert newest(tmp_path, T + HOUR)[("vix", None)].value == 21.0
     path.write_bytes(b"no parquet")
-    with pytest.raises(SettingsError, match=rf"{path.name}: .*move it away"):
-        append(tmp_path, rows((("vix", None), reading(22.0, T + HOUR))))
+    assert newest(tmp_path, T + HOUR) == {}, "what cannot be read is left out"
+    with pytest.raises(SettingsError, match=path.name):
+        read_factors(tmp_path)
+    assert append(tmp_path, rows((("vix", None), reading(22.0, T + HOUR)))) == 1
+    (aside,) = tmp_path.glob("*.unreadable-*")
+    assert aside.read_bytes() == b"no parquet", "set aside, not written over"
+
+
+def test_a_row_that_knows_its_percentile_replaces_one_that_does_not(tmp_path):
+    key = ("dvol_btc", None)
+    assert append(tmp_path, rows((key, reading(50.0)), (key, reading(51.0, T + HOUR)))) == 2
+    assert append(tmp_path, rows((key, reading(50.0, percentile_90=60.0)))) == 1
+    assert append(tmp_path, rows((key, reading(70.0, percentile_90=65.0)))) == 0
+    found = newest(tmp_path, T, ["dvol_btc"])[key]
+    assert (found.value, found.percentile_90) == (50.0, 60.0)
+    assert newest(tmp_path, T + HOUR)[key].value == 51.0
+
+
+def test_an_asset_that_left_is_forgotten_after_a_week():
+    gone, market = ("funding", "OLD"), ("vix", None)
+    held = {gone: reading(1e-4), market: reading(20.0)}
+    later = T + HOUR + FORGOTTEN
+    assert merge(held, {}, later).keys() == {gone, market}
+    assert merge(held, {}, later + HOUR).keys() == {market}
+
+
+def test_a_scan_older_than_a_document_gets_what_was_known_at_its_instant():
+    shelf, key = FactorShelf(), ("dvol_btc", None)
+    for n, value in enumerate((50.0, 60.0)):
+        at = T + n * HOUR
+        shelf.take(encode(document_of({key: reading(value, at, 1e5)}, "wall", at)))
+    assert shelf.at(to_us(T + HOUR)).dvol_btc.value == 60.0
+    assert shelf.at(to_us(T + HOUR) - 1).dvol_btc.value == 50.0
+    assert shelf.at(to_us(T) - 1).dvol_btc.fetch_us == to_us(T + HOUR), "not known: gate 1"

@@ -1,14 +1,18 @@
 """Factors in a running stack: two writers, a source that is down for a day, a member that forgets."""
 
+import errno
 import json
 import threading
 from datetime import UTC, datetime, timedelta
 
 import dagster as dg
+import pytest
 
 from dolphin_dagster.factors import fill, health
 from dolphin_dagster.factors.publish import Moment, publish
 from dolphin_dagster.factors.registry import external
+from dolphin_dagster.factors.stack import FactorStack
+from dolphin_dagster.factors.verdicts import is_fresh
 from dolphin_dagster.resources import Grid
 from dolphin_realtime import grid
 from dolphin_realtime.alerts import read_alerts, write_alert
@@ -21,6 +25,7 @@ from dolphin_realtime.model.factor_document import (
 )
 from dolphin_realtime.replay.factor_server import Fault
 from dolphin_realtime.scan_files import write_scan
+from dolphin_realtime.source_memory import Circuit
 from tests.integration.conftest import eventually
 
 WRITES = 1000
@@ -122,7 +127,11 @@ def test_a_source_that_is_down_for_a_day(scene):
 
     def look(wall):
         nonlocal memory
-        _, found, raised, memory = health.look(readings_of(scene.factors()), memory, wall)
+        stack = FactorStack()
+        seen = health.Seen(
+            held=stack.held(), circuits=stack.memory.circuits(), assets=stack.wanted()
+        )
+        _, found, raised, memory = health.look(seen, memory, wall)
         for alert in raised:
             write_alert(home, alert)
         return found[("dvol", "is_fresh")].passed
@@ -140,6 +149,7 @@ def test_a_source_that_is_down_for_a_day(scene):
     assert "SourceUnavailable: deribit" in found["dvol"]
     assert found["fear_greed"]["fear_greed"] >= 0, "the others go on"
     assert scene.checks["fear_greed:is_fresh"]
+    assert not scene.checks["dvol:source_answers"]
     document = scene.factors()
     assert document["readings"]["dvol_btc"]["expired"]
     states = [look(began + timedelta(minutes=15 * n)) for n in range(1, 96)]
@@ -158,7 +168,7 @@ def test_a_changed_format_fails_at_once_and_keeps_the_last_reading(scene):
     scene.replayed.server.misbehave(Fault(path="/fng/", fault="range"))
     asked = scene.replayed.server.asked["/fng/"]
     found = scene.materialize("fear_greed")
-    assert "SourceFormatChanged: alternative/fng/: value_classification is" in found["fear_greed"]
+    assert "SourceFormatChanged: alternative/fng/: value is" in found["fear_greed"]
     assert scene.replayed.server.asked["/fng/"] == asked + 1
     assert scene.factors()["readings"]["fear_greed"] == before
     assert scene.checks["fear_greed:is_fresh"], "the reading that is held still lives"
@@ -171,6 +181,18 @@ def test_a_member_that_forgot_gets_back_what_still_lives(scene):
     readings = scene.factors()["readings"]
     assert {"btc_fee_hour", "fear_greed", "vix", "funding"} <= readings.keys()
     assert not readings["vix"].get("expired")
+
+
+def test_a_full_disk_keeps_nothing_from_the_grid(scene, tmp_path, monkeypatch):
+    def full(_folder, _rows):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("dolphin_dagster.factors.publish.append", full)
+    the_grid, market = Grid("dolphin", scene.desk.stack.port), scene.market()
+    new = {("one", None): reading(42.0, market)}
+    with pytest.raises(OSError, match="No space left"):
+        publish(the_grid, tmp_path / "factors", new, Moment(market, None, "wall"), WALL)
+    assert scene.factors()["readings"]["one"]["value"] == 42.0
 
 
 def test_the_sensor_tells_of_what_died(scene, monkeypatch):
@@ -202,3 +224,53 @@ def test_what_the_grid_lacks_is_asked_for_but_not_what_is_off(scene, monkeypatch
         scene.materialize("fear_greed", "calendar_factors")
         done = fill.factors_due(dg.build_sensor_context(instance=instance))
         assert "all there" in done.skip_message, "the rest came back from the history"
+
+
+def seen_of(held, failures=0, off=()):
+    circuits = dict.fromkeys(external(), Circuit(failures=failures, since=WALL, error="no answer"))
+    return health.Seen(held=held, circuits=circuits, off=off)
+
+
+def states(raised):
+    return {(alert.asset, alert.state) for alert in raised}
+
+
+def test_a_source_that_never_answered_raises_one_alert():
+    memory, told = {}, []
+    for n in range(50):
+        wall = WALL + timedelta(minutes=n)
+        _, _, raised, memory = health.look(seen_of({}, failures=min(n, 5)), memory, wall)
+        told += raised
+    assert states(told) == {(name, "red") for name in external()}
+    assert len(told) == len(external())
+    _, _, raised, memory = health.look(seen_of({}), memory, WALL + timedelta(hours=1))
+    assert states(raised) == set(), "an answer is a reading in the grid"
+
+
+def test_what_is_off_is_not_missed(scene):
+    held = {key: r for key, r in FactorStack().held().items() if key[0] != "vix"}
+    _, found, _, _ = health.look(seen_of(held), {}, datetime.now(UTC))
+    assert found[("external_factors", "is_complete")].facts["missing"] == "vix"
+    _, found, raised, _ = health.look(seen_of(held, off={"vix"}), {}, datetime.now(UTC))
+    assert found[("external_factors", "is_complete")].passed
+    assert not any(alert.asset == "vix" for alert in raised)
+
+
+def test_a_grid_that_forgot_all_raises_no_alert(scene):
+    held = FactorStack().held()
+    _, _, _, memory = health.look(seen_of(held), {}, datetime.now(UTC))
+    for nothing in ({}, None):
+        _, _, raised, memory = health.look(seen_of(nothing), memory, datetime.now(UTC))
+        assert raised == []
+
+
+def test_an_asset_that_left_the_scan_is_not_waited_for():
+    funding = external()["funding"]
+    held = {
+        (name, asset): reading(1e-4, WALL if asset == "A" else WALL - timedelta(days=2))
+        for name in funding.names
+        for asset in ("A", "LEFT")
+    }
+    assert not is_fresh(funding, held, WALL).passed
+    assert is_fresh(funding, held, WALL, {"A"}).passed
+    assert not is_fresh(funding, held, WALL + timedelta(hours=17), {"A"}).passed

@@ -5,10 +5,12 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from dolphin_dagster.factors.registry import external
+from dolphin_dagster.indicators import fear_greed
+from dolphin_dagster.sources import answers
 from dolphin_dagster.sources.http import retry_after_s, weight_limit
-from dolphin_dagster.sources.memory import Circuit, HostMemory, SourceMemory, wall_now
 from dolphin_realtime.model.errors import SourceFormatChanged, SourceUnavailable
 from dolphin_realtime.replay.factor_server import Fault
+from dolphin_realtime.source_memory import Circuit, HostMemory, SourceMemory, wall_now
 from tests.factors.sources import Replayed
 
 T = datetime(2026, 1, 1, 12, 0, 30, tzinfo=UTC)
@@ -65,17 +67,75 @@ def test_a_hosts_weight_is_read_from_the_host_and_half_of_it_is_left(replayed):
     assert replayed.server.asked["/fapi/v1/exchangeInfo"] == 1
     memory = replayed.memory.host("binance")
     assert (memory.weight_limit, memory.used) == (2400, 1)
-    memory.used, memory.used_at = 1200.0, wall_now() + timedelta(minutes=1)
+
+
+def test_the_minute_is_waited_for_whose_share_is_used(replayed, monkeypatch):
+    indicator, slept = external()["open_interest"], []
+    replayed.ask(indicator).learn_limit()
+    memory = replayed.memory.host("binance")
+    memory.used, memory.used_at = 1200.0, wall_now()
     replayed.memory.keep_host("binance", memory)
-    with pytest.raises(SourceUnavailable, match="our share of its weight is used"):
-        replayed.read(indicator)
+    monkeypatch.setattr("dolphin_dagster.sources.http.time.sleep", slept.append)
+    assert replayed.read(indicator)
+    assert len(slept) == 1, "the answer itself told of less"
+    assert 0 < slept[0] <= 60
 
 
-def test_weight_of_the_last_minute_does_not_count():
+def test_weight_of_another_minute_does_not_count():
     memory = HostMemory(weight_limit=2400, used=1200, used_at=T)
-    assert memory.wait_until(T) == datetime(2026, 1, 1, 12, 1, tzinfo=UTC)
-    assert memory.wait_until(T + timedelta(seconds=30)) is None
-    assert HostMemory(weight_limit=2400, used=1199, used_at=T).wait_until(T) is None
+    assert memory.minute_is_used(T) == timedelta(seconds=30)
+    assert memory.minute_is_used(T + timedelta(seconds=30)) is None
+    assert memory.minute_is_used(T - timedelta(minutes=5)) is None, "of a clock that was ahead"
+    assert HostMemory(weight_limit=2400, used=1199, used_at=T).minute_is_used(T) is None
+
+
+def test_a_host_that_does_not_answer_at_all_is_left_alone_for_a_minute(replayed):
+    replayed.timeout_s = 0.1
+    replayed.server.misbehave(Fault(path=FNG, fault="hang"))
+    with pytest.raises(SourceUnavailable, match="ReadTimeout"):
+        replayed.read(external()["fear_greed"])
+    with pytest.raises(SourceUnavailable, match=r"not asked before .*ReadTimeout"):
+        replayed.read(external()["fear_greed"])
+    assert replayed.server.asked[FNG] == 3
+
+
+def test_a_host_that_keeps_saying_too_many_is_left_alone(replayed):
+    replayed.server.misbehave(Fault(path=FNG, fault="429", retry_after="0"))
+    with pytest.raises(SourceUnavailable, match="3 times"):
+        replayed.read(external()["fear_greed"])
+    assert replayed.memory.host("alternative").left_alone_until(wall_now()) is not None
+
+
+def test_a_pause_is_a_day_at_the_most_and_of_a_wrong_clock_none():
+    memory = HostMemory()
+    memory.leave_alone(T, timedelta(days=20_000), "an epoch by mistake")
+    assert memory.left_alone_until(T) == T + timedelta(days=1)
+    assert memory.left_alone_until(T + timedelta(days=1)) is None
+    assert memory.left_alone_until(T - timedelta(days=300)) is None
+    assert HostMemory(limit_at=T).needs_limit(T - timedelta(days=300))
+
+
+def test_a_retry_after_beyond_reason_is_no_crash(replayed):
+    many = "9" * 40
+    replayed.server.misbehave(Fault(path=FNG, fault="429", times=1, retry_after=many))
+    with pytest.raises(SourceUnavailable, match="status 429"):
+        replayed.read(external()["fear_greed"])
+
+
+@pytest.mark.parametrize("text", ["1_0", " 12 ", "١٢", "nan", "inf", "0x10", "1e999", "", "1,5"])
+def test_what_is_no_plain_number_is_refused(text):
+    with pytest.raises(SourceFormatChanged, match="x: f is "):
+        answers.number("x", "f", text)
+
+
+@pytest.mark.parametrize(("text", "value"), [("-1.5e-3", -0.0015), ("7.", 7.0), (".5", 0.5)])
+def test_a_plain_number_is_read(text, value):
+    assert answers.number("x", "f", text) == value
+
+
+def test_a_cut_off_body_with_a_wrong_type_is_a_changed_format():
+    with pytest.raises(SourceFormatChanged, match="x: "):
+        answers.decode("x", b'{"data":"maintenance", "x": tru', fear_greed.Answer)
 
 
 def test_limits_that_are_not_there_are_a_changed_format():
@@ -99,12 +159,25 @@ def test_a_failing_source_is_asked_less_and_less():
     waits = []
     for _ in range(6):
         circuit = circuit.failed(T, "no answer")
-        until = circuit.next_try(cadence)
-        waits.append((until - T) / timedelta(minutes=1) if until else 0)
-    assert waits == [0, 10, 20, 40, 60, 60]
+        ticks = [T + n * cadence for n in range(1, 20)]
+        asked = next(t for t in ticks if circuit.next_try(cadence, t) is None)
+        waits.append((asked - T) / timedelta(minutes=1))
+    assert waits == [5, 10, 20, 40, 60, 60]
     assert circuit.since == T
-    daily = Circuit(failures=9, last=T, since=T)
-    assert daily.next_try(timedelta(hours=6)) - T == timedelta(hours=6)
+
+
+@pytest.mark.parametrize("hours", [1, 3, 6])
+def test_a_slow_indicator_is_asked_at_its_next_tick_all_the_same(hours):
+    cadence = timedelta(hours=hours)
+    ended = T + timedelta(seconds=40)
+    circuit = Circuit(failures=9, last=ended, since=T)
+    assert circuit.next_try(cadence, ended) is not None
+    assert circuit.next_try(cadence, T + cadence) is None
+
+
+def test_failures_of_a_clock_that_was_ahead_do_not_count():
+    circuit = Circuit(failures=5, last=T + timedelta(days=400), since=T)
+    assert circuit.next_try(timedelta(minutes=5), T) is None
 
 
 def test_a_torn_memory_is_none(tmp_path):

@@ -6,11 +6,14 @@ import numpy as np
 import pytest
 
 from dolphin_dagster.exchange_sessions import is_session, next_open, session_at
+from dolphin_dagster.factors.ask import Observation
+from dolphin_dagster.factors.past import holes
 from dolphin_dagster.factors.publish import backfilled
 from dolphin_dagster.factors.registry import external
-from dolphin_dagster.indicators import dvol
+from dolphin_dagster.indicators import dvol, fear_greed, funding, vix
 from dolphin_realtime.factor_files import read_factors
 from dolphin_realtime.factor_store import append
+from dolphin_realtime.model.errors import SourceFormatChanged
 from dolphin_realtime.model.instant import to_us
 from tests.factors.sources import NOW, Replayed
 
@@ -71,9 +74,104 @@ def test_a_live_run_fills_the_hours_its_percentile_lacks(replayed):
     assert set(found) == {"dvol_btc", "dvol_eth"}
     assert len(learnt) == 2 * 720
     append(ask.history, backfilled(indicator, learnt, indicator.history.lifetime, NOW, "seed"))
+    asked = replayed.server.asked[indicator.path]
     again, nothing = indicator.percentiles(replayed.ask(indicator))
     assert again == found
     assert nothing == []
+    assert replayed.server.asked[indicator.path] == asked, "not asked again within the hour"
+
+
+def test_a_backfill_after_live_runs_still_brings_its_percentiles(replayed):
+    indicator, folder = external()["dvol"], replayed.folder / "factors"
+    ask = replayed.ask(indicator)
+    _, learnt = indicator.percentiles(ask)
+    append(folder, backfilled(indicator, learnt, indicator.history.lifetime, NOW, "seed"))
+    rows = backfilled(indicator, past(replayed, "dvol"), indicator.history.lifetime, NOW, "seed")
+    append(folder, rows)
+    at = read_factors(folder, "2025-05-01", "2025-05-02").at(to_us(FIRST + timedelta(days=20)))
+    assert at.dvol_btc.percentile_90 is not None
+
+
+def test_backfilled_funding_knows_its_interval(replayed):
+    hours = {o.asset: o.interval_h for o in past(replayed, "funding")}
+    assert hours == {"BTCUSDT": 8.0, "ETHUSDT": 8.0, "ENAUSDT": 4.0}
+    assert {o.interval_h for o in past(replayed, "funding") if o.asset == "ENAUSDT"} == {4.0}
+    assert funding.intervals([FIRST]) == {FIRST: None}
+
+
+def test_a_page_that_repeats_itself_ends(replayed, monkeypatch):
+    row = {
+        "symbol": "BTCUSDT",
+        "fundingRate": "0.0001",
+        "fundingTime": int(FIRST.timestamp()) * 1000,
+    }
+    monkeypatch.setattr(funding, "PAGE", 1)
+    monkeypatch.setitem(replayed.sources.routes, funding.PAST, lambda _q, _t: [row])
+    found = funding.settlements(replayed.ask(external()["funding"]), "BTCUSDT", FIRST, LAST)
+    assert [o.event_time for o in found] == [FIRST]
+    row["symbol"] = "DOGEUSDT"
+    with pytest.raises(SourceFormatChanged, match="symbol is 'DOGEUSDT': expected BTCUSDT"):
+        funding.settlements(replayed.ask(external()["funding"]), "BTCUSDT", FIRST, LAST)
+
+
+def test_holes_are_judged_asset_by_asset_from_its_first_day_on():
+    days = [date(2025, 4, n) for n in (13, 14, 15)]
+
+    def told(asset, *wanted):
+        return [
+            Observation(name="x", asset=asset, value=1.0, event_time=FIRST + timedelta(days=n))
+            for n in wanted
+        ]
+
+    assert holes(told("A", 0, 1, 2) + told("B", 1, 2), days) == []
+    assert holes(told("A", 0, 2), days) == ["A on 2025-04-14"]
+    assert holes(told(None, 1, 2), days) == ["x on 2025-04-13"]
+    assert holes([], days) == ["2025-04-13", "2025-04-14", "2025-04-15"]
+
+
+def test_one_odd_asset_does_not_stop_the_others(replayed, monkeypatch):
+    indicator = external()["funding"]
+    assets = [f"A{n}USDT" for n in range(9)] + ["BTCUSDT", "NOSUCH"]
+    real = replayed.sources.routes[indicator.path]
+
+    def answer(query, now_us):
+        (row, *_) = real(query, now_us)
+        rows = [{**row, "symbol": asset} for asset in assets[:-1]]
+        rows[0]["markPrice"] = "9999999.0"
+        return rows
+
+    monkeypatch.setitem(replayed.sources.routes, indicator.path, answer)
+    ask = replayed.ask(indicator, assets)
+    assert {o.asset for o in indicator.fetch(ask)} == set(assets[1:-1])
+    assert "NOSUCH is not listed" in ask.left_out
+    assert any("markPrice of A0USDT is '9999999.0'" in said for said in ask.left_out)
+
+
+@pytest.mark.parametrize(
+    ("value", "said", "taken"),
+    [("25", "Extreme Fear", True), ("46", "Fear", True), ("54", "Greed", True),
+     ("30", "Extreme Fear", False), ("60", "Fear", False), ("101", "Extreme Greed", False)],
+)  # fmt: skip
+def test_words_of_fear_and_greed_may_be_either_near_a_border(replayed, value, said, taken):
+    entry = fear_greed.Entry(value, said, str(int(NOW.timestamp())))
+    ask = replayed.ask(external()["fear_greed"])
+    if taken:
+        assert fear_greed.read(ask, entry).value == float(value)
+    else:
+        with pytest.raises(SourceFormatChanged, match="alternative/fng/: value"):
+            fear_greed.read(ask, entry)
+
+
+def test_the_vix_of_a_half_day_is_taken_in_the_early_afternoon(replayed):
+    replayed.now = datetime(2025, 11, 28, 18, 45, tzinfo=UTC)
+    ask = replayed.ask(external()["vix"])
+    text = "DATE,OPEN,HIGH,LOW,CLOSE\n11/26/2025,17,17,17,17.5\n11/28/2025,17,17,17,16.4\n"
+    half = vix.read(ask, text, date(2025, 11, 1))
+    assert [o.event_time for o in half] == [
+        datetime(2025, 11, 26, 21, 15, tzinfo=UTC), datetime(2025, 11, 28, 18, 15, tzinfo=UTC),
+    ]  # fmt: skip
+    with pytest.raises(SourceFormatChanged, match="CSV"):
+        vix.read(ask, "DATE,CLOSE\n" + "x" * 200_000, date(2025, 11, 1))
 
 
 def test_a_backtest_sees_backfilled_values_no_sooner_than_they_were_known(replayed):

@@ -5,6 +5,7 @@ from collections import Counter
 import pyarrow.parquet as pq
 import pytest
 
+from dolphin_dagster.factors.registry import external
 from dolphin_realtime.bench.runs import FINISHED, ask_at_once, overlap
 from dolphin_realtime.bench.stack import Stack, wait_for
 from dolphin_realtime.replay.factor_sources import FUNDING_HOURS
@@ -44,7 +45,7 @@ def test_overlap_counts_spans_that_share_an_instant():
 def test_a_rush_on_the_sources_is_one_run_at_a_time(stack):
     report = ask_at_once(stack, rounds=1)
     assert report.is_good, report
-    assert report.asked == 13
+    assert report.asked == len(external()) + 1
     assert report.workers <= ALL_RUNS + 1, "a worker outlives its run by a moment"
 
 
