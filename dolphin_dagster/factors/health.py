@@ -99,28 +99,31 @@ def alerts(
     """
     raised, wrong = [], {}
     for name in external():
-        key = f"{name}:{ALERT}"
-        fresh = found.get((name, IS_FRESH))
-        circuit = seen.circuits.get(name, Circuit())
-        is_off = name in seen.off
-        is_wrong = not is_off and (circuit.is_failing or (fresh is not None and not fresh.passed))
-        was_wrong = bool(last.get(key))
-        if fresh is None and not circuit.is_failing and was_wrong and not is_off:
-            is_wrong = True
-        wrong[key] = is_wrong
-        if is_wrong != was_wrong:
-            facts = fresh.facts if fresh is not None else {}
+        key, fresh = f"{name}:{ALERT}", found.get((name, IS_FRESH))
+        circuit, was_wrong = seen.circuits.get(name, Circuit()), bool(last.get(f"{name}:{ALERT}"))
+        wrong[key] = name not in seen.off and is_wrong(fresh, circuit, was_wrong=was_wrong)
+        if wrong[key] != was_wrong:
             raised.append(
                 Alert(
                     ts=wall,
                     asset=name,
                     check=IS_FRESH if fresh is not None and not fresh.passed else ANSWERS,
-                    state="red" if is_wrong else "recovered",
-                    facts={**facts, **source_answers(circuit).facts},
+                    state="red" if wrong[key] else "recovered",
+                    facts={
+                        **({} if fresh is None else fresh.facts),
+                        **source_answers(circuit).facts,
+                    },
                     runbook=f"{checks.RUNBOOK}#factor-{ANSWERS}",
                 )
             )
     return raised, wrong
+
+
+def is_wrong(fresh: Verdict | None, circuit: Circuit, *, was_wrong: bool) -> bool:
+    """Return whether a factor is wrong; where its readings cannot be seen, as it was before."""
+    if circuit.is_failing:
+        return True
+    return was_wrong if fresh is None else not fresh.passed
 
 
 def look(

@@ -20,6 +20,10 @@ from dolphin_realtime.source_memory import memory_of
 
 WIDE: Final = 160
 """Columns of the table where the output is no terminal."""
+NOTHING: Final = (
+    "dolphin: no external factor in the grid: every source is switched off (DOLPHIN_SOURCE_OFF, or "
+    "the toggles under Automation in the Dagster UI), or no run of indicators_job is over yet"
+)
 CALENDAR: Final = (
     "sessions", "is_weekend", "minutes_to_funding", "days_to_expiry", "new_york_is_open",
     "minutes_to_new_york", "halving_fraction", "moon_phase",
@@ -94,20 +98,14 @@ def factors(asset: str | None, every: bool, as_json: bool) -> None:
         click.echo(msgspec.json.encode(documents).decode())
         sys.exit(0 if found else 1)
     readings = readings_of(found)
+    _refuse_unknown(asset, readings)
     is_replay = any(d and d.get("market_clock") == "replay" for d in documents.values())
     now = market_time(is_replay=is_replay)
-    _refuse_unknown(asset, readings)
     if found is None:
-        click.echo(
-            "dolphin: no external factor in the grid: every source is switched off "
-            "(DOLPHIN_SOURCE_OFF, or the toggles under Automation in the Dagster UI), or no run "
-            "of indicators_job is over yet",
-            err=True,
-        )
+        click.echo(NOTHING, err=True)
     else:
-        say(
-            f"external factors at {now.isoformat()}{', the replay' if is_replay else ''}", bold=True
-        )
+        clock = ", the replay's clock" if is_replay else ""
+        say(f"external factors at {now.isoformat()}{clock}", bold=True)
         if found.get("simulated"):
             say(f"SIMULATED {found['simulated']}")
         console = Console()
