@@ -24,15 +24,16 @@ from dolphin_realtime.model.gates import dvol_gate, funding_gate
 SHOWN: Final = 4
 """A factor of more assets than this is one row, unless all are asked for."""
 NARROW: Final = 120
-"""Below this many columns, source and unit are left out: numbers and names never are."""
+"""Below this many columns, source, unit and the value's own age are left out, names and numbers never."""
 EVENT_SHOWN_S: Final = 60.0
+BEHIND: Final = ", of "
 WEIGHED: Final = {
     FUNDING: "missing: gate 1, nothing booked",
     FUNDING_INTERVAL: "missing: 8 h assumed",
     DVOL_BTC: "missing: gate 1",
 }
 """What the signal does without the factors that it weighs."""
-REPORTED: Final = "reported only"
+REPORTED: Final = "reported"
 BILLION: Final = 1e9
 
 
@@ -88,7 +89,8 @@ def table_of(
         if asset is None or key[1] in (None, asset):
             by_name.setdefault(key[0], {})[key] = reading
     for row in _rows(by_name, now, every=every):
-        table.add_row(*(row[n] for n in kept))
+        cells = [row[n] for n in kept]
+        table.add_row(*(cells if width >= NARROW else [c.split(BEHIND)[0] for c in cells]))
     return table
 
 
@@ -110,7 +112,7 @@ def _row(key: Key, reading: FactorReading, now: datetime) -> tuple[str, ...]:
     fetched = instant.span((now - reading.fetch_time).total_seconds())
     behind_s = (reading.fetch_time - reading.event_time).total_seconds()
     if behind_s > EVENT_SHOWN_S:
-        fetched += f", of {instant.span(behind_s)} before"
+        fetched += f"{BEHIND}{instant.span(behind_s)} before"
     return (
         key[0], key[1] or "", _number(reading.value), reading.unit, fetched, lifetime,
         reading.source.split("/")[0], effect(key, reading, now),

@@ -65,7 +65,7 @@ def test_the_age_of_the_value_stands_beside_that_of_its_fetch():
 
 def test_what_each_reading_does():
     now = T + timedelta(minutes=5)
-    assert effect(("vix", None), reading(20.0), now) == "reported only"
+    assert effect(("vix", None), reading(20.0), now) == "reported"
     assert effect(("funding", "A"), reading(5e-4), now) == "long × 0.566, short × 1"
     high = reading(60.0, percentile_90=55.0)
     assert effect(("dvol_btc", None), high, now) == "× 0.5 (90th percentile 55.00)"
