@@ -30,7 +30,7 @@ class Past(msgspec.Struct, rename="camel"):
 
     symbol: str
     sum_open_interest: str
-    timestamp: int
+    timestamp: str | int
 
 
 def fetch(ask: Ask) -> list[Observation]:

@@ -19,11 +19,11 @@ DOLLAR: Final = "peggedUSD"
 
 
 class Coin(msgspec.Struct, rename="camel"):
-    """One coin; circulation by what it is pegged to, in units of that."""
+    """One coin; circulation by what it is pegged to, in units of that; null where unknown."""
 
     symbol: str
     peg_type: str
-    circulating: dict[str, float]
+    circulating: dict[str, float | None]
 
 
 class Answer(msgspec.Struct, rename="camel"):
@@ -38,13 +38,14 @@ def fetch(ask: Ask) -> list[Observation]:
              if c.peg_type == DOLLAR]  # fmt: skip
     if not coins:
         raise ask.nothing(PATH, "no coin pegged to the dollar")
-    tether = [c for c in coins if c.symbol == "USDT"]
-    if len(tether) != 1 or DOLLAR not in tether[0].circulating:
-        raise ask.changed(PATH, "peggedAssets", [c.symbol for c in coins[:5]], "one USDT")
-    supply = math.fsum(c.circulating.get(DOLLAR, 0.0) for c in coins)
+    tether = [c.circulating.get(DOLLAR) for c in coins if c.symbol == "USDT"]
+    if len(tether) != 1 or tether[0] is None:
+        raise ask.changed(PATH, "circulating of USDT", tether, "one number")
+    ask.left_out += [c.symbol for c in coins if c.circulating.get(DOLLAR) is None]
+    supply = math.fsum(c.circulating.get(DOLLAR) or 0.0 for c in coins)
     return [
         Observation(name=ALL, value=supply, event_time=ask.now),
-        Observation(name=TETHER, value=tether[0].circulating[DOLLAR], event_time=ask.now),
+        Observation(name=TETHER, value=tether[0], event_time=ask.now),
     ]
 
 

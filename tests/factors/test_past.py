@@ -205,3 +205,19 @@ def test_new_yorks_half_days_and_the_next_opening():
     assert next_open(datetime(2025, 12, 31, 22, tzinfo=UTC)) == datetime(
         2026, 1, 2, 14, 30, tzinfo=UTC
     )
+
+
+def test_a_small_coin_without_a_number_is_left_out(replayed, monkeypatch):
+    indicator = external()["stablecoin_supply"]
+    real = replayed.sources.routes[indicator.path]
+
+    def answer(query, now_us):
+        body = real(query, now_us)
+        small = {"symbol": "TINY", "pegType": "peggedUSD", "circulating": {"peggedUSD": None}}
+        return {"peggedAssets": [*body["peggedAssets"], small]}
+
+    before = {key: r.value for key, r in replayed.read(indicator).items()}
+    monkeypatch.setitem(replayed.sources.routes, indicator.path, answer)
+    ask = replayed.ask(indicator)
+    assert {(o.name, o.asset): o.value for o in indicator.fetch(ask)} == before
+    assert ask.left_out == ["TINY"]
