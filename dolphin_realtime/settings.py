@@ -45,7 +45,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         archive_first_day: First partition of the scan archive, YYYY-MM-DD.
         archive_last_day: Last partition; empty: yesterday.
         raw_scan_days: Days after which raw scans and book records are deleted, once archived; 0: never.
-        mhs_sources: Data sources that are meant to be produced, separated by commas.
+        mhs_sources: Data sources that are meant to be produced, separated by commas; with other
+            seconds until stale and dead: extf=600/1200.
         start_limit_burst: Starts within start_limit_interval_s after which a service stays down.
         start_limit_interval_s: See start_limit_burst.
         restart_pause_s: Pause before a service that died is started again.

@@ -19,6 +19,7 @@ from dolphin_realtime.cli.overview import Overview, lines_of, read_documents, vi
 from dolphin_realtime.journal import database
 from dolphin_realtime.member.fetch import ensure_jar
 from dolphin_realtime.member.java import find_java
+from dolphin_realtime.meta_health.sensors.freshness import enabled_sources
 from dolphin_realtime.model.errors import GridError, JournalError, ServiceError
 from dolphin_realtime.parameters import load_parameters
 from dolphin_realtime.runner import dagster_api
@@ -183,6 +184,7 @@ def _prepare(settings: Settings, *, is_demo: bool) -> Settings:
     """Refuse what can be known to fail before anything starts; return the stack's settings."""
     for instance in settings.instance_names:
         load_parameters(instance)
+    enabled_sources(settings.mhs_sources)
     find_java(settings.java)
     ensure_jar(settings.hazelcast_jar, settings.maven_base)
     if is_demo:
@@ -197,7 +199,7 @@ async def run_stack(
     """Run a stack in front and return the exit status.
 
     Raises:
-        SettingsError: If a trader's parameter is wrong, or the home is another kind's.
+        SettingsError: If a parameter or a source is wrong, or the home is another kind's.
         MemberError: If there is no Java, or no jar can be had.
         ServiceError: If a stack of this home runs already, or a port is taken.
     """

@@ -1,5 +1,6 @@
 """M3, data freshness: the age of each data source by its own timestamp."""
 
+import math
 from datetime import datetime
 from typing import Final
 
@@ -7,6 +8,7 @@ import msgspec
 
 from dolphin_realtime import grid
 from dolphin_realtime.meta_health.reading import Reading, Snapshot
+from dolphin_realtime.model.errors import SettingsError
 from dolphin_realtime.model.health import Source, age_score, freshness_score
 
 SOURCES: Final = (
@@ -37,10 +39,46 @@ SOURCES: Final = (
 )
 
 
-def enabled_sources(names: str) -> list[Source]:
-    """Return every source, enabled where its name is in the comma-separated ``names``."""
-    wanted = {n.strip() for n in names.split(",")}
-    return [msgspec.structs.replace(s, enabled=s.name in wanted) for s in SOURCES]
+def enabled_sources(setting: str) -> list[Source]:
+    """Return every source, enabled and with its thresholds as the setting says.
+
+    Args:
+        setting: Names, separated by commas; one may be followed by the seconds after which it is
+            stale and dead, as in ``scan,extf=600/1200``.
+
+    Raises:
+        SettingsError: If it names a source that there is not, or its seconds are none.
+    """
+    known = {s.name for s in SOURCES}
+    wanted: dict[str, tuple[float, float] | None] = {}
+    for part in filter(None, (p.strip() for p in setting.split(","))):
+        name, _, seconds = part.partition("=")
+        if name not in known:
+            raise SettingsError(
+                f"DOLPHIN_MHS_SOURCES names {name!r}; there are {', '.join(sorted(known))}"
+            )
+        wanted[name] = _thresholds(part, seconds) if seconds else None
+    return [_as_wanted(source, wanted) for source in SOURCES]
+
+
+def _as_wanted(source: Source, wanted: dict[str, tuple[float, float] | None]) -> Source:
+    stale_s, dead_s = wanted.get(source.name) or (source.stale_s, source.dead_s)
+    return msgspec.structs.replace(
+        source, enabled=source.name in wanted, stale_s=stale_s, dead_s=dead_s
+    )
+
+
+def _thresholds(part: str, seconds: str) -> tuple[float, float]:
+    try:
+        stale_s, dead_s = (float(n) for n in seconds.split("/"))
+    except ValueError:
+        stale_s = dead_s = 0.0
+    if not 0.0 < stale_s <= dead_s < math.inf:
+        raise SettingsError(
+            f"DOLPHIN_MHS_SOURCES has {part!r}; expected name=stale/dead in seconds, "
+            "e.g. extf=900/1800"
+        )
+    return stale_s, dead_s
 
 
 def read_freshness(snapshot: Snapshot, sources: list[Source], now: datetime) -> Reading:

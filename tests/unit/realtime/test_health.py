@@ -1,13 +1,17 @@
 """Health scores and words, at, below and above every bound."""
 
+import itertools
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from dolphin_realtime.meta_health.reading import Snapshot
 from dolphin_realtime.meta_health.sensors.coherence import read_coherence, scan_holds
 from dolphin_realtime.meta_health.sensors.freshness import enabled_sources, read_freshness
 from dolphin_realtime.meta_health.sensors.processes import read_processes
+from dolphin_realtime.model.errors import SettingsError
 from dolphin_realtime.model.health import (
     LastKnown,
     age_score,
@@ -93,6 +97,49 @@ def test_a_disabled_source_is_left_out_and_shown():
     )
     assert found.score == 1
     assert found.subsystems["obf"] == {"state": "disabled"}
+
+
+STATES = {"fresh": 1.0, "stale": 0.5, "dead": 0.0}
+"""What a source scores in each state."""
+NAMES = ("scan", "obf", "extf", "esof", "safety", "state")
+
+
+def aged(state, source):
+    place = {"fresh": source.stale_s, "stale": source.dead_s, "dead": source.dead_s + 0.1}
+    return place[state]
+
+
+def m3(states):
+    sources = enabled_sources(",".join(NAMES))
+    ages = {s.name: aged(states[s.name], s) for s in sources}
+    return read_freshness(snapshot(**ages), sources, NOW).score
+
+
+def test_every_combination_of_fresh_stale_and_dead_sources_scores_by_the_rule():
+    weights = {"scan": 3.0}
+    for combination in itertools.product(STATES, repeat=len(NAMES)):
+        states = dict(zip(NAMES, combination, strict=True))
+        expected = sum(weights.get(n, 1.0) * STATES[s] for n, s in states.items()) / 8.0
+        assert m3(states) == pytest.approx(expected), states
+
+
+@given(st.lists(st.sampled_from(sorted(STATES)), min_size=6, max_size=6), st.sampled_from(NAMES))
+def test_a_source_that_dies_never_improves_the_status(combination, name):
+    states = dict(zip(NAMES, combination, strict=True))
+    order = ["DEAD", "CRITICAL", "DEGRADED", "GREEN"]
+    before, after = m3(states), m3({**states, name: "dead"})
+    assert after <= before
+    assert order.index(status_of(after)) <= order.index(status_of(before))
+
+
+def test_thresholds_of_a_source_are_a_setting():
+    extf = next(s for s in enabled_sources("scan, extf=60/90") if s.name == "extf")
+    assert (extf.enabled, extf.stale_s, extf.dead_s) == (True, 60.0, 90.0)
+    scan = next(s for s in enabled_sources("scan, extf=60/90") if s.name == "scan")
+    assert (scan.stale_s, scan.dead_s) == (30.0, 120.0)
+    for bad in ("exf", "extf=60", "extf=90/60", "extf=0/1", "extf=a/b", "extf=1/inf"):
+        with pytest.raises(SettingsError, match="DOLPHIN_MHS_SOURCES"):
+            enabled_sources(bad)
 
 
 def test_an_unknown_score_lives_for_thirty_seconds():
