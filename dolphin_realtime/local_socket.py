@@ -72,13 +72,19 @@ def ask(path: Path, request: dict[str, Any], timeout_s: float = TIMEOUT_S) -> di
     try:
         folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
     except OSError as e:
-        raise ServiceError(f"nothing listens at {path}; is the stack up? (dolphin up)") from e
+        raise ServiceError(
+            f"nothing runs behind {path}; start a stack with dolphin up, or set DOLPHIN_HOME"
+        ) from e
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as s:
             s.settimeout(timeout_s)
             s.connect(_address(path, folder))
             s.sendall(msgspec.json.encode(request) + b"\n")
             answer = s.makefile("rb").readline()
+    except (FileNotFoundError, ConnectionRefusedError) as e:
+        raise ServiceError(
+            f"nothing runs behind {path}; start a stack with dolphin up, or set DOLPHIN_HOME"
+        ) from e
     except (OSError, TimeoutError) as e:
         raise ServiceError(f"nothing answers at {path} ({e}); is the stack up? (dolphin up)") from e
     finally:

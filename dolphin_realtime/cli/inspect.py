@@ -8,8 +8,8 @@ import click
 
 from dolphin_realtime import grid
 from dolphin_realtime.cli.app import say
+from dolphin_realtime.cli.running import load_running
 from dolphin_realtime.model.errors import GridError
-from dolphin_realtime.settings import load
 
 EXIT_OF_STATUS: Final = {"GREEN": 0, "DEGRADED": 1, "CRITICAL": 2, "DEAD": 3}
 EXIT_UNKNOWN: Final = 4
@@ -29,7 +29,7 @@ def fetch(map_name: str, key: str) -> str | None:
     Raises:
         GridError: If the grid cannot be reached.
     """
-    settings = load()
+    settings = load_running()
     client = grid.connect_blocking(settings.cluster_name, settings.hazelcast_port, "cli")
     try:
         value = client.get_map(map_name).blocking().get(key)

@@ -6,31 +6,17 @@ import signal
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
 import click
 import msgspec
 
 from dolphin_realtime.cli.app import say
 from dolphin_realtime.cli.overview import not_trading_because, read_overview, render
-from dolphin_realtime.local_socket import ask
+from dolphin_realtime.cli.running import request, with_its_ports
 from dolphin_realtime.model.errors import ServiceError, SettingsError
-from dolphin_realtime.runner.runner import SOCKET
-from dolphin_realtime.settings import Settings, load
+from dolphin_realtime.settings import load
 
 DOWN_TIMEOUT_S = 90.0
-
-
-def request(settings: Settings, timeout_s: float = 30.0, **fields: Any) -> dict[str, Any]:
-    """Send one request to the local runner and return its answer.
-
-    Raises:
-        ServiceError: If no runner answers, or it refuses.
-    """
-    answer = ask(settings.run_dir / SOCKET, fields, timeout_s)
-    if not answer.get("ok"):
-        raise ServiceError(str(answer.get("error")))
-    return answer
 
 
 @click.command()
@@ -80,7 +66,8 @@ def status(as_json: bool) -> None:
     """
     settings = load()
     answer = request(settings, do="status")
-    overview = read_overview(settings, answer["services"], answer["ui_port"])
+    settings = with_its_ports(settings, answer)
+    overview = read_overview(settings, answer["services"], settings.ui_port)
     if as_json:
         click.echo(msgspec.json.encode(overview.as_json()).decode())
     else:

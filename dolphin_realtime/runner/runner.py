@@ -144,11 +144,16 @@ class Runner:
         """Return every service that is meant to be there; a finished set-up step is not."""
         return [m.describe() for m in self.managed.values() if m.state != "done"]
 
+    def _facts(self) -> dict[str, Any]:
+        """Return what a command needs to reach this stack and no other."""
+        s = self.settings
+        ports = {"ui_port": s.ui_port, "hazelcast_port": s.hazelcast_port}
+        return {**ports, "cluster_name": s.cluster_name, "pid": os.getpid()}
+
     async def _handle(self, request: dict[str, Any]) -> dict[str, Any]:
         do, name = request.get("do"), str(request.get("name", ""))
         if do == "status":
-            facts = {"ui_port": self.settings.ui_port, "pid": os.getpid()}
-            return {"ok": True, "services": self.status(), **facts}
+            return {"ok": True, "services": self.status(), **self._facts()}
         if do == "down":
             self.ending.set()
             return {"ok": True}

@@ -22,6 +22,16 @@ def test_status_says_everything_and_may_trade(desk):
     assert "trading" in desk.cli("status").stdout
 
 
+def test_another_terminal_finds_the_stack_of_its_home(desk, monkeypatch):
+    """A shell opened later has the home alone; on the usual port may be somebody else's member."""
+    for name in ("DOLPHIN_HAZELCAST_PORT", "DOLPHIN_UI_PORT"):
+        monkeypatch.delitem(desk.stack.env, name)
+    found = json.loads(desk.cli("status", "--json").stdout)
+    assert found["scan"]["number"] == desk.number
+    shown = json.loads(desk.cli("scan", "show", "--json").stdout)
+    assert shown["scan_number"] == desk.number
+
+
 def test_health_exit_status_says_the_word(desk):
     def is_green() -> bool:
         desk.feed(1)
