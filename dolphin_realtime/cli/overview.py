@@ -214,7 +214,7 @@ def _instance_lines(
     ]
     if pnl is not None:
         money = f"realised {pnl['realised']:,.2f}, unrealised {pnl['unrealised']:,.2f}, fees {pnl['fees']:,.2f}"
-        lines.append(Text(f"          day {state['since']}: {money}, {pnl['trades']} trades"))
+        lines.append(Text(f"          day {state['since']}: {money}, {pnl['trades']} fills"))
     reasons = ", ".join(
         f"{k} {v}" for k, v in sorted(state["reasons"].items(), key=lambda kv: -kv[1])
     )
