@@ -68,7 +68,7 @@ def changes(
     for key, verdict in verdicts.items():
         name = ":".join(key)
         missing = verdict.facts.get("missing")
-        before = last.get(name) or [None, now.isoformat(), missing]
+        before = [*(last.get(name) or [None, now.isoformat()]), missing][:3]
         memory[name] = before
         is_old = now - datetime.fromisoformat(before[1]) >= REFRESH
         if is_old or before[0] != verdict.passed or before[2] != missing:

@@ -104,6 +104,7 @@ def _history(rows: list[dict[str, Any]]) -> FactorHistory:
     history: list[tuple[int, Factors]] = []
     known = NO_FACTORS
     intervals: dict[str, Reading] = {}
+    live: dict[tuple[str, str | None], int] = {}
     usable = [
         row for row in rows if None not in (row["value"], row["fetch_time"], row["lifetime_s"])
     ]
@@ -112,6 +113,10 @@ def _history(rows: list[dict[str, Any]]) -> FactorHistory:
         changed: dict[str, Reading] = {}
         dvol = known.dvol_btc
         for row in fetched:
+            if _is_told_already(row, live, fetch_us):
+                continue
+            if row.get("backfilled_at") is None:
+                live[(row["name"], row["asset"])] = fetch_us + round(row["lifetime_s"] * 1e6)
             if row["name"] == FUNDING and row["asset"]:
                 changed[row["asset"]] = _reading(row)
             elif row["name"] == FUNDING_INTERVAL and row["asset"]:
@@ -124,6 +129,14 @@ def _history(rows: list[dict[str, Any]]) -> FactorHistory:
         known = Factors(funding=known.funding | rates if rates else known.funding, dvol_btc=dvol)
         history.append((fetch_us, known))
     return FactorHistory(history)
+
+
+def _is_told_already(
+    row: dict[str, Any], live: dict[tuple[str, str | None], int], now_us: int
+) -> bool:
+    """Return whether a backfilled row is about what a live reading still tells: that one holds."""
+    ends_us = live.get((row["name"], row["asset"]), -1)
+    return row.get("backfilled_at") is not None and now_us <= ends_us
 
 
 def _at_interval(rate: Reading, interval: Reading | None, now_us: int) -> Reading:

@@ -2,14 +2,14 @@
 
 Writing `factors/<day>.parquet` and asking what came before belong here; what the signal makes
 of the files is factor_files.py's. The day is that of the event. A reading is kept once: the
-first that is written of a name, an asset and an event time stays, unless a later one knows its
-percentile and the first did not.
+first that is written of a name, an asset and an event time stays. Hours that are told for the
+percentiles alone have a name of their own, so that no backtest trades on them.
 """
 
 import fcntl
 import os
 import time
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -30,7 +30,8 @@ from dolphin_realtime.scan_files import day_files
 
 RESTORED_DAYS: Final = 7
 """Days of history looked through for readings that still live."""
-HOUR_US: Final = 3_600_000_000
+HOURLY: Final = "_hourly"
+"""What the name of a factor's hourly closes ends with."""
 _LOCK: Final = ".lock"
 _SORTED: Final = [("name", "ascending"), ("asset", "ascending"), ("event_time", "ascending")]
 
@@ -81,17 +82,16 @@ def _append_day(path: Path, rows: list[Row]) -> int:
         pc.field("event_time") >= pa.scalar(first, SCHEMA.field("event_time").type)
     )
     known = {
-        (r["name"], r["asset"], r["event_time"]): r["percentile_90"] for r in recent.to_pylist()
+        (r["name"], r["asset"], r["event_time"])
+        for r in recent.select(["name", "asset", "event_time"]).to_pylist()
     }
     new: dict[tuple[Any, ...], Row] = {}
     for row in rows:
         identity = (*row.key, row.reading.event_time)
-        held = new[identity].reading.percentile_90 if identity in new else known.get(identity)
-        is_new = identity not in known and identity not in new
-        if is_new or (held is None and row.reading.percentile_90 is not None):
-            new[identity] = row
+        if identity not in known:
+            new.setdefault(identity, row)
     if new:
-        _write(path, _without(before, new.keys() & known.keys()), list(new.values()))
+        _write(path, before, list(new.values()))
     return len(new)
 
 
@@ -106,13 +106,6 @@ def _before(path: Path) -> pa.Table:
         path.rename(aside)
         log.get().error("factor_store.set_aside", file=str(aside), why=str(e))
         return SCHEMA.empty_table()
-
-
-def _without(table: pa.Table, gone: Set[tuple[Any, ...]]) -> pa.Table:
-    if not gone:
-        return table
-    rows = table.select(["name", "asset", "event_time"]).to_pylist()
-    return table.filter([(r["name"], r["asset"], r["event_time"]) not in gone for r in rows])
 
 
 def _write(path: Path, before: pa.Table, new: list[Row]) -> None:
@@ -158,7 +151,7 @@ def _read(
 
 
 def newest(folder: Path, now: datetime, names: Sequence[str] | None = None) -> Readings:
-    """Return the newest reading of each factor among those of the last week, as it was known.
+    """Return the newest reading of each factor in the last week, as it was known, none backfilled.
 
     Args:
         folder: The history.
@@ -167,7 +160,7 @@ def newest(folder: Path, now: datetime, names: Sequence[str] | None = None) -> R
     """
     found: Readings = {}
     for row in _read(folder, now - timedelta(days=RESTORED_DAYS), names):
-        if row["fetch_time"] <= now:
+        if row["fetch_time"] <= now and row["backfilled_at"] is None:
             found[(row["name"], row["asset"])] = _reading(row)
     return found
 
@@ -181,12 +174,9 @@ def _reading(row: dict[str, Any]) -> FactorReading:
 def hourly_closes(
     folder: Path, name: str, first: datetime, last: datetime
 ) -> dict[datetime, float]:
-    """Return a whole-market factor's values at the ends of the hours in (first, last].
-
-    Only what is about a whole hour's end counts: a reading at five past is no close.
-    """
+    """Return a factor's hourly closes in (first, last], by the hour's end, as they were told."""
     return {
         row["event_time"]: row["value"]
-        for row in _read(folder, first, [name])
-        if first < row["event_time"] <= last and to_us(row["event_time"]) % HOUR_US == 0
+        for row in _read(folder, first, [f"{name}{HOURLY}"])
+        if first < row["event_time"] <= last
     }

@@ -7,7 +7,7 @@ whole. Deciding when to ask again belongs here; asking does not
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
 
@@ -25,6 +25,9 @@ FAILING: Final = 2
 """Failures in a row from which on a source counts as failing: one may be chance."""
 
 
+Instant = Annotated[datetime, msgspec.Meta(tz=True)]
+
+
 class HostMemory(msgspec.Struct, kw_only=True):
     """One host.
 
@@ -37,13 +40,13 @@ class HostMemory(msgspec.Struct, kw_only=True):
         used: Weight used in the minute of ``used_at``, as its last answer said.
     """
 
-    not_before: datetime | None = None
-    told_at: datetime | None = None
+    not_before: Instant | None = None
+    told_at: Instant | None = None
     why: str = ""
     weight_limit: float | None = None
-    limit_at: datetime | None = None
+    limit_at: Instant | None = None
     used: float = 0.0
-    used_at: datetime | None = None
+    used_at: Instant | None = None
 
     def left_alone_until(self, now: datetime) -> datetime | None:
         """Return until when the host is left alone, None where it may be asked now."""
@@ -80,8 +83,8 @@ class Circuit(msgspec.Struct, kw_only=True):
     """
 
     failures: int = 0
-    since: datetime | None = None
-    last: datetime | None = None
+    since: Instant | None = None
+    last: Instant | None = None
     error: str = ""
 
     def next_try(self, cadence: timedelta, now: datetime) -> datetime | None:
@@ -158,7 +161,7 @@ def _load[M: HostMemory | Circuit](path: Path, kind: type[M]) -> M:
     """Return what a file holds; one that is torn or foreign is as if it were not there."""
     try:
         return msgspec.json.decode(path.read_bytes(), type=kind)
-    except (FileNotFoundError, msgspec.DecodeError):
+    except (OSError, ValueError):
         return kind()
 
 

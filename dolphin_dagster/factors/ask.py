@@ -16,6 +16,9 @@ from dolphin_dagster.sources import answers
 from dolphin_dagster.sources.http import Answer, Http
 from dolphin_realtime.model.errors import SourceFormatChanged, SourceUnavailable
 
+REFUSED_MAX: Final = 0.2
+"""Up to this share of an answer's assets may be odd, as one that is being delisted is; more of
+them is a change of the answer."""
 FREE: Final = 100
 PACE_S: Final = 0.6
 """A run's first hundred questions are free; more, as a backfill of many assets has, are spread:

@@ -29,7 +29,7 @@ from dolphin_dagster.factors.verdicts import (
     source_answers,
 )
 from dolphin_dagster.jobs import asset_job
-from dolphin_realtime.factor_store import append, newest
+from dolphin_realtime.factor_store import newest
 from dolphin_realtime.model.errors import GridError, SourceUnavailable
 from dolphin_realtime.model.factor_document import Readings
 from dolphin_realtime.model.instant import span
@@ -39,6 +39,8 @@ from dolphin_realtime.source_memory import Circuit, memory_of, wall_now
 RETRIES: Final = 1
 RETRY_DELAY_S: Final = 3.0
 LEFT_OUT_SHOWN: Final = 5
+LEARNT_LIFETIME: Final = timedelta(hours=1)
+"""Of hours that are kept for percentiles alone."""
 MAX_RUNTIME_S: Final = 300
 HEADING: Final = "factor"
 WAITING: Final = (
@@ -69,17 +71,14 @@ def refresh(indicator: Indicator, stack: FactorStack) -> Refreshed:
     """
     ask = stack.ask(indicator)
     found = indicator.fetch(ask)
-    percentiles: dict[str, float] = {}
-    if indicator.percentiles and indicator.history:
-        percentiles, learnt = indicator.percentiles(ask)
-        lifetime = indicator.history.lifetime
-        rows = backfilled(indicator, learnt, lifetime, wall_now(), ask.simulated)
-        append(stack.settings.factors, rows)
+    percentiles, learnt = indicator.percentiles(ask) if indicator.percentiles else ({}, [])
     at = stack.moment()
-    vet(indicator, found, ask.now, at.market)
-    new = readings(indicator, found, at, ask.simulated, percentiles)
-    held = publish(stack.grid, stack.settings.factors, new, at, wall_now())
-    return Refreshed(new, held, ask.left_out)
+    kept, refused = vet(indicator, found, ask.now, at.market)
+    stack.memory.keep_circuit(indicator.name, Circuit())
+    new = readings(indicator, kept, at, ask.simulated, percentiles)
+    rows = backfilled(indicator, learnt, LEARNT_LIFETIME, wall_now(), ask.simulated)
+    held = publish(stack.grid, stack.settings.factors, new, at, wall_now(), rows)
+    return Refreshed(new, held, [*ask.left_out, *refused])
 
 
 def judged(
@@ -87,7 +86,7 @@ def judged(
 ) -> Iterator[dg.AssetCheckResult]:
     """Yield the results of an indicator's checks of what the grid holds."""
     found = {
-        IS_FRESH: is_fresh(indicator, held, wall_now(), stack.wanted()),
+        IS_FRESH: is_fresh(indicator, held, wall_now(), stack.wanted(indicator)),
         IS_IN_RANGE: is_in_range(indicator, held),
         ANSWERS: source_answers(stack.memory.circuit(indicator.name)),
         AGREES: agrees(indicator, held, before),
@@ -103,19 +102,20 @@ def run(indicator: Indicator, context: dg.AssetExecutionContext) -> Iterator[Res
     Raises:
         dg.Failure: With what went wrong; only what a second try may mend is tried again.
     """
-    stack = FactorStack()
+    stack, began = FactorStack(), wall_now()
     before: Readings = {}
     try:
         before = newest(stack.settings.factors, stack.now(), indicator.names)
         done = refresh(indicator, stack)
-    except GridError as e:
-        raise dg.Failure(f"{type(e).__name__}: {e}") from e
+    except (GridError, OSError) as e:
+        raise dg.Failure(f"not the source's fault: {type(e).__name__}: {e}") from e
     except Exception as e:
         may_retry = isinstance(e, SourceUnavailable)
         if context.retry_number >= RETRIES or not may_retry:
-            yield from _failed(indicator, stack, before, e)
+            circuit = stack.memory.circuit(indicator.name).failed(began, str(e))
+            stack.memory.keep_circuit(indicator.name, circuit)
+            yield from _still_held(indicator, stack, before)
         raise dg.Failure(f"{type(e).__name__}: {e}", allow_retries=may_retry) from e
-    stack.memory.keep_circuit(indicator.name, Circuit())
     yield dg.MaterializeResult(
         metadata={
             **metadata(indicator, done.new, stack.symbols),
@@ -125,12 +125,10 @@ def run(indicator: Indicator, context: dg.AssetExecutionContext) -> Iterator[Res
     yield from judged(indicator, stack, done.held, before)
 
 
-def _failed(
-    indicator: Indicator, stack: FactorStack, before: Readings, error: Exception
+def _still_held(
+    indicator: Indicator, stack: FactorStack, before: Readings
 ) -> Iterator[dg.AssetCheckResult]:
-    """Remember a failed run and judge what the grid still holds, where it can be seen."""
-    circuit = stack.memory.circuit(indicator.name).failed(wall_now(), str(error))
-    stack.memory.keep_circuit(indicator.name, circuit)
+    """Judge what the grid still holds after a failed run, where it can be seen."""
     try:
         held = stack.held()
     except GridError as e:

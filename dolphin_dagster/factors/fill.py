@@ -13,7 +13,7 @@ from dolphin_dagster.factors.assets import WAITING
 from dolphin_dagster.factors.registry import FILL_JOB, external, names
 from dolphin_dagster.factors.stack import FactorStack
 from dolphin_dagster.factors.toggles import off_now
-from dolphin_dagster.factors.verdicts import own
+from dolphin_dagster.factors.verdicts import is_fresh
 from dolphin_realtime import grid
 from dolphin_realtime.model.errors import GridError
 from dolphin_realtime.model.factor_document import Readings
@@ -23,9 +23,13 @@ SENSOR_INTERVAL_S: Final = 10
 QUARTER_MIN: Final = 15
 
 
-def lacking(held: Readings, *, has_calendar: bool) -> list[str]:
-    """Return the indicators of which the grid holds nothing."""
-    known = {name for name, indicator in external().items() if own(indicator, held)}
+def lacking(stack: FactorStack, held: Readings, *, has_calendar: bool) -> list[str]:
+    """Return the indicators of which the grid holds nothing that is fresh."""
+    known = {
+        name
+        for name, indicator in external().items()
+        if is_fresh(indicator, held, wall_now(), stack.wanted(indicator)).passed
+    }
     return [n for n in names() if n not in known and (n in external() or not has_calendar)]
 
 
@@ -42,7 +46,7 @@ def may_ask(stack: FactorStack, name: str) -> bool:
     job_name=FILL_JOB,
     minimum_interval_seconds=SENSOR_INTERVAL_S,
     default_status=dg.DefaultSensorStatus.RUNNING,
-    description="Asks, in one run, for indicators of which the grid holds nothing.",
+    description="Asks, in one run, for indicators of which the grid holds nothing fresh.",
 )
 def factors_due(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipReason:
     """Ask for what is lacking, once no run of an indicator is under way."""
@@ -54,7 +58,7 @@ def factors_due(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipR
         if not stack.assets():
             return dg.SkipReason("no scan in the grid yet, so neither assets nor a replay's clock")
         has_calendar = stack.grid.get(grid.FEATURES, grid.LATEST_CALENDAR) is not None
-        lack = lacking(stack.held(), has_calendar=has_calendar)
+        lack = lacking(stack, stack.held(), has_calendar=has_calendar)
     except GridError as e:
         return dg.SkipReason(f"the grid is away: {e}")
     off = off_now(context.instance)

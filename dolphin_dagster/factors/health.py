@@ -59,13 +59,15 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         held: The grid's readings, None where the grid is away.
         circuits: Each indicator's luck with its source.
-        assets: Of which readings are expected; None where that is not known.
+        assets: Of the newest scan; None where that is not known.
+        symbols: Of the settings.
         off: Indicators that are switched off: nothing is expected of them.
     """
 
     held: Readings | None
     circuits: Mapping[str, Circuit]
     assets: Collection[str] | None = None
+    symbols: Collection[str] = ()
     off: Collection[str] = ()
 
 
@@ -85,7 +87,8 @@ def verdicts(seen: Seen, known: set[str], wall: datetime) -> dict[checks.Key, Ve
     found = {(NAME, IS_COMPLETE): is_complete(mine, seen.held)}
     for name, indicator in mine.items() if seen.held else ():
         if name in known or own(indicator, seen.held):
-            found[(name, IS_FRESH)] = is_fresh(indicator, seen.held, wall, seen.assets)
+            assets = seen.symbols if indicator.is_per_symbol else seen.assets
+            found[(name, IS_FRESH)] = is_fresh(indicator, seen.held, wall, assets)
     return found
 
 
@@ -95,13 +98,14 @@ def alerts(
     """Return an alert for each factor that went wrong or is well again, and who is wrong now.
 
     A factor is wrong while its readings are dead or its source failed twice in a row; one alert
-    a spell, whichever comes first. ``last`` holds who was wrong, by ``<name>:alert``.
+    a spell, whichever comes first. One that is switched off stays as it was seen last. ``last`` holds who was wrong, by ``<name>:alert``.
     """
     raised, wrong = [], {}
     for name in external():
         key, fresh = f"{name}:{ALERT}", found.get((name, IS_FRESH))
         circuit, was_wrong = seen.circuits.get(name, Circuit()), bool(last.get(f"{name}:{ALERT}"))
-        wrong[key] = name not in seen.off and is_wrong(fresh, circuit, was_wrong=was_wrong)
+        is_off = name in seen.off
+        wrong[key] = was_wrong if is_off else is_wrong(fresh, circuit, was_wrong=was_wrong)
         if wrong[key] != was_wrong:
             raised.append(
                 Alert(
@@ -157,8 +161,13 @@ def severity(asset: str) -> dg.AssetCheckSeverity:
 
 def see(stack: FactorStack, instance: dg.DagsterInstance) -> Seen:
     """Return what there is to judge now."""
-    circuits, off = stack.memory.circuits(), off_now(instance)
-    return Seen(held=read(stack), circuits=circuits, assets=stack.wanted(), off=off)
+    return Seen(
+        held=read(stack),
+        circuits=stack.memory.circuits(),
+        assets=stack.scanned(),
+        symbols=stack.symbols,
+        off=off_now(instance),
+    )
 
 
 def read(stack: FactorStack) -> Readings | None:

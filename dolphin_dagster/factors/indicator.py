@@ -11,6 +11,7 @@ from typing import Final
 import msgspec
 
 from dolphin_dagster.factors.ask import Ask, Observation
+from dolphin_realtime.factor_store import HOURLY
 
 Bounds = tuple[float, float]
 RATIO: Final = "ratio"
@@ -46,12 +47,14 @@ class History(msgspec.Struct, frozen=True, kw_only=True):
         fetch: Readings whose event lies in [first, last), each with the instant it was known.
         lifetime: How long after that a backfilled reading may be used: its step and some more.
         means: For the asset's description.
+        tells: Names of whole-market factors that there should be something of, each day.
         is_due: Whether there should be something of a day.
     """
 
     fetch: Callable[[Ask, datetime, datetime], list[Observation]]
     lifetime: timedelta
     means: str
+    tells: tuple[str, ...] = ()
     is_due: Callable[[date], bool] = lambda _: True
 
 
@@ -69,6 +72,7 @@ class Indicator(msgspec.Struct, frozen=True, kw_only=True):
         cadence: How often that is.
         fetch: Asks the source and reads its answer.
         history: What the source tells of the past, None for nothing.
+        is_per_symbol: Whether it asks for the symbols of the settings, not for the scan's assets.
         is_weighed: Whether a gate of the signal reads it: its checks are errors then.
         percentiles: Returns the 90th percentile of each quantity's own history, by its name,
             and readings of the past that the history lacked; asked for after the fetch.
@@ -84,12 +88,13 @@ class Indicator(msgspec.Struct, frozen=True, kw_only=True):
     cadence: timedelta
     fetch: Callable[[Ask], list[Observation]]
     history: History | None = None
+    is_per_symbol: bool = False
     is_weighed: bool = False
     percentiles: Callable[[Ask], tuple[dict[str, float], list[Observation]]] | None = None
 
     def quantity(self, name: str) -> Quantity:
-        """Return one of its quantities."""
-        return next(q for q in self.quantities if q.name == name)
+        """Return one of its quantities, also for the hours that are kept of it."""
+        return next(q for q in self.quantities if q.name == name.removesuffix(HOURLY))
 
     @property
     def names(self) -> Sequence[str]:

@@ -53,7 +53,7 @@ def fill(indicator: Indicator, past: History, first: datetime, last: datetime) -
         raise dg.Failure(f"{type(e).__name__}: {e}", allow_retries=may_retry) from e
     new = append(stack.settings.factors, rows)
     days = [first.date() + timedelta(days=n) for n in range((last - first).days)]
-    lack = holes(found, [day for day in days if past.is_due(day)])
+    lack = holes(found, [day for day in days if past.is_due(day)], past.tells)
     if lack:
         raise dg.Failure(
             f"{indicator.host}{indicator.path} has nothing of {', '.join(lack[:HOLES_SHOWN])}",
@@ -68,12 +68,18 @@ def fill(indicator: Indicator, past: History, first: datetime, last: datetime) -
     }
 
 
-def holes(found: Sequence[Observation], days: Sequence[date]) -> list[str]:
-    """Return the days on which a factor that was told of has nothing, by factor and asset.
+def holes(
+    found: Sequence[Observation], days: Sequence[date], tells: Sequence[str] = ()
+) -> list[str]:
+    """Return the days on which a factor has nothing, by factor and asset.
 
-    Days before an asset's first are none: it was listed then.
+    Args:
+        found: What was told.
+        days: Of which there should be something.
+        tells: Whole-market factors that should be there. Single assets are judged from their
+            first day on: they were listed then.
     """
-    have: dict[tuple[str, str | None], set[date]] = {}
+    have: dict[tuple[str, str | None], set[date]] = {(name, None): set() for name in tells}
     for one in found:
         have.setdefault((one.name, one.asset), set()).add(one.event_time.date())
     if not have:

@@ -13,12 +13,12 @@ from typing import Any, Final
 
 import msgspec
 
-from dolphin_dagster.factors.ask import Observation
+from dolphin_dagster.factors.ask import REFUSED_MAX, Observation
 from dolphin_dagster.factors.indicator import Indicator
 from dolphin_dagster.resources import Grid
 from dolphin_realtime import grid
 from dolphin_realtime.factor_store import Row, append, newest
-from dolphin_realtime.model.errors import SourceFormatChanged, SourceUnavailable
+from dolphin_realtime.model.errors import SourceError, SourceFormatChanged, SourceUnavailable
 from dolphin_realtime.model.factor_document import (
     FactorReading,
     Readings,
@@ -40,8 +40,10 @@ class Moment(msgspec.Struct, frozen=True):
     clock: str
 
 
-def vet(indicator: Indicator, found: Sequence[Observation], asked: datetime, now: datetime) -> None:
-    """Refuse values that the source cannot mean, and instants that are too old or to come.
+def vet(
+    indicator: Indicator, found: Sequence[Observation], asked: datetime, now: datetime
+) -> tuple[list[Observation], list[str]]:
+    """Return what may be published, and why single assets were left out.
 
     Args:
         indicator: What was asked for.
@@ -51,27 +53,44 @@ def vet(indicator: Indicator, found: Sequence[Observation], asked: datetime, now
 
     Raises:
         SourceUnavailable: If there is nothing, or it is about too long ago.
-        SourceFormatChanged: If a value or an instant is out of range.
+        SourceFormatChanged: If a value or an instant is out of range, of the whole market or of
+            more than a few assets.
     """
-    where = f"{indicator.host}{indicator.path}"
     if not found:
-        raise SourceUnavailable(f"{where}: the answer holds nothing that was asked for")
+        raise SourceUnavailable(
+            f"{indicator.host}{indicator.path}: the answer holds nothing that was asked for"
+        )
+    refused: dict[str, SourceError] = {}
     for one in found:
-        field = f"{one.name} of {one.asset}" if one.asset else one.name
-        low, high = indicator.quantity(one.name).possible
-        if not low <= one.value <= high:
-            raise SourceFormatChanged(
-                f"{where}: {field} is {one.value!r}: expected {low} to {high}"
-            )
-        if one.event_time > now + AHEAD_MAX:
-            raise SourceFormatChanged(
-                f"{where}: time of {field} is {one.event_time.isoformat()}: after {now.isoformat()}"
-            )
-        if asked - one.event_time > indicator.event_age_max:
-            raise SourceUnavailable(
-                f"{where}: time of {field} is {one.event_time.isoformat()}: older than "
-                f"{indicator.event_age_max} at {asked.isoformat()}"
-            )
+        fault = fault_of(indicator, one, asked, now)
+        if fault is not None and one.asset is None:
+            raise fault
+        if fault is not None and one.asset is not None:
+            refused.setdefault(one.asset, fault)
+    if len(refused) > REFUSED_MAX * len({one.asset for one in found}):
+        raise next(iter(refused.values()))
+    kept = [one for one in found if one.asset not in refused]
+    return kept, [str(fault) for fault in refused.values()]
+
+
+def fault_of(
+    indicator: Indicator, one: Observation, asked: datetime, now: datetime
+) -> SourceError | None:
+    """Return why an observation is not to be published, None where it may be."""
+    where = f"{indicator.host}{indicator.path}"
+    field = f"{one.name} of {one.asset}" if one.asset else one.name
+    low, high = indicator.quantity(one.name).possible
+    if not low <= one.value <= high:
+        return SourceFormatChanged(f"{where}: {field} is {one.value!r}: expected {low} to {high}")
+    at = one.event_time.isoformat()
+    if one.event_time > now + AHEAD_MAX:
+        return SourceFormatChanged(f"{where}: time of {field} is {at}: after {now.isoformat()}")
+    if asked - one.event_time > indicator.event_age_max:
+        return SourceUnavailable(
+            f"{where}: time of {field} is {at}: older than {indicator.event_age_max} at "
+            f"{asked.isoformat()}"
+        )
+    return None
 
 
 def readings(
@@ -135,25 +154,44 @@ def backfilled(
 
 
 def publish(
-    the_grid: Grid, history: Path, new: Readings, at: Moment, pushed_at: datetime
+    the_grid: Grid,
+    history: Path,
+    new: Readings,
+    at: Moment,
+    pushed_at: datetime,
+    learnt: Sequence[Row] = (),
 ) -> Readings:
     """Keep readings in the history, merge them into `exf_latest`, and return what it then holds.
+
+    Args:
+        the_grid: Where the document is.
+        history: Folder of the history.
+        new: What a source said.
+        at: When it was fetched.
+        pushed_at: Wall time.
+        learnt: Rows of the past that were told beside it, for the history alone.
 
     Raises:
         GridError: If the grid is away; the history has them all the same.
         OSError: If the history cannot be written; the grid has them all the same.
     """
     fault: OSError | None = None
+    rows = [Row(key=key, reading=reading) for key, reading in new.items()]
     try:
-        append(history, [Row(key=key, reading=reading) for key, reading in new.items()])
+        append(history, [*rows, *learnt])
     except OSError as e:
         fault = e
 
     def change(held: dict[str, Any] | None) -> dict[str, Any]:
-        before = newest(history, at.market) if held is None else readings_of(held)
+        before = living(history, at.market) if held is None else readings_of(held)
         return document_of(merge(before, new, at.market), at.clock, pushed_at)
 
     held = readings_of(the_grid.update(grid.FEATURES, grid.LATEST_FACTORS, change))
     if fault is not None:
         raise fault
     return held
+
+
+def living(history: Path, now: datetime) -> Readings:
+    """Return the readings of the history that may still be used."""
+    return {key: r for key, r in newest(history, now).items() if r.is_current(now)}

@@ -53,10 +53,14 @@ class FactorStack:
         scan = self.grid.get(grid.FEATURES, grid.LATEST_SCAN)
         return list(scan["assets"]) if scan else []
 
-    def wanted(self) -> set[str] | None:
-        """Return the assets that readings are expected of, None where the grid cannot say."""
+    def wanted(self, indicator: Indicator) -> set[str] | None:
+        """Return the assets that an indicator's readings are expected of, None where unknown."""
+        return set(self.symbols) if indicator.is_per_symbol else self.scanned()
+
+    def scanned(self) -> set[str] | None:
+        """Return the assets of the newest scan, None where none can be seen."""
         try:
-            return {*self.assets(), *self.symbols}
+            return set(self.assets()) or None
         except GridError:
             return None
 

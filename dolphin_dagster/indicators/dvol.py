@@ -13,7 +13,7 @@ import numpy as np
 
 from dolphin_dagster.factors.ask import Ask, Observation
 from dolphin_dagster.factors.indicator import History, Indicator, Quantity
-from dolphin_realtime.factor_store import hourly_closes
+from dolphin_realtime.factor_store import HOURLY, hourly_closes
 from dolphin_realtime.model.errors import SourceError
 from dolphin_realtime.model.factor_document import DVOL_BTC
 
@@ -103,7 +103,10 @@ def percentiles(ask: Ask) -> tuple[dict[str, float], list[Observation]]:
         known = hourly_closes(ask.history, name, first, last)
         if last not in known:
             missing = _missing(ask, currency, known, last)
-            learnt += [Observation(name=name, value=v, event_time=t) for t, v in missing.items()]
+            learnt += [
+                Observation(name=f"{name}{HOURLY}", value=v, event_time=t)
+                for t, v in missing.items()
+            ]
             known |= missing
         value = percentile_90(list(known.values()))
         if value is not None:
@@ -138,7 +141,11 @@ def past(ask: Ask, first: datetime, last: datetime) -> list[Observation]:
                 window = [v for t, v in hours.items() if end - WINDOW < t <= end]
                 found.append(
                     Observation(
-                        name=name, value=value, event_time=end, percentile_90=percentile_90(window)
+                        name=name,
+                        value=value,
+                        event_time=end,
+                        known_at=end + MINUTE,
+                        percentile_90=percentile_90(window),
                     )
                 )
     return found
@@ -170,5 +177,6 @@ INDICATOR: Final = Indicator(
         fetch=past,
         lifetime=HOUR + 10 * MINUTE,
         means="Hourly closes of DVOL, each with the 90th percentile of its last 30 days.",
+        tells=tuple(CURRENCIES),
     ),
 )

@@ -95,6 +95,7 @@ INDICATOR: Final = Indicator(
     history=History(
         fetch=past,
         lifetime=timedelta(hours=36),
-        means="Fear & Greed by day, known from 00:00 UTC of its day.",
+        means="Fear & Greed by day, known from 00:30 UTC of its day.",
+        tells=(NAME,),
     ),
 )  # fmt: skip

@@ -10,7 +10,7 @@ from typing import Final
 
 import msgspec
 
-from dolphin_dagster.factors.ask import Ask, Observation
+from dolphin_dagster.factors.ask import REFUSED_MAX, Ask, Observation
 from dolphin_dagster.factors.indicator import DIFFERENCE, History, Indicator, Quantity
 from dolphin_realtime.model.errors import SourceFormatChanged
 from dolphin_realtime.model.factor_document import FUNDING
@@ -25,8 +25,6 @@ MARK_PRICE: Final = "mark_price"
 INTEREST: Final = (1e-5, 0.005)
 """Binance's interest part, a day's 0.03 % by the hours of a settlement, or 0: else a unit changed."""
 INDEX_APART: Final = 2.0
-REFUSED_MAX: Final = 0.2
-"""Up to this share of the assets may be odd, as one that is being delisted is; more is a change."""
 
 
 class Premium(msgspec.Struct, rename="camel"):

@@ -61,4 +61,5 @@ INDICATOR: Final = Indicator(
     cron="2-59/5 * * * *",
     cadence=timedelta(minutes=5),
     fetch=fetch,
+    is_per_symbol=True,
 )  # fmt: skip

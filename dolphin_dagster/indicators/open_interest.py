@@ -93,6 +93,7 @@ INDICATOR: Final = Indicator(
     cron="1-59/5 * * * *",
     cadence=timedelta(minutes=5),
     fetch=fetch,
+    is_per_symbol=True,
     history=History(
         fetch=past,
         lifetime=STEP + timedelta(minutes=15),

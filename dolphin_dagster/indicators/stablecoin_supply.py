@@ -15,6 +15,9 @@ from dolphin_dagster.factors.indicator import Indicator, Quantity
 PATH: Final = "/stablecoins"
 ALL: Final = "stablecoin_supply"
 TETHER: Final = "usdt_supply"
+BIG: Final = "USDC"
+UNKNOWN_MAX: Final = 0.1
+"""Up to this share of the coins, small ones, may have no number."""
 DOLLAR: Final = "peggedUSD"
 
 
@@ -41,7 +44,13 @@ def fetch(ask: Ask) -> list[Observation]:
     tether = [c.circulating.get(DOLLAR) for c in coins if c.symbol == "USDT"]
     if len(tether) != 1 or tether[0] is None:
         raise ask.changed(PATH, "circulating of USDT", tether, "one number")
-    ask.left_out += [c.symbol for c in coins if c.circulating.get(DOLLAR) is None]
+    unknown = [c.symbol for c in coins if c.circulating.get(DOLLAR) is None]
+    if BIG in unknown or len(unknown) > UNKNOWN_MAX * len(coins):
+        raise ask.changed(PATH, "circulating", unknown, "a number of each large coin")
+    negative = [c.symbol for c in coins if (c.circulating.get(DOLLAR) or 0.0) < 0.0]
+    if negative:
+        raise ask.changed(PATH, "circulating", negative, "no negative supply")
+    ask.left_out += unknown
     supply = math.fsum(c.circulating.get(DOLLAR) or 0.0 for c in coins)
     return [
         Observation(name=ALL, value=supply, event_time=ask.now),

@@ -66,4 +66,5 @@ INDICATOR: Final = Indicator(
     cron="3-59/5 * * * *",
     cadence=timedelta(minutes=5),
     fetch=fetch,
+    is_per_symbol=True,
 )  # fmt: skip

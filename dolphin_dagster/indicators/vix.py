@@ -17,6 +17,8 @@ PATH: Final = "/api/global/us_indices/daily_prices/VIX_History.csv"
 NAME: Final = "vix"
 COLUMNS: Final = ("DATE", "CLOSE")
 CLOSE: Final = time(16, 0)
+FIRST_DAY: Final = date(1990, 1, 1)
+AHEAD: Final = timedelta(days=7)
 AFTER_CLOSE: Final = timedelta(minutes=15)
 """Options go on for a quarter of an hour after the stocks' close, on half days too."""
 NEW_YORK: Final = ZoneInfo("America/New_York")
@@ -37,6 +39,8 @@ def read(ask: Ask, text: str, since: date) -> list[Observation]:
     found = []
     for row in _rows(ask, rows):
         day = _day(ask, row["DATE"])
+        if not FIRST_DAY <= day <= ask.now.date() + AHEAD:
+            raise ask.changed(PATH, "DATE", row["DATE"], f"{FIRST_DAY} to now")
         if day >= since:
             usual = datetime.combine(day, CLOSE, NEW_YORK).astimezone(UTC)
             at = (session_close(day) or usual) + AFTER_CLOSE
@@ -94,6 +98,7 @@ INDICATOR: Final = Indicator(
         fetch=past,
         lifetime=timedelta(days=5),
         means="VIX closes by trading day, known from the evening of New York on.",
+        tells=(NAME,),
         is_due=is_session,
     ),
 )  # fmt: skip

@@ -164,7 +164,7 @@ class Http:
             wait_s = DEFAULT_BAN_S if wait_s is None else max(wait_s, self._pause_s)
             if wait_s <= SHORT_WAIT_S and status != HTTPStatus.IM_A_TEAPOT:
                 time.sleep(wait_s)
-                raise _TryAgain(said, DEFAULT_BAN_S)
+                raise _TryAgain(said, DEFAULT_BAN_S if status in TOO_MANY else wait_s)
             self._leave_alone(wait_s, said)
             raise SourceUnavailable(f"{self.name}{path}: {said}; left alone for {wait_s:.0f} s")
         if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
@@ -232,5 +232,5 @@ def retry_after_s(value: str | None, now: datetime) -> float | None:
         return float(value.strip())
     try:
         return max(0.0, (parsedate_to_datetime(value) - now).total_seconds())
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None

@@ -1,7 +1,7 @@
 """`dolphin factors`: every indicator's value, age, lifetime, and what it does to the signal."""
 
 import sys
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import click
@@ -20,6 +20,8 @@ from dolphin_realtime.source_memory import memory_of
 
 WIDE: Final = 160
 """Columns of the table where the output is no terminal."""
+OLD: Final = timedelta(hours=12)
+"""A source that was last asked longer ago is switched off, or gone."""
 NOTHING: Final = (
     "dolphin: no external factor in the grid: every source is switched off (DOLPHIN_SOURCE_OFF, or "
     "the toggles under Automation in the Dagster UI), or no run of indicators_job is over yet"
@@ -58,8 +60,9 @@ def market_time(*, is_replay: bool) -> datetime:
 
 def _print_failing(settings: Settings) -> None:
     """Print which sources fail, since when and why, from what runs remember on disk."""
+    since_when = datetime.now(UTC) - OLD
     for name, circuit in memory_of(settings.run_dir).circuits().items():
-        if circuit.failures:
+        if circuit.failures and circuit.last is not None and circuit.last > since_when:
             since = f" since {circuit.since:%Y-%m-%d %H:%M:%S}" if circuit.since else ""
             runs = "run" if circuit.failures == 1 else "runs"
             say(f"FAILING {name}: {circuit.failures} {runs}{since}: {circuit.error}", fg="red")

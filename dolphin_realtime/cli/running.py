@@ -37,10 +37,13 @@ def with_its_ports(settings: Settings, answer: dict[str, Any]) -> Settings:
 def load_running() -> Settings:
     """Return the environment's settings, with the ports of the stack that runs in its home.
 
-    Where no runner answers, as under systemd, the settings are as they are.
+    Where no runner has left its socket, as under systemd, the settings are as they are.
+
+    Raises:
+        ServiceError: If a runner's socket is there and does not answer: another stack's grid is
+            not asked in its stead.
     """
     settings = load()
-    try:
-        return with_its_ports(settings, request(settings, QUICK_S, do="status"))
-    except ServiceError:
+    if not (settings.run_dir / SOCKET).exists():
         return settings
+    return with_its_ports(settings, request(settings, QUICK_S, do="status"))

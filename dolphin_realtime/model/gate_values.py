@@ -69,7 +69,8 @@ def gate_values(
     ones = np.ones(len(names))
     gates = GateValues(ones, ones, ones, dvol_gate(factors.dvol_btc, now_us), 1.0, {})
     gates.calendar = calendar_gate(now_us)
-    if factors.dvol_btc is None or not factors.dvol_btc.is_current(now_us):
+    dvol = factors.dvol_btc
+    if dvol is None or dvol.percentile_90 is None or not dvol.is_current(now_us):
         gates.missing["dvol"] = 1
     directions = states.direction[slots]
     if book:

@@ -11,7 +11,7 @@ from dolphin_realtime.factor_documents import read_factor_document
 from dolphin_realtime.model.gates import NO_FACTORS, Factors, Reading
 
 KEPT: Final = 32
-"""Documents looked back through: a run of every factor writes one each."""
+"""Documents with a change of what the signal weighs that are looked back through."""
 
 
 class FactorShelf:
@@ -27,6 +27,8 @@ class FactorShelf:
             ValueError: If it is no JSON object.
         """
         factors = read_factor_document(text)
+        if factors == self._documents[0][1]:
+            return
         self._documents = [(_newest_us(factors), factors), *self._documents[: KEPT - 1]]
 
     def at(self, now_us: int) -> Factors:

@@ -60,7 +60,8 @@ def _factors(path, out):
         interval_h=(gaps.dt.total_seconds() / 3600.0).clip(upper=8.0),
         percentile_90=None, simulated=None,
     )  # fmt: skip
-    pq.write_table(pa.Table.from_pandas(frame[SCHEMA.names], schema=SCHEMA), out)
+    schema = pa.schema([field for field in SCHEMA if field.name in frame.columns])
+    pq.write_table(pa.Table.from_pandas(frame[schema.names], schema=schema), out)
     return out
 
 

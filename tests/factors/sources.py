@@ -43,8 +43,8 @@ class Replayed:
         """Ask as a run does, up to the readings."""
         ask = self.ask(indicator)
         found = indicator.fetch(ask)
-        vet(indicator, found, ask.now, self.now)
-        return readings(indicator, found, Moment(self.now, None, "wall"), ask.simulated, {})
+        kept, _ = vet(indicator, found, ask.now, self.now)
+        return readings(indicator, kept, Moment(self.now, None, "wall"), ask.simulated, {})
 
     def forget(self):
         """Forget what hosts asked for, as after their pause."""

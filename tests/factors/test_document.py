@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from dolphin_realtime.factor_documents import factors_of, read_factor_document
 from dolphin_realtime.factor_files import read_factors
-from dolphin_realtime.factor_store import Row, append, hourly_closes, newest
+from dolphin_realtime.factor_store import HOURLY, Row, append, hourly_closes, newest
 from dolphin_realtime.grid import encode
 from dolphin_realtime.model.errors import SettingsError
 from dolphin_realtime.model.factor_document import (
@@ -144,12 +144,12 @@ def test_the_backtest_knows_the_interval_as_the_trader_does(tmp_path):
     assert hours == [None, 4.0, None]
 
 
-def test_hourly_closes_are_those_on_the_hour(tmp_path):
-    dvol = ("dvol_btc", None)
-    minutes = (0, 5, 55, 60, 61, 119, 120)
-    append(tmp_path, rows(*((dvol, reading(m, T + timedelta(minutes=m))) for m in minutes)))
+def test_hourly_closes_are_those_told_as_such(tmp_path):
+    live, hourly = ("dvol_btc", None), (f"dvol_btc{HOURLY}", None)
+    append(tmp_path, rows(*((live, reading(m, T + timedelta(minutes=m))) for m in (0, 59, 60))))
+    append(tmp_path, rows(*((hourly, reading(float(n), T + n * HOUR)) for n in range(3))))
     closes = hourly_closes(tmp_path, "dvol_btc", T, T + 2 * HOUR)
-    assert closes == {T + HOUR: 60.0, T + 2 * HOUR: 120.0}, "a reading at five past is no close"
+    assert closes == {T + HOUR: 1.0, T + 2 * HOUR: 2.0}
 
 
 def test_a_file_of_another_hand_is_read_where_it_can_be_and_named_where_not(tmp_path):
@@ -166,16 +166,6 @@ def test_a_file_of_another_hand_is_read_where_it_can_be_and_named_where_not(tmp_
     assert append(tmp_path, rows((("vix", None), reading(22.0, T + HOUR)))) == 1
     (aside,) = tmp_path.glob("*.unreadable-*")
     assert aside.read_bytes() == b"no parquet", "set aside, not written over"
-
-
-def test_a_row_that_knows_its_percentile_replaces_one_that_does_not(tmp_path):
-    key = ("dvol_btc", None)
-    assert append(tmp_path, rows((key, reading(50.0)), (key, reading(51.0, T + HOUR)))) == 2
-    assert append(tmp_path, rows((key, reading(50.0, percentile_90=60.0)))) == 1
-    assert append(tmp_path, rows((key, reading(70.0, percentile_90=65.0)))) == 0
-    found = newest(tmp_path, T, ["dvol_btc"])[key]
-    assert (found.value, found.percentile_90) == (50.0, 60.0)
-    assert newest(tmp_path, T + HOUR)[key].value == 51.0
 
 
 def test_an_asset_that_left_is_forgotten_after_a_week():

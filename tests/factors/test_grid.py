@@ -129,7 +129,10 @@ def test_a_source_that_is_down_for_a_day(scene):
         nonlocal memory
         stack = FactorStack()
         seen = health.Seen(
-            held=stack.held(), circuits=stack.memory.circuits(), assets=stack.wanted()
+            held=stack.held(),
+            circuits=stack.memory.circuits(),
+            assets=stack.scanned(),
+            symbols=stack.symbols,
         )
         _, found, raised, memory = health.look(seen, memory, wall)
         for alert in raised:
@@ -179,7 +182,8 @@ def test_a_member_that_forgot_gets_back_what_still_lives(scene):
     forget(scene)
     scene.materialize("btc_fees")
     readings = scene.factors()["readings"]
-    assert {"btc_fee_hour", "fear_greed", "vix", "funding"} <= readings.keys()
+    assert {"btc_fee_hour", "fear_greed", "vix"} <= readings.keys()
+    assert "open_interest" not in readings, "it died when the market went on by a day"
     assert not readings["vix"].get("expired")
 
 
@@ -221,14 +225,18 @@ def test_what_the_grid_lacks_is_asked_for_but_not_what_is_off(scene, monkeypatch
         assert names == {*external(), "calendar_factors"} - {"vix", "dvol"}
         again = fill.factors_due(dg.build_sensor_context(instance=instance))
         assert again.run_key == asked.run_key, "not asked for twice in a quarter of an hour"
-        scene.materialize("fear_greed", "calendar_factors")
+        scene.materialize(*sorted(external()), "calendar_factors")
         done = fill.factors_due(dg.build_sensor_context(instance=instance))
-        assert "all there" in done.skip_message, "the rest came back from the history"
+        assert "all there" in done.skip_message
+        forget(scene)
+        scene.materialize("fear_greed")
+        again = fill.factors_due(dg.build_sensor_context(instance=instance))
+        assert "all there" in again.skip_message, "what lives came back from the history"
 
 
 def seen_of(held, failures=0, off=()):
     circuits = dict.fromkeys(external(), Circuit(failures=failures, since=WALL, error="no answer"))
-    return health.Seen(held=held, circuits=circuits, off=off)
+    return health.Seen(held=held, circuits=circuits, symbols=["BTCUSDT", "ETHUSDT"], off=off)
 
 
 def states(raised):
@@ -248,12 +256,17 @@ def test_a_source_that_never_answered_raises_one_alert():
 
 
 def test_what_is_off_is_not_missed(scene):
+    scene.materialize(*sorted(external()))
     held = {key: r for key, r in FactorStack().held().items() if key[0] != "vix"}
     _, found, _, _ = health.look(seen_of(held), {}, datetime.now(UTC))
     assert found[("external_factors", "is_complete")].facts["missing"] == "vix"
     _, found, raised, _ = health.look(seen_of(held, off={"vix"}), {}, datetime.now(UTC))
     assert found[("external_factors", "is_complete")].passed
     assert not any(alert.asset == "vix" for alert in raised)
+    _, _, raised, memory = health.look(seen_of(held, failures=3), {}, datetime.now(UTC))
+    assert ("vix", "red") in states(raised)
+    _, _, raised, _ = health.look(seen_of(held, off=set(external())), memory, datetime.now(UTC))
+    assert raised == [], "what is switched off has not recovered"
 
 
 def test_a_grid_that_forgot_all_raises_no_alert(scene):

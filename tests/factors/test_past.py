@@ -8,12 +8,13 @@ import pytest
 from dolphin_dagster.exchange_sessions import is_session, next_open, session_at
 from dolphin_dagster.factors.ask import Observation
 from dolphin_dagster.factors.past import holes
-from dolphin_dagster.factors.publish import backfilled
+from dolphin_dagster.factors.publish import backfilled, vet
 from dolphin_dagster.factors.registry import external
 from dolphin_dagster.indicators import dvol, fear_greed, funding, vix
 from dolphin_realtime.factor_files import read_factors
-from dolphin_realtime.factor_store import append
+from dolphin_realtime.factor_store import Row, append
 from dolphin_realtime.model.errors import SourceFormatChanged
+from dolphin_realtime.model.factor_document import FactorReading, expiry
 from dolphin_realtime.model.instant import to_us
 from tests.factors.sources import NOW, Replayed
 
@@ -67,13 +68,19 @@ def test_a_percentile_needs_seven_days_of_hours():
     assert dvol.percentile_90([float(n) for n in range(168)]) == pytest.approx(150.3)
 
 
+def keep(ask, indicator, learnt):
+    """Keep hours for percentiles as a run does; return the history."""
+    append(ask.history, backfilled(indicator, learnt, HOUR, NOW, "seed"))
+    return ask.history
+
+
 def test_a_live_run_fills_the_hours_its_percentile_lacks(replayed):
     indicator = external()["dvol"]
     ask = replayed.ask(indicator)
     found, learnt = indicator.percentiles(ask)
     assert set(found) == {"dvol_btc", "dvol_eth"}
     assert len(learnt) == 2 * 720
-    append(ask.history, backfilled(indicator, learnt, indicator.history.lifetime, NOW, "seed"))
+    assert not read_factors(keep(ask, indicator, learnt)).at(to_us(NOW)).dvol_btc
     asked = replayed.server.asked[indicator.path]
     again, nothing = indicator.percentiles(replayed.ask(indicator))
     assert again == found
@@ -85,7 +92,7 @@ def test_a_backfill_after_live_runs_still_brings_its_percentiles(replayed):
     indicator, folder = external()["dvol"], replayed.folder / "factors"
     ask = replayed.ask(indicator)
     _, learnt = indicator.percentiles(ask)
-    append(folder, backfilled(indicator, learnt, indicator.history.lifetime, NOW, "seed"))
+    keep(ask, indicator, learnt)
     rows = backfilled(indicator, past(replayed, "dvol"), indicator.history.lifetime, NOW, "seed")
     append(folder, rows)
     at = read_factors(folder, "2025-05-01", "2025-05-02").at(to_us(FIRST + timedelta(days=20)))
@@ -127,6 +134,7 @@ def test_holes_are_judged_asset_by_asset_from_its_first_day_on():
     assert holes(told("A", 0, 2), days) == ["A on 2025-04-14"]
     assert holes(told(None, 1, 2), days) == ["x on 2025-04-13"]
     assert holes([], days) == ["2025-04-13", "2025-04-14", "2025-04-15"]
+    assert len(holes(told(None, 0, 1, 2), days, ("x", "y"))) == 3, "y is wholly missing"
 
 
 def test_one_odd_asset_does_not_stop_the_others(replayed, monkeypatch):
@@ -170,6 +178,9 @@ def test_the_vix_of_a_half_day_is_taken_in_the_early_afternoon(replayed):
     assert [o.event_time for o in half] == [
         datetime(2025, 11, 26, 21, 15, tzinfo=UTC), datetime(2025, 11, 28, 18, 15, tzinfo=UTC),
     ]  # fmt: skip
+    for day in ("01/02/2925", "12/31/9999"):
+        with pytest.raises(SourceFormatChanged, match=f"cboe.*DATE is '{day}'"):
+            vix.read(ask, f"DATE,CLOSE\n{day},17.0\n", date(2025, 11, 1))
     with pytest.raises(SourceFormatChanged, match="CSV"):
         vix.read(ask, "DATE,CLOSE\n" + "x" * 200_000, date(2025, 11, 1))
 
@@ -181,8 +192,9 @@ def test_a_backtest_sees_backfilled_values_no_sooner_than_they_were_known(replay
     history = read_factors(replayed.folder / "factors", "2025-04-20", "2025-04-21")
     noon = datetime(2025, 4, 20, 12, tzinfo=UTC)
     values = {row.reading.event_time: row.reading for row in rows if row.key[0] == "dvol_btc"}
-    just_before = history.at(to_us(noon) - 1).dvol_btc
-    at = history.at(to_us(noon)).dvol_btc
+    known = noon + timedelta(minutes=1)
+    just_before = history.at(to_us(known) - 1).dvol_btc
+    at = history.at(to_us(known)).dvol_btc
     assert just_before.value == values[noon - HOUR].value
     assert (at.value, at.percentile_90) == (values[noon].value, values[noon].percentile_90)
     assert at.is_current(to_us(noon + HOUR))
@@ -213,11 +225,70 @@ def test_a_small_coin_without_a_number_is_left_out(replayed, monkeypatch):
 
     def answer(query, now_us):
         body = real(query, now_us)
-        small = {"symbol": "TINY", "pegType": "peggedUSD", "circulating": {"peggedUSD": None}}
-        return {"peggedAssets": [*body["peggedAssets"], small]}
+        small = [
+            {
+                "symbol": f"S{n}",
+                "pegType": "peggedUSD",
+                "circulating": {"peggedUSD": worth.get(n, 0.0)},
+            }
+            for n in range(12)
+        ]
+        return {"peggedAssets": [*body["peggedAssets"], *small]}
 
     before = {key: r.value for key, r in replayed.read(indicator).items()}
+    worth = {3: None}
     monkeypatch.setitem(replayed.sources.routes, indicator.path, answer)
     ask = replayed.ask(indicator)
     assert {(o.name, o.asset): o.value for o in indicator.fetch(ask)} == before
-    assert ask.left_out == ["TINY"]
+    assert ask.left_out == ["S3"]
+    for bad in ({3: None, 4: None}, {3: -5e10}):
+        worth = bad
+        with pytest.raises(SourceFormatChanged, match="circulating is"):
+            indicator.fetch(replayed.ask(indicator))
+
+
+@pytest.mark.parametrize(
+    "spoilt",
+    [
+        {"markPrice": "0", "indexPrice": "0"},
+        {"lastFundingRate": "0.06"},
+        {"time": int((NOW - timedelta(days=3)).timestamp() * 1000)},
+        {"lastFundingRate": ""},
+    ],
+)
+def test_an_asset_that_is_being_delisted_does_not_stop_funding(replayed, monkeypatch, spoilt):
+    indicator = external()["funding"]
+    assets = [f"A{n}USDT" for n in range(10)]
+    real = replayed.sources.routes[indicator.path]
+
+    def answer(query, now_us):
+        (row, *_) = real(query, now_us)
+        rows = [{**row, "symbol": asset} for asset in assets]
+        rows[0] |= spoilt
+        return rows
+
+    monkeypatch.setitem(replayed.sources.routes, indicator.path, answer)
+    ask = replayed.ask(indicator, assets)
+    kept, refused = vet(indicator, indicator.fetch(ask), NOW, NOW)
+    assert {o.asset for o in kept} == set(assets[1:])
+    assert len(refused) + len(ask.left_out) == 1
+
+
+def test_a_backfilled_row_gives_way_to_what_a_live_reading_still_tells(tmp_path):
+    key, noon = ("dvol_btc", None), datetime(2025, 4, 20, 12, tzinfo=UTC)
+
+    def reading(value, at, lifetime_s=600.0):
+        return FactorReading(
+            value=value, unit="u", event_time=at, fetch_time=at, lifetime_s=lifetime_s,
+            expires_at=expiry(at, lifetime_s), source="test", percentile_90=60.0,
+        )  # fmt: skip
+
+    live = [Row(key=key, reading=reading(50.0, noon - timedelta(minutes=5)))]
+    told = [
+        Row(key=key, reading=reading(n, noon + n * HOUR, 4200.0), backfilled_at=NOW)
+        for n in range(3)
+    ]
+    append(tmp_path, [*live, *told])
+    history = read_factors(tmp_path)
+    assert history.at(to_us(noon)).dvol_btc.value == 50.0, "the trader had that"
+    assert history.at(to_us(noon + HOUR)).dvol_btc.value == 1.0, "it had nothing any more"

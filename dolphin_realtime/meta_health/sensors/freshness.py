@@ -52,12 +52,12 @@ def enabled_sources(setting: str) -> list[Source]:
     known = {s.name for s in SOURCES}
     wanted: dict[str, tuple[float, float] | None] = {}
     for part in filter(None, (p.strip() for p in setting.split(","))):
-        name, _, seconds = part.partition("=")
+        name, has_own, seconds = part.partition("=")
         if name not in known:
             raise SettingsError(
                 f"DOLPHIN_MHS_SOURCES names {name!r}; there are {', '.join(sorted(known))}"
             )
-        wanted[name] = _thresholds(part, seconds) if seconds else None
+        wanted[name] = _thresholds(part, seconds) if has_own else None
     return [_as_wanted(source, wanted) for source in SOURCES]
 
 

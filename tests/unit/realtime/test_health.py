@@ -137,7 +137,7 @@ def test_thresholds_of_a_source_are_a_setting():
     assert (extf.enabled, extf.stale_s, extf.dead_s) == (True, 60.0, 90.0)
     scan = next(s for s in enabled_sources("scan, extf=60/90") if s.name == "scan")
     assert (scan.stale_s, scan.dead_s) == (30.0, 120.0)
-    for bad in ("exf", "extf=60", "extf=90/60", "extf=0/1", "extf=a/b", "extf=1/inf"):
+    for bad in ("exf", "extf=", "extf=60", "extf=90/60", "extf=0/1", "extf=a/b", "extf=1/inf"):
         with pytest.raises(SettingsError, match="DOLPHIN_MHS_SOURCES"):
             enabled_sources(bad)
 
