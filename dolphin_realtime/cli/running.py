@@ -4,6 +4,7 @@ A terminal that was opened later may lack the settings of the one that started t
 home alone says which stack is meant, and its runner knows the rest.
 """
 
+import os
 from typing import Any, Final
 
 import msgspec
@@ -11,9 +12,10 @@ import msgspec
 from dolphin_realtime.local_socket import ask
 from dolphin_realtime.model.errors import ServiceError
 from dolphin_realtime.runner.runner import SOCKET
-from dolphin_realtime.settings import Settings, load
+from dolphin_realtime.settings import PREFIX, Settings, load
 
 QUICK_S: Final = 2.0
+REACHED_BY: Final = ("hazelcast_port", "cluster_name")
 
 
 def request(settings: Settings, timeout_s: float = 30.0, **fields: Any) -> dict[str, Any]:
@@ -29,9 +31,13 @@ def request(settings: Settings, timeout_s: float = 30.0, **fields: Any) -> dict[
 
 
 def with_its_ports(settings: Settings, answer: dict[str, Any]) -> Settings:
-    """Return the settings with the ports and the cluster that a runner's status names."""
-    names = ("hazelcast_port", "ui_port", "cluster_name")
-    return msgspec.structs.replace(settings, **{n: answer[n] for n in names if n in answer})
+    """Return the settings with what a runner's status names; what the environment sets holds.
+
+    The UI's port is always the runner's: a demo takes the next free one.
+    """
+    own = {n for n in REACHED_BY if f"{PREFIX}{n.upper()}" not in os.environ}
+    names = [n for n in (*own, "ui_port") if n in answer]
+    return msgspec.structs.replace(settings, **{n: answer[n] for n in names})
 
 
 def load_running() -> Settings:
