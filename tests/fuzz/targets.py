@@ -178,8 +178,9 @@ def factors_document(choose: Choose) -> bool:
         shelf.take(msgspec.json.encode(mutate(FACTORS, FACTOR_PATHS, choose)).decode())
     except ValueError:
         return False
-    trade(warm_desk(), msgspec.structs.replace(SCANS[-1]), factors=shelf.factors)
-    return bool(shelf.factors.funding or shelf.factors.dvol_btc)
+    factors = shelf.at(SCANS[-1].timestamp_us)
+    trade(warm_desk(), msgspec.structs.replace(SCANS[-1]), factors=factors)
+    return bool(factors.funding or factors.dvol_btc)
 
 
 TARGETS = {f.__name__: f for f in (
