@@ -1,5 +1,6 @@
-"""Jobs: one asset each, in its pool's queue, with the longest time it may take."""
+"""Jobs: an asset each, or all of a group, in a pool's queue, with the longest time one may take."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import dagster as dg
@@ -7,18 +8,25 @@ import dagster as dg
 from dolphin_dagster import pools
 
 
-def asset_job(name: str, pool: str, max_runtime_s: int, description: str) -> Any:
-    """Return the job `<name>_job` that materializes one asset, unresolved (Dagster names no type).
+def asset_job(
+    name: str,
+    pool: str,
+    max_runtime_s: int,
+    description: str,
+    assets: Sequence[str] | None = None,
+) -> Any:
+    """Return the job `<name>_job` that materializes assets, unresolved (Dagster names no type).
 
     Args:
-        name: The asset's key.
+        name: Of the job, and of its one asset where no others are named.
         pool: The queue that its runs wait in.
         max_runtime_s: A run is ended after so long: what holds a pool cannot block it for ever.
         description: For the job's page.
+        assets: Keys of what it materializes; None: of the asset called as the job.
     """
     return dg.define_asset_job(
         f"{name}_job",
-        selection=dg.AssetSelection.assets(name),
+        selection=dg.AssetSelection.assets(*(assets or [name])),
         tags={pools.QUEUE_TAG: pool, pools.MAX_RUNTIME_TAG: str(max_runtime_s)},
         description=description,
     )

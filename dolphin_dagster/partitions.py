@@ -17,11 +17,14 @@ MONDAY: Final = 1
 
 def scan_days(settings: Settings) -> dg.DailyPartitionsDefinition:
     """Return the days of the scan archive: up to yesterday, or up to the last day set."""
+    return days_since(settings.archive_first_day, settings)
+
+
+def days_since(first: str, settings: Settings) -> dg.DailyPartitionsDefinition:
+    """Return the days from a first one on: up to yesterday, or up to the last day set."""
     last = settings.archive_last_day
     end = (date.fromisoformat(last) + timedelta(days=1)).isoformat() if last else None
-    return dg.DailyPartitionsDefinition(
-        start_date=settings.archive_first_day, end_date=end, timezone="UTC"
-    )
+    return dg.DailyPartitionsDefinition(start_date=first, end_date=end, timezone="UTC")
 
 
 def days_by_instance(settings: Settings) -> dg.MultiPartitionsDefinition:

@@ -145,11 +145,16 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     @property
     def instance_names(self) -> list[str]:
         """Trader instances, in order."""
-        return [i.strip() for i in self.instances.split(",") if i.strip()]
+        return listed(self.instances)
 
     def journal_dir(self, instance: str) -> Path:
         """Folder of one instance's journal."""
         return self.home / "journal" / instance
+
+
+def listed(text: str) -> list[str]:
+    """Return the parts of a comma-separated list, in order."""
+    return [part.strip() for part in text.split(",") if part.strip()]
 
 
 FOREIGN = frozenset({"DOLPHIN_DAGSTER_VAR", "DOLPHIN_STACK", "DOLPHIN_FAULT_POINTS"})

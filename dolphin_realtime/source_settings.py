@@ -42,10 +42,6 @@ class SourceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     pause_s: Seconds = 1.0
     off: str = ""
 
-    def names(self, listed: str) -> list[str]:
-        """Return the names of a comma-separated list."""
-        return [name.strip() for name in listed.split(",") if name.strip()]
-
 
 HOSTS: Final = tuple(
     field.name

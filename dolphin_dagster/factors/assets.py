@@ -86,7 +86,9 @@ def judged(
 ) -> Iterator[dg.AssetCheckResult]:
     """Yield the results of an indicator's checks of what the grid holds."""
     found = {
-        IS_FRESH: is_fresh(indicator, held, wall_now(), stack.wanted(indicator)),
+        IS_FRESH: is_fresh(
+            indicator, held, wall_now(), indicator.expected(stack.scanned(), stack.symbols)
+        ),
         IS_IN_RANGE: is_in_range(indicator, held),
         ANSWERS: source_answers(stack.memory.circuit(indicator.name)),
         AGREES: agrees(indicator, held, before),

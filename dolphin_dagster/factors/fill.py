@@ -4,6 +4,8 @@ Schedules bring a daily factor within hours; this brings it at once. It asks onc
 an hour at the most, in one run, and never for what is switched off or for a source that is failing.
 """
 
+from collections.abc import Collection
+from datetime import datetime
 from typing import Final
 
 import dagster as dg
@@ -23,12 +25,27 @@ SENSOR_INTERVAL_S: Final = 10
 QUARTER_MIN: Final = 15
 
 
-def lacking(stack: FactorStack, held: Readings, *, has_calendar: bool) -> list[str]:
-    """Return the indicators of which the grid holds nothing that is fresh."""
+def lacking(
+    held: Readings,
+    scanned: Collection[str],
+    symbols: Collection[str],
+    wall: datetime,
+    *,
+    has_calendar: bool,
+) -> list[str]:
+    """Return the indicators of which the grid holds nothing that is fresh.
+
+    Args:
+        held: What the grid holds.
+        scanned: Assets of the newest scan.
+        symbols: Those of the settings.
+        wall: Wall time.
+        has_calendar: Whether the grid holds the calendar factors.
+    """
     known = {
         name
         for name, indicator in external().items()
-        if is_fresh(indicator, held, wall_now(), stack.wanted(indicator)).passed
+        if is_fresh(indicator, held, wall, indicator.expected(scanned, symbols)).passed
     }
     return [n for n in names() if n not in known and (n in external() or not has_calendar)]
 
@@ -55,10 +72,11 @@ def factors_due(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipR
     if context.instance.get_runs_count(waiting):
         return dg.SkipReason("runs of indicators are under way")
     try:
-        if not stack.assets():
+        scanned = stack.assets()
+        if not scanned:
             return dg.SkipReason("no scan in the grid yet, so neither assets nor a replay's clock")
         has_calendar = stack.grid.get(grid.FEATURES, grid.LATEST_CALENDAR) is not None
-        lack = lacking(stack, stack.held(), has_calendar=has_calendar)
+        lack = lacking(stack.held(), scanned, stack.symbols, now, has_calendar=has_calendar)
     except GridError as e:
         return dg.SkipReason(f"the grid is away: {e}")
     off = off_now(context.instance)

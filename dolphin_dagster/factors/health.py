@@ -2,8 +2,8 @@
 
 A run judges its readings when it comes; a source that is down, or a schedule that is off, brings
 no run. So a sensor looks at the document, reports what changed, and writes an alert once when a
-factor or its source goes wrong and once when it is well again. Looking and reporting belong here; the rules are
-verdicts.py's.
+factor or its source goes wrong and once when it is well again. Looking and reporting belong here;
+the rules are verdicts.py's.
 """
 
 import json
@@ -87,7 +87,7 @@ def verdicts(seen: Seen, known: set[str], wall: datetime) -> dict[checks.Key, Ve
     found = {(NAME, IS_COMPLETE): is_complete(mine, seen.held)}
     for name, indicator in mine.items() if seen.held else ():
         if name in known or own(indicator, seen.held):
-            assets = seen.symbols if indicator.is_per_symbol else seen.assets
+            assets = indicator.expected(seen.assets, seen.symbols)
             found[(name, IS_FRESH)] = is_fresh(indicator, seen.held, wall, assets)
     return found
 
@@ -98,12 +98,13 @@ def alerts(
     """Return an alert for each factor that went wrong or is well again, and who is wrong now.
 
     A factor is wrong while its readings are dead or its source failed twice in a row; one alert
-    a spell, whichever comes first. One that is switched off stays as it was seen last. ``last`` holds who was wrong, by ``<name>:alert``.
+    a spell, whichever comes first. One that is switched off stays as it was seen last. ``last``
+    holds who was wrong, by ``<name>:alert``.
     """
     raised, wrong = [], {}
     for name in external():
         key, fresh = f"{name}:{ALERT}", found.get((name, IS_FRESH))
-        circuit, was_wrong = seen.circuits.get(name, Circuit()), bool(last.get(f"{name}:{ALERT}"))
+        circuit, was_wrong = seen.circuits.get(name, Circuit()), bool(last.get(key))
         is_off = name in seen.off
         wrong[key] = was_wrong if is_off else is_wrong(fresh, circuit, was_wrong=was_wrong)
         if wrong[key] != was_wrong:

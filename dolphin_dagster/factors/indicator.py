@@ -4,7 +4,7 @@ Each file of indicators/ fills one of these in; the assets are made of it by ass
 are judged twice: outside `possible` the answer is refused, outside `usual` a check is red.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import date, datetime, timedelta
 from typing import Final
 
@@ -95,6 +95,12 @@ class Indicator(msgspec.Struct, frozen=True, kw_only=True):
     def quantity(self, name: str) -> Quantity:
         """Return one of its quantities, also for the hours that are kept of it."""
         return next(q for q in self.quantities if q.name == name.removesuffix(HOURLY))
+
+    def expected(
+        self, scanned: Collection[str] | None, symbols: Collection[str]
+    ) -> Collection[str] | None:
+        """Return the assets that readings are expected of; None where the scan's are not known."""
+        return symbols if self.is_per_symbol else scanned
 
     @property
     def names(self) -> Sequence[str]:

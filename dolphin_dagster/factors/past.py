@@ -17,6 +17,7 @@ from dolphin_dagster.factors.indicator import History, Indicator
 from dolphin_dagster.factors.publish import backfilled
 from dolphin_dagster.factors.stack import FactorStack
 from dolphin_dagster.jobs import asset_job
+from dolphin_dagster.partitions import days_since
 from dolphin_realtime.factor_store import append
 from dolphin_realtime.model.errors import GridError, SourceError, SourceFormatChanged
 from dolphin_realtime.settings import Settings
@@ -32,9 +33,7 @@ HOLES_SHOWN: Final = 10
 def factor_days(settings: Settings) -> dg.DailyPartitionsDefinition:
     """Return the days of the factors' history: from a month before the first archived one."""
     first = date.fromisoformat(settings.archive_first_day) - timedelta(days=LEAD_DAYS)
-    last = settings.archive_last_day
-    end = (date.fromisoformat(last) + timedelta(days=1)).isoformat() if last else None
-    return dg.DailyPartitionsDefinition(start_date=first.isoformat(), end_date=end, timezone="UTC")
+    return days_since(first.isoformat(), settings)
 
 
 def fill(indicator: Indicator, past: History, first: datetime, last: datetime) -> dict[str, Any]:

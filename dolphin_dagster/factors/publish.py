@@ -2,8 +2,8 @@
 
 Vetting what was observed, making readings of it and keeping them in both places belong here.
 The history is written first: a grid that is away loses nothing; a full disk keeps nothing from the
-grid. A document that is not there,
-as after a restart of the grid, begins with what still lives in the history.
+grid. A document that is not there, as after a restart of the grid, begins with what still lives in
+the history.
 """
 
 from collections.abc import Sequence

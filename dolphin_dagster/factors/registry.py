@@ -15,8 +15,9 @@ import dagster as dg
 from dolphin_dagster import indicators, pools
 from dolphin_dagster.factors.assets import indicator_definitions
 from dolphin_dagster.factors.indicator import Indicator
+from dolphin_dagster.jobs import asset_job
 from dolphin_realtime.model.errors import SettingsError
-from dolphin_realtime.settings import Settings
+from dolphin_realtime.settings import Settings, listed
 from dolphin_realtime.source_settings import HOSTS, load_sources
 
 ALL: Final = "all"
@@ -42,7 +43,7 @@ def external() -> dict[str, Indicator]:
     for module in modules():
         if not hasattr(module, "INDICATOR"):
             continue
-        indicator, file = module.INDICATOR, module.__name__.rsplit(".", 1)[-1]
+        indicator, file = module.INDICATOR, _file(module)
         if indicator.name != file:
             raise SettingsError(
                 f"indicators/{file}.py calls itself {indicator.name!r}: name the file so"
@@ -58,7 +59,11 @@ def external() -> dict[str, Indicator]:
 
 def names() -> list[str]:
     """Return the assets' keys, calendar factors included."""
-    return [m.__name__.rsplit(".", 1)[-1] for m in modules()]
+    return [_file(module) for module in modules()]
+
+
+def _file(module: ModuleType) -> str:
+    return module.__name__.rsplit(".", 1)[-1]
 
 
 def switched_off() -> set[str]:
@@ -67,8 +72,7 @@ def switched_off() -> set[str]:
     Raises:
         SettingsError: If it names one that there is not.
     """
-    sources = load_sources()
-    named = set(sources.names(sources.off))
+    named = set(listed(load_sources().off))
     unknown = named - set(external()) - {ALL}
     if unknown:
         raise SettingsError(
@@ -91,13 +95,6 @@ def definitions(settings: Settings) -> dg.Definitions:
         else m.definitions(settings)
         for m in modules()
     ]
-    fill = dg.define_asset_job(
-        FILL_JOB,
-        selection=dg.AssetSelection.assets(*names()),
-        tags={
-            pools.QUEUE_TAG: pools.INDICATORS,
-            pools.MAX_RUNTIME_TAG: str(FILL_RUNTIME_S),
-        },
-        description="Ask every source once, in one run: the first fill.",
-    )
+    means = "Ask every source once, in one run: the first fill."
+    fill = asset_job("indicators", pools.INDICATORS, FILL_RUNTIME_S, means, names())
     return dg.Definitions.merge(*each, dg.Definitions(jobs=[fill]))

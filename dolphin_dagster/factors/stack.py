@@ -11,7 +11,7 @@ from dolphin_dagster.sources.http import Http
 from dolphin_realtime import grid
 from dolphin_realtime.model.errors import GridError
 from dolphin_realtime.model.factor_document import Readings, readings_of
-from dolphin_realtime.settings import load
+from dolphin_realtime.settings import listed, load
 from dolphin_realtime.source_memory import memory_of, wall_now
 from dolphin_realtime.source_settings import load_sources
 
@@ -32,7 +32,7 @@ class FactorStack:
     @property
     def symbols(self) -> list[str]:
         """Assets of the per-symbol factors."""
-        return self.sources.names(self.sources.symbols)
+        return listed(self.sources.symbols)
 
     def now(self) -> datetime:
         """Return the market's time; raises GridError."""
@@ -52,10 +52,6 @@ class FactorStack:
         """Return the assets of the newest scan, none where there is no scan; raises GridError."""
         scan = self.grid.get(grid.FEATURES, grid.LATEST_SCAN)
         return list(scan["assets"]) if scan else []
-
-    def wanted(self, indicator: Indicator) -> set[str] | None:
-        """Return the assets that an indicator's readings are expected of, None where unknown."""
-        return set(self.symbols) if indicator.is_per_symbol else self.scanned()
 
     def scanned(self) -> set[str] | None:
         """Return the assets of the newest scan, None where none can be seen."""

@@ -12,7 +12,7 @@ import dagster as dg
 import ephem
 import msgspec
 
-from dolphin_dagster import pools
+from dolphin_dagster import checks, pools
 from dolphin_dagster.exchange_sessions import next_open, session_at
 from dolphin_dagster.jobs import asset_job
 from dolphin_dagster.market_clock import market_now
@@ -23,7 +23,7 @@ from dolphin_realtime.settings import Settings, load
 
 NAME: Final = "calendar_factors"
 MAX_AGE: Final = timedelta(minutes=65)
-RUNBOOK: Final = "docs/runbook.md"
+IS_WHOLE: Final = "document_is_whole"
 
 
 def moon_phase(moment: datetime) -> float:
@@ -94,15 +94,17 @@ def calendar_factors_asset() -> dg.MaterializeResult[None]:
 
 @dg.asset_check(
     asset=calendar_factors_asset,
-    name="document_is_whole",
+    name=IS_WHOLE,
     pool=pools.INDICATORS,
-    description=f"`esof_latest` is younger than 65 minutes and holds every field. {RUNBOOK}#calendar_factors-document_is_whole",
+    description=checks.describe(
+        NAME, IS_WHOLE, "`esof_latest` is younger than 65 minutes and holds every field."
+    ),
 )
 def document_is_whole() -> dg.AssetCheckResult:
     """Judge the document in the grid."""
     the_grid, _ = _stack_grid()
     passed, facts = _is_whole(the_grid.get(grid.FEATURES, grid.LATEST_CALENDAR), datetime.now(UTC))
-    return dg.AssetCheckResult(passed=passed, severity=dg.AssetCheckSeverity.WARN, metadata=facts)
+    return checks.result(NAME, IS_WHOLE, passed, facts)
 
 
 calendar_factors_job = asset_job(

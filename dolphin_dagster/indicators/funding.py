@@ -12,13 +12,13 @@ import msgspec
 
 from dolphin_dagster.factors.ask import REFUSED_MAX, Ask, Observation
 from dolphin_dagster.factors.indicator import DIFFERENCE, History, Indicator, Quantity
+from dolphin_dagster.factors.pages import rows_by_instant
 from dolphin_realtime.model.errors import SourceFormatChanged
 from dolphin_realtime.model.factor_document import FUNDING
 
 PATH: Final = "/fapi/v1/premiumIndex"
 PAST: Final = "/fapi/v1/fundingRate"
 PAGE: Final = 1000
-PAGES_MAX: Final = 100
 HOUR: Final = timedelta(hours=1)
 DAY: Final = timedelta(days=1)
 MARK_PRICE: Final = "mark_price"
@@ -94,23 +94,15 @@ def past(ask: Ask, first: datetime, last: datetime) -> list[Observation]:
 
 def settlements(ask: Ask, asset: str, first: datetime, last: datetime) -> list[Observation]:
     """Return one asset's settlements in [first, last), each with the hours since the one before."""
-    rates: dict[datetime, float] = {}
-    begin, pages = first - DAY, 0
-    while begin < last and pages < PAGES_MAX:
-        pages += 1
-        rows = ask.json(
-            PAST, list[Settlement], symbol=asset, startTime=_ms(begin), endTime=_ms(last) - 1,
-            limit=PAGE,
-        )  # fmt: skip
-        for row in rows:
-            if row.symbol != asset:
-                raise ask.changed(PAST, "symbol", row.symbol, asset)
-            at = ask.milliseconds(PAST, f"fundingTime of {asset}", row.funding_time)
-            rates[at] = ask.number(PAST, f"fundingRate of {asset}", row.funding_rate)
-        newest = max(rates, default=last)
-        if len(rows) < PAGE or newest <= begin:
-            break
-        begin = newest + timedelta(milliseconds=1)
+    rows = rows_by_instant(
+        ask, PAST, list[Settlement],
+        lambda row: ask.milliseconds(PAST, f"fundingTime of {asset}", row.funding_time),
+        asset, first - DAY, last, limit=PAGE,
+    )  # fmt: skip
+    rates = {
+        at: ask.number(PAST, f"fundingRate of {asset}", row.funding_rate)
+        for at, row in rows.items()
+    }
     return [
         Observation(name=FUNDING, asset=asset, value=rates[at], event_time=at, interval_h=hours)
         for at, hours in intervals(sorted(rates)).items()
@@ -123,10 +115,6 @@ def intervals(times: list[datetime]) -> dict[datetime, float | None]:
     gaps = [round((b - a) / HOUR) for a, b in itertools.pairwise(times)]
     hours = [float(gap) if 1 <= gap <= DAY / HOUR else None for gap in gaps]
     return dict(zip(times, [*hours[:1], *hours] if hours else [None] * len(times), strict=True))
-
-
-def _ms(moment: datetime) -> int:
-    return round(moment.timestamp() * 1e3)
 
 
 INDICATOR: Final = Indicator(

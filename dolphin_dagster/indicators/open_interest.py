@@ -7,12 +7,12 @@ import msgspec
 
 from dolphin_dagster.factors.ask import Ask, Observation
 from dolphin_dagster.factors.indicator import History, Indicator, Quantity
+from dolphin_dagster.factors.pages import rows_by_instant
 
 PATH: Final = "/fapi/v1/openInterest"
 PAST: Final = "/futures/data/openInterestHist"
 NAME: Final = "open_interest"
 PAGE: Final = 500
-PAGES_MAX: Final = 100
 STEP: Final = timedelta(hours=1)
 PUBLISHED_AFTER: Final = timedelta(minutes=5)
 
@@ -54,26 +54,19 @@ def past(ask: Ask, first: datetime, last: datetime) -> list[Observation]:
 
 
 def hours(ask: Ask, symbol: str, first: datetime, last: datetime) -> list[Observation]:
-    """Return one symbol's past, page by page."""
-    found: dict[datetime, float] = {}
-    begin, end_ms = first, round(last.timestamp() * 1e3) - 1
-    for _ in range(PAGES_MAX):
-        rows = ask.json(
-            PAST, list[Past], symbol=symbol, period="1h", limit=PAGE,
-            startTime=round(begin.timestamp() * 1e3), endTime=end_ms,
-        )  # fmt: skip
-        for row in rows:
-            if row.symbol != symbol:
-                raise ask.changed(PAST, "symbol", row.symbol, symbol)
-            at = ask.milliseconds(PAST, f"timestamp of {symbol}", row.timestamp)
-            found[at] = ask.number(PAST, f"sumOpenInterest of {symbol}", row.sum_open_interest)
-        newest = max(found, default=last)
-        if len(rows) < PAGE or newest <= begin:
-            break
-        begin = newest + timedelta(milliseconds=1)
+    """Return one symbol's past, hour by hour."""
+    rows = rows_by_instant(
+        ask, PAST, list[Past],
+        lambda row: ask.milliseconds(PAST, f"timestamp of {symbol}", row.timestamp),
+        symbol, first, last, period="1h", limit=PAGE,
+    )  # fmt: skip
+    values = {
+        at: ask.number(PAST, f"sumOpenInterest of {symbol}", row.sum_open_interest)
+        for at, row in rows.items()
+    }
     return [
         Observation(name=NAME, asset=symbol, value=v, event_time=at, known_at=at + PUBLISHED_AFTER)
-        for at, v in found.items()
+        for at, v in values.items()
         if first <= at < last
     ]
 

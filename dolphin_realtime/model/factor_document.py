@@ -4,7 +4,7 @@ The document's shape, merging and expiry belong here. Where it lies is the grid'
 signal makes of it is gates.py's. Instants are aware UTC, by the market's clock.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -139,8 +139,3 @@ def document_of(readings: Readings, market_clock: str, pushed_at: datetime) -> d
 
 def _order(key: Key) -> tuple[str, str]:
     return key[0], key[1] or ""
-
-
-def names_of(readings: Iterable[Key]) -> set[str]:
-    """Return the names of the factors among some keys."""
-    return {name for name, _ in readings}

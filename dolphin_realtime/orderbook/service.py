@@ -19,6 +19,7 @@ from dolphin_realtime.orderbook.keeper import BookKeeper
 from dolphin_realtime.orderbook.record import BookRecord
 from dolphin_realtime.orderbook.stream import fetch_snapshot, stream_url, updates
 from dolphin_realtime.service import GRID_FAULTS, Frame, pause
+from dolphin_realtime.settings import listed
 
 STREAMS_PER_SOCKET: Final = 100
 
@@ -101,7 +102,7 @@ async def run(frame: Frame) -> None:
         SettingsError: If no assets or no addresses are set.
     """
     s = frame.settings
-    assets = [a.strip().upper() for a in s.orderbook_assets.split(",") if a.strip()]
+    assets = [asset.upper() for asset in listed(s.orderbook_assets)]
     if not (assets and s.orderbook_ws and s.orderbook_rest):
         raise SettingsError(
             "the order-book service needs DOLPHIN_ORDERBOOK_WS, _REST and _ASSETS; "

@@ -6,7 +6,6 @@ Every answer says in a header that it is simulated.
 """
 
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http import HTTPStatus
@@ -194,9 +193,3 @@ def serve_factors(factors: FactorServer, port: int) -> Iterator[int]:
         server.shutdown()
         server.server_close()
         thread.join(timeout=5)
-
-
-def clock_of(start_us: int, speed: float) -> Callable[[], int]:
-    """Return a clock that begins at an instant and runs so much faster than the wall's."""
-    began = time.monotonic()
-    return lambda: start_us + round((time.monotonic() - began) * speed * 1e6)

@@ -6,7 +6,6 @@ Both kinds are simulated, and say so. Values are the same for the same seed and 
 
 import math
 import zlib
-from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
@@ -82,10 +81,11 @@ def _read(path: Path) -> dict[str, dict[str, float]]:
         stamps = pd.to_datetime(frame["ts"], utc=True)
     except (OSError, ValueError, KeyError) as e:
         raise SettingsError(f"{path}: {e}; expected a parquet of daily factors") from e
-    days = [(stamp + timedelta(0)).strftime("%Y-%m-%d") for stamp in stamps]
+    days = stamps.dt.strftime("%Y-%m-%d").tolist()
     found: dict[str, dict[str, float]] = {}
     for name, (column, factor) in _COLUMNS.items():
         if column in frame.columns:
-            values = zip(days, frame[column].tolist(), strict=True)
-            found[name] = {day: v * factor for day, v in values if v is not None and v == v}
+            known = frame[column].notna()
+            values = zip(days, frame[column].tolist(), known.tolist(), strict=True)
+            found[name] = {day: value * factor for day, value, is_known in values if is_known}
     return found

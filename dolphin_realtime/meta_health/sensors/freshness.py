@@ -10,6 +10,7 @@ from dolphin_realtime import grid
 from dolphin_realtime.meta_health.reading import Reading, Snapshot
 from dolphin_realtime.model.errors import SettingsError
 from dolphin_realtime.model.health import Source, age_score, freshness_score
+from dolphin_realtime.settings import listed
 
 SOURCES: Final = (
     Source(
@@ -51,7 +52,7 @@ def enabled_sources(setting: str) -> list[Source]:
     """
     known = {s.name for s in SOURCES}
     wanted: dict[str, tuple[float, float] | None] = {}
-    for part in filter(None, (p.strip() for p in setting.split(","))):
+    for part in listed(setting):
         name, has_own, seconds = part.partition("=")
         if name not in known:
             raise SettingsError(
