@@ -47,6 +47,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         raw_scan_days: Days after which raw scans and book records are deleted, once archived; 0: never.
         mhs_sources: Data sources that are meant to be produced, separated by commas; with other
             seconds until stale and dead: extf=600/1200.
+        mhs_turn_s: Time between two looks of meta health.
+        mhs_grace_s: A service younger than this is left to come up before anything is done to it.
+        mhs_recovery: on; dry-run: write down what would be done; off: only look.
+        manager: Who keeps the services: auto, local (the runner of dolphin up) or systemd.
         start_limit_burst: Starts within start_limit_interval_s after which a service stays down.
         start_limit_interval_s: See start_limit_burst.
         restart_pause_s: Pause before a service that died is started again.
@@ -88,6 +92,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     archive_last_day: str = ""
     raw_scan_days: Annotated[int, msgspec.Meta(ge=0)] = 30
     mhs_sources: str = "scan,extf,esof,safety,state"
+    mhs_turn_s: Seconds = 5.0
+    mhs_grace_s: Seconds = 45.0
+    mhs_recovery: Literal["on", "dry-run", "off"] = "on"
+    manager: Literal["auto", "local", "systemd"] = "auto"
     start_limit_burst: Annotated[int, msgspec.Meta(ge=1)] = 3
     start_limit_interval_s: Seconds = 60.0
     restart_pause_s: Seconds = 1.0
@@ -136,6 +144,16 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     def reports(self) -> Path:
         """Folder of every report."""
         return self.home / "reports"
+
+    @property
+    def health_dir(self) -> Path:
+        """What recovery did, and whether a person told it to do nothing."""
+        return self.home / "health"
+
+    @property
+    def run_logs(self) -> Path:
+        """The newest health document, the history of health, and alerts."""
+        return self.home / "run_logs"
 
     @property
     def run_dir(self) -> Path:

@@ -13,10 +13,10 @@ from typing import Any, Final
 
 import msgspec
 
+from dolphin_realtime import dagster_api
 from dolphin_realtime.bench.memory import rss_mb
 from dolphin_realtime.bench.stack import Stack, wait_for
 from dolphin_realtime.model.errors import ServiceError
-from dolphin_realtime.runner import dagster_api
 
 QUEUE: Final = "dolphin-extf-indicators"
 OTHERS: Final = ("raw_scan_retention_schedule", "weekly_summary_schedule")
@@ -166,7 +166,7 @@ def _unhealthy(port: int) -> list[str]:
 
 def _sample(stack: Stack) -> dict[str, float]:
     """Return the stack's processes now: run workers, all of them, their memory."""
-    code = stack.service("dagster-code")["pid"]
+    code = stack.service("dagster-code").pid or 0
     pids = _below(stack.pid)
     workers = [pid for pid in _below(code) if WORKER in _command(pid)]
     return {

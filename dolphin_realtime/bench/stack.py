@@ -12,9 +12,10 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from dolphin_realtime.local_socket import ask
+from dolphin_realtime.managers.interface import ServiceStatus
+from dolphin_realtime.managers.local import SOCKET, LocalManager
 from dolphin_realtime.model.errors import ServiceError
 from dolphin_realtime.process import die_with_parent
-from dolphin_realtime.runner.runner import SOCKET
 
 START_TIMEOUT_S: Final = 120.0
 STOP_TIMEOUT_S: Final = 60.0
@@ -110,7 +111,7 @@ class Stack:
         if self._process is not None and self._process.poll() is not None:
             raise ServiceError(f"dolphin up ended: {(self.home / 'up.log').read_text()[-2000:]}")
         try:
-            states = {s["name"]: s["state"] for s in self.services()}
+            states = {s.name: s.state for s in self.services()}
         except ServiceError:
             return False
         failed = [name for name, state in states.items() if state == "failed"]
@@ -123,14 +124,13 @@ class Stack:
         """Send one request to the runner and return its answer."""
         return ask(self.home / "run" / SOCKET, fields, timeout_s=60.0)
 
-    def services(self) -> list[dict[str, Any]]:
+    def services(self) -> list[ServiceStatus]:
         """Return the state of every service."""
-        found: list[dict[str, Any]] = self.request(do="status")["services"]
-        return found
+        return LocalManager(self.home).status()
 
-    def service(self, name: str) -> dict[str, Any]:
+    def service(self, name: str) -> ServiceStatus:
         """Return the state of one service."""
-        return next(s for s in self.services() if s["name"] == name)
+        return next(s for s in self.services() if s.name == name)
 
     def stop(self) -> None:
         """Stop it in order; kill it where that takes too long."""

@@ -44,6 +44,7 @@ COMMANDS: Final = {
     "logs": "stack",
     "service": "service",
     "health": "inspect",
+    "maintenance": "recovery",
     "scan": "inspect",
     "factors": "factors",
     "posture": "safety",

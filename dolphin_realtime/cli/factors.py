@@ -12,10 +12,11 @@ from dolphin_realtime import grid
 from dolphin_realtime.cli.app import say
 from dolphin_realtime.cli.factor_table import table_of
 from dolphin_realtime.cli.inspect import fetch
+from dolphin_realtime.cli.running import load_here
 from dolphin_realtime.model import instant
 from dolphin_realtime.model.factor_document import Readings, readings_of
 from dolphin_realtime.model.gates import calendar_gate
-from dolphin_realtime.settings import Settings, load
+from dolphin_realtime.settings import Settings
 from dolphin_realtime.source_memory import memory_of
 
 WIDE: Final = 160
@@ -93,7 +94,7 @@ def factors(asset: str | None, every: bool, as_json: bool) -> None:
     Example: dolphin factors --asset BTCUSDT
              dolphin factors --json | jq .exf_latest.readings.dvol_btc
     """
-    settings = load()
+    settings = load_here()
     text = {k: fetch(grid.FEATURES, k) for k in (grid.LATEST_FACTORS, grid.LATEST_CALENDAR)}
     documents = {key: grid.decode(value) for key, value in text.items()}
     found = documents[grid.LATEST_FACTORS]

@@ -8,6 +8,7 @@ import click
 
 from dolphin_realtime import grid
 from dolphin_realtime.cli.app import say
+from dolphin_realtime.cli.recovery import history
 from dolphin_realtime.cli.running import load_running
 from dolphin_realtime.model.errors import GridError
 
@@ -38,13 +39,26 @@ def fetch(map_name: str, key: str) -> str | None:
     return value if isinstance(value, str) else None
 
 
-@click.command()
+@click.group(invoke_without_command=True)
 @click.option("--json", "as_json", is_flag=True, help="The document of the grid, one line.")
-def health(as_json: bool) -> None:
+@click.pass_context
+def health(context: click.Context, as_json: bool) -> None:
     """Five health sensors, their product, its word, and each subsystem.
 
     Exit status: 0 GREEN, 1 DEGRADED, 2 CRITICAL, 3 DEAD, 4 unknown.
+
+    \b
+    Examples: dolphin health
+              dolphin health history       what was repaired, and what changed
     """
+    if context.invoked_subcommand is None:
+        _show_health(as_json=as_json)
+
+
+health.add_command(history)
+
+
+def _show_health(*, as_json: bool) -> None:
     try:
         text = fetch(grid.META_HEALTH, grid.LATEST)
     except GridError as e:

@@ -7,8 +7,8 @@ import click
 import msgspec
 
 from dolphin_realtime.cli.app import say
+from dolphin_realtime.cli.running import load_here
 from dolphin_realtime.model.errors import SettingsError
-from dolphin_realtime.settings import load
 
 
 @click.group()
@@ -27,7 +27,7 @@ def check(instance: str, as_json: bool) -> None:
     """
     from dolphin_realtime.journal.check import check as check_journal
 
-    result = check_journal(load().journal_dir(instance))
+    result = check_journal(load_here().journal_dir(instance))
     if as_json:
         click.echo(msgspec.json.encode(result).decode())
     elif result.ok:
@@ -50,7 +50,7 @@ def export(instance: str, out: Path, as_json: bool) -> None:
     from dolphin_realtime.journal.export import export as export_journal
 
     try:
-        rows = export_journal(load().journal_dir(instance), instance, out)
+        rows = export_journal(load_here().journal_dir(instance), instance, out)
     except OSError as e:
         raise SettingsError(f"{out} cannot be written: {e}") from e
     if as_json:
@@ -75,7 +75,7 @@ def compare(first: str, second: str, as_json: bool) -> None:
 
     if first == second:
         raise SettingsError("name two instances: dolphin compare BLUE GREEN")
-    settings = load()
+    settings = load_here()
     found = compare_journals({name: settings.journal_dir(name) for name in (first, second)})
     found.settings = differences(first, second)
     if as_json:

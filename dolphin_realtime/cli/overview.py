@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from dolphin_realtime import grid
+from dolphin_realtime.managers.interface import ServiceStatus
 from dolphin_realtime.model.errors import GridError
 from dolphin_realtime.settings import Settings
 
@@ -28,7 +29,7 @@ TRADING_POSTURES: Final = ("NORMAL", "REDUCED")
 class Overview(msgspec.Struct, kw_only=True):
     """One reading of the stack; None where a part could not be read."""
 
-    services: list[dict[str, Any]]
+    services: list[ServiceStatus]
     ui_port: int
     scan: dict[str, Any] | None = None
     scan_age_s: float | None = None
@@ -48,7 +49,7 @@ class Overview(msgspec.Struct, kw_only=True):
             scan["age_s"] = self.scan_age_s
             scan["simulated"] = self.scan.get("simulated")
         return {
-            "services": [{k: s.get(k) for k in (
+            "services": [{k: getattr(s, k) for k in (
                 "name", "state", "pid", "since", "restarts", "rss_mb", "detail")} for s in self.services],
             "scan": scan,
             "posture": self.safety.get("posture") if self.safety else None,
@@ -79,15 +80,15 @@ def read_documents(overview: Overview, client: HazelcastClient, instances: list[
     beats = client.get_map(grid.HEARTBEAT).blocking().entry_set()
     overview.beats = {str(name): grid.decode(value) for name, value in beats}
     for service in overview.services:
-        beat = overview.beats.get(service["name"])
-        if beat is not None and service["state"] == "running":
+        beat = overview.beats.get(service.name)
+        if beat is not None and service.state == "running":
             refused = beat.get("refused") or {}
             counted = ", ".join(f"{n} {what}" for what, n in refused.items())
             parts = [beat.get("phase"), beat.get("detail"), counted]
-            service["detail"] = "; ".join(str(p) for p in parts if p)
+            service.detail = "; ".join(str(p) for p in parts if p)
 
 
-def read_overview(settings: Settings, services: list[dict[str, Any]], ui_port: int) -> Overview:
+def read_overview(settings: Settings, services: list[ServiceStatus], ui_port: int) -> Overview:
     """Return one reading; a grid that is away leaves its parts None."""
     overview = Overview(services=services, ui_port=ui_port)
     try:
@@ -104,13 +105,13 @@ def read_overview(settings: Settings, services: list[dict[str, Any]], ui_port: i
 
 def not_trading_because(overview: Overview) -> str | None:
     """Return the first reason why no position may be opened, None where one may."""
-    starting = [s["name"] for s in overview.services if s["state"] in ("waiting", "starting")]
+    starting = [s.name for s in overview.services if s.state in ("waiting", "starting")]
     if starting and overview.scan is None:
         return f"STARTING: {', '.join(starting)}"
     down = [
-        s["name"]
+        s.name
         for s in overview.services
-        if s["state"] != "running" and not s["name"].startswith("dagster")
+        if s.state != "running" and not s.name.startswith("dagster")
     ]
     if down:
         return f"SERVICE_DOWN: {', '.join(down)}"
@@ -149,17 +150,12 @@ def _services_table(overview: Overview) -> Table:
     table.add_column("detail", no_wrap=True, overflow="ellipsis", ratio=1)
     now = datetime.now(UTC)
     for s in overview.services:
-        age = grid.age_s(s["since"], now) or 0.0
-        style = (
-            "green"
-            if s["state"] == "running"
-            else "yellow"
-            if s["state"] in ("starting", "stopped", "waiting")
-            else "red"
-        )
-        up = f"{age:.0f} s" if s["pid"] else "-"
-        cells = [s["name"], Text(s["state"], style=style), str(s["pid"] or "-"), up]
-        table.add_row(*cells, str(s["restarts"]), str(s["rss_mb"] or "-"), s["detail"])
+        age = grid.age_s(s.since, now) or 0.0
+        quiet = ("starting", "stopped", "waiting")
+        style = "green" if s.state == "running" else "yellow" if s.state in quiet else "red"
+        up = f"{age:.0f} s" if s.pid else "-"
+        state, numbers = Text(s.state, style=style), (str(s.restarts), str(s.rss_mb or "-"))
+        table.add_row(s.name, state, str(s.pid or "-"), up, *numbers, s.detail)
     return table
 
 

@@ -13,9 +13,9 @@ import click
 import msgspec
 
 from dolphin_realtime.cli.app import say
+from dolphin_realtime.cli.running import load_here
 from dolphin_realtime.model.errors import SettingsError
 from dolphin_realtime.reports.figures import Figures, to_dict
-from dolphin_realtime.settings import load
 
 _PATH = click.Path(exists=True, path_type=Path)
 LINE_EVERY_S = 10.0
@@ -103,7 +103,7 @@ def backtest(
 
     if last < first:
         raise SettingsError(f"--to {last} is before --from {first}")
-    settings = load()
+    settings = load_here()
     job = Job(
         scans=scans, first=first, last=last, book=book, factors=factors, instance=instance,
         parameters=changed(load_parameters(instance), assignments),
@@ -143,7 +143,7 @@ def report(day: str, instance: str, is_opened: bool, as_json: bool) -> None:
     """
     from dolphin_realtime.reports.daily import write_paper_report
 
-    written = write_paper_report(load(), instance, day)
+    written = write_paper_report(load_here(), instance, day)
     if as_json:
         facts = {"html": str(written.html)}
         click.echo(msgspec.json.encode({**to_dict(written.figures), **facts}).decode())
@@ -192,7 +192,7 @@ def versus(day: str, instance: str, as_json: bool) -> None:
     from dolphin_realtime.backtest.versus_paper import scans_of, versus_paper
     from dolphin_realtime.reports.versus import JSON, folder_of
 
-    settings = load()
+    settings = load_here()
     found = versus_paper(settings, instance, day, scans_of(settings, day))
     if as_json:
         click.echo(msgspec.json.encode(found).decode())

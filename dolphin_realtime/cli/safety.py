@@ -9,11 +9,11 @@ from dolphin_realtime import grid
 from dolphin_realtime.cli.app import say
 from dolphin_realtime.cli.inspect import fetch
 from dolphin_realtime.cli.overview import TRADING_POSTURES
+from dolphin_realtime.cli.running import load_here
 from dolphin_realtime.local_socket import ask
 from dolphin_realtime.model.errors import SafetyRefused
 from dolphin_realtime.model.posture import Posture
 from dolphin_realtime.safety.orders import SOCKET
-from dolphin_realtime.settings import load
 
 
 @click.group(invoke_without_command=True)
@@ -53,7 +53,7 @@ def show(as_json: bool = False) -> None:
 
 def _order(**fields: str) -> str:
     """Give an order to the safety service and return the floor it puts under the posture."""
-    settings = load()
+    settings = load_here()
     answer = ask(settings.run_dir / SOCKET, {**fields, "who": getpass.getuser()})
     if not answer.get("ok"):
         raise SafetyRefused(str(answer.get("error")))

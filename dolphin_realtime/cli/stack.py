@@ -1,8 +1,6 @@
 """`dolphin up`, `down`, `status`, `start`, `stop`, `restart`, `logs`: the whole stack."""
 
 import asyncio
-import os
-import signal
 import sys
 import time
 from pathlib import Path
@@ -12,7 +10,9 @@ import msgspec
 
 from dolphin_realtime.cli.app import say
 from dolphin_realtime.cli.overview import not_trading_because, read_overview, render
-from dolphin_realtime.cli.running import request, with_its_ports
+from dolphin_realtime.cli.running import load_here, with_its_ports
+from dolphin_realtime.managers.find import manager_of
+from dolphin_realtime.managers.local import LocalManager
 from dolphin_realtime.model.errors import ServiceError, SettingsError
 from dolphin_realtime.settings import load
 
@@ -44,9 +44,10 @@ def up(demo: bool, for_s: float | None, no_dagster: bool, as_json: bool) -> None
 @click.command()
 def down() -> None:
     """Stop the stack that runs in DOLPHIN_HOME."""
-    settings = load()
-    pid = request(settings, do="status")["pid"]
-    request(settings, do="down")
+    manager = manager_of(load_here())
+    if not isinstance(manager, LocalManager):
+        raise SettingsError("systemd keeps this stack: systemctl stop dolphin.target")
+    pid = manager.down()
     deadline = time.monotonic() + DOWN_TIMEOUT_S
     while Path(f"/proc/{pid}").exists():
         if time.monotonic() > deadline:
@@ -64,10 +65,11 @@ def status(as_json: bool) -> None:
 
     Exit status 0 when it may trade, 1 when not, 3 when no stack runs.
     """
-    settings = load()
-    answer = request(settings, do="status")
-    settings = with_its_ports(settings, answer)
-    overview = read_overview(settings, answer["services"], settings.ui_port)
+    settings = load_here()
+    manager = manager_of(settings)
+    services = manager.status()
+    settings = with_its_ports(settings, manager.facts())
+    overview = read_overview(settings, services, settings.ui_port)
     if as_json:
         click.echo(msgspec.json.encode(overview.as_json()).decode())
     else:
@@ -75,30 +77,39 @@ def status(as_json: bool) -> None:
     sys.exit(1 if not_trading_because(overview) else 0)
 
 
-def _control(do: str, name: str) -> None:
-    answer = request(load(), timeout_s=400.0, do=do, name=name)
-    say(f"{name}: {answer['state']}")
+def _tell(name: str) -> None:
+    services = manager_of(load_here()).status()
+    found = next((s for s in services if s.name == name), None)
+    detail = f" ({found.detail})" if found is not None and found.detail else ""
+    say(f"{name}: {found.state if found is not None else 'done'}{detail}")
 
 
 @click.command()
 @click.argument("name")
 def start(name: str) -> None:
-    """Start a service and wait until it is ready."""
-    _control("start", name)
+    """Start a service and wait until it is ready, also after it failed too often."""
+    manager = manager_of(load_here())
+    manager.reset_failed(name)
+    manager.start(name, wait=True)
+    _tell(name)
 
 
 @click.command()
 @click.argument("name")
 def stop(name: str) -> None:
     """Stop a service; nothing starts it again but `dolphin start`."""
-    _control("stop", name)
+    manager_of(load_here()).stop(name)
+    _tell(name)
 
 
 @click.command()
 @click.argument("name")
 def restart(name: str) -> None:
     """Stop a service and start it again."""
-    _control("restart", name)
+    manager = manager_of(load_here())
+    manager.reset_failed(name)
+    manager.restart(name)
+    _tell(name)
 
 
 @click.command()
@@ -111,19 +122,9 @@ def logs(name: str, follow: bool, lines: int) -> None:
     \b
     Example: dolphin logs trader@BLUE -f
     """
-    path = load().home / "logs" / f"{name}.log"
-    if not path.is_file():
-        known = ", ".join(sorted(p.stem for p in path.parent.glob("*.log"))) or "none yet"
-        raise SettingsError(f"no log of a service {name!r} in {path.parent}; known: {known}")
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-    with path.open(errors="replace") as f:
-        sys.stdout.write("".join(f.readlines()[-lines:]))
-        while follow:
-            chunk = f.read()
-            if chunk:
-                sys.stdout.write(chunk)
-                sys.stdout.flush()
-            else:
-                time.sleep(0.2)
-                if f.tell() > os.fstat(f.fileno()).st_size:
-                    f.seek(0)
+    settings = load_here()
+    manager = manager_of(settings)
+    known = [s.name for s in manager.status()] if not isinstance(manager, LocalManager) else [name]
+    if name not in known:
+        raise SettingsError(f"no service {name!r}; known: {', '.join(known)}")
+    manager.log(name, lines, follow=follow)

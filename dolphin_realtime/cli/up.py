@@ -12,7 +12,7 @@ from hazelcast.client import HazelcastClient
 from rich.console import Console
 from rich.live import Live
 
-from dolphin_realtime import grid
+from dolphin_realtime import dagster_api, grid
 from dolphin_realtime.cli.app import MALFORMED, say
 from dolphin_realtime.cli.demo import DEMO_DAYS, begin_anew, demo_settings, refuse_mixed_home
 from dolphin_realtime.cli.overview import Overview, lines_of, read_documents, view
@@ -22,7 +22,6 @@ from dolphin_realtime.member.java import find_java
 from dolphin_realtime.meta_health.sensors.freshness import enabled_sources
 from dolphin_realtime.model.errors import GridError, JournalError, ServiceError
 from dolphin_realtime.parameters import load_parameters
-from dolphin_realtime.runner import dagster_api
 from dolphin_realtime.runner.runner import Runner
 from dolphin_realtime.settings import Settings
 
@@ -112,7 +111,7 @@ class Front:
         elif time.monotonic() >= self._next_line:
             self._next_line = time.monotonic() + LINE_EVERY_S
             states = ", ".join(
-                f"{s['name']} {s['state']}" for s in overview.services if s["state"] != "running"
+                f"{s.name} {s.state}" for s in overview.services if s.state != "running"
             )
             head = f"[{time.monotonic() - self.began:5.0f} s] {states or 'all services run'}"
             click.echo(" | ".join([head, *(str(t) for t in lines_of(overview))]))
@@ -156,7 +155,7 @@ class Front:
             "net_pnl": (after.equity or start) - start,
             "latency": state["latency_us"] if state else {"n": 0},
             "health": overview.health.get("status") if overview.health else None,
-            "restarts": sum(s["restarts"] for s in overview.services),
+            "restarts": sum(s.restarts for s in overview.services),
             "red_checks": red,
             "simulated": scan.get("simulated"),
             "source": f"{'replayed prices' if self.is_demo else 'live scans'}, {self._books()}{', simulated factors' if self.is_demo else ''}, paper venue",

@@ -19,6 +19,8 @@ from dolphin_realtime.process import die_with_parent
 
 READY_TIMEOUT_S: Final = 60.0
 STOP_TIMEOUT_S: Final = 25.0
+DEAF_STOP_S: Final = 3.0
+"""A member that does not answer does not shut down either."""
 _POLL_TIMEOUT_S: Final = 0.15
 
 
@@ -97,9 +99,10 @@ class Member:
         """Stop the member: TERM, and KILL if it does not end."""
         if self._jvm is None or self._jvm.poll() is not None:
             return
+        timeout_s = STOP_TIMEOUT_S if is_ready(self.port, timeout_s=1.0) else DEAF_STOP_S
         self._jvm.send_signal(signal.SIGTERM)
         try:
-            self._jvm.wait(STOP_TIMEOUT_S)
+            self._jvm.wait(timeout_s)
         except subprocess.TimeoutExpired:
             self._jvm.kill()
             self._jvm.wait()

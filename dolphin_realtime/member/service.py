@@ -12,6 +12,8 @@ from dolphin_realtime.settings import Settings
 
 BEAT_S: Final = 2.0
 SERVICE: Final = "hazelcast"
+ANSWERS: Final = "the member answers"
+"""What this service tells its manager while its member does; meta health reads it there."""
 
 
 def run(settings: Settings) -> int:
@@ -27,7 +29,7 @@ def run(settings: Settings) -> int:
     member = Member(settings.cluster_name, settings.hazelcast_port, settings.run_dir, output=None)
     member.start(settings.hazelcast_jar, settings.maven_base, settings.java)
     log.get().info("member.ready", port=settings.hazelcast_port, pid=member.pid)
-    notify("READY=1\nSTATUS=ready")
+    notify(f"READY=1\nSTATUS={ANSWERS}")
     try:
         _watch(member, settings, stopping)
     finally:
@@ -45,24 +47,25 @@ def _watch(member: Member, settings: Settings, stopping: threading.Event) -> Non
         client = grid.connect_blocking(settings.cluster_name, settings.hazelcast_port, SERVICE)
     except GridError as e:
         raise MemberError(f"the member refuses its own client: {e}") from e
-    beats = client.get_map(grid.HEARTBEAT).blocking()
+    beats = client.get_map(grid.HEARTBEAT)
+    sent = None
     try:
         while not stopping.wait(BEAT_S):
             code = member.exit_code()
             if code is not None:
                 raise MemberError(f"the member ended with exit code {code}")
-            if is_ready(settings.hazelcast_port, timeout_s=1.0):
-                beats.set(
-                    SERVICE,
-                    grid.encode(
-                        {
-                            "ts": grid.now_iso(),
-                            "pid": member.pid,
-                            "phase": "ready",
-                            "detail": "one member",
-                        }
-                    ),
-                )
-                notify("WATCHDOG=1")
+            if not is_ready(settings.hazelcast_port, timeout_s=1.0):
+                notify("STATUS=the member does not answer")
+                continue
+            notify(f"WATCHDOG=1\nSTATUS={ANSWERS}")
+            if sent is None or sent.done():
+                if sent is not None and not sent.is_success():
+                    log.get().warning("member.heartbeat_lost", why=str(sent.exception()))
+                sent = beats.set(SERVICE, _heartbeat(member))
     finally:
         client.shutdown()
+
+
+def _heartbeat(member: Member) -> str:
+    facts = {"ts": grid.now_iso(), "pid": member.pid, "phase": "ready", "detail": "one member"}
+    return grid.encode(facts)

@@ -9,20 +9,35 @@ from dolphin_realtime import grid
 
 
 class Reading(msgspec.Struct, frozen=True, kw_only=True):
-    """One health sensor's score in [0, 1], and what it saw of each subsystem."""
+    """One health sensor's turn.
 
-    score: float
-    subsystems: dict[str, dict[str, object]] = {}
+    Attributes:
+        scores: By target, in [0, 1]; None is unknown.
+        facts: By target, what was seen of it.
+    """
+
+    scores: dict[str, float | None]
+    facts: dict[str, dict[str, object]] = {}
+
+    def unknown(self, why: str) -> "Reading":
+        """Return the same targets, all of them unknown."""
+        facts: dict[str, dict[str, object]] = {name: {"unknown": why} for name in self.scores}
+        return Reading(scores=dict.fromkeys(self.scores), facts=facts)
 
 
 class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     """Grid documents as read in one turn, None where absent or unreadable."""
 
-    scan: dict[str, Any] | None
-    safety: dict[str, Any] | None
-    states: dict[str, dict[str, Any] | None]
-    heartbeats: dict[str, dict[str, Any] | None]
-    sources: dict[str, dict[str, Any] | None]
+    scan: dict[str, Any] | None = None
+    safety: dict[str, Any] | None = None
+    states: dict[str, dict[str, Any] | None] = {}
+    pnl: dict[str, dict[str, Any] | None] = {}
+    heartbeats: dict[str, dict[str, Any] | None] = {}
+    sources: dict[str, dict[str, Any] | None] = {}
+    unparsable: list[str] = []
+
+
+_FEATURE_KEYS = (grid.LATEST_SCAN, grid.LATEST_BOOKS, grid.LATEST_FACTORS, grid.LATEST_CALENDAR)
 
 
 class GridReader:
@@ -31,23 +46,31 @@ class GridReader:
     def __init__(self, client: HazelcastClient, instances: list[str]) -> None:
         self._client, self._instances = client, instances
         self._maps: dict[str, Any] = {}
+        self._unparsable: list[str] = []
 
     async def start(self) -> None:
         """Create the proxies; creating one is not retried by the client."""
         names = [grid.FEATURES, grid.SAFETY, grid.HEARTBEAT]
         names += [grid.state_map(i) for i in self._instances]
+        names += [grid.pnl_map(i) for i in self._instances]
         self._maps = {name: await self._client.get_map(name) for name in names}
 
     async def _get(self, map_name: str, key: str) -> dict[str, Any] | None:
-        return grid.decode(await self._maps[map_name].get(key))
+        value = await self._maps[map_name].get(key)
+        document = grid.decode(value)
+        if value is not None and document is None:
+            self._unparsable.append(f"{map_name}/{key}")
+        return document
 
     async def read(self) -> Snapshot:
         """Return the documents as they are now."""
+        self._unparsable = []
         beats = await self._maps[grid.HEARTBEAT].entry_set()
-        features = {k: await self._get(grid.FEATURES, k) for k in (
-            grid.LATEST_SCAN, grid.LATEST_BOOKS, grid.LATEST_FACTORS, grid.LATEST_CALENDAR)}  # fmt: skip
+        features = {key: await self._get(grid.FEATURES, key) for key in _FEATURE_KEYS}
         safety = await self._get(grid.SAFETY, grid.LATEST)
         states = {i: await self._get(grid.state_map(i), grid.LATEST_STATE) for i in self._instances}
+        days = {i: str(state.get("since")) for i, state in states.items() if state is not None}
+        pnl = {i: await self._get(grid.pnl_map(i), day) for i, day in days.items()}
         sources: dict[str, dict[str, Any] | None] = {
             f"{grid.FEATURES}/{key}": document for key, document in features.items()
         }
@@ -58,6 +81,8 @@ class GridReader:
             scan=features[grid.LATEST_SCAN],
             safety=safety,
             states=states,
+            pnl=pnl,
             heartbeats={str(k): grid.decode(v) for k, v in beats},
             sources=sources,
+            unparsable=self._unparsable,
         )

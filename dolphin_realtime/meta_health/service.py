@@ -1,156 +1,184 @@
-"""`dolphin service meta-health`: a turn every 5 s, probes side by side with deadlines.
+"""`dolphin service meta-health`: every 5 s look, judge, publish, and repair what may be repaired.
 
-Running the probes and publishing belong here; scores are model/health.py's, probes the
-sensors'.
+The order of a turn belongs here. Looking is probes.py's, judging judgement.py's and
+model/health.py's, what to do model/recovery.py's, doing it healer.py's.
 """
 
 import asyncio
-from collections.abc import Awaitable
-from datetime import UTC, datetime
-from typing import Any, Final
+import time
+from datetime import datetime
+from typing import Final
 
 from dolphin_realtime import grid
-from dolphin_realtime.local_socket import ask
-from dolphin_realtime.meta_health.reading import GridReader, Reading, Snapshot
-from dolphin_realtime.meta_health.sensors.coherence import read_coherence
-from dolphin_realtime.meta_health.sensors.control_plane import read_control_plane
-from dolphin_realtime.meta_health.sensors.freshness import enabled_sources, read_freshness
-from dolphin_realtime.meta_health.sensors.heartbeat import read_heartbeats
-from dolphin_realtime.meta_health.sensors.processes import read_processes
-from dolphin_realtime.model.errors import ServiceError
-from dolphin_realtime.model.health import HealthDocument, LastKnown, status_of
-from dolphin_realtime.service import GRID_FAULTS, Frame, pause
+from dolphin_realtime.health_files import maintenance, maintenance_path
+from dolphin_realtime.managers.find import manager_of
+from dolphin_realtime.managers.interface import ServiceManager
+from dolphin_realtime.meta_health.chronicle import Chronicle
+from dolphin_realtime.meta_health.clock import Clock
+from dolphin_realtime.meta_health.healer import Healer
+from dolphin_realtime.meta_health.judgement import Judgement
+from dolphin_realtime.meta_health.probes import BEATING, Look, Probes
+from dolphin_realtime.model.health import HealthDocument
+from dolphin_realtime.model.observer import Observer
+from dolphin_realtime.model.recovery import HAZELCAST, WEBSERVER, Service, World, plan
+from dolphin_realtime.service import GRID_FAULTS, Frame
+from dolphin_realtime.source_memory import memory_of
 
-TURN_S: Final = 5.0
-PROBE_DEADLINE_S: Final = 3.0
-WEBSERVER: Final = "dagster-webserver"
-BEATING: Final = ("hazelcast", "bridge", "safety")
-RUNNER_SOCKET: Final = "runner.sock"
-SENSORS: Final = (
-    "m1_proc",
-    "m2_heartbeat",
-    "m3_data_freshness",
-    "m4_control_plane",
-    "m5_coherence",
-)
+SEND_TIMEOUT_S: Final = 1.0
+HAZELCAST_KEY: Final = ("m4_control_plane", HAZELCAST)
+WEBSERVER_KEY: Final = ("m4_control_plane", WEBSERVER)
 
 
 class MetaHealth:
     """The health of one stack; `turn` is one unit of work."""
 
-    def __init__(self, frame: Frame) -> None:
+    def __init__(
+        self, frame: Frame, manager: ServiceManager | None = None, clock: Clock | None = None
+    ) -> None:
         s = frame.settings
-        self._frame = frame
-        self._sources = enabled_sources(s.mhs_sources)
-        books = ["orderbook"] if s.orderbook_ws else []
-        self._expected = [*BEATING, *books, *(f"trader@{i}" for i in s.instance_names)]
-        self._reader = GridReader(frame.client, s.instance_names)
-        self._last = {name: LastKnown() for name in SENSORS}
-        self._services: list[dict[str, Any]] | None = None
+        self._frame, self._clock = frame, clock or Clock()
+        self._probes = Probes(frame, manager or manager_of(s))
+        self.judgement = Judgement(self._probes.sources)
+        self.healer = Healer(frame, manager or manager_of(s), self._clock.wall())
+        self._observer = Observer(s.mhs_turn_s)
+        self._chronicle = Chronicle(frame)
+        self._began_s = self._clock.monotonic()
+        self._grid_since_s: float | None = None
+        self._is_settled = False
+        self._path = s.run_logs / "meta_health.json"
 
     async def run(self) -> None:
-        """Look and publish until the service stops."""
-        await self._reader.start()
-        health = await self._frame.client.get_map(grid.META_HEALTH)
-        path = self._frame.settings.home / "run_logs" / "meta_health.json"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        is_ready, last_status = False, None
-        while not self._frame.stopping.is_set():
-            document = await self.turn(datetime.now(UTC))
-            text = grid.encode(document)
-            partial = path.with_suffix(".part")
-            partial.write_text(text)
-            partial.replace(path)
-            try:
-                async with asyncio.timeout(1.0):
-                    await health.set(grid.LATEST, text)
-            except GRID_FAULTS:
-                self._frame.counts["health_unsent"] += 1
-            if document.status is not last_status:
-                self._frame.log.info(
-                    "meta_health.status", status=document.status.value, rm_meta=document.rm_meta
-                )
-                last_status = document.status
-            self._frame.detail = f"{document.status} {document.rm_meta:.3f}"
-            if not is_ready:
-                self._frame.ready()
-                is_ready = True
-            self._frame.turn()
-            await pause(self._frame.stopping, TURN_S)
-
-    async def turn(self, now: datetime) -> HealthDocument:
-        """Probe everything side by side and return the document."""
-        services, snapshot, plane = await asyncio.gather(
-            self._probe(asyncio.to_thread(self._ask_runner)),
-            self._probe(self._reader.read()),
-            self._probe(read_control_plane(self._frame.settings.hazelcast_port, self._ui_port())),
-        )
-        if services is not None:
-            self._services = services
-        readings: dict[str, Reading | None] = {
-            "m1_proc": None if services is None else read_processes(services),
-            "m2_heartbeat": None,
-            "m3_data_freshness": None,
-            "m4_control_plane": plane,
-            "m5_coherence": None,
-        }
-        if snapshot is not None:
-            readings |= self._judge(snapshot, now)
-        return self._document(readings, now)
-
-    def _judge(self, snapshot: Snapshot, now: datetime) -> dict[str, Reading | None]:
-        return {
-            "m2_heartbeat": read_heartbeats(snapshot, self._expected, now),
-            "m3_data_freshness": read_freshness(snapshot, self._sources, now),
-            "m5_coherence": read_coherence(snapshot),
-        }
-
-    async def _probe[T](self, probe: Awaitable[T]) -> T | None:
-        """Return what a probe found, None where it raised or took too long: unknown."""
+        """Look, publish and repair until the service stops."""
+        await self._probes.start()
+        self._health = await self._frame.client.get_map(grid.META_HEALTH)
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        is_ready = False
         try:
-            async with asyncio.timeout(PROBE_DEADLINE_S):
-                return await probe
-        except (*GRID_FAULTS, ServiceError) as e:
-            self._frame.refuse(f"probe_{type(e).__name__}", why=str(e))
-            return None
+            while not self._frame.stopping.is_set():
+                began = time.monotonic()
+                document = await self.turn()
+                self._chronicle.turn(
+                    document,
+                    self.judgement.words(),
+                    (time.monotonic() - began) * 1000,
+                    self.healer.acted,
+                )
+                if not is_ready:
+                    self._frame.ready()
+                    is_ready = True
+                self._frame.turn()
+                await self._clock.pause(self._frame.stopping, self._frame.settings.mhs_turn_s)
+        finally:
+            await self.healer.close()
 
-    def _ask_runner(self) -> list[dict[str, Any]]:
-        path = self._frame.settings.run_dir / RUNNER_SOCKET
-        services: list[dict[str, Any]] = ask(path, {"do": "status"}, timeout_s=2.0)["services"]
-        return services
+    async def turn(self) -> HealthDocument:
+        """Look once, judge, repair where that is due, publish; return the document."""
+        now_s = self._clock.monotonic()
+        look = await self._probes.look(self._clock.wall(), grid_is_young=self._grid_is_young(now_s))
+        now, now_s = self._clock.wall(), self._clock.monotonic()
+        if self._observer.slept(now_s):
+            self.judgement.begin_streaks_anew()
+        seen = self.judgement.take(look.readings, now_s)
+        self._note_grid(now_s)
+        suspected = self._observer.suspicion
+        self._observer.judge(now.timestamp(), now_s, seen)
+        self._tell_suspicion(suspected, now)
+        held = await self._heal(look, now)
+        is_young = now_s - self._began_s < self._frame.settings.mhs_grace_s
+        document = self.judgement.document(now, now_s, held, is_young=is_young)
+        self._is_settled |= not is_young or self._all_came_up()
+        await self._publish(document)
+        return document
 
-    def _ui_port(self) -> int | None:
-        """Return the webserver's port, None where none is meant to run."""
-        for service in self._services or []:
-            if service["name"] == WEBSERVER:
-                return self._frame.settings.ui_port
-        return None
+    def _grid_is_young(self, now_s: float) -> bool:
+        since_s = self._grid_since_s
+        return since_s is None or now_s - since_s < self._frame.settings.mhs_grace_s
 
-    def _document(self, readings: dict[str, Reading | None], now: datetime) -> HealthDocument:
-        scores = {
-            name: self._last[name].take(reading.score if reading else None, now)
-            for name, reading in readings.items()
-        }
-        product = 1.0
-        for score in scores.values():
-            product *= score
-        processes: dict[str, dict[str, object]] = {}
-        for name in ("m1_proc", "m2_heartbeat", "m4_control_plane", "m5_coherence"):
-            reading = readings[name]
-            for target, facts in (reading.subsystems if reading else {}).items():
-                processes.setdefault(target, {}).update(facts)
-        sources = readings["m3_data_freshness"]
-        return HealthDocument(
-            rm_meta=product,
-            status=status_of(product),
-            **scores,
-            subsystem_health={
-                "processes": processes,
-                "data_sources": sources.subsystems if sources else {},
-                "unknown": {n: {"since_probe": True} for n, r in readings.items() if r is None},
+    def _note_grid(self, now_s: float) -> None:
+        track = self.judgement.tracks[HAZELCAST_KEY]
+        if track.raw != 1.0:
+            self._grid_since_s = None
+        elif self._grid_since_s is None:
+            self._grid_since_s = now_s
+
+    def _all_came_up(self) -> bool:
+        """Return whether every realtime service was seen well: until then health says nothing."""
+        beating = [n for s, n in self.judgement.tracks if s == "m2_heartbeat"]
+        return self.judgement.was_seen_well(beating or list(BEATING))
+
+    async def _heal(self, look: Look, now: datetime) -> dict[str, str]:
+        """Verify, plan and act; return why what is bad is not repaired."""
+        healer = self.healer
+        for target in list(healer.memory.targets):
+            healer.saw(target, now, is_well=self.judgement.is_well(target))
+        if healer.memory.pending is not None:
+            healer.verify(now, is_well=self.judgement.is_well(healer.memory.pending.target))
+        faults = self.judgement.faults()
+        if not faults:
+            return {}
+        planned = plan(faults, self._world(look), healer.memory, now, self._barred(look, now))
+        why = ", ".join(f"{f.sensor}/{f.target}" for f in faults)
+        await healer.act(planned, why, now)
+        return planned.held
+
+    def _barred(self, look: Look, now: datetime) -> str | None:
+        """Return why nothing at all is repaired now."""
+        if self._frame.settings.mhs_recovery == "off":
+            return "recovery is switched off (DOLPHIN_MHS_RECOVERY)"
+        if look.services is None:
+            return "the service manager does not answer"
+        if self._observer.suspicion is not None:
+            return f"the observer is suspect: {self._observer.suspicion}"
+        return maintenance(maintenance_path(self._frame.settings), now)
+
+    def _world(self, look: Look) -> World:
+        tracks = self.judgement.tracks
+        webserver = tracks.get(WEBSERVER_KEY)
+        sources = look.readings["m3_data_freshness"].facts
+        return World(
+            services={
+                s.name: Service(name=s.name, state=s.state, is_wanted=s.is_wanted, age_s=s.age_s)
+                for s in look.services or []
             },
-            timestamp=now,
+            grace_s=self._frame.settings.mhs_grace_s,
+            hazelcast_is_good=tracks[HAZELCAST_KEY].raw == 1.0,
+            dagster_answers=webserver is not None and webserver.raw == 1.0,
+            failing_upstream=self._failing_upstream(),
+            spells={name: str(facts.get("stamp")) for name, facts in sources.items()},
         )
+
+    def _failing_upstream(self) -> dict[str, str]:
+        """Return `extf` with the reason, where every source that was asked fails."""
+        circuits = memory_of(self._frame.settings.run_dir).circuits()
+        failing = [c for c in circuits.values() if c.is_failing]
+        if not circuits or len(failing) < len(circuits):
+            return {}
+        return {"extf": f"all {len(failing)} sources fail, e.g. {failing[0].error[:120]}"}
+
+    def _tell_suspicion(self, before: str | None, now: datetime) -> None:
+        after = self._observer.suspicion
+        if (before is None) != (after is None):
+            why = after or before
+            self.healer.page("observer", "red" if after else "recovered", {"why": why}, now)
+
+    async def _publish(self, document: HealthDocument) -> None:
+        """Write the document to disk and into the grid, once the stack has come up."""
+        if not self._is_settled:
+            self._frame.detail = "the stack is coming up: nothing is said of its health yet"
+            return
+        text = grid.encode(document)
+        partial = self._path.with_suffix(".part")
+        try:
+            partial.write_text(text)
+            partial.replace(self._path)
+        except OSError as e:
+            self._frame.refuse("document_unwritten", why=str(e))
+        try:
+            async with asyncio.timeout(SEND_TIMEOUT_S):
+                await self._health.set(grid.LATEST, text)
+        except GRID_FAULTS:
+            self._frame.counts["health_unsent"] += 1
+        self._frame.detail = f"{document.status} {document.rm_meta:.3f}"
 
 
 async def run(frame: Frame) -> None:

@@ -1,8 +1,8 @@
 """Meta health: five health sensors, one number, four words.
 
-Scores, bounds, the weights of sources and the wire document belong here; probing does not
-(meta_health/). Ages are seconds. docs/adr/0006 says why the number is a product and why
-nothing is ever restarted because of it.
+Scores, bounds, the weights of sources and the wire document belong here; how a score settles
+over turns is track.py's, probing meta_health's. Ages are seconds. docs/adr/0006 says why the
+number is a product and why nothing is ever restarted because of it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,7 +17,6 @@ DEGRADED_ABOVE: Final = 0.5
 CRITICAL_ABOVE: Final = 0.2
 HEARTBEAT_STALE_S: Final = 30.0
 HEARTBEAT_DEAD_S: Final = 60.0
-UNKNOWN_TTL_S: Final = 30.0
 CRITICAL_SERVICES: Final = frozenset({"hazelcast", "bridge", "trader@BLUE", "safety"})
 
 
@@ -72,56 +71,36 @@ def status_of(rm_meta: float) -> Status:
 
 
 def age_score(age_s: float | None, stale_s: float, dead_s: float) -> float:
-    """Return 1 up to ``stale_s``, 0.5 up to ``dead_s``, else 0; a missing age scores 0."""
-    if age_s is None or age_s > dead_s:
+    """Return 1 up to ``stale_s``, 0.5 up to ``dead_s``, else 0; a missing age scores 0.
+
+    A stamp that lies as far in the future is as bad: one of the two clocks is wrong.
+    """
+    if age_s is None or abs(age_s) > dead_s:
         return 0.0
-    return 0.5 if age_s > stale_s else 1.0
+    return 0.5 if abs(age_s) > stale_s else 1.0
 
 
-def process_score(is_running: Mapping[str, bool]) -> float:
+def process_score(targets: Mapping[str, float]) -> float:
     """Return M1: 0 when a critical service is missing, else the share that runs."""
-    if not is_running:
+    if any(score < 1.0 for name, score in targets.items() if name in CRITICAL_SERVICES):
         return 0.0
-    if any(not up for name, up in is_running.items() if name in CRITICAL_SERVICES):
-        return 0.0
-    return sum(is_running.values()) / len(is_running)
+    return share(targets)
 
 
-def heartbeat_score(ages_s: Mapping[str, float | None]) -> float:
+def heartbeat_score(targets: Mapping[str, float]) -> float:
     """Return M2: the worst critical service's heartbeat score, 1 where none should beat."""
-    scores = (
-        age_score(age, HEARTBEAT_STALE_S, HEARTBEAT_DEAD_S)
-        for name, age in ages_s.items()
-        if name in CRITICAL_SERVICES
-    )
-    return min(scores, default=1.0)
+    return min((s for name, s in targets.items() if name in CRITICAL_SERVICES), default=1.0)
 
 
-def freshness_score(ages_s: Mapping[str, float | None], sources: Sequence[Source]) -> float:
+def freshness_score(targets: Mapping[str, float], sources: Sequence[Source]) -> float:
     """Return M3: the weighted mean score of the enabled sources."""
     enabled = [s for s in sources if s.enabled]
     total = sum(s.weight for s in enabled)
     if total == 0.0:
         return 0.0
-    scored = sum(s.weight * age_score(ages_s.get(s.name), s.stale_s, s.dead_s) for s in enabled)
-    return scored / total
+    return sum(s.weight * targets.get(s.name, 0.0) for s in enabled) / total
 
 
-def share(results: Mapping[str, bool]) -> float:
-    """Return the share of true results (M4, M5); nothing to judge scores 0."""
-    return sum(results.values()) / len(results) if results else 0.0
-
-
-class LastKnown(msgspec.Struct):
-    """A health sensor's score that survives a failed probe for UNKNOWN_TTL_S."""
-
-    score: float = 0.0
-    at: datetime | None = None
-
-    def take(self, score: float | None, now: datetime) -> float:
-        """Return ``score``, or the last one while it is young, else 0 (fail safe)."""
-        if score is not None:
-            self.score, self.at = score, now
-            return score
-        is_young = self.at is not None and (now - self.at).total_seconds() <= UNKNOWN_TTL_S
-        return self.score if is_young else 0.0
+def share(targets: Mapping[str, float]) -> float:
+    """Return the mean score of the targets (M4, M5); nothing to judge scores 0."""
+    return sum(targets.values()) / len(targets) if targets else 0.0

@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
+from dolphin_realtime.managers.interface import ServiceStatus
 from dolphin_realtime.ports import answers
 from dolphin_realtime.process import die_with_parent
 from dolphin_realtime.runner.services import Spec
@@ -42,8 +43,8 @@ class Managed:
     def __init__(self, spec: Spec, env: dict[str, str], log_dir: Path, limits: Limits) -> None:
         self.spec, self._env, self._limits = spec, env, limits
         self.log_path = log_dir / f"{spec.name}.log"
-        self.state, self.detail = "waiting", ""
-        self.since = datetime.now(UTC)
+        self.state, self.detail, self.said = "waiting", "", ""
+        self.since, self._since_s = datetime.now(UTC), time.monotonic()
         self.restarts = 0
         self.is_wanted = True
         self.ready = asyncio.Event()
@@ -60,39 +61,63 @@ class Managed:
         running = self._process is not None and self._process.returncode is None
         return self._process.pid if running and self._process else None
 
-    def describe(self) -> dict[str, Any]:
-        """Return what `dolphin status` shows of it."""
-        return {
-            "name": self.spec.name,
-            "state": self.state,
-            "pid": self.pid,
-            "since": self.since.isoformat(),
-            "restarts": self.restarts,
-            "rss_mb": _rss_mb(self.pid),
-            "detail": self.detail,
-            "is_wanted": self.is_wanted,
-        }
+    def describe(self) -> ServiceStatus:
+        """Return what the manager tells of it."""
+        return ServiceStatus(
+            name=self.spec.name,
+            state=self.state,
+            pid=self.pid,
+            since=self.since.isoformat(),
+            age_s=time.monotonic() - self._since_s,
+            restarts=self.restarts,
+            rss_mb=_rss_mb(self.pid),
+            detail=self.detail,
+            said=self.said,
+            is_wanted=self.is_wanted,
+        )
 
     def start(self) -> None:
-        """Keep the service running from now on."""
+        """Keep the service running from now on; counts against the start limit."""
         if self._task is not None and not self._task.done():
             return
         self.is_wanted = True
         self._stopping.clear()
-        self._starts.clear()
         self._task = asyncio.get_running_loop().create_task(self._keep_running())
+
+    def reset_failed(self) -> None:
+        """Forget the starts so far; a service that hit the limit counts as stopped."""
+        self._starts.clear()
+        if self.state == "failed":
+            self._set("stopped")
 
     async def stop(self) -> None:
         """Stop the service and keep it stopped."""
         self.is_wanted = False
+        await self._end_task()
+        self._set("stopped")
+
+    async def restart(self) -> None:
+        """Stop the service and start it again."""
+        await self._end_task()
+        self.start()
+
+    async def came_up(self) -> None:
+        """Return when it is ready, has ended for good, or its time to start is over."""
+        ready = asyncio.create_task(self.ready.wait())
+        waited_for = {ready} if self._task is None else {ready, self._task}
+        await asyncio.wait(
+            waited_for, timeout=self.spec.start_timeout_s, return_when=asyncio.FIRST_COMPLETED
+        )
+        ready.cancel()
+
+    async def _end_task(self) -> None:
         self._stopping.set()
         if self._task is not None:
             await self._task
-        self._set("stopped")
 
     def _set(self, state: str, detail: str = "") -> None:
         if state != self.state:
-            self.since = datetime.now(UTC)
+            self.since, self._since_s = datetime.now(UTC), time.monotonic()
         self.state, self.detail = state, detail
 
     async def _keep_running(self) -> None:
@@ -118,6 +143,7 @@ class Managed:
     async def _run_once(self) -> int:
         """Start the process, wait for readiness, watch it; return its exit code."""
         self._set("starting")
+        self.said = ""
         self.ready.clear()
         with self._open_log() as log:
             self._process = process = await asyncio.create_subprocess_exec(
@@ -219,9 +245,13 @@ class Managed:
         with suppress(BlockingIOError):
             while True:
                 message = self._notify.recv(4096).decode("utf-8", "replace").splitlines()
-                self._last_ping = time.monotonic()
+                if "WATCHDOG=1" in message:
+                    self._last_ping = time.monotonic()
                 if "READY=1" in message and not self.ready.is_set():
                     self._on_ready()
+                for line in message:
+                    if line.startswith("STATUS="):
+                        self.said = line.removeprefix("STATUS=")
 
 
 def _rss_mb(pid: int | None) -> float | None:

@@ -15,14 +15,17 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, TextIO
 
+import msgspec
+
 from dolphin_realtime.local_socket import serve_json
+from dolphin_realtime.managers.interface import ServiceStatus
+from dolphin_realtime.managers.local import SOCKET
 from dolphin_realtime.model.errors import ServiceError
 from dolphin_realtime.ports import is_free, owner_of
 from dolphin_realtime.runner import services, sweeper
 from dolphin_realtime.runner.managed import Limits, Managed
 from dolphin_realtime.settings import Settings
 
-SOCKET: Final = "runner.sock"
 LOCK: Final = "runner.lock"
 LOG_CHECK_S: Final = 30.0
 PORT_WAIT_S: Final = 5.0
@@ -61,6 +64,7 @@ class Runner:
         self.managed = {s.name: Managed(s, env, log_dir, limits) for s in specs}
         self.ending = asyncio.Event()
         self.stopping = asyncio.Event()
+        self._restarting: set[asyncio.Task[None]] = set()
         self._sweeper = self._start_sweeper()
 
     def _only_one(self) -> TextIO:
@@ -140,7 +144,7 @@ class Runner:
             for managed in self.managed.values():
                 await asyncio.to_thread(managed.trim_log)
 
-    def status(self) -> list[dict[str, Any]]:
+    def status(self) -> list[ServiceStatus]:
         """Return every service that is meant to be there; a finished set-up step is not."""
         return [m.describe() for m in self.managed.values() if m.state != "done"]
 
@@ -153,21 +157,33 @@ class Runner:
     async def _handle(self, request: dict[str, Any]) -> dict[str, Any]:
         do, name = request.get("do"), str(request.get("name", ""))
         if do == "status":
-            return {"ok": True, "services": self.status(), **self._facts()}
+            services = msgspec.to_builtins(self.status())
+            return {"ok": True, "services": services, "facts": self._facts()}
         if do == "down":
             self.ending.set()
             return {"ok": True}
-        if do not in ("start", "stop", "restart"):
+        if do not in ("start", "stop", "restart", "try-restart", "reset-failed"):
             return {"ok": False, "error": f"unknown request {do!r}"}
         managed = self.managed.get(name)
         if managed is None:
             known = ", ".join(self.managed)
             return {"ok": False, "error": f"no service {name!r}; known: {known}"}
-        if do in ("stop", "restart"):
-            await managed.stop()
-        if do in ("start", "restart"):
-            managed.start()
-            with suppress(TimeoutError):
-                async with asyncio.timeout(managed.spec.start_timeout_s):
-                    await managed.ready.wait()
+        await self._control(do, managed, wait=bool(request.get("wait", True)))
         return {"ok": True, "state": managed.state}
+
+    async def _control(self, do: str, managed: Managed, *, wait: bool) -> None:
+        if do == "reset-failed":
+            managed.reset_failed()
+        elif do == "stop":
+            await managed.stop()
+        elif do == "try-restart":
+            if managed.is_wanted and managed.state == "running":
+                self._restarting.add(task := asyncio.create_task(managed.restart()))
+                task.add_done_callback(self._restarting.discard)
+        else:
+            if do == "restart":
+                await managed.restart()
+            else:
+                managed.start()
+            if wait:
+                await managed.came_up()

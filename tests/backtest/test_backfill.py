@@ -5,11 +5,11 @@ import shutil
 
 import pytest
 
+from dolphin_realtime import dagster_api
 from dolphin_realtime.archive.file import write_archive
 from dolphin_realtime.bench.stack import Stack, wait_for
 from dolphin_realtime.model.instant import day_of
 from dolphin_realtime.replay.market import Market, ReplayParams, load_prices
-from dolphin_realtime.runner import dagster_api
 
 N_DAYS = 11
 BACKFILL = """mutation($b: LaunchBackfillParams!) { launchPartitionBackfill(backfillParams: $b) {

@@ -52,7 +52,7 @@ def test_what_happened_to_a_paper_day_is_named(tmp_path, monkeypatch):
         desk.feed(20)
         assert desk.cli("resume", "--reason", "test").returncode == 0
         desk.wait_trading()
-        os.kill(desk.stack.service("trader@BLUE")["pid"], signal.SIGKILL)
+        os.kill(desk.stack.service("trader@BLUE").pid, signal.SIGKILL)
         desk.feed(1, wait=False)
         desk.feed(40)
         fills = desk.query("SELECT count(*) FROM fills")[0][0]

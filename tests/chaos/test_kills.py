@@ -94,7 +94,7 @@ def test_a_kill_at_each_step_of_a_scan_changes_nothing(tmp_path, undisturbed):
             if len(list(run.glob("fault_*"))) > fired:
                 back(desk, fired + 1)
         assert {p.name for p in run.glob("fault_*")} == {f"fault_{point}" for point in POINTS}
-        assert desk.stack.service("trader@BLUE")["restarts"] == len(POINTS)
+        assert desk.stack.service("trader@BLUE").restarts == len(POINTS)
         assert_same(desk, undisturbed)
         desk.close()
 
@@ -111,12 +111,12 @@ def test_kills_at_random_instants_change_nothing(tmp_path, undisturbed):
             write_scan(desk.scan_dir, scan)
             if n in kill_at:
                 time.sleep(rng.uniform(0.0, 0.03))
-                os.kill(desk.stack.service("trader@BLUE")["pid"], signal.SIGKILL)
+                os.kill(desk.stack.service("trader@BLUE").pid, signal.SIGKILL)
                 kills += 1
                 back(desk, kills)
                 desk.wait_journalled(scan, 60.0)
             else:
                 desk.wait_journalled(scan, 60.0)
-        assert desk.stack.service("trader@BLUE")["restarts"] == KILLS
+        assert desk.stack.service("trader@BLUE").restarts == KILLS
         assert_same(desk, undisturbed)
         desk.close()

@@ -39,7 +39,7 @@ def test_a_member_killed_again_and_again_loses_no_newest_scan(tmp_path, capsys):
     with desk.stack:
         desk.wait_trading()
         desk.feed(5)
-        trader = desk.stack.service("trader@BLUE")["pid"]
+        trader = desk.stack.service("trader@BLUE").pid
         for _ in range(KILLS):
             jvm = eventually(lambda: desk.document(grid.HEARTBEAT, "hazelcast"), 60.0)["pid"]
             os.kill(int(jvm), signal.SIGKILL)
@@ -59,7 +59,7 @@ def test_a_member_killed_again_and_again_loses_no_newest_scan(tmp_path, capsys):
             assert rows == [(1,)]
             eventually(lambda: desk.posture() == "NORMAL", 60.0, "posture NORMAL")
             desk.feed(2)
-        assert desk.stack.service("trader@BLUE")["pid"] == trader
+        assert desk.stack.service("trader@BLUE").pid == trader
         handled = desk.query("SELECT count(*), count(DISTINCT timestamp_us) FROM equity")[0]
         assert handled[0] == handled[1] == desk.number
         desk.check_journal()

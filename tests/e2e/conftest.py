@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect, sync_playwright
 
+from dolphin_realtime import dagster_api
 from dolphin_realtime.bench.stack import Stack, wait_for
-from dolphin_realtime.runner import dagster_api
 
 CHROMIUM_FLAGS = [
     "--no-sandbox",

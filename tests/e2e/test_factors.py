@@ -6,8 +6,8 @@ import pytest
 from playwright.sync_api import expect
 
 from dolphin_dagster.factors.registry import external
+from dolphin_realtime import dagster_api
 from dolphin_realtime.bench.stack import wait_for
-from dolphin_realtime.runner import dagster_api
 from tests.e2e.test_ui import SCHEDULE_STATE
 
 CHECKS = ("is_fresh", "is_in_range", "source_answers", "agrees_with_history")

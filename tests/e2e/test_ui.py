@@ -7,9 +7,8 @@ import time
 
 from playwright.sync_api import expect
 
-from dolphin_realtime import grid
+from dolphin_realtime import dagster_api, grid
 from dolphin_realtime.bench.stack import wait_for
-from dolphin_realtime.runner import dagster_api
 from tests.e2e.conftest import SHOTS
 
 REALTIME = "/locations/__repository__@dolphin/asset-groups/realtime/lineage"
@@ -59,10 +58,10 @@ def test_a_stopped_bridge_is_red_within_45_s_and_green_within_45_s_of_its_start(
 
 def test_a_hanging_trader_is_red_within_100_s_and_comes_back(page, stack):
     assert wait_for_check(page, "trader", "Succeeded", 60) < 60
-    pid = stack.service("trader@BLUE")["pid"]
+    pid = stack.service("trader@BLUE").pid
     os.kill(pid, signal.SIGSTOP)
     red_s = wait_for_check(page, "trader", "Failed", 100)
-    wait_for(lambda: stack.service("trader@BLUE")["pid"] not in (pid, None), 90, "the watchdog")
+    wait_for(lambda: stack.service("trader@BLUE").pid not in (pid, None), 90, "the watchdog")
     wait_for_check(page, "trader", "Succeeded", 90)
     note("trader", red_s=red_s)
 

@@ -90,7 +90,7 @@ def test_a_stopped_service_stays_stopped_until_started(desk):
     assert desk.cli("stop", "bridge").returncode == 0
     status = json.loads(desk.cli("status", "--json").stdout)
     assert status["not_trading_because"].startswith("SERVICE_DOWN: bridge")
-    assert desk.stack.service("bridge")["state"] == "stopped"
+    assert desk.stack.service("bridge").state == "stopped"
     assert desk.cli("start", "bridge").returncode == 0
     desk.feed(2)
 

@@ -20,7 +20,7 @@ def test_a_killed_member_comes_back_refilled_and_the_newest_scan_is_traded_once(
     with desk.stack:
         desk.wait_trading()
         desk.feed(5)
-        trader = desk.stack.service("trader@BLUE")["pid"]
+        trader = desk.stack.service("trader@BLUE").pid
         for _ in range(2):
             jvm = int(desk.document(grid.HEARTBEAT, "hazelcast")["pid"])
             newest = desk.feed(1)
@@ -36,7 +36,7 @@ def test_a_killed_member_comes_back_refilled_and_the_newest_scan_is_traded_once(
             ring = desk.client.get_ringbuffer(grid.SCAN_RING).blocking()
             assert ring.size() >= newest.scan_number
             eventually(lambda: desk.document(grid.HEARTBEAT, "hazelcast"), 30.0)
-        assert desk.stack.service("trader@BLUE")["pid"] == trader
+        assert desk.stack.service("trader@BLUE").pid == trader
         handled = desk.query("SELECT count(*), count(DISTINCT timestamp_us) FROM equity")[0]
         assert handled[0] == handled[1]
         desk.wait_trading()
@@ -72,15 +72,13 @@ def test_a_killed_runner_leaves_no_process_and_the_next_start_works(tmp_path):
 def test_what_crashes_at_once_is_started_only_so_often(tmp_path):
     desk = make_desk(tmp_path / "home", start_limit_burst=3, start_limit_interval_s=60)
     with desk.stack:
-        eventually(lambda: desk.stack.service("bridge")["state"] == "running")
+        eventually(lambda: desk.stack.service("bridge").state == "running")
         for _ in range(3):
-            pid = eventually(lambda: desk.stack.service("bridge")["pid"])
+            pid = eventually(lambda: desk.stack.service("bridge").pid)
             kill(pid)
-            eventually(lambda pid=pid: desk.stack.service("bridge")["pid"] != pid)
+            eventually(lambda pid=pid: desk.stack.service("bridge").pid != pid)
         found = eventually(
-            lambda: (
-                desk.stack.service("bridge")["state"] == "failed" and desk.stack.service("bridge")
-            )
+            lambda: desk.stack.service("bridge").state == "failed" and desk.stack.service("bridge")
         )
         assert "start limit: 3 starts in 60 s" in found["detail"]
         status = json.loads(desk.cli("status", "--json").stdout)
@@ -94,12 +92,11 @@ def test_a_service_that_hangs_is_restarted_by_the_watchdog(tmp_path):
     desk = make_desk(tmp_path / "home", watchdog_s=8)
     with desk.stack:
         desk.wait_trading()
-        pid = desk.stack.service("safety")["pid"]
+        pid = desk.stack.service("safety").pid
         os.kill(pid, signal.SIGSTOP)
         found = eventually(
             lambda: (
-                desk.stack.service("safety")["pid"] not in (pid, None)
-                and desk.stack.service("safety")
+                desk.stack.service("safety").pid not in (pid, None) and desk.stack.service("safety")
             ),
             60.0,
             "a new safety process",

@@ -155,10 +155,10 @@ def test_nothing_in_the_grid_stops_the_trader(desk):
     ]:
         features.set(grid.LATEST_SCAN, junk)
     desk.client.get_map(grid.SAFETY).blocking().set(grid.LATEST, '{"posture": 5}')
-    pid = desk.stack.service("trader@BLUE")["pid"]
+    pid = desk.stack.service("trader@BLUE").pid
     desk.wait_trading()
     desk.feed(2)
-    assert desk.stack.service("trader@BLUE")["pid"] == pid
+    assert desk.stack.service("trader@BLUE").pid == pid
     eventually(
         lambda: (
             desk.document(grid.HEARTBEAT, "trader@BLUE")["refused"].get("bad_scan_document", 0) >= 1

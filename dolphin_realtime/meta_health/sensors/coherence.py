@@ -8,7 +8,6 @@ from typing import Any, Final
 
 from dolphin_realtime import grid
 from dolphin_realtime.meta_health.reading import Reading, Snapshot
-from dolphin_realtime.model.health import share
 from dolphin_realtime.model.posture import Posture
 
 SUM_TOLERANCE: Final = 0.05
@@ -53,8 +52,18 @@ def state_holds(state: dict[str, Any]) -> bool:
     return abs(cash + unrealised - equity) <= 1e-6 and not state.get("mismatch")
 
 
+def pnl_holds(pnl: dict[str, Any]) -> bool:
+    """Return whether a day's profit is made of finite figures in their ranges."""
+    figures = ("realised", "unrealised", "fees", "funding", "equity")
+    if not all(_is_finite(pnl.get(name)) for name in figures):
+        return False
+    trades, drawdown = pnl.get("trades"), pnl.get("max_drawdown")
+    counts = isinstance(trades, int) and trades >= 0
+    return counts and isinstance(drawdown, int | float) and 0.0 <= drawdown <= 1.0
+
+
 def read_coherence(snapshot: Snapshot) -> Reading:
-    """Return M5: the share of the documents present that hold."""
+    """Return M5 by document: each that is there holds or not; one that cannot be read does not."""
     results: dict[str, bool] = {}
     if snapshot.scan is not None:
         results["scan"] = scan_holds(snapshot.scan)
@@ -64,5 +73,9 @@ def read_coherence(snapshot: Snapshot) -> Reading:
         if state is not None:
             is_deaf = grid.is_deaf(state, snapshot.scan)
             results[f"state_{instance}"] = state_holds(state) and not is_deaf
-    subsystems: dict[str, dict[str, object]] = {k: {"holds": v} for k, v in results.items()}
-    return Reading(score=share(results) if results else 1.0, subsystems=subsystems)
+    for instance, pnl in snapshot.pnl.items():
+        if pnl is not None:
+            results[f"pnl_{instance}"] = pnl_holds(pnl)
+    results |= dict.fromkeys(snapshot.unparsable, False)
+    facts: dict[str, dict[str, object]] = {k: {"holds": v} for k, v in results.items()}
+    return Reading(scores={k: float(v) for k, v in results.items()}, facts=facts)

@@ -9,7 +9,7 @@ import msgspec
 from dolphin_realtime import grid
 from dolphin_realtime.meta_health.reading import Reading, Snapshot
 from dolphin_realtime.model.errors import SettingsError
-from dolphin_realtime.model.health import Source, age_score, freshness_score
+from dolphin_realtime.model.health import Source, age_score
 from dolphin_realtime.settings import listed
 
 SOURCES: Final = (
@@ -82,18 +82,22 @@ def _thresholds(part: str, seconds: str) -> tuple[float, float]:
     return stale_s, dead_s
 
 
-def read_freshness(snapshot: Snapshot, sources: list[Source], now: datetime) -> Reading:
-    """Return M3 over the enabled sources; disabled ones are shown as such."""
-    ages: dict[str, float | None] = {}
+def read_freshness(
+    snapshot: Snapshot, sources: list[Source], now: datetime, *, is_young: bool = False
+) -> Reading:
+    """Return M3 by source; disabled ones have no score and are shown as such.
+
+    Where the grid came up just now (``is_young``), what is absent is not yet known to be missing.
+    """
+    scores: dict[str, float | None] = {}
+    facts: dict[str, dict[str, object]] = {}
     for source in sources:
+        if not source.enabled:
+            facts[source.name] = {"state": "disabled"}
+            continue
         document = snapshot.sources.get(f"{source.map_name}/{source.key}")
-        ages[source.name] = (
-            None if document is None else grid.age_s(document.get(source.field), now)
-        )
-    subsystems: dict[str, dict[str, object]] = {
-        s.name: {"state": "disabled"}
-        if not s.enabled
-        else {"age_s": ages[s.name], "score": age_score(ages[s.name], s.stale_s, s.dead_s)}
-        for s in sources
-    }
-    return Reading(score=freshness_score(ages, sources), subsystems=subsystems)
+        age_s = None if document is None else grid.age_s(document.get(source.field), now)
+        score = age_score(age_s, source.stale_s, source.dead_s)
+        scores[source.name] = None if document is None and is_young else score
+        facts[source.name] = {"age_s": age_s, "stamp": (document or {}).get(source.field)}
+    return Reading(scores=scores, facts=facts)

@@ -1,21 +1,26 @@
 """M2, heartbeat freshness: how long ago each service last said that it lives."""
 
+from collections.abc import Iterable
 from datetime import datetime
 
 from dolphin_realtime import grid
 from dolphin_realtime.meta_health.reading import Reading, Snapshot
-from dolphin_realtime.model.health import heartbeat_score
+from dolphin_realtime.model.health import HEARTBEAT_DEAD_S, HEARTBEAT_STALE_S, age_score
 
 
-def read_heartbeats(snapshot: Snapshot, expected: list[str], now: datetime) -> Reading:
-    """Return M2 over the services that are meant to beat."""
-    ages = {name: _age_s(snapshot, name, now) for name in expected}
-    subsystems: dict[str, dict[str, object]] = {
-        name: {"heartbeat_age_s": age} for name, age in ages.items()
-    }
-    return Reading(score=heartbeat_score(ages), subsystems=subsystems)
+def read_heartbeats(
+    snapshot: Snapshot, expected: Iterable[str], now: datetime, *, is_young: bool = False
+) -> Reading:
+    """Return M2 by service that is meant to beat.
 
-
-def _age_s(snapshot: Snapshot, name: str, now: datetime) -> float | None:
-    document = snapshot.heartbeats.get(name)
-    return None if document is None else grid.age_s(document.get("ts"), now)
+    Where the grid came up just now (``is_young``), what is absent is not yet known to be missing.
+    """
+    scores: dict[str, float | None] = {}
+    facts: dict[str, dict[str, object]] = {}
+    for name in expected:
+        document = snapshot.heartbeats.get(name)
+        age_s = None if document is None else grid.age_s(document.get("ts"), now)
+        score = age_score(age_s, HEARTBEAT_STALE_S, HEARTBEAT_DEAD_S)
+        scores[name] = None if document is None and is_young else score
+        facts[name] = {"heartbeat_age_s": age_s}
+    return Reading(scores=scores, facts=facts)

@@ -1,23 +1,18 @@
 """M1, process integrity: what the service manager says runs, never a process scan."""
 
-from typing import Any
+from collections.abc import Iterable
 
+from dolphin_realtime.managers.interface import ServiceStatus
 from dolphin_realtime.meta_health.reading import Reading
-from dolphin_realtime.model.health import process_score
 
-SELF = "meta-health"
+UP = ("running", "starting", "waiting")
+"""Waiting for another is not a fault of its own."""
 
 
-def read_processes(services: list[dict[str, Any]]) -> Reading:
-    """Return M1 over the services that are meant to run.
-
-    Args:
-        services: The manager's list: name, state, pid, restarts.
-    """
-    meant = {s["name"]: s for s in services if s.get("is_wanted", True) or s["state"] == "stopped"}
-    is_running = {name: s["state"] in ("running", "starting") for name, s in meant.items()}
-    subsystems: dict[str, dict[str, object]] = {
-        name: {"state": s["state"], "pid": s.get("pid"), "restarts": s.get("restarts")}
-        for name, s in meant.items()
+def read_processes(services: Iterable[ServiceStatus]) -> Reading:
+    """Return M1 by service; one that an operator stopped counts as missing too."""
+    known = list(services)
+    facts: dict[str, dict[str, object]] = {
+        s.name: {"state": s.state, "pid": s.pid, "restarts": s.restarts} for s in known
     }
-    return Reading(score=process_score(is_running), subsystems=subsystems)
+    return Reading(scores={s.name: float(s.state in UP) for s in known}, facts=facts)

@@ -7,14 +7,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dolphin_realtime.meta_health.reading import Snapshot
-from dolphin_realtime.meta_health.sensors.coherence import read_coherence, scan_holds
+from dolphin_realtime.managers.interface import ServiceStatus
+from dolphin_realtime.meta_health.reading import Reading, Snapshot
+from dolphin_realtime.meta_health.sensors.coherence import pnl_holds, read_coherence, scan_holds
+from dolphin_realtime.meta_health.sensors.control_plane import with_witness
 from dolphin_realtime.meta_health.sensors.freshness import enabled_sources, read_freshness
+from dolphin_realtime.meta_health.sensors.heartbeat import read_heartbeats
 from dolphin_realtime.meta_health.sensors.processes import read_processes
 from dolphin_realtime.model.errors import SettingsError
 from dolphin_realtime.model.health import (
-    LastKnown,
     age_score,
+    freshness_score,
     heartbeat_score,
     process_score,
     share,
@@ -42,28 +45,56 @@ def test_each_bound_belongs_to_the_worse_word(product, word):
 
 
 @pytest.mark.parametrize(
-    ("age", "score"), [(0, 1), (30, 1), (30.1, 0.5), (120, 0.5), (120.1, 0), (None, 0)]
+    ("age", "score"),
+    [(0, 1), (30, 1), (30.1, 0.5), (120, 0.5), (120.1, 0), (None, 0), (-30.1, 0.5), (-121, 0)],
 )
 def test_age_score(age, score):
     assert age_score(age, 30, 120) == score
 
 
 def test_a_missing_critical_service_is_zero_another_a_share():
-    assert process_score({"bridge": True, "meta-health": True}) == 1
-    assert process_score({"bridge": False, "meta-health": True}) == 0
-    assert process_score({"bridge": True, "meta-health": False}) == 0.5
+    assert process_score({"bridge": 1.0, "meta-health": 1.0}) == 1
+    assert process_score({"bridge": 0.0, "meta-health": 1.0}) == 0
+    assert process_score({"bridge": 1.0, "meta-health": 0.0}) == 0.5
     assert process_score({}) == 0
 
 
 def test_the_worst_critical_heartbeat_counts():
-    assert heartbeat_score({"bridge": 10, "safety": 31, "replay": 500}) == 0.5
-    assert heartbeat_score({"bridge": 10, "safety": None}) == 0
+    assert heartbeat_score({"bridge": 1.0, "safety": 0.5, "replay": 0.0}) == 0.5
+    assert heartbeat_score({"bridge": 1.0, "safety": 0.0}) == 0
     assert heartbeat_score({}) == 1
+
+
+@pytest.mark.parametrize(
+    ("age", "score"), [(29.9, 1.0), (30.0, 1.0), (30.1, 0.5), (60.0, 0.5), (60.1, 0.0), (None, 0.0)]
+)
+def test_a_heartbeat_at_below_and_above_each_bound(age, score):
+    beat = None if age is None else {"ts": (NOW - timedelta(seconds=age)).isoformat()}
+    found = read_heartbeats(Snapshot(heartbeats={"bridge": beat}), ["bridge"], NOW)
+    assert found.scores == {"bridge": score}
+
+
+def test_what_is_absent_in_a_grid_that_came_up_just_now_is_unknown():
+    found = read_heartbeats(Snapshot(), ["bridge"], NOW, is_young=True)
+    assert found.scores == {"bridge": None}
+    sources = enabled_sources("scan")
+    assert read_freshness(Snapshot(), sources, NOW, is_young=True).scores == {"scan": None}
+    assert read_freshness(Snapshot(), sources, NOW).scores == {"scan": 0.0}
 
 
 def test_share_of_nothing_is_zero():
     assert share({}) == 0
-    assert share({"a": True, "b": False}) == 0.5
+    assert share({"a": 1.0, "b": 0.0}) == 0.5
+
+
+@pytest.mark.parametrize("source", enabled_sources("scan,obf,extf,esof,safety,state"))
+def test_each_source_at_below_and_above_its_bounds(source):
+    def scored(age):
+        return read_freshness(snapshot(**{source.name: age}), [source], NOW).scores[source.name]
+
+    assert scored(source.stale_s - 0.1) == scored(source.stale_s) == 1.0
+    assert scored(source.stale_s + 0.1) == scored(source.dead_s) == 0.5
+    assert scored(source.dead_s + 0.1) == 0.0
 
 
 def snapshot(**ages):
@@ -78,25 +109,28 @@ def snapshot(**ages):
         key = f"{s.map_name}/{s.key}"
         if key in documents:
             merged[key] = documents[key]
-    return Snapshot(scan=None, safety=None, states={}, heartbeats={}, sources=merged)
+    return Snapshot(sources=merged)
+
+
+def score_of(reading, sources):
+    return freshness_score({k: v or 0.0 for k, v in reading.scores.items()}, sources)
 
 
 def test_ng6_down_and_all_else_well_is_five_eighths():
+    sources = enabled_sources("scan,obf,extf,esof,safety,state")
     found = read_freshness(
-        snapshot(scan=500, obf=1, extf=1, esof=1, safety=1, state=1),
-        enabled_sources("scan,obf,extf,esof,safety,state"),
-        NOW,
+        snapshot(scan=500, obf=1, extf=1, esof=1, safety=1, state=1), sources, NOW
     )
-    assert found.score == 0.625
-    assert status_of(found.score) == "DEGRADED"
+    assert score_of(found, sources) == 0.625
+    assert status_of(score_of(found, sources)) == "DEGRADED"
 
 
 def test_a_disabled_source_is_left_out_and_shown():
-    found = read_freshness(
-        snapshot(scan=1, safety=1, state=1), enabled_sources("scan,safety,state"), NOW
-    )
-    assert found.score == 1
-    assert found.subsystems["obf"] == {"state": "disabled"}
+    sources = enabled_sources("scan,safety,state")
+    found = read_freshness(snapshot(scan=1, safety=1, state=1), sources, NOW)
+    assert score_of(found, sources) == 1
+    assert found.facts["obf"] == {"state": "disabled"}
+    assert "obf" not in found.scores
 
 
 STATES = {"fresh": 1.0, "stale": 0.5, "dead": 0.0}
@@ -112,7 +146,7 @@ def aged(state, source):
 def m3(states):
     sources = enabled_sources(",".join(NAMES))
     ages = {s.name: aged(states[s.name], s) for s in sources}
-    return read_freshness(snapshot(**ages), sources, NOW).score
+    return score_of(read_freshness(snapshot(**ages), sources, NOW), sources)
 
 
 def test_every_combination_of_fresh_stale_and_dead_sources_scores_by_the_rule():
@@ -142,20 +176,34 @@ def test_thresholds_of_a_source_are_a_setting():
             enabled_sources(bad)
 
 
-def test_an_unknown_score_lives_for_thirty_seconds():
-    last = LastKnown()
-    assert last.take(None, NOW) == 0
-    assert last.take(0.9, NOW) == 0.9
-    assert last.take(None, NOW + timedelta(seconds=30)) == 0.9
-    assert last.take(None, NOW + timedelta(seconds=30.1)) == 0
+def service(name, state="running", said="", is_wanted=True):
+    since = NOW.isoformat()
+    return ServiceStatus(
+        name=name, state=state, pid=1, since=since, age_s=100, restarts=0, said=said,
+        is_wanted=is_wanted,
+    )  # fmt: skip
 
 
-def test_a_stopped_service_counts_as_missing():
-    services = [
-        {"name": "bridge", "state": "stopped", "pid": None, "restarts": 0},
-        {"name": "hazelcast", "state": "running", "pid": 1, "restarts": 0},
-    ]
-    assert read_processes(services).score == 0
+def test_a_stopped_service_counts_as_missing_one_that_waits_does_not():
+    found = read_processes(
+        [service("bridge", "stopped", is_wanted=False), service("safety", "waiting")]
+    )
+    assert found.scores == {"bridge": 0.0, "safety": 1.0}
+
+
+@pytest.mark.parametrize(
+    ("own", "said", "state", "expected"),
+    [
+        (0.0, "the member answers", "running", None),
+        (0.0, "the member does not answer", "running", 0.0),
+        (0.0, "the member answers", "failed", 0.0),
+        (1.0, "the member does not answer", "running", 1.0),
+    ],
+)
+def test_a_member_that_only_meta_health_cannot_reach_is_unknown(own, said, state, expected):
+    plane = Reading(scores={"hazelcast": own}, facts={})
+    seen = with_witness(plane, [service("hazelcast", state, said)])
+    assert seen.scores["hazelcast"] == expected
 
 
 GOOD_SCAN = {"assets": ["A", "B"], "asset_prices": {"A": 1.0, "B": 2.0}, "eigenvalues": [1.5, 0.5]}
@@ -179,7 +227,23 @@ def test_an_impossible_scan_is_incoherent(change):
 def test_equity_that_does_not_add_up_is_incoherent():
     position = {"asset": "A", "quantity": 2.0, "price": 11.0, "average_price": 10.0}
     state = {"cash": 100.0, "equity": 102.0, "positions": [position]}
-    good = Snapshot(scan=GOOD_SCAN, safety=None, states={"BLUE": state}, heartbeats={}, sources={})
-    assert read_coherence(good).score == 1
+    good = Snapshot(scan=GOOD_SCAN, states={"BLUE": state})
+    assert read_coherence(good).scores == {"scan": 1.0, "state_BLUE": 1.0}
     state["equity"] = 103.0
-    assert read_coherence(good).score == 0.5
+    assert read_coherence(good).scores == {"scan": 1.0, "state_BLUE": 0.0}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"fees": None}, {"trades": -1}, {"max_drawdown": 1.1}, {"equity": "a lot"}, {"funding": None}],
+)
+def test_profit_that_cannot_be_is_incoherent(change):
+    good = dict.fromkeys(("realised", "unrealised", "fees", "funding", "equity"), 1.0)
+    good |= {"trades": 3, "max_drawdown": 0.01}
+    assert pnl_holds(good)
+    assert not pnl_holds({**good, **change})
+
+
+def test_a_document_that_cannot_be_read_does_not_hold():
+    found = read_coherence(Snapshot(scan=GOOD_SCAN, unparsable=["DOLPHIN_SAFETY/latest"]))
+    assert found.scores == {"scan": 1.0, "DOLPHIN_SAFETY/latest": 0.0}

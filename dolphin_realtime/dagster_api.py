@@ -14,10 +14,14 @@ from dolphin_realtime.model.errors import ServiceError
 TIMEOUT_S: Final = 20.0
 LOCATION_TIMEOUT_S: Final = 60.0
 REPOSITORY: Final = "__repository__"
+RUN_KEY_TAG: Final = "dolphin/run_key"
 
 _LAUNCH: Final = """
 mutation($p: ExecutionParams!) { launchPipelineExecution(executionParams: $p) {
   __typename ... on LaunchRunSuccess { run { runId } } ... on PythonError { message } } }"""
+_RUNS_TAGGED: Final = """
+query($f: RunsFilter!) { runsOrError(filter: $f, limit: 1) {
+  __typename ... on Runs { results { runId } } ... on PythonError { message } } }"""
 _CHECKS: Final = """
 { assetNodes { assetKey { path } assetMaterializations(limit: 1) { timestamp } assetChecksOrError { ... on AssetChecks { checks {
   name executionForLatestMaterialization { status evaluation { severity } } } } } } }"""
@@ -44,13 +48,22 @@ def query(port: int, text: str, variables: dict[str, Any] | None = None) -> dict
     return data
 
 
-def launch_job(port: int, job: str) -> str:
+def launch_job(port: int, job: str, run_key: str = "") -> str:
     """Launch a run of a job and return the run's id.
+
+    With a run key, a run that was launched with it before is returned instead: there is one.
 
     Raises:
         ServiceError: If the run could not be launched.
     """
-    return _launch(port, {"pipelineName": job}, [], job)
+    if not run_key:
+        return _launch(port, {"pipelineName": job}, [], job)
+    tag = {"key": RUN_KEY_TAG, "value": run_key}
+    found = query(port, _RUNS_TAGGED, {"f": {"tags": [tag]}})["runsOrError"]
+    runs = found.get("results")
+    if runs is None:
+        raise ServiceError(f"Dagster did not tell its runs of {run_key}: {found}")
+    return str(runs[0]["runId"]) if runs else _launch(port, {"pipelineName": job}, [tag], job)
 
 
 def materialize(port: int, asset_path: list[str], partition: str | None = None) -> str:

@@ -1,0 +1,179 @@
+"""What meta health keeps on disk, for itself after a restart and for `dolphin health history`.
+
+The recovery ledger (`health/ledger.jsonl`), the maintenance order (`health/maintenance.json`)
+and the history of health (`run_logs/health_history.jsonl`): their lines, writing and reading
+belong here; deciding does not (model/recovery.py).
+"""
+
+import os
+from datetime import datetime
+from pathlib import Path
+from typing import Final, Literal
+
+import msgspec
+
+from dolphin_realtime.append_file import open_lines
+from dolphin_realtime.model.recovery import BUDGET_WINDOW, Action, Memory
+from dolphin_realtime.settings import Settings
+
+HISTORY_MAX_BYTES: Final = 5_000_000
+Event = Literal["acts", "refused", "cured", "not_cured", "well"]
+
+
+class LedgerLine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One line of the recovery ledger.
+
+    Attributes:
+        event: acts (written before the action), refused (by the manager), cured, not_cured,
+            or well: ten healthy minutes made the target's slate clean.
+        why: What the sensor saw, or how it ended.
+        manager: Who was asked.
+        dry_run: Nothing was really done.
+    """
+
+    at: datetime
+    event: Event
+    action: Action
+    why: str = ""
+    manager: str = ""
+    dry_run: bool = False
+
+
+class HistoryLine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One line of the history of health.
+
+    Attributes:
+        turn: Turns of this process so far.
+        kind: start, change (of the status or of a target), or hour: 720 turns went by.
+        changed: By sensor and target, the new word.
+        statuses: For an hour: how many turns each status had.
+        actions: For an hour: how many recovery actions began.
+        turn_ms: For an hour: the median and the longest turn.
+    """
+
+    at: datetime
+    turn: int
+    kind: Literal["start", "change", "hour"]
+    status: str
+    rm_meta: float
+    changed: dict[str, str] = {}
+    statuses: dict[str, int] = {}
+    actions: int = 0
+    turn_ms: dict[str, float] = {}
+
+
+class Maintenance(msgspec.Struct, frozen=True, kw_only=True):
+    """A person's order to repair nothing until an instant."""
+
+    until: datetime
+    reason: str
+    who: str
+    at: datetime
+
+
+def ledger_path(settings: Settings) -> Path:
+    """Return where the recovery ledger lies."""
+    return settings.health_dir / "ledger.jsonl"
+
+
+def history_path(settings: Settings) -> Path:
+    """Return where the history of health lies."""
+    return settings.run_logs / "health_history.jsonl"
+
+
+def maintenance_path(settings: Settings) -> Path:
+    """Return where the maintenance order lies."""
+    return settings.health_dir / "maintenance.json"
+
+
+class Ledger:
+    """The recovery ledger, open for appending; a line is on disk once `add` returns."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._fd = open_lines(path)
+
+    def add(self, line: LedgerLine) -> None:
+        """Append a line and have it on disk."""
+        os.write(self._fd, msgspec.json.encode(line) + b"\n")
+        os.fsync(self._fd)
+
+    def close(self) -> None:
+        """Close the file."""
+        os.close(self._fd)
+
+
+def read_ledger(path: Path) -> tuple[list[LedgerLine], int]:
+    """Return the ledger's lines, oldest first, and how many lines cannot be read."""
+    return _read(path, LedgerLine)
+
+
+def read_history(path: Path) -> tuple[list[HistoryLine], int]:
+    """Return the history's lines, oldest first, and how many lines cannot be read."""
+    return _read(path, HistoryLine)
+
+
+def _read[L: LedgerLine | HistoryLine](path: Path, kind: type[L]) -> tuple[list[L], int]:
+    found, unreadable = [], 0
+    for line in path.read_bytes().splitlines() if path.is_file() else ():
+        try:
+            found.append(msgspec.json.decode(line, type=kind))
+        except msgspec.DecodeError:
+            unreadable += 1
+    return found, unreadable
+
+
+def remembered(lines: list[LedgerLine], unreadable: int, now: datetime) -> Memory:
+    """Return the memory that a ledger holds; a line that cannot be read counts as an action now."""
+    memory = Memory()
+    for line in lines:
+        if now - line.at > BUDGET_WINDOW:
+            continue
+        target = line.action.target
+        if line.event == "acts":
+            memory.acted(line.action, line.at)
+        elif line.event == "well":
+            memory.targets.pop(target, None)
+        else:
+            memory.ended(target, line.at, is_cured=line.event == "cured")
+    memory.acted_at += [now] * unreadable
+    return memory
+
+
+def append_history(path: Path, line: HistoryLine) -> None:
+    """Append a line; a large file is moved aside, once."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.is_file() and path.stat().st_size > HISTORY_MAX_BYTES:
+        path.replace(path.with_suffix(".old.jsonl"))
+    fd = open_lines(path)
+    try:
+        os.write(fd, msgspec.json.encode(line) + b"\n")
+    finally:
+        os.close(fd)
+
+
+def keep_maintenance(path: Path, order: Maintenance | None) -> None:
+    """Write a maintenance order, or take it back."""
+    if order is None:
+        path.unlink(missing_ok=True)
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(".part")
+    partial.write_bytes(msgspec.json.encode(order))
+    partial.replace(path)
+
+
+def maintenance(path: Path, now: datetime) -> str | None:
+    """Return why nothing may be repaired now, None where no order stands.
+
+    An order that cannot be read stands: a person wrote it.
+    """
+    try:
+        order = msgspec.json.decode(path.read_bytes(), type=Maintenance)
+    except FileNotFoundError:
+        return None
+    except (OSError, msgspec.DecodeError) as e:
+        return f"maintenance: {path} cannot be read ({e}); dolphin maintenance off"
+    if now >= order.until:
+        return None
+    return f"maintenance until {order.until:%H:%M:%S} by {order.who}: {order.reason}"

@@ -1,0 +1,107 @@
+"""The probes of one turn: each with its deadline, all side by side; one that fails is unknown.
+
+Asking belongs here; what the answers score is the sensors', how scores settle judgement.py's.
+"""
+
+import asyncio
+from collections.abc import Awaitable
+from datetime import datetime
+from typing import Final
+
+import msgspec
+
+from dolphin_realtime.managers.interface import ServiceManager, ServiceStatus
+from dolphin_realtime.meta_health.reading import GridReader, Reading, Snapshot
+from dolphin_realtime.meta_health.sensors.coherence import read_coherence
+from dolphin_realtime.meta_health.sensors.control_plane import read_control_plane, with_witness
+from dolphin_realtime.meta_health.sensors.freshness import enabled_sources, read_freshness
+from dolphin_realtime.meta_health.sensors.heartbeat import read_heartbeats
+from dolphin_realtime.meta_health.sensors.processes import read_processes
+from dolphin_realtime.model.errors import ServiceError
+from dolphin_realtime.model.recovery import HAZELCAST, WEBSERVER
+from dolphin_realtime.service import GRID_FAULTS, Frame
+
+PROBE_DEADLINE_S: Final = 3.0
+BEATING: Final = (HAZELCAST, "bridge", "safety")
+NOT_YET: Final = ("waiting", "starting")
+
+
+class Look(msgspec.Struct, frozen=True, kw_only=True):
+    """What one turn saw; ``services`` is None where the manager did not answer."""
+
+    services: list[ServiceStatus] | None
+    readings: dict[str, Reading]
+
+
+class Probes:
+    """Everything that meta health looks at."""
+
+    def __init__(self, frame: Frame, manager: ServiceManager) -> None:
+        s = frame.settings
+        self._frame, self._manager = frame, manager
+        self.sources = enabled_sources(s.mhs_sources)
+        books = ["orderbook"] if s.orderbook_ws else []
+        self._beating = [*BEATING, *books, *(f"trader@{i}" for i in s.instance_names)]
+        self._reader = GridReader(frame.client, s.instance_names)
+        self._last_services: list[ServiceStatus] = []
+
+    async def start(self) -> None:
+        """Create the grid's proxies."""
+        await self._reader.start()
+
+    async def look(self, now: datetime, *, grid_is_young: bool) -> Look:
+        """Probe everything side by side.
+
+        Args:
+            now: Wall time.
+            grid_is_young: The grid came up just now: what is absent in it is not known to be
+                missing.
+        """
+        services, snapshot, plane = await asyncio.gather(
+            self._probe("manager", asyncio.to_thread(self._manager.status)),
+            self._probe("grid", self._reader.read()),
+            self._probe("ports", self._ports()),
+        )
+        if services is not None:
+            self._last_services = services
+        m1 = read_processes(services or self._last_services)
+        if services is None:
+            m1 = m1.unknown(f"the {self._manager.name} does not answer")
+        m4 = plane or Reading(scores={HAZELCAST: None})
+        m4 = with_witness(m4, services)
+        readings = {"m1_proc": m1, "m4_control_plane": m4}
+        can_read = snapshot is not None and m4.scores.get(HAZELCAST) == 1.0
+        through = self._judge(snapshot or Snapshot(), now, grid_is_young=grid_is_young)
+        if not can_read:
+            through = {k: v.unknown("Hazelcast does not answer") for k, v in through.items()}
+        return Look(services=services, readings=readings | through)
+
+    def _judge(
+        self, snapshot: Snapshot, now: datetime, *, grid_is_young: bool
+    ) -> dict[str, Reading]:
+        meant = {s.name for s in self._last_services}
+        beating = [name for name in self._beating if name in meant or not meant]
+        return {
+            "m2_heartbeat": read_heartbeats(snapshot, beating, now, is_young=grid_is_young),
+            "m3_data_freshness": read_freshness(
+                snapshot, self.sources, now, is_young=grid_is_young
+            ),
+            "m5_coherence": read_coherence(snapshot),
+        }
+
+    async def _ports(self) -> Reading:
+        return await read_control_plane(self._frame.settings.hazelcast_port, self._ui_port())
+
+    def _ui_port(self) -> int | None:
+        """Return the webserver's port, None where none is meant to run, or not yet."""
+        meant = [s for s in self._last_services if s.name == WEBSERVER and s.state not in NOT_YET]
+        return self._frame.settings.ui_port if meant else None
+
+    async def _probe[T](self, name: str, probe: Awaitable[T]) -> T | None:
+        """Return what a probe found, None where it raised or took too long: unknown."""
+        try:
+            async with asyncio.timeout(PROBE_DEADLINE_S):
+                return await probe
+        except (*GRID_FAULTS, ServiceError) as e:
+            self._frame.refuse(f"probe_{name}", why=f"{type(e).__name__}: {e}")
+            return None

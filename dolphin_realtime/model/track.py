@@ -1,0 +1,82 @@
+"""How one health target's score settles over turns: bad three times to worsen, good twice to improve.
+
+Pure. A score is in [0, 1]; None is unknown: the probe raised, took too long, or what it reads
+through is away. Unknown keeps the settled score for a time, then counts as 0, and is never a
+reason to act (docs/adr/0006).
+"""
+
+from typing import Final
+
+import msgspec
+
+WORSEN_TURNS: Final = 3
+IMPROVE_TURNS: Final = 2
+UNKNOWN_TTL_S: Final = 30.0
+GOOD: Final = 1.0
+
+
+class Track(msgspec.Struct):
+    """One target of one health sensor over the turns.
+
+    Attributes:
+        settled: The score that counts; None before anything was known.
+        raw: This turn's score, None where unknown.
+    """
+
+    settled: float | None = None
+    raw: float | None = None
+    known_at_s: float = 0.0
+    worse: int = 0
+    better: int = 0
+
+    def take(self, raw: float | None, now_s: float) -> None:
+        """Take this turn's score; ``now_s`` is monotonic."""
+        self.raw = raw
+        if raw is None:
+            return
+        self.known_at_s = now_s
+        if self.settled is None or raw == self.settled:
+            self.settled = raw if self.settled is None else self.settled
+            self.worse = self.better = 0
+        elif raw < self.settled:
+            self.better, self.worse = 0, self.worse + 1
+            self._settle(raw, is_due=self.worse >= WORSEN_TURNS)
+        else:
+            self.worse, self.better = 0, self.better + 1
+            self._settle(raw, is_due=self.better >= IMPROVE_TURNS)
+
+    def _settle(self, raw: float, *, is_due: bool) -> None:
+        if is_due:
+            self.settled, self.worse, self.better = raw, 0, 0
+
+    def begin_streak_anew(self) -> None:
+        """Forget how often in a row: turns before a long silence of the observer prove nothing."""
+        self.worse = self.better = 0
+
+    def score(self, now_s: float) -> float:
+        """Return what counts now: the settled score while it is young enough, else 0."""
+        is_young = now_s - self.known_at_s <= UNKNOWN_TTL_S
+        return self.settled if self.settled is not None and is_young else 0.0
+
+    @property
+    def is_known_bad(self) -> bool:
+        """Whether it settled below 1 and was seen so this turn: the only reason to act."""
+        return self.settled is not None and self.settled < GOOD and self._is_raw_bad
+
+    @property
+    def is_known_dead(self) -> bool:
+        """Whether it settled at 0 and was seen so this turn."""
+        return self.settled == 0.0 and self.raw == 0.0
+
+    @property
+    def _is_raw_bad(self) -> bool:
+        return self.raw is not None and self.raw < GOOD
+
+    @property
+    def word(self) -> str:
+        """What it is called: good, stale, dead or unknown."""
+        if self.raw is None or self.settled is None:
+            return "unknown"
+        if self.settled >= GOOD:
+            return "good"
+        return "stale" if self.settled > 0.0 else "dead"
