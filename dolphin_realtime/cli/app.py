@@ -43,6 +43,7 @@ COMMANDS: Final = {
     "restart": "stack",
     "logs": "stack",
     "service": "service",
+    "systemd": "systemd",
     "health": "inspect",
     "maintenance": "recovery",
     "scan": "inspect",

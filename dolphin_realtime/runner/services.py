@@ -5,7 +5,7 @@ Commands, readiness and time limits belong here; running them does not (managed.
 
 import sys
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 import msgspec
 
@@ -14,6 +14,29 @@ from dolphin_realtime.settings import Settings
 ROOT: Final = Path(__file__).resolve().parents[2]
 """The checkout: dagster.yaml lies there."""
 LOCATION: Final = "dolphin"
+MEMBER_PATIENCE: Final = 3.0
+"""Meta health restarts a member that does not answer; its manager's watchdog comes after that."""
+
+
+class Bounds(msgspec.Struct, frozen=True, kw_only=True):
+    """What a service may take under systemd; tasks are threads and processes together.
+
+    Attributes:
+        memory_mb: More and it is killed; from nine tenths of it on it is slowed down.
+        cpu_percent: Of one processor.
+    """
+
+    memory_mb: int
+    tasks: int
+    cpu_percent: int
+
+
+SMALL: Final = Bounds(memory_mb=512, tasks=50, cpu_percent=100)
+TRADER: Final = Bounds(memory_mb=2048, tasks=50, cpu_percent=200)
+JVM: Final = Bounds(memory_mb=1536, tasks=200, cpu_percent=200)
+WEB: Final = Bounds(memory_mb=1024, tasks=100, cpu_percent=100)
+RUNS: Final = Bounds(memory_mb=4096, tasks=300, cpu_percent=200)
+"""The code server's, and of every Dagster run: they are its children."""
 
 
 class Spec(msgspec.Struct, frozen=True, kw_only=True):
@@ -25,6 +48,10 @@ class Spec(msgspec.Struct, frozen=True, kw_only=True):
         watchdog_s: It must ping at least this often, 0 for never.
         waits_for: Services that must be ready before it is started.
         niceness: Added to its own and its children's: trading comes first.
+        bounds: What it may take.
+        tier: Its slice: realtime, control, or none of the two for who watches both.
+        faces_network: It talks to hosts beyond this machine.
+        writes_code: It makes code at run time, as a Java does.
     """
 
     name: str
@@ -36,14 +63,18 @@ class Spec(msgspec.Struct, frozen=True, kw_only=True):
     start_timeout_s: float = 90.0
     stop_timeout_s: float = 15.0
     niceness: int = 0
+    bounds: Bounds = SMALL
+    tier: Literal["realtime", "control", ""] = "realtime"
+    faces_network: bool = False
+    writes_code: bool = False
 
 
 def _dolphin(*args: str) -> list[str]:
     return [sys.executable, "-m", "dolphin_realtime.cli", "service", *args]
 
 
-def _dagster(program: str, *args: str) -> list[str]:
-    return [str(Path(sys.executable).parent / program), *args]
+def _python(module: str, *args: str) -> list[str]:
+    return [sys.executable, "-m", module, *args]
 
 
 def workspace_file(settings: Settings) -> Path:
@@ -67,9 +98,11 @@ def realtime(settings: Settings, *, is_demo: bool) -> list[Spec]:
             name="hazelcast",
             command=_dolphin("hazelcast"),
             port=settings.hazelcast_port,
-            watchdog_s=settings.watchdog_s,
+            watchdog_s=MEMBER_PATIENCE * settings.watchdog_s,
             start_timeout_s=360.0,
             stop_timeout_s=30.0,
+            bounds=JVM,
+            writes_code=True,
         )
     ]
     if is_demo:
@@ -98,6 +131,7 @@ def realtime(settings: Settings, *, is_demo: bool) -> list[Spec]:
                 command=_dolphin("orderbook"),
                 waits_for=bridge_waits,
                 watchdog_s=settings.watchdog_s,
+                faces_network=True,
             )
         )
     specs += [
@@ -106,6 +140,8 @@ def realtime(settings: Settings, *, is_demo: bool) -> list[Spec]:
             command=_dolphin("trader", instance),
             waits_for=["bridge", "safety"],
             watchdog_s=settings.watchdog_s,
+            bounds=TRADER,
+            faces_network=True,
         )
         for instance in settings.instance_names
     ]
@@ -114,23 +150,25 @@ def realtime(settings: Settings, *, is_demo: bool) -> list[Spec]:
         command=_dolphin("meta-health"),
         waits_for=grid,
         watchdog_s=settings.watchdog_s,
+        tier="",
     )
     return [*specs, meta]
 
 
-def dagster(settings: Settings) -> list[Spec]:
+def dagster(settings: Settings, workspace: Path) -> list[Spec]:
     """Return the Dagster services in order: instance and pool limits first."""
-    workspace = str(workspace_file(settings))
     host = ["-h", "127.0.0.1"]
     return [
         Spec(
             name="dagster-setup",
             command=[sys.executable, "-m", "dolphin_dagster.setup"],
             ready="exit",
+            bounds=WEB,
+            tier="control",
         ),
         Spec(
             name="dagster-code",
-            command=_dagster(
+            command=_python(
                 "dagster", "api", "grpc", "-m", "dolphin_dagster.definitions", *host,
                 "-p", str(settings.code_port), "--location-name", LOCATION,
             ),
@@ -139,21 +177,28 @@ def dagster(settings: Settings) -> list[Spec]:
             waits_for=["dagster-setup"],
             stop_timeout_s=20.0,
             niceness=10,
+            bounds=RUNS,
+            tier="control",
+            faces_network=True,
         ),
         Spec(
             name="dagster-webserver",
-            command=_dagster(
-                "dagster-webserver", *host, "-p", str(settings.ui_port), "-w", workspace
+            command=_python(
+                "dagster_webserver", *host, "-p", str(settings.ui_port), "-w", str(workspace)
             ),
             ready="/server_info",
             port=settings.ui_port,
             waits_for=["dagster-code"],
+            bounds=WEB,
+            tier="control",
         ),
         Spec(
             name="dagster-daemon",
-            command=_dagster("dagster-daemon", "run", "-w", workspace),
+            command=_python("dagster._daemon", "run", "-w", str(workspace)),
             ready="started",
             waits_for=["dagster-code"],
+            bounds=WEB,
+            tier="control",
         ),
     ]  # fmt: skip
 
@@ -161,7 +206,7 @@ def dagster(settings: Settings) -> list[Spec]:
 def table(settings: Settings, *, is_demo: bool, with_dagster: bool) -> list[Spec]:
     """Return every service of a stack, in the order of starting."""
     specs = realtime(settings, is_demo=is_demo)
-    return [*specs, *dagster(settings)] if with_dagster else specs
+    return [*specs, *dagster(settings, workspace_file(settings))] if with_dagster else specs
 
 
 def environment(settings: Settings, base: dict[str, str]) -> dict[str, str]:

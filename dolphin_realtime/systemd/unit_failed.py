@@ -1,0 +1,26 @@
+"""`python -m dolphin_realtime.systemd.unit_failed UNIT`: a line in the alerts for a unit that failed."""
+
+import sys
+from datetime import UTC, datetime
+
+from dolphin_realtime.alerts import Alert, write_alert
+from dolphin_realtime.managers.systemd import PREFIX
+from dolphin_realtime.settings import load
+
+
+def main() -> None:
+    """Write the alert."""
+    unit = sys.argv[1].removesuffix(".service")
+    alert = Alert(
+        ts=datetime.now(UTC),
+        asset=unit.removeprefix(PREFIX),
+        check="unit",
+        state="red",
+        facts={"unit": unit, "why": "systemd gave up on it: see systemctl status and dolphin logs"},
+        runbook="docs/runbook.md#unit-failed",
+    )
+    write_alert(load().home, alert)
+
+
+if __name__ == "__main__":
+    main()
