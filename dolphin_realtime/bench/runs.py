@@ -93,8 +93,16 @@ def bench_runs(rounds: int, say: Callable[[str], None] | None = None) -> Report:
         return ask_at_once(stack, rounds, say)
 
 
-def ask_at_once(stack: Stack, rounds: int, say: Callable[[str], None] | None = None) -> Report:
-    """Ask every indicator of a running stack ``rounds`` times at once, and report."""
+def ask_at_once(
+    stack: Stack,
+    rounds: int,
+    say: Callable[[str], None] | None = None,
+    enough: int | None = None,
+) -> Report:
+    """Ask every indicator of a running stack ``rounds`` times at once, and report.
+
+    With ``enough``, it reports when so many runs are over; the others still wait in the queue.
+    """
     port = stack.ui_port
     jobs = [s["pipelineName"] for s in _indicator_schedules(port)]
     for job in jobs * rounds:
@@ -110,11 +118,12 @@ def ask_at_once(stack: Stack, rounds: int, say: Callable[[str], None] | None = N
         if say is not None:
             say(f"{len(found) - left} of {len(found)} runs are over")
         time.sleep(SAMPLE_S)
-        return left == 0 and len(found) >= asked
+        is_enough = enough is not None and len(found) - left >= enough
+        return len(found) >= asked and (left == 0 or is_enough)
 
     wait_for(is_over, A_RUN_S * asked, f"the end of {asked} runs")
     found = _runs(port)
-    spans = [(run["startTime"], run["endTime"]) for run in found if run["startTime"]]
+    spans = [(r["startTime"], r["endTime"] or time.time()) for r in found if r["startTime"]]
     lengths = sorted(end - begin for begin, end in spans)
     ticks = [t for s in _indicator_schedules(port) for t in s["scheduleState"]["ticks"]]
     return Report(

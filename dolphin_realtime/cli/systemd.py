@@ -1,13 +1,15 @@
 """`dolphin systemd`: render the units, put them on this machine, take them off."""
 
+import os
 from pathlib import Path
 
 import click
 import msgspec
 
 from dolphin_realtime.cli.app import say
-from dolphin_realtime.managers.systemd import TARGET
-from dolphin_realtime.settings import load
+from dolphin_realtime.cli.running import read_environment
+from dolphin_realtime.managers.systemd import ENVIRONMENT, TARGET
+from dolphin_realtime.settings import Settings, load
 from dolphin_realtime.systemd.install import (
     Step,
     refuse_where_impossible,
@@ -32,6 +34,11 @@ def systemd() -> None:
     """Run the stack under systemd: hardened units, limits, watchdogs, one target."""
 
 
+def _settings() -> Settings:
+    """Return the settings of the units' environment file; what the environment sets holds."""
+    return load({**read_environment(ENVIRONMENT), **os.environ})
+
+
 def _place(home: Path) -> Place:
     return msgspec.structs.replace(default_place(), home=home)
 
@@ -45,7 +52,7 @@ def render_units(out: Path, home: Path) -> None:
     \b
     Example: dolphin systemd render --out /tmp/units
     """
-    written = write_below(out, render(load(), _place(home)))
+    written = write_below(out, render(_settings(), _place(home)))
     for path in written:
         say(str(path))
 
@@ -68,7 +75,7 @@ def install(home: Path, dry_run: bool) -> None:
     """
     if not dry_run:
         refuse_where_impossible()
-    _take(steps_to_install(load(), _place(home)), dry_run=dry_run)
+    _take(steps_to_install(_settings(), _place(home)), dry_run=dry_run)
     if not dry_run:
         say(f"next: systemctl start {TARGET}; dolphin status")
 
@@ -80,4 +87,4 @@ def uninstall(home: Path, dry_run: bool) -> None:
     """Stop the stack and take its units off; state, settings, keys and users stay."""
     if not dry_run:
         refuse_where_impossible()
-    _take(steps_to_uninstall(load(), _place(home)), dry_run=dry_run)
+    _take(steps_to_uninstall(_settings(), _place(home)), dry_run=dry_run)

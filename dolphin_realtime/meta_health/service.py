@@ -20,7 +20,14 @@ from dolphin_realtime.meta_health.judgement import Judgement
 from dolphin_realtime.meta_health.probes import BEATING, Look, Probes
 from dolphin_realtime.model.health import HealthDocument
 from dolphin_realtime.model.observer import Observer
-from dolphin_realtime.model.recovery import HAZELCAST, WEBSERVER, Service, World, plan
+from dolphin_realtime.model.recovery import (
+    HAZELCAST,
+    LAUNCHED,
+    WEBSERVER,
+    Service,
+    World,
+    plan,
+)
 from dolphin_realtime.service import GRID_FAULTS, Frame
 from dolphin_realtime.source_memory import memory_of
 
@@ -102,9 +109,13 @@ class MetaHealth:
             self._grid_since_s = now_s
 
     def _all_came_up(self) -> bool:
-        """Return whether every realtime service was seen well: until then health says nothing."""
-        beating = [n for s, n in self.judgement.tracks if s == "m2_heartbeat"]
-        return self.judgement.was_seen_well(beating or list(BEATING))
+        """Return whether every realtime service and what they make was seen well.
+
+        Until then, or until the grace is over, health says nothing: unknown is not GREEN.
+        """
+        beating = [name for sensor, name in self.judgement.tracks if sensor == "m2_heartbeat"]
+        made = [s.name for s in self._probes.sources if s.enabled and s.name not in LAUNCHED]
+        return self.judgement.was_seen_well([*(beating or BEATING), *made])
 
     async def _heal(self, look: Look, now: datetime) -> dict[str, str]:
         """Verify, plan and act; return why what is bad is not repaired."""

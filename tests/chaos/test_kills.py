@@ -76,7 +76,7 @@ def back(desk, kills):
 
     def is_back():
         trader = desk.stack.service("trader@BLUE")
-        return trader["restarts"] == kills and trader["state"] == "running"
+        return trader.restarts == kills and trader.state == "running"
 
     eventually(is_back, 60.0, f"the trader after {kills} kills")
     eventually(lambda: desk.posture() == "NORMAL", 30.0, "posture NORMAL")

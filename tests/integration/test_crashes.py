@@ -80,7 +80,7 @@ def test_what_crashes_at_once_is_started_only_so_often(tmp_path):
         found = eventually(
             lambda: desk.stack.service("bridge").state == "failed" and desk.stack.service("bridge")
         )
-        assert "start limit: 3 starts in 60 s" in found["detail"]
+        assert "start limit: 3 starts in 60 s" in found.detail
         status = json.loads(desk.cli("status", "--json").stdout)
         assert status["not_trading_because"].startswith("SERVICE_DOWN: bridge")
         assert desk.cli("start", "bridge").returncode == 0
@@ -101,6 +101,6 @@ def test_a_service_that_hangs_is_restarted_by_the_watchdog(tmp_path):
             60.0,
             "a new safety process",
         )
-        assert found["restarts"] == 1
+        assert found.restarts == 1
         desk.wait_trading()
         desk.close()

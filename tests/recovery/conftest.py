@@ -1,0 +1,120 @@
+"""A stack under the local runner as a `Host`, with a meta health that turns quickly."""
+
+import json
+import os
+import threading
+
+import pytest
+
+from dolphin_realtime import grid
+from dolphin_realtime.health_files import LedgerLine, ledger_path, read_ledger
+from dolphin_realtime.managers.local import LocalManager
+from dolphin_realtime.settings import Settings, load
+from tests.integration.conftest import Desk, make_desk
+from tests.recovery.contract import eventually
+
+QUICK = {
+    "mhs_turn_s": 0.5,
+    "mhs_grace_s": 8,
+    "watchdog_s": 10,
+    "start_limit_burst": 3,
+    "start_limit_interval_s": 60,
+    "restart_pause_s": 1,
+}
+
+
+class LocalHost:
+    """A desk's stack, fed once a second."""
+
+    def __init__(self, desk: Desk) -> None:
+        self.desk = desk
+        self.manager = LocalManager(desk.stack.home)
+        self._ending = threading.Event()
+        self._fed = threading.Event()
+        self._fed.set()
+        self._thread = threading.Thread(target=self._feed, daemon=True)
+
+    def __enter__(self) -> "LocalHost":
+        self._thread.start()
+        return self
+
+    def _feed(self) -> None:
+        while not self._ending.wait(1.0):
+            if self._fed.is_set():
+                self.desk.feed(1, wait=False)
+
+    def starve(self) -> None:
+        self._fed.clear()
+
+    def feed(self) -> None:
+        self._fed.set()
+
+    def __exit__(self, *_: object) -> None:
+        self._ending.set()
+        self._thread.join(10)
+        self.desk.close()
+
+    @property
+    def settings(self) -> Settings:
+        return load({k: v for k, v in self.desk.stack.env.items() if k.startswith("DOLPHIN_")})
+
+    def pid(self, service: str) -> int:
+        return self.desk.stack.service(service).pid or 0
+
+    def pids(self) -> dict[str, int | None]:
+        return {s.name: s.pid for s in self.desk.stack.services()}
+
+    def state(self, service: str) -> str:
+        return self.desk.stack.service(service).state
+
+    def kill(self, service: str, number) -> None:
+        os.kill(self.pid(service), number)
+
+    def manage(self, verb: str, service: str) -> None:
+        getattr(self.manager, verb)(service)
+
+    def command(self, verb: str, service: str) -> None:
+        done = self.desk.cli(verb, service)
+        assert done.returncode == 0, done.stderr
+
+    def ledger(self) -> list[LedgerLine]:
+        return read_ledger(ledger_path(self.settings))[0]
+
+    def events(self, service: str) -> list[str]:
+        return [line.event for line in self.ledger() if line.action.target == service]
+
+    def status(self) -> dict:
+        return json.loads(self.desk.cli("status", "--json").stdout or "{}")
+
+    def health(self) -> dict:
+        return self.desk.document(grid.META_HEALTH, grid.LATEST) or {}
+
+    def scan_number(self) -> int:
+        return (self.desk.document(grid.FEATURES, grid.LATEST_SCAN) or {}).get("scan_number", 0)
+
+    def trades_on(self) -> None:
+        before = self.scan_number()
+        eventually(lambda: self.scan_number() > before + 1, 60, "scans that are carried")
+        eventually(
+            lambda: self.status().get("not_trading_because", "no status") is None, 60, self.status
+        )
+
+    def turns(self, n: int) -> None:
+        """Return after meta health has published so many documents."""
+        for _ in range(n):
+            last = self.health().get("timestamp")
+            eventually(lambda last=last: self.health().get("timestamp") != last, 30, "a turn")
+
+
+def host_of(home, **settings) -> LocalHost:
+    return LocalHost(make_desk(home, **{**QUICK, **settings}))
+
+
+@pytest.fixture
+def host(tmp_path):
+    """A fresh stack, trading, its health GREEN."""
+    host = host_of(tmp_path / "home")
+    with host.desk.stack, host:
+        host.trades_on()
+        eventually(lambda: host.health().get("status") == "GREEN", 60, host.health)
+        yield host

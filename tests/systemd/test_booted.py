@@ -1,0 +1,205 @@
+"""The stack's real units under a real systemd: limits, kills, a fork bomb, restarts, a hang."""
+
+import pytest
+
+from tests.systemd.conftest import eventually
+from tests.systemd.machine import PYTHON
+
+pytestmark = pytest.mark.timeout(180)
+SERVICES = ("hazelcast", "bridge", "safety", "trader@BLUE", "meta-health", "dagster-code",
+            "dagster-webserver", "dagster-daemon")  # fmt: skip
+BOMB = """
+import errno, os, signal, time
+os.setpgid(0, 0)
+open("{group}/cgroup.procs", "w").write(str(os.getpid()))
+born = refused = 0
+for _ in range(100):
+    try:
+        if os.fork() == 0:
+            time.sleep(60); os._exit(0)
+        born += 1
+    except OSError as e:
+        refused += e.errno == errno.EAGAIN
+print(born, refused, flush=True)
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+os.killpg(0, signal.SIGKILL)
+"""
+
+
+def running(server):
+    return {name: server.show(name, "ActiveState") for name in SERVICES}
+
+
+def group(server, service, controller):
+    return f"/sys/fs/cgroup/{controller}{server.show(service, 'ControlGroup')}"
+
+
+def trades_on(server):
+    before = server.scan_number()
+    eventually(lambda: server.scan_number() > before + 2, 60, "scans that are carried")
+    eventually(server.is_trading, 60, lambda: str(server.status()["not_trading_because"]))
+
+
+def test_every_unit_of_the_stack_runs_as_an_unprivileged_user(server):
+    assert set(running(server).values()) == {"active"}
+    for name in SERVICES:
+        user = server.machine.run("stat", "-c", "%U", f"/proc/{server.pid(name)}").stdout.strip()
+        assert user == ("dolphin-mhs" if name == "meta-health" else "dolphin"), name
+    assert server.show("trader@BLUE", "NRestarts") == "0"
+
+
+def test_the_limits_are_really_in_the_units_cgroups(server):
+    for name, tasks, memory in (("trader@BLUE", 50, 2048), ("bridge", 50, 512),
+                                ("hazelcast", 200, 1536), ("dagster-code", 300, 4096)):  # fmt: skip
+        assert server.machine.read(f"{group(server, name, 'pids')}/pids.max").strip() == str(tasks)
+        held = server.machine.read(f"{group(server, name, 'memory')}/memory.limit_in_bytes")
+        assert int(held) == memory << 20, name
+        assert int(server.show(name, "TasksCurrent")) < tasks * 0.6, name
+    quota = server.machine.read(f"{group(server, 'trader@BLUE', 'cpu')}/cpu.cfs_quota_us")
+    period = server.machine.read(f"{group(server, 'trader@BLUE', 'cpu')}/cpu.cfs_period_us")
+    assert int(quota) == 2 * int(period)
+
+
+def test_a_killed_trader_is_back_and_trading(server):
+    pid, hazelcast = server.pid("trader@BLUE"), server.pid("hazelcast")
+    server.machine.run("kill", "-9", str(pid))
+    eventually(lambda: server.pid("trader@BLUE") not in (0, pid), 30, "a new trader")
+    eventually(lambda: server.show("trader@BLUE", "ActiveState") == "active", 60, "its readiness")
+    trades_on(server)
+    assert server.pid("hazelcast") == hazelcast
+    assert server.events("trader@BLUE") == []
+
+
+def test_a_fork_bomb_in_a_unit_stops_at_its_limit_and_the_rest_lives(server):
+    pids = {name: server.pid(name) for name in SERVICES}
+    before = int(server.show("bridge", "TasksCurrent"))
+    script = BOMB.format(group=group(server, "bridge", "pids"))
+    done = server.machine.run(PYTHON, "-c", script, check=False)
+    born, refused = map(int, done.stdout.split())
+    assert born + refused == 100
+    assert 50 - before - 2 <= born <= 50 - before
+    assert {name: server.pid(name) for name in SERVICES} == pids
+    trades_on(server)
+
+
+def test_meta_health_may_restart_three_times_in_a_minute_and_leaves_nothing_at_its_limit(server):
+    restart = """
+from dolphin_realtime.managers.systemd import SystemdManager
+SystemdManager().reset_failed("bridge")
+SystemdManager().try_restart("bridge")
+"""
+    for _ in range(4):
+        pid = server.pid("bridge")
+        server.as_observer(restart)
+        eventually(lambda pid=pid: server.pid("bridge") not in (0, pid), 30, "a new bridge")
+        eventually(lambda: server.show("bridge", "ActiveState") == "active", 30, "its readiness")
+    assert server.show("bridge", "Result") == "success"
+    trades_on(server)
+
+
+@pytest.mark.parametrize(("verb", "unit"), [("stop", "bridge"), ("restart", "meta-health"),
+                                            ("try-restart", "meta-health")])  # fmt: skip
+def test_meta_health_may_do_nothing_else(server, verb, unit):
+    script = f"""
+import subprocess, sys
+sys.exit(subprocess.run(["systemctl", "--no-ask-password", {verb!r}, "dolphin-{unit}.service"]).returncode)
+"""
+    done = server.as_observer(script, check=False)
+    assert done.returncode != 0
+    assert "denied" in done.stderr.lower() or "authentication" in done.stderr.lower(), done.stderr
+
+
+def test_a_stopped_trader_meets_the_watchdog(server):
+    pid = server.pid("trader@BLUE")
+    server.machine.run("kill", "-STOP", str(pid))
+    eventually(lambda: server.pid("trader@BLUE") not in (0, pid), 60, "a new trader")
+    journal = server.machine.run("journalctl", "--no-pager", "-u", server.unit("trader@BLUE"))
+    assert "Watchdog timeout" in journal.stdout
+    eventually(lambda: server.show("trader@BLUE", "ActiveState") == "active", 60, "its readiness")
+    trades_on(server)
+    assert server.events("trader@BLUE") == []
+
+
+def crash_to_the_limit(server, service):
+    server.systemctl("reset-failed", server.unit(service))
+    while True:
+        pid = server.pid(service)
+        server.machine.run("kill", "-9", str(pid), check=False)
+        eventually(
+            lambda pid=pid: (
+                server.pid(service) not in (0, pid)
+                or server.show(service, "ActiveState") == "failed"
+            ),
+            30,
+            "a restart or its refusal",
+        )
+        if server.show(service, "ActiveState") == "failed":
+            return
+
+
+def test_a_unit_at_its_start_limit_is_started_again_by_meta_health_and_verified(server):
+    crash_to_the_limit(server, "bridge")
+    assert server.show("bridge", "Result") == "start-limit-hit"
+    eventually(lambda: server.show("bridge", "ActiveState") == "active", 30, "the recovery")
+    eventually(lambda: server.events("bridge") == ["acts", "cured"], 60, server.history)
+    line = server.history()["ledger"][0]
+    assert (line["action"]["kind"], line["manager"]) == ("start", "systemd")
+    alerts = server.machine.read("/var/lib/dolphin/run_logs/alerts.jsonl")
+    assert '"check":"unit"' in alerts
+    trades_on(server)
+
+
+def test_a_stop_by_an_operator_is_left_alone(server):
+    server.machine.dolphin("stop", "safety")
+    eventually(lambda: server.status()["health"] == "DEAD", 60, server.status)
+    turns = len(server.history()["history"])
+    eventually(lambda: len(server.history()["history"]) >= turns, 5, "turns")
+    assert server.show("safety", "ActiveState") == "inactive"
+    assert server.events("safety") == []
+    server.machine.dolphin("start", "safety")
+    trades_on(server)
+
+
+def readers(server):
+    listed = server.systemctl("status", "--no-pager", server.unit("bridge"), check=False).stdout
+    return listed.count("dolphin_realtime.bridge.reader")
+
+
+def test_a_share_that_hangs_leaves_one_stuck_reader_and_everything_else_alive(server):
+    pids = {name: server.pid(name) for name in SERVICES}
+    acted = len(server.history()["ledger"])
+    server.share.hang()
+    try:
+        said = eventually(
+            lambda: next((s["detail"] for s in server.status()["services"] if s["name"] == "bridge"
+                          and "share_hung" in s["detail"]), None), 60, server.status,
+        )  # fmt: skip
+        assert "hangs" in said or "replaced" in said
+        eventually(lambda: "POSTURE_CLOSE_ONLY" in (server.status()["not_trading_because"] or ""),
+                   60, server.status)  # fmt: skip
+        assert readers(server) == 1
+        assert {name: server.pid(name) for name in SERVICES} == pids
+        trader = server.pid("trader@BLUE")
+        server.machine.run("kill", "-9", str(trader))
+        eventually(lambda: server.pid("trader@BLUE") not in (0, trader), 30, "a new trader")
+        eventually(lambda: server.show("trader@BLUE", "ActiveState") == "active", 60, "readiness")
+    finally:
+        server.share.release()
+    trades_on(server)
+    assert readers(server) == 1
+    assert len(server.history()["ledger"]) == acted
+    assert server.pid("bridge") == pids["bridge"]
+
+
+def test_a_bridge_whose_reader_hangs_is_stopped_in_time(server):
+    server.share.hang()
+    try:
+        eventually(lambda: "share_hung" in str(server.status()), 60, server.status)
+        limit_s = 30 + 10
+        server.systemctl("stop", server.unit("bridge"), check=False, timeout=limit_s)
+        assert server.show("bridge", "ActiveState") in ("inactive", "failed")
+    finally:
+        server.share.release()
+    assert server.events("bridge").count("acts") == 1
+    server.machine.dolphin("start", "bridge")
+    trades_on(server)
