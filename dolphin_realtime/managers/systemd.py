@@ -31,7 +31,7 @@ _STATES: Final = {
     "inactive": "stopped",
     "failed": "failed",
 }
-START_LIMIT: Final = "start-limit-hit"
+STOP_TOOK_TOO_LONG: Final = "timeout"
 
 
 def unit_of(service: str) -> str:
@@ -75,8 +75,8 @@ def _number(text: str) -> int:
 def status_of(shown: dict[str, str], now: datetime, monotonic_us: int) -> ServiceStatus:
     """Return a unit's status from what `systemctl show` says of it.
 
-    With Restart=always systemd itself starts again whatever dies, unless the start limit is
-    hit: a unit that is down for any other reason was stopped by an operator.
+    With Restart=always systemd itself starts again whatever dies, until the start limit: a unit
+    that is inactive was stopped by an operator. So was, perhaps, one whose stop took too long.
     """
     active, result = shown["ActiveState"], shown["Result"]
     state = _STATES.get(active, active)
@@ -96,7 +96,7 @@ def status_of(shown: dict[str, str], now: datetime, monotonic_us: int) -> Servic
         rss_mb=round(memory / 1e6, 1) if memory else None,
         detail="" if result == "success" else result,
         said=shown["StatusText"],
-        is_wanted=not is_down or result == START_LIMIT,
+        is_wanted=not is_down or (state == "failed" and result != STOP_TOOK_TOO_LONG),
     )
 
 

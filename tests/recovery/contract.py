@@ -33,6 +33,9 @@ class Host(Protocol):
     def events(self, service: str) -> list[str]:
         """Return what the recovery ledger holds of a service."""
 
+    def turns(self, n: int) -> None:
+        """Return after so many turns of meta health."""
+
 
 def eventually(is_so: Callable[[], object], timeout_s: float, what: object) -> object:
     deadline = time.monotonic() + timeout_s
@@ -49,9 +52,11 @@ def comes_back(host: Host, service: str, pid: int, timeout_s: float = 60) -> Non
     eventually(lambda: host.state(service) == "running", timeout_s, f"readiness of {service}")
 
 
-def killed_it_comes_back(host: Host, service: str, bystander: str) -> None:
+def killed_it_comes_back(
+    host: Host, service: str, bystander: str, number: signal.Signals = signal.SIGKILL
+) -> None:
     pid, other = host.pid(service), host.pid(bystander)
-    host.kill(service, signal.SIGKILL)
+    host.kill(service, number)
     comes_back(host, service, pid)
     host.trades_on()
     assert host.pid(bystander) == other
@@ -94,9 +99,9 @@ def at_its_limit_it_is_started_again_and_verified(host: Host, service: str) -> N
     host.trades_on()
 
 
-def stopped_by_an_operator_it_is_left_alone(host: Host, service: str, turns: Callable) -> None:
+def stopped_by_an_operator_it_is_left_alone(host: Host, service: str) -> None:
     host.command("stop", service)
-    turns(12)
+    host.turns(12)
     assert host.state(service) == "stopped"
     assert host.events(service) == []
     host.command("start", service)

@@ -23,9 +23,17 @@ pytestmark = pytest.mark.timeout(300)
 HOUR_TURNS = 720
 
 
-@pytest.mark.parametrize("service", ["bridge", "safety", "trader@BLUE"])
-def test_scenario_1_process_death(host, service):
-    contract.killed_it_comes_back(host, service, bystander="hazelcast")
+@pytest.mark.parametrize(
+    ("service", "number"),
+    [
+        ("bridge", signal.SIGKILL),
+        ("safety", signal.SIGKILL),
+        ("trader@BLUE", signal.SIGKILL),
+        ("trader@BLUE", signal.SIGABRT),
+    ],
+)
+def test_scenario_1_process_death(host, service, number):
+    contract.killed_it_comes_back(host, service, "hazelcast", number)
     assert host.desk.stack.service(service).restarts == 1
 
 

@@ -1,13 +1,13 @@
 """A server: a booted machine with the stack's real units installed and trading."""
 
 import json
-import time
 
 import pytest
 
 from dolphin_realtime.model.instant import DAY_US
 from dolphin_realtime.replay.pace import archive_days
 from tests.integration.conftest import LOWERED
+from tests.recovery.contract import eventually
 from tests.systemd.machine import PYTHON, Machine
 from tests.systemd.share import Feeder, Share
 
@@ -30,7 +30,7 @@ SETTINGS = {
 
 
 class Server:
-    """The machine, the share its bridge reads, and questions to the stack."""
+    """The machine, the share its bridge reads, and questions to the stack; a `Host`."""
 
     def __init__(self, machine: Machine, share: Share) -> None:
         self.machine, self.share = machine, share
@@ -44,6 +44,23 @@ class Server:
     def pid(self, service: str) -> int:
         return int(self.show(service, "MainPID"))
 
+    def state(self, service: str) -> str:
+        word = self.show(service, "ActiveState")
+        return {"active": "running", "inactive": "stopped"}.get(word, word)
+
+    def kill(self, service: str, number) -> None:
+        self.machine.run("kill", f"-{int(number)}", str(self.pid(service)), check=False)
+
+    def manage(self, verb: str, service: str) -> None:
+        """Do as meta health does: its user, its manager, through polkit."""
+        self.as_observer(
+            "from dolphin_realtime.managers.systemd import SystemdManager\n"
+            f"SystemdManager().{verb}({service!r})"
+        )
+
+    def command(self, verb: str, service: str) -> None:
+        self.machine.dolphin(verb, service)
+
     def systemctl(self, *words: str, **more):
         return self.machine.run("systemctl", *words, **more)
 
@@ -56,29 +73,31 @@ class Server:
         return bool(status) and status["not_trading_because"] is None
 
     def scan_number(self) -> int:
-        state = self.status().get("scan") or {}
-        return state.get("number") or 0
+        scan = self.status().get("scan") or {}
+        return scan.get("number") or 0
+
+    def trades_on(self) -> None:
+        before = self.scan_number()
+        eventually(lambda: self.scan_number() > before + 2, 60, "scans that are carried")
+        eventually(self.is_trading, 60, lambda: str(self.status().get("not_trading_because")))
 
     def history(self) -> dict:
         return json.loads(self.machine.dolphin("health", "history", "-n", "200", "--json").stdout)
 
-    def events(self, target: str) -> list[str]:
-        return [x["event"] for x in self.history()["ledger"] if x["action"]["target"] == target]
+    def events(self, service: str) -> list[str]:
+        return [x["event"] for x in self.history()["ledger"] if x["action"]["target"] == service]
+
+    def turns(self, n: int) -> None:
+        """Return after meta health has written so many documents."""
+        path = "/var/lib/dolphin/run_logs/meta_health.json"
+        for _ in range(n):
+            last = self.machine.read(path)
+            eventually(lambda last=last: self.machine.read(path) != last, 30, "a turn")
 
     def as_observer(self, script: str, check: bool = True):
         """Run Python as the user of meta health, as its unit would."""
         words = ("runuser", "-u", "dolphin-mhs", "--", PYTHON, "-c", script)
         return self.machine.run(*words, check=check)
-
-
-def eventually(is_so, timeout_s, what):
-    deadline = time.monotonic() + timeout_s
-    while True:
-        found = is_so()
-        if found:
-            return found
-        assert time.monotonic() < deadline, f"{what() if callable(what) else what}: not in time"
-        time.sleep(0.25)
 
 
 @pytest.fixture(scope="session")
