@@ -4,7 +4,7 @@ BIN := .venv/bin
 FOR ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev demo test backtests factors e2e check fuzz chaos chaos-short prove-fuzz prove-backtests format lock clean
+.PHONY: help setup dev demo test backtests factors recovery systemd e2e check fuzz chaos chaos-short prove-fuzz prove-backtests prove-recovery format lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /|/' | awk -F'|' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -27,6 +27,13 @@ backtests: dev ## backtests over real prices, paper days beside them, sweeps her
 factors: dev ## external factors: every source and its faults, two writers, a rush, a backfill
 	@$(BIN)/pytest tests/factors
 
+recovery: dev ## kills, hangs, stale data, a suspect observer: what meta health does and leaves alone (needs root)
+	@$(BIN)/pytest tests/recovery
+
+systemd: dev ## the rendered units, and the stack under a systemd booted in a container (needs root)
+	@$(BIN)/python -m compileall -q dolphin_realtime dolphin_dagster
+	@$(BIN)/pytest tests/systemd
+
 fuzz: dev ## 10,000 mutated documents and files for each parser, twice
 	@$(BIN)/pytest tests/fuzz
 
@@ -44,6 +51,9 @@ prove-fuzz: dev ## 100,000 mutated documents and files for each parser, twice
 
 prove-backtests: dev ## the same over every recorded day
 	@BACKTEST_DAYS=25 $(BIN)/pytest --timeout=1800 tests/backtest/test_backtests.py
+
+prove-recovery: dev ## the same, all of sixty runs and a minute of sleep
+	@PROVE_RUNS=1 OBSERVER_AWAY_S=60 $(BIN)/pytest -s --timeout=900 tests/recovery
 
 check: dev ## format, lint, types, import rules
 	@$(BIN)/ruff format --check .

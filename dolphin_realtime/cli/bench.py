@@ -184,6 +184,27 @@ def runs(rounds: int, as_json: bool) -> None:
     sys.exit(0 if report.is_good else 1)
 
 
+@bench.command("recovery")
+@click.option("--watch", default=120.0, show_default=True, help="Seconds to watch meta health.")
+@click.option("--json", "as_json", is_flag=True, help="One line of JSON.")
+def recovery(watch: float, as_json: bool) -> None:
+    """What meta health costs, and how long each service takes from a kill to well again.
+
+    Starts a demo of its own, kills every service once and hangs the Hazelcast member once.
+
+    \b
+    Example: dolphin bench recovery --watch 600
+    """
+    from dolphin_realtime.bench.recovery import bench_recovery
+
+    report = bench_recovery(watch, lambda text: click.echo(text, err=True))
+    if as_json:
+        click.echo(msgspec.json.encode(report).decode())
+        return
+    for name, value in msgspec.to_builtins(report).items():
+        say(f"  {name:12} {value}")
+
+
 def _progress(text: str) -> None:
     click.echo(f"\r{text}   ", nl=False, err=True)
 

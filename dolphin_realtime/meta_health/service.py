@@ -64,12 +64,12 @@ class MetaHealth:
             while not self._frame.stopping.is_set():
                 began = time.monotonic()
                 document = await self.turn()
-                self._chronicle.turn(
-                    document,
-                    self.judgement.words(),
-                    (time.monotonic() - began) * 1000,
-                    self.healer.acted,
-                )
+                turn_ms = (time.monotonic() - began) * 1000
+                words = self.judgement.words()
+                self._chronicle.turn(document, words, turn_ms, self.healer.acted)
+                if self._is_settled:
+                    said = f"{document.status} {document.rm_meta:.3f}"
+                    self._frame.detail = f"{said}, the turn took {turn_ms:.1f} ms"
                 if not is_ready:
                     self._frame.ready()
                     is_ready = True
@@ -189,7 +189,6 @@ class MetaHealth:
                 await self._health.set(grid.LATEST, text)
         except GRID_FAULTS:
             self._frame.counts["health_unsent"] += 1
-        self._frame.detail = f"{document.status} {document.rm_meta:.3f}"
 
 
 async def run(frame: Frame) -> None:

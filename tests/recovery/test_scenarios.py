@@ -162,13 +162,13 @@ ALL_RUNS = 4
 def test_scenario_4_the_sixty_process_deadlock(tmp_path, capsys):
     """Sixty runs at once: the pool's limit runs, processes are bounded, the box answers.
 
-    CI looks until twelve are over; PROVE_RUNS waits for all.
+    CI looks until six are over; PROVE_RUNS waits for all.
     """
     is_proof = bool(os.environ.get("PROVE_RUNS"))
     with Stack(tmp_path / "home", "--demo") as stack:
         wait_for(lambda: len(dagster_api.check_states(stack.ui_port)) > 20, 120.0, "the first fill")
         trader = stack.service("trader@BLUE").pid
-        report = ask_at_once(stack, ROUNDS, enough=None if is_proof else 12)
+        report = ask_at_once(stack, ROUNDS, enough=None if is_proof else 6)
         asked_at = time.monotonic()
         command = [sys.executable, "-m", "dolphin_realtime.cli", "status", "--json"]
         done = subprocess.run(command, env=stack.env, capture_output=True, text=True, check=False)

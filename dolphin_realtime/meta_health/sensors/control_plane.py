@@ -1,34 +1,26 @@
-"""M4, control plane: the member's readiness and the Dagster webserver's port."""
+"""M4, control plane: the member's readiness and whether the Dagster webserver answers."""
 
 import asyncio
-from contextlib import suppress
 
 from dolphin_realtime.managers.interface import ServiceStatus
 from dolphin_realtime.member.member import is_ready
 from dolphin_realtime.member.service import ANSWERS
 from dolphin_realtime.meta_health.reading import Reading
 from dolphin_realtime.model.recovery import HAZELCAST, WEBSERVER
+from dolphin_realtime.ports import answers
 
-CONNECT_TIMEOUT_S = 1.0
-
-
-async def _is_open(port: int) -> bool:
-    try:
-        async with asyncio.timeout(CONNECT_TIMEOUT_S):
-            _, writer = await asyncio.open_connection("127.0.0.1", port)
-    except (OSError, TimeoutError):
-        return False
-    writer.close()
-    with suppress(OSError):
-        await writer.wait_closed()
-    return True
+TIMEOUT_S = 2.0
 
 
 async def read_control_plane(hazelcast_port: int, ui_port: int | None) -> Reading:
-    """Return M4 by port; where no webserver is meant to run there is none to count."""
-    results = {HAZELCAST: await asyncio.to_thread(is_ready, hazelcast_port, CONNECT_TIMEOUT_S)}
+    """Return M4 by port; where no webserver is meant to run there is none to count.
+
+    An open port is not enough: the kernel accepts for a process that hangs.
+    """
+    asked = {HAZELCAST: asyncio.to_thread(is_ready, hazelcast_port, TIMEOUT_S)}
     if ui_port is not None:
-        results[WEBSERVER] = await _is_open(ui_port)
+        asked[WEBSERVER] = asyncio.to_thread(answers, ui_port, "/server_info", TIMEOUT_S)
+    results = dict(zip(asked, await asyncio.gather(*asked.values()), strict=True))
     return Reading(
         scores={k: float(v) for k, v in results.items()},
         facts={k: {"answers": v} for k, v in results.items()},

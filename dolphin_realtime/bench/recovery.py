@@ -1,0 +1,163 @@
+"""`dolphin bench recovery`: what meta health costs, and how long each service takes to be well again.
+
+A demo stack of its own, with the default cadence; its prices are replayed. Killing and timing
+belong here; bringing back is the manager's and meta health's.
+"""
+
+import os
+import signal
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+import msgspec
+from hazelcast.client import HazelcastClient
+
+from dolphin_realtime import grid
+from dolphin_realtime.bench.stack import Stack, wait_for
+from dolphin_realtime.health_files import LedgerLine, ledger_path, read_ledger
+from dolphin_realtime.model import instant
+from dolphin_realtime.model.errors import ServiceError
+from dolphin_realtime.model.recovery import HAZELCAST, OBSERVER
+from dolphin_realtime.ports import answers
+from dolphin_realtime.settings import load
+
+BEATING: Final = ("bridge", "safety", "orderbook", "trader@BLUE", OBSERVER)
+QUIET: Final = ("replay", "dagster-code", "dagster-webserver", "dagster-daemon")
+BACK_S: Final = 180.0
+LOOK_S: Final = 1.0
+
+
+class Report(msgspec.Struct, kw_only=True):
+    """What was measured.
+
+    Attributes:
+        cpu_share: Of one core, over ``watched_s``.
+        turn_ms: Median and longest of the turns seen.
+        seconds: From SIGKILL to well again, by service; for those that beat, a heartbeat of the
+            new process that says ready; for Hazelcast, every document back as well.
+        hang_s: From SIGSTOP of the Hazelcast member to the cure in the ledger.
+        actions: What recovery did in all, in order.
+    """
+
+    watched_s: float
+    cpu_share: float
+    turn_ms: dict[str, float]
+    seconds: dict[str, float]
+    hang_s: float
+    actions: list[str]
+
+
+def bench_recovery(watch_s: float, say: Callable[[str], None]) -> Report:
+    """Start a demo of its own, watch, kill each service once, hang the member once.
+
+    Raises:
+        ServiceError: If the stack does not come up, or a service does not come back.
+    """
+    with (
+        tempfile.TemporaryDirectory(prefix="dolphin-recovery-") as folder,
+        Stack(Path(folder) / "home", "--demo", start_limit_burst=20) as stack,
+    ):
+        client = grid.connect_blocking("dolphin", stack.port, "bench", 20.0)
+        try:
+            return _Measurement(stack, client, say).run(watch_s)
+        finally:
+            client.shutdown()
+
+
+class _Measurement:
+    def __init__(self, stack: Stack, client: HazelcastClient, say: Callable[[str], None]) -> None:
+        self._stack, self._client, self._say = stack, client, say
+
+    def run(self, watch_s: float) -> Report:
+        wait_for(self._is_green, BACK_S, "GREEN")
+        share, turns = self._watch(watch_s)
+        seconds = {name: self._killed(name) for name in (HAZELCAST, *BEATING, *QUIET)}
+        wait_for(self._is_green, BACK_S, "GREEN")
+        hang_s = self._hung()
+        longest = {"median": statistics.median(turns), "max": max(turns)}
+        return Report(
+            watched_s=watch_s,
+            cpu_share=share,
+            turn_ms=longest,
+            seconds=seconds,
+            hang_s=hang_s,
+            actions=[
+                f"{x.event} {x.action.kind} {x.action.target}: {x.why}" for x in self._ledger()
+            ],
+        )
+
+    def _document(self, map_name: str, key: str) -> dict[str, object]:
+        try:
+            return grid.decode(self._client.get_map(map_name).blocking().get(key)) or {}
+        except (OSError, RuntimeError):
+            return {}
+
+    def _is_green(self) -> bool:
+        return self._document(grid.META_HEALTH, grid.LATEST).get("status") == "GREEN"
+
+    def _watch(self, watch_s: float) -> tuple[float, list[float]]:
+        """Return meta health's share of a core, and the turns it told of in its heartbeat."""
+        self._say(f"watching meta health for {watch_s:.0f} s")
+        pid = self._stack.service(OBSERVER).pid or 0
+        turns, seen = [], None
+        before, began = _cpu_s(pid), time.monotonic()
+        while time.monotonic() - began < watch_s:
+            detail = str(self._document(grid.HEARTBEAT, OBSERVER).get("detail"))
+            if detail != seen and detail.endswith(" ms"):
+                turns.append(float(detail.split()[-2]))
+                seen = detail
+            time.sleep(LOOK_S)
+        if not turns:
+            raise ServiceError("meta health told of no turn")
+        return (_cpu_s(pid) - before) / (time.monotonic() - began), turns
+
+    def _killed(self, name: str) -> float:
+        self._say(f"killing {name}")
+        pid, at, began = self._stack.service(name).pid or 0, datetime.now(UTC), time.monotonic()
+        os.kill(pid, signal.SIGKILL)
+        wait_for(lambda: self._is_back(name, pid, at), BACK_S, f"the return of {name}")
+        return round(time.monotonic() - began, 1)
+
+    def _is_back(self, name: str, old: int, at: datetime) -> bool:
+        service = self._stack.service(name)
+        if service.pid in (None, old) or service.state != "running":
+            return False
+        if name == "dagster-webserver":
+            return answers(self._stack.ui_port, "/server_info")
+        if name in QUIET:
+            return True
+        if name == HAZELCAST:
+            kept = [(grid.FEATURES, grid.LATEST_SCAN), (grid.SAFETY, grid.LATEST)]
+            kept += [(grid.state_map("BLUE"), grid.LATEST_STATE)]
+            return all(self._document(*where) for where in kept)
+        beat = self._document(grid.HEARTBEAT, name)
+        beat_at = instant.parse(beat.get("ts"))
+        return beat_at is not None and beat_at > at and beat.get("phase") == "ready"
+
+    def _hung(self) -> float:
+        self._say("stopping the Hazelcast member by a signal")
+        jvm = self._document(grid.HEARTBEAT, HAZELCAST).get("pid")
+        if not isinstance(jvm, int):
+            raise ServiceError("the member does not tell its process")
+        time.sleep(load(self._stack.env).mhs_grace_s)
+        began = time.monotonic()
+        os.kill(jvm, signal.SIGSTOP)
+        wait_for(self._is_member_cured, BACK_S, "the cure of the member")
+        return round(time.monotonic() - began, 1)
+
+    def _is_member_cured(self) -> bool:
+        return any(x.event == "cured" and x.action.target == HAZELCAST for x in self._ledger())
+
+    def _ledger(self) -> list[LedgerLine]:
+        return read_ledger(ledger_path(load(self._stack.env)))[0]
+
+
+def _cpu_s(pid: int) -> float:
+    """Return the processor time of a process so far, seconds."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
