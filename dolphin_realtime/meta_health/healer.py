@@ -27,7 +27,10 @@ CURED_WITHIN: Final = {
     Kind.START: timedelta(seconds=120),
     Kind.LAUNCH: timedelta(seconds=300),
 }
-RUNBOOK: Final = "docs/runbook.md#"
+RUNBOOK: Final = {
+    "circuit": "docs/runbook.md#when-recovery-gives-up",
+    "observer": "docs/runbook.md#when-meta-health-suspects-itself",
+}
 
 
 class Healer:
@@ -120,7 +123,7 @@ class Healer:
             check=check,
             state="red" if state == "red" else "recovered",
             facts=facts,
-            runbook=f"{RUNBOOK}meta_health-{check}",
+            runbook=RUNBOOK[check],
         )
         try:
             write_alert(self._frame.settings.home, alert)

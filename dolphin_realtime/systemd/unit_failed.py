@@ -2,10 +2,13 @@
 
 import sys
 from datetime import UTC, datetime
+from typing import Final
 
 from dolphin_realtime.alerts import Alert, write_alert
 from dolphin_realtime.managers.systemd import PREFIX
 from dolphin_realtime.settings import load
+
+RUNBOOK: Final = "docs/runbook.md#when-a-unit-failed"
 
 
 def main() -> None:
@@ -17,7 +20,7 @@ def main() -> None:
         check="unit",
         state="red",
         facts={"unit": unit, "why": "systemd gave up on it: see systemctl status and dolphin logs"},
-        runbook="docs/runbook.md#unit-failed",
+        runbook=RUNBOOK,
     )
     write_alert(load().home, alert)
 

@@ -8,6 +8,7 @@ import click
 
 from dolphin_dagster.definitions import build_definitions
 from dolphin_realtime.cli.app import COMMANDS, dolphin
+from dolphin_realtime.meta_health import healer
 from dolphin_realtime.model import errors
 from dolphin_realtime.model.decision import TargetParams
 from dolphin_realtime.model.plan import CostParams
@@ -17,6 +18,7 @@ from dolphin_realtime.model.signal_params import SignalParams
 from dolphin_realtime.replay.service import ReplaySettings
 from dolphin_realtime.settings import Settings, load
 from dolphin_realtime.source_settings import SourceSettings
+from dolphin_realtime.systemd import unit_failed
 
 ROOT = Path(__file__).parents[2]
 GROUPS = {
@@ -52,6 +54,12 @@ def test_every_check_has_its_heading_in_the_runbook():
         assert heading.endswith(f"-{key.name}"), key
         linked.add(heading)
     assert linked == headings
+
+
+def test_every_alert_leads_to_a_heading_of_the_runbook():
+    found = re.findall(r"^## (.+)$", (ROOT / "docs/runbook.md").read_text(), re.MULTILINE)
+    anchors = {f"docs/runbook.md#{heading.lower().replace(' ', '-')}" for heading in found}
+    assert {*healer.RUNBOOK.values(), unit_failed.RUNBOOK} <= anchors
 
 
 def test_the_error_tree_is_drawn_as_it_is():
