@@ -9,7 +9,8 @@ import click
 from dolphin_realtime import grid
 from dolphin_realtime.cli.app import say
 from dolphin_realtime.cli.recovery import history
-from dolphin_realtime.cli.running import load_running
+from dolphin_realtime.cli.running import load_here, load_running
+from dolphin_realtime.health_files import maintenance, maintenance_path
 from dolphin_realtime.model.errors import GridError
 
 EXIT_OF_STATUS: Final = {"GREEN": 0, "DEGRADED": 1, "CRITICAL": 2, "DEAD": 3}
@@ -81,6 +82,9 @@ def _show_health(*, as_json: bool) -> None:
 
 def _print_health(document: dict[str, Any], age_s: float) -> None:
     say(f"{document['status']}  rm_meta {document['rm_meta']:.3f}, {age_s:.1f} s old", bold=True)
+    barred = maintenance(maintenance_path(load_here()), datetime.now(UTC))
+    if barred:
+        say(f"  nothing is repaired: {barred}", fg="yellow")
     for key, name in SENSOR_NAMES.items():
         say(f"  {name:24} {document[key]:.2f}")
     for group, members in document["subsystem_health"].items():

@@ -222,9 +222,10 @@ def _instance_lines(
     return lines
 
 
-def view(overview: Overview) -> Group:
-    """Return everything as one terminal view."""
-    ui = Text(f"Dagster UI http://127.0.0.1:{overview.ui_port}   Ctrl-C stops everything")
+def view(overview: Overview, *, is_in_front: bool) -> Group:
+    """Return everything as one terminal view; in front of a stack Ctrl-C ends it."""
+    ending = "   Ctrl-C stops everything" if is_in_front else ""
+    ui = Text(f"Dagster UI http://127.0.0.1:{overview.ui_port}{ending}")
     return Group(*lines_of(overview), ui, Text(""), _services_table(overview))
 
 
@@ -233,4 +234,4 @@ def render(overview: Overview) -> None:
     console = Console()
     if not console.is_terminal:
         console = Console(width=200)
-    console.print(view(overview))
+    console.print(view(overview, is_in_front=False))

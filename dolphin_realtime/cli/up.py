@@ -107,7 +107,7 @@ class Front:
         if self._live is not None:
             if not self._live.is_started:
                 self._live.start()
-            self._live.update(view(overview), refresh=True)
+            self._live.update(view(overview, is_in_front=True), refresh=True)
         elif time.monotonic() >= self._next_line:
             self._next_line = time.monotonic() + LINE_EVERY_S
             states = ", ".join(

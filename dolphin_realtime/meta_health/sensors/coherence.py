@@ -4,6 +4,7 @@ Age is M3's business: an absent or old document is not incoherent.
 """
 
 import math
+from collections.abc import Callable
 from typing import Any, Final
 
 from dolphin_realtime import grid
@@ -62,20 +63,28 @@ def pnl_holds(pnl: dict[str, Any]) -> bool:
     return counts and isinstance(drawdown, int | float) and 0.0 <= drawdown <= 1.0
 
 
+def _holds(rule: Callable[[dict[str, Any]], bool], document: dict[str, Any]) -> bool:
+    """Return whether a document passes; one that is of no shape the rule can read does not."""
+    try:
+        return rule(document)
+    except (ArithmeticError, AttributeError, KeyError, TypeError, ValueError):
+        return False
+
+
 def read_coherence(snapshot: Snapshot) -> Reading:
     """Return M5 by document: each that is there holds or not; one that cannot be read does not."""
     results: dict[str, bool] = {}
     if snapshot.scan is not None:
-        results["scan"] = scan_holds(snapshot.scan)
+        results["scan"] = _holds(scan_holds, snapshot.scan)
     if snapshot.safety is not None:
-        results["safety"] = safety_holds(snapshot.safety)
+        results["safety"] = _holds(safety_holds, snapshot.safety)
     for instance, state in snapshot.states.items():
         if state is not None:
             is_deaf = grid.is_deaf(state, snapshot.scan)
-            results[f"state_{instance}"] = state_holds(state) and not is_deaf
+            results[f"state_{instance}"] = _holds(state_holds, state) and not is_deaf
     for instance, pnl in snapshot.pnl.items():
         if pnl is not None:
-            results[f"pnl_{instance}"] = pnl_holds(pnl)
+            results[f"pnl_{instance}"] = _holds(pnl_holds, pnl)
     results |= dict.fromkeys(snapshot.unparsable, False)
     facts: dict[str, dict[str, object]] = {k: {"holds": v} for k, v in results.items()}
     return Reading(scores={k: float(v) for k, v in results.items()}, facts=facts)

@@ -99,5 +99,6 @@ def read_freshness(
         age_s = None if document is None else grid.age_s(document.get(source.field), now)
         score = age_score(age_s, source.stale_s, source.dead_s)
         scores[source.name] = None if document is None and is_young else score
-        facts[source.name] = {"age_s": age_s, "stamp": (document or {}).get(source.field)}
+        stamp = (document or {}).get(source.field) if age_s is not None else None
+        facts[source.name] = {"age_s": age_s, "stamp": stamp}
     return Reading(scores=scores, facts=facts)

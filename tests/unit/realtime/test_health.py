@@ -7,7 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dolphin_realtime import grid
 from dolphin_realtime.managers.interface import ServiceStatus
+from dolphin_realtime.meta_health.judgement import Judgement
 from dolphin_realtime.meta_health.reading import Reading, Snapshot
 from dolphin_realtime.meta_health.sensors.coherence import pnl_holds, read_coherence, scan_holds
 from dolphin_realtime.meta_health.sensors.control_plane import with_witness
@@ -247,3 +249,45 @@ def test_profit_that_cannot_be_is_incoherent(change):
 def test_a_document_that_cannot_be_read_does_not_hold():
     found = read_coherence(Snapshot(scan=GOOD_SCAN, unparsable=["DOLPHIN_SAFETY/latest"]))
     assert found.scores == {"scan": 1.0, "DOLPHIN_SAFETY/latest": 0.0}
+
+
+LEAVES = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False)
+    | st.text(max_size=8)
+    | st.sampled_from([10**400, "0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59", "NORMAL"])
+)
+JSON = st.recursive(
+    LEAVES,
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3)
+    ),
+    max_leaves=6,
+)
+KEYS = (
+    "assets", "asset_prices", "eigenvalues", "posture", "size_multiplier", "cash", "equity", "mismatch",
+    "positions", "handled_at", "bridge_ts", "ts", "updated_at", "_pushed_at", "realised", "trades",
+)  # fmt: skip
+DOCUMENT = st.dictionaries(st.sampled_from(KEYS), JSON)
+
+
+@given(DOCUMENT, DOCUMENT, DOCUMENT)
+def test_no_document_of_the_grid_stops_a_sensor_or_its_document(scan, other, state):
+    sources = enabled_sources("scan,obf,extf,esof,safety,state")
+    named = {f"{s.map_name}/{s.key}": other for s in sources}
+    seen = Snapshot(
+        scan=scan, safety=other, states={"BLUE": state}, pnl={"BLUE": other},
+        heartbeats={"bridge": other}, sources=named,
+    )  # fmt: skip
+    readings = {
+        "m2_heartbeat": read_heartbeats(seen, ["bridge"], NOW),
+        "m3_data_freshness": read_freshness(seen, sources, NOW),
+        "m4_control_plane": Reading(scores={"hazelcast": 1.0}),
+        "m5_coherence": read_coherence(seen),
+    }
+    judgement = Judgement(sources)
+    judgement.take(readings, 0.0)
+    document = grid.encode(judgement.document(NOW, 0.0, {}, is_young=False))
+    assert grid.decode(document)["status"] in ("GREEN", "DEGRADED", "CRITICAL", "DEAD")
