@@ -150,3 +150,19 @@ def test_a_bridge_whose_reader_hangs_is_stopped_in_time(server):
     assert server.events("bridge").count("acts") == 1
     server.machine.dolphin("start", "bridge")
     server.trades_on()
+
+
+def test_uninstalling_leaves_state_settings_and_keys_and_installing_again_trades_on(server):
+    journal = "/var/lib/dolphin/journal/BLUE/journal.sqlite"
+    said = server.machine.dolphin("systemd", "uninstall", "--dry-run").stdout
+    assert said.startswith("would stop dolphin.target")
+    assert server.state("trader@BLUE") == "running"
+    server.machine.dolphin("systemd", "uninstall")
+    left = server.machine.run("sh", "-c", "ls -d /etc/systemd/system/dolphin* || true").stdout
+    assert left == ""
+    assert server.state("trader@BLUE") == "stopped"
+    for path in (journal, "/etc/dolphin/dolphin.env", "/etc/dolphin/credentials/exchange_key.BLUE"):
+        server.machine.run("test", "-e", path)
+    server.machine.dolphin("systemd", "install")
+    server.systemctl("start", "dolphin.target")
+    server.trades_on()
