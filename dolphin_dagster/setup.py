@@ -1,10 +1,11 @@
 """`python -m dolphin_dagster.setup`: the instance's storage and pool limits, before all else.
 
-Run once before the daemon, the webserver and the code server start: three of them opening
+Run before the daemon, the webserver and the code server start: three of them opening
 an empty SQLite at once break it, and a daemon does not limit a pool it has not met.
-Idempotent; a limit changed by hand in the UI is put back.
+Idempotent, and one at a time; a limit changed by hand in the UI is put back.
 """
 
+import fcntl
 import os
 from pathlib import Path
 
@@ -29,10 +30,13 @@ def apply_limits(instance: dg.DagsterInstance) -> None:
 def main() -> None:
     """Create the storage and set the limits."""
     log.configure("dagster-setup")
-    Path(os.environ["DOLPHIN_DAGSTER_VAR"]).mkdir(parents=True, exist_ok=True)
-    with dg.DagsterInstance.get() as instance:
-        instance.get_runs_count()
-        apply_limits(instance)
+    folder = Path(os.environ["DOLPHIN_DAGSTER_VAR"])
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "setup.lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with dg.DagsterInstance.get() as instance:
+            instance.get_runs_count()
+            apply_limits(instance)
     log.get().info("dagster_setup.limits_set", **pools.LIMITS)
 
 

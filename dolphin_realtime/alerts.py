@@ -11,7 +11,7 @@ from typing import Any, Final, Literal
 
 import msgspec
 
-from dolphin_realtime.append_file import open_lines
+from dolphin_realtime.append_file import SHARED, open_lines
 
 FILE: Final = "run_logs/alerts.jsonl"
 
@@ -38,7 +38,7 @@ def write_alert(home: Path, alert: Alert) -> None:
     """Append an alert and have it on disk."""
     path = home / FILE
     path.parent.mkdir(parents=True, exist_ok=True)
-    fd = open_lines(path)
+    fd = open_lines(path, SHARED)
     try:
         os.write(fd, msgspec.json.encode(alert) + b"\n")
         os.fsync(fd)

@@ -12,7 +12,7 @@ from typing import Final, Literal
 
 import msgspec
 
-from dolphin_realtime.append_file import open_lines
+from dolphin_realtime.append_file import SHARED, open_lines
 from dolphin_realtime.model.recovery import BUDGET_WINDOW, Action, Memory
 from dolphin_realtime.settings import Settings
 
@@ -91,7 +91,7 @@ class Ledger:
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._fd = open_lines(path)
+        self._fd = open_lines(path, SHARED)
 
     def add(self, line: LedgerLine) -> None:
         """Append a line and have it on disk."""
@@ -145,7 +145,7 @@ def append_history(path: Path, line: HistoryLine) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.is_file() and path.stat().st_size > HISTORY_MAX_BYTES:
         path.replace(path.with_suffix(".old.jsonl"))
-    fd = open_lines(path)
+    fd = open_lines(path, SHARED)
     try:
         os.write(fd, msgspec.json.encode(line) + b"\n")
     finally:
@@ -160,6 +160,7 @@ def keep_maintenance(path: Path, order: Maintenance | None) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(".part")
     partial.write_bytes(msgspec.json.encode(order))
+    partial.chmod(0o640)  # root's umask must not hide it from meta health
     partial.replace(path)
 
 

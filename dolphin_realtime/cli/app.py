@@ -114,6 +114,9 @@ def main() -> None:
         what = f"{type(e).__name__}: {e}"
         click.echo(f"dolphin: a document or file is not as it should be ({what})", err=True)
         sys.exit(3)
+    except PermissionError as e:
+        click.echo(f"dolphin: {e}; run it as root, or as the user of the stack", err=True)
+        sys.exit(3)
     except BrokenPipeError:
         sys.exit(0)
 

@@ -20,25 +20,18 @@ REACHED_BY: Final = ("hazelcast_port", "cluster_name")
 
 
 def load_here() -> Settings:
-    """Return the environment's settings; where systemd keeps the stack, its units' environment.
+    """Return the environment's settings; where systemd keeps that stack, its units' environment.
 
-    What the environment sets holds over the file.
+    Without a home in the environment, and without a runner in the default one, the stack is that of
+    the units. What the environment sets holds over their file.
     """
     settings = load()
-    is_told = f"{PREFIX}HOME" in os.environ or LocalManager(settings.home).socket.exists()
-    if is_told or not systemd.is_installed():
+    file = systemd.environment()
+    is_told = f"{PREFIX}HOME" in os.environ
+    is_theirs = is_told and Path(file.get(f"{PREFIX}HOME", "")) == settings.home
+    if LocalManager(settings.home).socket.exists() or not (is_theirs or not is_told):
         return settings
-    return load({**read_environment(systemd.ENVIRONMENT), **os.environ})
-
-
-def read_environment(path: Path) -> dict[str, str]:
-    """Return the assignments of a unit's environment file; none where it cannot be read."""
-    try:
-        lines = path.read_text().splitlines()
-    except OSError:
-        return {}
-    pairs = (line.split("=", 1) for line in lines if "=" in line and line[0] not in "#;")
-    return {name.strip(): value.strip().strip("\"'") for name, value in pairs}
+    return load({**file, **os.environ}) if file and systemd.is_installed() else settings
 
 
 def with_its_ports(settings: Settings, facts: dict[str, Any]) -> Settings:

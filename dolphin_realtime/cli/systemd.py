@@ -7,11 +7,12 @@ import click
 import msgspec
 
 from dolphin_realtime.cli.app import say
-from dolphin_realtime.cli.running import read_environment
-from dolphin_realtime.managers.systemd import ENVIRONMENT, TARGET
+from dolphin_realtime.managers.systemd import ENVIRONMENT, TARGET, environment
+from dolphin_realtime.model.errors import SettingsError
 from dolphin_realtime.settings import Settings, load
 from dolphin_realtime.systemd.install import (
     Step,
+    is_running,
     refuse_where_impossible,
     steps_to_install,
     steps_to_uninstall,
@@ -22,11 +23,11 @@ from dolphin_realtime.systemd.unit import Place
 _HOME = click.option(
     "--home",
     type=click.Path(path_type=Path),
-    default=Path("/var/lib/dolphin"),
-    show_default=True,
-    help="DOLPHIN_HOME of the units.",
+    default=None,
+    help="DOLPHIN_HOME of the units; default: the environment file's, else /var/lib/dolphin.",
 )
 _DRY = click.option("--dry-run", is_flag=True, help="Say what would be done, do nothing.")
+USUAL_HOME = Path("/var/lib/dolphin")
 
 
 @click.group()
@@ -36,24 +37,33 @@ def systemd() -> None:
 
 def _settings() -> Settings:
     """Return the settings of the units' environment file; what the environment sets holds."""
-    return load({**read_environment(ENVIRONMENT), **os.environ})
+    return load({**environment(), **os.environ})
 
 
-def _place(home: Path) -> Place:
-    return msgspec.structs.replace(default_place(), home=home)
+def _place(home: Path | None) -> Place:
+    """Return where the units find everything.
+
+    Raises:
+        SettingsError: If the home is not that of the environment file, which the units go by.
+    """
+    kept = environment().get("DOLPHIN_HOME")
+    if home is not None and kept is not None and Path(kept) != home:
+        raise SettingsError(
+            f"{ENVIRONMENT} has DOLPHIN_HOME={kept}, not {home}; change it there first"
+        )
+    return msgspec.structs.replace(default_place(), home=home or Path(kept or USUAL_HOME))
 
 
 @systemd.command("render")
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder to write to.")
 @_HOME
-def render_units(out: Path, home: Path) -> None:
+def render_units(out: Path, home: Path | None) -> None:
     """Write every unit, the polkit rule, users and folders below a folder.
 
     \b
     Example: dolphin systemd render --out /tmp/units
     """
-    written = write_below(out, render(_settings(), _place(home)))
-    for path in written:
+    for path in write_below(out, render(_settings(), _place(home))):
         say(str(path))
 
 
@@ -67,8 +77,10 @@ def _take(steps: list[Step], *, dry_run: bool) -> None:
 @systemd.command("install")
 @_HOME
 @_DRY
-def install(home: Path, dry_run: bool) -> None:
-    """Install the units of this checkout for this machine; run it again after an upgrade.
+def install(home: Path | None, dry_run: bool) -> None:
+    """Install the units of this checkout on this machine; run it again after an upgrade.
+
+    What an earlier installation had and this one has not is stopped and removed.
 
     \b
     Example: sudo .venv/bin/dolphin systemd install --dry-run
@@ -77,13 +89,14 @@ def install(home: Path, dry_run: bool) -> None:
         refuse_where_impossible()
     _take(steps_to_install(_settings(), _place(home)), dry_run=dry_run)
     if not dry_run:
-        say(f"next: systemctl start {TARGET}; dolphin status")
+        verb = "restart" if is_running() else "start"
+        say(f"next: systemctl {verb} {TARGET}; dolphin status")
 
 
 @systemd.command("uninstall")
 @_HOME
 @_DRY
-def uninstall(home: Path, dry_run: bool) -> None:
+def uninstall(home: Path | None, dry_run: bool) -> None:
     """Stop the stack and take its units off; state, settings, keys and users stay."""
     if not dry_run:
         refuse_where_impossible()

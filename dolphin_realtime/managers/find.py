@@ -10,11 +10,12 @@ from dolphin_realtime.settings import Settings
 def manager_of(settings: Settings) -> ServiceManager:
     """Return the manager of a stack, as ``DOLPHIN_MANAGER`` says or as it is found.
 
-    A home without a runner's socket is systemd's where its target is installed.
+    A home without a runner's socket is systemd's where the units of this machine have that home:
+    a command meant for another stack must not reach them.
     """
     local = LocalManager(settings.home)
     if settings.manager == "systemd":
         return SystemdManager()
-    if settings.manager == "local" or local.socket.exists() or not systemd.is_installed():
+    if settings.manager == "local" or local.socket.exists():
         return local
-    return SystemdManager()
+    return SystemdManager() if systemd.keeps(settings.home) else local

@@ -20,7 +20,7 @@ ENVIRONMENT: Final = Path("/etc/dolphin/dolphin.env")
 QUICK_S: Final = 2.5
 START_S: Final = 400.0
 _SHOWN: Final = (
-    "Id", "LoadState", "Type", "ActiveState", "SubState", "Result", "MainPID", "NRestarts",
+    "Id", "LoadState", "ActiveState", "SubState", "Result", "MainPID", "NRestarts",
     "MemoryCurrent", "StatusText", "StateChangeTimestampMonotonic",
 )  # fmt: skip
 _STATES: Final = {
@@ -100,6 +100,22 @@ def status_of(shown: dict[str, str], now: datetime, monotonic_us: int) -> Servic
     )
 
 
+def environment() -> dict[str, str]:
+    """Return the assignments of the units' environment file; none where it cannot be read."""
+    try:
+        lines = ENVIRONMENT.read_text().splitlines()
+    except OSError:
+        return {}
+    pairs = (line.split("=", 1) for line in lines if "=" in line and line[0] not in "#;")
+    return {name.strip(): value.strip().strip("\"'") for name, value in pairs}
+
+
+def keeps(home: Path) -> bool:
+    """Return whether the units of this machine, where they are installed, have this home."""
+    units_home = environment().get("DOLPHIN_HOME")
+    return units_home is not None and Path(units_home) == home and is_installed()
+
+
 def _blocks(text: str) -> list[dict[str, str]]:
     found = []
     for block in text.strip().split("\n\n"):
@@ -114,19 +130,15 @@ class SystemdManager:
     name = "systemd"
 
     def status(self) -> list[ServiceStatus]:
-        """Return every loaded service unit; set-up steps that end by themselves are left out."""
-        text = _systemctl(
-            "show", f"--property={','.join(_SHOWN)}", "--all", f"{PREFIX}*.service",
-            timeout_s=QUICK_S,
-        )  # fmt: skip
+        """Return every service that the target wants."""
+        wanted = _systemctl("show", "--property=Wants", "--value", TARGET, timeout_s=QUICK_S)
+        names = [n for n in wanted.split() if n.startswith(PREFIX) and n.endswith(".service")]
+        if not names:
+            raise ServiceError(f"systemd knows no service of {TARGET}; {HINT}")
+        text = _systemctl("show", f"--property={','.join(_SHOWN)}", *sorted(names),
+                          timeout_s=QUICK_S)  # fmt: skip
         now, monotonic_us = datetime.now(UTC), time.monotonic_ns() // 1000
-        units = [
-            unit
-            for unit in _blocks(text)
-            if unit.get("LoadState") == "loaded" and unit["Type"] != "oneshot"
-        ]
-        if not units:
-            raise ServiceError(f"systemd has no unit {PREFIX}*.service loaded; {HINT}")
+        units = [unit for unit in _blocks(text) if unit.get("LoadState") == "loaded"]
         return [status_of(unit, now, monotonic_us) for unit in units]
 
     def facts(self) -> dict[str, Any]:

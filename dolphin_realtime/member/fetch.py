@@ -29,6 +29,11 @@ def cache_dir() -> Path:
     return Path(base) / "dolphin"
 
 
+def cached_jar(folder: Path) -> Path:
+    """Return where the jar lies in a cache folder."""
+    return folder / "hazelcast" / VERSION / f"hazelcast-{VERSION}.jar"
+
+
 def digest_of(path: Path) -> str:
     """Return the SHA-256 of a file in hexadecimal."""
     with path.open("rb") as f:
@@ -64,14 +69,14 @@ def ensure_jar(given: str = "", maven_base: str = "") -> Path:
     """
     if given:
         return verify(Path(given))
-    cached = cache_dir() / "hazelcast" / VERSION / f"hazelcast-{VERSION}.jar"
+    cached = cached_jar(cache_dir())
     if cached.is_file():
         return verify(cached)
     tried = []
     for name, source in _sources(maven_base):
         with tempfile.TemporaryDirectory(prefix="dolphin-jar-") as scratch:
             try:
-                return _install(source(Path(scratch)), cached)
+                return install_jar(source(Path(scratch)), cached)
             except MemberError as e:
                 tried.append(f"{name}: {e}")
     raise MemberError("the Hazelcast jar could not be had; tried\n  " + "\n  ".join(tried))
@@ -87,7 +92,12 @@ def _sources(maven_base: str) -> list[tuple[str, Callable[[Path], Path]]]:
     ]
 
 
-def _install(jar: Path, cached: Path) -> Path:
+def install_jar(jar: Path, cached: Path) -> Path:
+    """Copy a verified jar into a cache, atomically, and return the copy.
+
+    Raises:
+        MemberError: If it is not the pinned jar.
+    """
     verify(jar)
     cached.parent.mkdir(parents=True, exist_ok=True)
     partial = cached.with_suffix(f".{os.getpid()}.part")

@@ -1,42 +1,12 @@
-"""What stands around the units: target, slices, users, folders, polkit rule, hardening, alerts."""
+"""What stands around the units: target, slices, users, folders, polkit rule, alerts."""
 
 from typing import Final
 
-from dolphin_realtime.managers.systemd import PREFIX, unit_of
+from dolphin_realtime.managers.systemd import ENVIRONMENT, PREFIX, unit_of
 from dolphin_realtime.model.recovery import OBSERVER
 from dolphin_realtime.runner.services import Spec
+from dolphin_realtime.systemd.hardening import HARDENING
 from dolphin_realtime.systemd.unit import CREDENTIALS, OBSERVER_USER, TRADER, USER, Place
-
-HARDENING: Final = """\
-# The same for every dolphin-*.service; an exception stands in the unit itself.
-[Service]
-NoNewPrivileges=yes
-CapabilityBoundingSet=
-AmbientCapabilities=
-ProtectSystem=strict
-ProtectHome=yes
-PrivateTmp=yes
-PrivateDevices=yes
-ProtectKernelTunables=yes
-ProtectKernelModules=yes
-ProtectKernelLogs=yes
-ProtectControlGroups=yes
-ProtectClock=yes
-ProtectHostname=yes
-ProtectProc=invisible
-RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6
-RestrictNamespaces=yes
-RestrictRealtime=yes
-RestrictSUIDSGID=yes
-LockPersonality=yes
-SystemCallArchitectures=native
-SystemCallFilter=@system-service
-SystemCallFilter=~@privileged @resources
-SystemCallErrorNumber=EPERM
-RemoveIPC=yes
-KeyringMode=private
-UMask=0007
-"""
 
 SLICES: Final = {
     "dolphin.slice": "[Unit]\nDescription=Dolphin, all of it\n",
@@ -72,12 +42,14 @@ Group={user}
 ExecStart={python} -m dolphin_realtime.systemd.unit_failed %i
 WorkingDirectory={root}
 Environment=DOLPHIN_HOME={home}
+EnvironmentFile=-{environment}
 ReadWritePaths={home}/run_logs
 MemoryDenyWriteExecute=yes
 MemoryMax=256M
 TasksMax=20
 IPAddressDeny=any
 TimeoutStartSec=30
+{hardening}
 """
 
 
@@ -89,12 +61,15 @@ def render_target(specs: list[Spec]) -> str:
 
 def render_alert(place: Place, python: str) -> str:
     """Return the unit that writes an alert when another has failed."""
-    return _ALERT.format(user=USER, python=python, root=place.root, home=place.home)
+    return _ALERT.format(
+        user=USER, python=python, root=place.root, home=place.home,
+        environment=ENVIRONMENT, hardening=HARDENING,
+    )  # fmt: skip
 
 
 def render_polkit(specs: list[Spec]) -> str:
     """Return the rule that lets meta health bring back every service but itself."""
-    names = [unit_of(s.name) for s in specs if s.name != OBSERVER and s.ready != "exit"]
+    names = [unit_of(s.name) for s in specs if s.name != OBSERVER]
     return _POLKIT.format(user=OBSERVER_USER, units=", ".join(f'"{n}"' for n in names))
 
 
@@ -123,4 +98,3 @@ def render_folders(specs: list[Spec], place: Place) -> str:
 
 
 ALERT_UNIT: Final = f"{PREFIX}alert@.service"
-DROP_IN: Final = f"{PREFIX}.service.d/10-hardening.conf"

@@ -1,6 +1,6 @@
 """One service's unit, from its row in the service table.
 
-What is the same for every unit is in the drop-in of host.py. docs/adr/0012 says why each line.
+What is the same for every unit is hardening.py's. docs/adr/0012 says why.
 """
 
 from pathlib import Path
@@ -11,12 +11,14 @@ import msgspec
 from dolphin_realtime.managers.systemd import ENVIRONMENT, PREFIX, TARGET, unit_of
 from dolphin_realtime.model.recovery import OBSERVER
 from dolphin_realtime.runner.services import Spec
+from dolphin_realtime.systemd.hardening import HARDENING
 
 USER: Final = "dolphin"
 OBSERVER_USER: Final = "dolphin-mhs"
 CREDENTIALS: Final = Path("/etc/dolphin/credentials")
 START_LIMIT_S: Final = 60
 START_LIMIT_BURST: Final = 3
+RESTART_S: Final = 5
 HIGH_SHARE: Final = 0.9
 TRADER: Final = "trader@"
 
@@ -40,11 +42,18 @@ def file_name(spec: Spec) -> str:
     return f"{PREFIX}{TRADER}.service" if spec.name.startswith(TRADER) else unit_of(spec.name)
 
 
-def render_unit(spec: Spec, place: Place, names: list[str]) -> str:
-    """Return the unit's text; ``names`` are the services there are, to order it after them."""
+def render_unit(spec: Spec, place: Place, others: list[Spec]) -> str:
+    """Return the unit's text; of the others, services order it and set-up steps precede it."""
+    names = [s.name for s in others if s.ready != "exit"]
+    steps = [s for s in others if s.ready == "exit" and s.tier == spec.tier]
     sections = {
         "Unit": _unit(spec, names),
-        "Service": [*_service(spec, place), *_bounds(spec), *_confinement(spec, place)],
+        "Service": [
+            *_service(spec, place, steps),
+            *_bounds(spec),
+            *_confinement(spec, place),
+            HARDENING,
+        ],
         "Install": [f"WantedBy={TARGET}"],
     }
     return "\n".join(f"[{name}]\n" + "\n".join(lines) + "\n" for name, lines in sections.items())
@@ -54,10 +63,11 @@ def _unit(spec: Spec, names: list[str]) -> list[str]:
     """Order only: what a unit wanted, its own restart would start against an operator's stop."""
     waits_for = [unit_of(name) for name in spec.waits_for if name in names]
     lines = [f"Description=Dolphin {_words(spec)}", f"PartOf={TARGET}"]
-    lines += [f"Requires={unit}" for unit in waits_for if "setup" in unit]
     lines += ["Wants=network-online.target"]
     lines += [f"After={' '.join(['network-online.target', 'time-sync.target', *waits_for])}"]
-    lines += [f"StartLimitIntervalSec={START_LIMIT_S}", f"StartLimitBurst={START_LIMIT_BURST}"]
+    slowest_s = START_LIMIT_BURST * (spec.start_timeout_s + RESTART_S)
+    interval_s = START_LIMIT_S if spec.ready == "notify" else slowest_s
+    lines += [f"StartLimitIntervalSec={interval_s:.0f}", f"StartLimitBurst={START_LIMIT_BURST}"]
     return [*lines, f"OnFailure={PREFIX}alert@%n.service"]
 
 
@@ -72,20 +82,17 @@ def _command(spec: Spec) -> str:
     return " ".join(words)
 
 
-def _service(spec: Spec, place: Place) -> list[str]:
-    kinds = {"notify": "notify", "exit": "oneshot"}
-    lines = [f"Type={kinds.get(spec.ready, 'exec')}"]
+def _service(spec: Spec, place: Place, steps: list[Spec]) -> list[str]:
+    lines = [f"Type={'notify' if spec.ready == 'notify' else 'exec'}"]
     if spec.ready == "notify":
-        lines += ["NotifyAccess=main", f"WatchdogSec={spec.watchdog_s:.0f}"]
-    if spec.ready == "exit":
-        lines += ["RemainAfterExit=yes"]
-    else:
-        lines += ["Restart=always", "RestartSec=5"]
+        lines += ["NotifyAccess=main", f"WatchdogSec={spec.watchdog_s * 1000:.0f}ms"]
+    lines += ["Restart=always", f"RestartSec={RESTART_S}"]
+    lines += [f"ExecStartPre={' '.join(step.command)}" for step in steps]
     lines += [f"ExecStart={_command(spec)}"]
     if spec.ready == "port" or spec.ready.startswith("/"):
         path = "" if spec.ready == "port" else f" {spec.ready}"
-        waiter = f"{spec.command[0]} -m dolphin_realtime.systemd.await_port {spec.port}{path}"
-        lines += [f"ExecStartPost={waiter}"]
+        waiter = f"{spec.command[0]} -m dolphin_realtime.systemd.await_port"
+        lines += [f"ExecStartPost={waiter} $MAINPID {spec.port}{path}"]
     lines += [f"WorkingDirectory={place.root}", f"EnvironmentFile=-{ENVIRONMENT}"]
     lines += [f"Environment={name}={value}" for name, value in _environment(place).items()]
     if spec.name.startswith(TRADER):

@@ -115,7 +115,7 @@ def server(tmp_path_factory):
         with Machine(scratch, *binds) as machine:
             text = "".join(f"DOLPHIN_{k.upper()}={v}\n" for k, v in SETTINGS.items())
             machine.write("/etc/dolphin/dolphin.env", text)
-            machine.dolphin("systemd", "install")
+            machine.run("sh", "-c", f"umask 077; {PYTHON} -m dolphin_realtime.cli systemd install")
             server = Server(machine, share)
             server.systemctl("start", "dolphin.target")
             eventually(server.is_trading, 90, lambda: str(server.status()))

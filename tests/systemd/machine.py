@@ -15,6 +15,7 @@ import time
 from pathlib import Path
 
 from dolphin_realtime.member.fetch import cache_dir, ensure_jar
+from dolphin_realtime.process import die_with_parent
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 PACKAGES = (
@@ -120,6 +121,7 @@ class Machine:
         return self
 
     def _enter_groups(self) -> None:
+        die_with_parent()
         for group in self._groups:
             (group / "cgroup.procs").write_text(str(os.getpid()))
 

@@ -107,6 +107,56 @@ def test_a_stop_by_an_operator_is_left_alone(server):
     contract.stopped_by_an_operator_it_is_left_alone(server, "safety")
 
 
+def test_alerts_of_every_user_are_kept(server):
+    alerts = "/var/lib/dolphin/run_logs/alerts.jsonl"
+    server.machine.run("rm", "-f", alerts)
+    write = """
+from datetime import UTC, datetime
+from pathlib import Path
+from dolphin_realtime.alerts import Alert, write_alert
+write_alert(Path("/var/lib/dolphin"), Alert(
+    ts=datetime.now(UTC), asset="a", check="c", state="red", facts={}, runbook=""))
+"""
+    server.machine.run("sh", "-c", f"umask 007; runuser -u dolphin-mhs -- {PYTHON} -c '{write}'")
+    server.systemctl("start", "dolphin-alert@dolphin-bridge.service.service")
+    assert server.machine.read(alerts).count("\n") == 2
+
+
+def test_a_broken_code_server_is_given_up_and_told_of(server):
+    drop_in = "/etc/systemd/system/dolphin-dagster-code.service.d/broken.conf"
+    server.machine.write(drop_in, "[Service]\nExecStart=\nExecStart=/bin/false\n")
+    server.systemctl("daemon-reload")
+    server.systemctl("restart", "--no-block", "dolphin-dagster-code.service")
+    eventually(lambda: server.state("dagster-code") == "failed", 90, "systemd to give up")
+    server.machine.run("rm", "-r", "/etc/systemd/system/dolphin-dagster-code.service.d")
+    server.systemctl("daemon-reload")
+    server.command("start", "dagster-code")
+    assert server.state("dagster-code") == "running"
+
+
+def test_a_command_for_another_home_does_not_reach_the_units(server):
+    done = server.machine.dolphin("stop", "bridge", check=False, DOLPHIN_HOME="/tmp/other")
+    assert done.returncode == 3, done.stdout
+    assert server.state("bridge") == "running"
+
+
+def test_another_user_is_told_so(server):
+    words = (
+        "runuser",
+        "-u",
+        "nobody",
+        "--",
+        PYTHON,
+        "-m",
+        "dolphin_realtime.cli",
+        "health",
+        "history",
+    )
+    done = server.machine.run(*words, check=False, DOLPHIN_HOME="/var/lib/dolphin")
+    assert (done.returncode, "Traceback" in done.stderr) == (3, False), done.stderr
+    assert "run it as root" in done.stderr
+
+
 def readers(server):
     listed = server.systemctl("status", "--no-pager", server.unit("bridge"), check=False).stdout
     return listed.count("dolphin_realtime.bridge.reader")
@@ -147,15 +197,17 @@ def test_a_bridge_whose_reader_hangs_is_stopped_in_time(server):
         assert server.show("bridge", "ActiveState") in ("inactive", "failed")
     finally:
         server.share.release()
-    assert server.events("bridge").count("acts") == 1
-    server.machine.dolphin("start", "bridge")
+    acted = server.events("bridge")
+    server.turns(8)
+    assert server.events("bridge") == acted
+    server.command("start", "bridge")
     server.trades_on()
 
 
 def test_uninstalling_leaves_state_settings_and_keys_and_installing_again_trades_on(server):
     journal = "/var/lib/dolphin/journal/BLUE/journal.sqlite"
     said = server.machine.dolphin("systemd", "uninstall", "--dry-run").stdout
-    assert said.startswith("would stop dolphin.target")
+    assert said.startswith("would stop dolphin-hazelcast.service")
     assert server.state("trader@BLUE") == "running"
     server.machine.dolphin("systemd", "uninstall")
     left = server.machine.run("sh", "-c", "ls -d /etc/systemd/system/dolphin* || true").stdout

@@ -1,6 +1,7 @@
 """Every rendered unit: no unknown key, no missing program, hardly exposed."""
 
 import os
+import re
 import subprocess
 from pathlib import Path
 
@@ -9,7 +10,15 @@ import pytest
 from dolphin_realtime.model.recovery import OBSERVER
 from dolphin_realtime.runner.services import ROOT
 from dolphin_realtime.settings import Settings
-from dolphin_realtime.systemd.render import UNITS, render, table_of, write_below
+from dolphin_realtime.systemd.install import hidden
+from dolphin_realtime.systemd.render import (
+    MANIFEST,
+    UNITS,
+    leftovers,
+    render,
+    table_of,
+    write_below,
+)
 from dolphin_realtime.systemd.unit import Place, file_name
 
 SETTINGS = Settings(orderbook_ws="wss://fstream.binance.com", instances="BLUE,GREEN")
@@ -25,7 +34,8 @@ def tree(tmp_path_factory):
 
 
 SPECS = table_of(SETTINGS)
-NAMES = sorted({file_name(s) for s in SPECS} | {"dolphin-alert@.service"})
+SERVICES = [s for s in SPECS if s.ready != "exit"]
+NAMES = sorted({file_name(s) for s in SERVICES} | {"dolphin-alert@.service"})
 
 
 def analyze(tree: Path, *words):
@@ -33,6 +43,40 @@ def analyze(tree: Path, *words):
     return subprocess.run(
         ["systemd-analyze", *words], env=env, capture_output=True, text=True, check=False
     )
+
+
+def test_pool_limits_are_set_before_any_dagster_service(tree):
+    for name in ("dagster-code", "dagster-webserver", "dagster-daemon"):
+        text = (tree / f"dolphin-{name}.service").read_text()
+        assert text.index("ExecStartPre=") < text.index("ExecStart=")
+        assert "dolphin_dagster.setup" in text
+
+
+def test_what_an_earlier_installation_had_is_known(tmp_path):
+    place = Place(root=ROOT)
+    before = render(SETTINGS, place)
+    after = render(Settings(instances="BLUE"), place)
+    files, units = leftovers(after, before[MANIFEST])
+    assert files == [UNITS / "dolphin-orderbook.service"]
+    assert units == ["dolphin-orderbook.service", "dolphin-trader@GREEN.service"]
+    assert leftovers(after, after[MANIFEST]) == ([], [])
+
+
+def test_everybody_may_read_what_is_written_whatever_the_umask(tmp_path):
+    before = os.umask(0o077)
+    try:
+        for path in write_below(tmp_path / "root", render(SETTINGS, Place(root=ROOT))):
+            assert path.stat().st_mode & 0o777 == 0o644
+            assert path.parent.stat().st_mode & 0o777 == 0o755
+    finally:
+        os.umask(before)
+
+
+def test_what_the_units_cannot_see_is_known():
+    assert hidden((Path("/root/x"), Path("/opt/x"), Path("/home/y/z"))) == [
+        Path("/root/x"),
+        Path("/home/y/z"),
+    ]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -55,7 +99,9 @@ def test_an_unknown_key_is_found(tree, tmp_path):
 def test_every_service_has_its_bounds_and_start_limit_where_systemd_reads_it(tree):
     for name in NAMES[1:]:
         unit, _, service = (tree / name).read_text().partition("[Service]")
-        assert "StartLimitIntervalSec=60" in unit
+        interval_s = int(re.search(r"StartLimitIntervalSec=(\d+)", unit)[1])
+        slow = "Type=exec" in service
+        assert interval_s == (285 if slow else 60), "three slow starts must fit into it"
         assert "StartLimit" not in service
         for key in ("MemoryHigh=", "MemoryMax=", "TasksMax=", "CPUQuota=", "KillMode=mixed"):
             assert key in service, (name, key)
@@ -69,13 +115,12 @@ def test_a_stop_by_an_operator_is_not_undone_by_another_units_start(tree):
     for name in NAMES:
         text = (tree / name).read_text()
         wanted = [x for x in text.splitlines() if x.startswith(("Wants=", "BindsTo=", "Requires="))]
-        named = " ".join(wanted).replace("dolphin-dagster-setup.service", "")
-        assert "dolphin-" not in named, (name, wanted)
+        assert "dolphin-" not in " ".join(wanted), (name, wanted)
 
 
 def test_the_polkit_rule_names_every_service_but_the_observer(tree):
     rule = (tree.parents[1] / "polkit-1/rules.d/50-dolphin-mhs.rules").read_text()
-    for spec in SPECS:
-        may = spec.name != OBSERVER and spec.ready != "exit"
+    for spec in SERVICES:
+        may = spec.name != OBSERVER
         assert (f'"dolphin-{spec.name}.service"' in rule) == may, spec.name
     assert '"stop"' not in rule
