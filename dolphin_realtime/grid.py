@@ -147,7 +147,7 @@ def decode(value: object) -> dict[str, Any] | None:
         return None
     try:
         document = msgspec.json.decode(value)
-    except (msgspec.DecodeError, ValueError):
+    except (msgspec.DecodeError, ValueError, RecursionError):
         return None
     return document if isinstance(document, dict) else None
 

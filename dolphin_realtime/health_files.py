@@ -8,7 +8,7 @@ belong here; deciding does not (model/recovery.py).
 import os
 from datetime import datetime
 from pathlib import Path
-from typing import Final, Literal
+from typing import Annotated, Final, Literal
 
 import msgspec
 
@@ -17,6 +17,7 @@ from dolphin_realtime.model.recovery import BUDGET_WINDOW, Action, Memory
 from dolphin_realtime.settings import Settings
 
 HISTORY_MAX_BYTES: Final = 5_000_000
+Instant = Annotated[datetime, msgspec.Meta(tz=True)]
 Event = Literal["acts", "refused", "cured", "not_cured", "well"]
 
 
@@ -31,7 +32,7 @@ class LedgerLine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         dry_run: Nothing was really done.
     """
 
-    at: datetime
+    at: Instant
     event: Event
     action: Action
     why: str = ""
@@ -51,7 +52,7 @@ class HistoryLine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
         turn_ms: For an hour: the median and the longest turn.
     """
 
-    at: datetime
+    at: Instant
     turn: int
     kind: Literal["start", "change", "hour"]
     status: str
@@ -65,10 +66,10 @@ class HistoryLine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
 class Maintenance(msgspec.Struct, frozen=True, kw_only=True):
     """A person's order to repair nothing until an instant."""
 
-    until: datetime
+    until: Instant
     reason: str
     who: str
-    at: datetime
+    at: Instant
 
 
 def ledger_path(settings: Settings) -> Path:
@@ -94,8 +95,14 @@ class Ledger:
         self._fd = open_lines(path, SHARED)
 
     def add(self, line: LedgerLine) -> None:
-        """Append a line and have it on disk."""
-        os.write(self._fd, msgspec.json.encode(line) + b"\n")
+        """Append a line and have it on disk.
+
+        Raises:
+            OSError: If it is not there whole.
+        """
+        text = msgspec.json.encode(line) + b"\n"
+        if os.write(self._fd, text) != len(text):
+            raise OSError("the ledger's line was cut off")
         os.fsync(self._fd)
 
     def close(self) -> None:
@@ -104,12 +111,12 @@ class Ledger:
 
 
 def read_ledger(path: Path) -> tuple[list[LedgerLine], int]:
-    """Return the ledger's lines, oldest first, and how many lines cannot be read."""
+    """Return the ledger's lines, oldest first, and how many after them cannot be read."""
     return _read(path, LedgerLine)
 
 
 def read_history(path: Path) -> tuple[list[HistoryLine], int]:
-    """Return the history's lines, oldest first, and how many lines cannot be read."""
+    """Return the history's lines, oldest first, and how many after them cannot be read."""
     return _read(path, HistoryLine)
 
 
@@ -118,24 +125,32 @@ def _read[L: LedgerLine | HistoryLine](path: Path, kind: type[L]) -> tuple[list[
     for line in path.read_bytes().splitlines() if path.is_file() else ():
         try:
             found.append(msgspec.json.decode(line, type=kind))
+            unreadable = 0
         except msgspec.DecodeError:
             unreadable += 1
     return found, unreadable
 
 
-def remembered(lines: list[LedgerLine], unreadable: int, now: datetime) -> Memory:
-    """Return the memory that a ledger holds; a line that cannot be read counts as an action now."""
+def remembered(
+    lines: list[LedgerLine], unreadable: int, now: datetime, *, is_dry: bool = False
+) -> Memory:
+    """Return the memory that a ledger holds, of what was done, or of dry runs.
+
+    A line at its end that cannot be read counts as an action now; an instant after now, which a
+    wrong clock wrote, as now.
+    """
     memory = Memory()
     for line in lines:
-        if now - line.at > BUDGET_WINDOW:
+        if line.dry_run != is_dry:
             continue
-        target = line.action.target
+        target, at = line.action.target, min(line.at, now)
         if line.event == "acts":
-            memory.acted(line.action, line.at)
+            memory.acted(line.action, at)
         elif line.event == "well":
             memory.targets.pop(target, None)
         else:
-            memory.ended(target, line.at, is_cured=line.event == "cured")
+            memory.ended(target, at, is_cured=line.event == "cured")
+    memory.acted_at = [at for at in memory.acted_at if now - at < BUDGET_WINDOW]
     memory.acted_at += [now] * unreadable
     return memory
 

@@ -5,13 +5,14 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 import click
+from hazelcast.errors import HazelcastError
 
 from dolphin_realtime import grid
-from dolphin_realtime.cli.app import say
+from dolphin_realtime.cli.app import MALFORMED, say
 from dolphin_realtime.cli.recovery import history
 from dolphin_realtime.cli.running import load_here, load_running
 from dolphin_realtime.health_files import maintenance, maintenance_path
-from dolphin_realtime.model.errors import GridError
+from dolphin_realtime.model.errors import GridError, ServiceError
 
 EXIT_OF_STATUS: Final = {"GREEN": 0, "DEGRADED": 1, "CRITICAL": 2, "DEAD": 3}
 EXIT_UNKNOWN: Final = 4
@@ -62,12 +63,12 @@ health.add_command(history)
 def _show_health(*, as_json: bool) -> None:
     try:
         text = fetch(grid.META_HEALTH, grid.LATEST)
-    except GridError as e:
+    except (GridError, ServiceError, HazelcastError) as e:
         click.echo(f"dolphin: health is unknown: {e}", err=True)
         sys.exit(EXIT_UNKNOWN)
     document = grid.decode(text)
     age_s = grid.age_s(document.get("timestamp"), datetime.now(UTC)) if document else None
-    if document is None or age_s is None or age_s > HEALTH_STALE_S:
+    if document is None or age_s is None or abs(age_s) > HEALTH_STALE_S:
         click.echo(
             "dolphin: health is unknown: no fresh document; dolphin status shows meta-health",
             err=True,
@@ -76,7 +77,11 @@ def _show_health(*, as_json: bool) -> None:
     if as_json:
         click.echo(text)
     else:
-        _print_health(document, age_s)
+        try:
+            _print_health(document, age_s)
+        except MALFORMED as e:
+            click.echo(f"dolphin: the health document is not as it should be: {e!r}", err=True)
+            sys.exit(EXIT_UNKNOWN)
     sys.exit(EXIT_OF_STATUS.get(str(document["status"]), EXIT_UNKNOWN))
 
 

@@ -150,8 +150,9 @@ class SystemdManager:
         self._do("start", service, wait=wait)
 
     def stop(self, service: str) -> None:
-        """Stop a unit."""
+        """Stop a unit; one that ended badly by it counts as stopped, not as failed."""
         self._do("stop", service, wait=True)
+        self.reset_failed(service)
 
     def restart(self, service: str) -> None:
         """Restart a unit."""

@@ -5,12 +5,13 @@ is model/recovery.py's.
 """
 
 import asyncio
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from dolphin_realtime import dagster_api
 from dolphin_realtime.alerts import Alert, write_alert
 from dolphin_realtime.health_files import (
+    Event,
     Ledger,
     LedgerLine,
     ledger_path,
@@ -18,7 +19,6 @@ from dolphin_realtime.health_files import (
     remembered,
 )
 from dolphin_realtime.managers.interface import ServiceManager
-from dolphin_realtime.model.errors import ServiceError
 from dolphin_realtime.model.recovery import LAUNCHED, Action, Kind, Plan
 from dolphin_realtime.service import Frame
 
@@ -45,7 +45,7 @@ class Healer:
         self._frame, self._manager = frame, manager
         self.is_dry = frame.settings.mhs_recovery == "dry-run"
         path = ledger_path(frame.settings)
-        self.memory = remembered(*read_ledger(path), now)
+        self.memory = remembered(*read_ledger(path), now, is_dry=self.is_dry)
         self._ledger = Ledger(path)
         self._doing: asyncio.Task[None] | None = None
         self.acted = 0
@@ -55,21 +55,24 @@ class Healer:
         action = plan.action
         if action is None:
             return
-        self._write("acts", action, now, why)
+        if not self._write("acts", action, now, why):
+            return
         self.memory.acted(action, now)
         self.acted += 1
         self._frame.log.warning(
             "recovery.acts", action=str(action.kind), target=action.target, why=why, dry=self.is_dry
         )
         if not self.is_dry:
-            self._doing = asyncio.create_task(self._do(action, now))
+            self._doing = asyncio.create_task(self._do(action))
 
-    async def _do(self, action: Action, now: datetime) -> None:
+    async def _do(self, action: Action) -> None:
         try:
             await asyncio.to_thread(self._ask, action)
-        except ServiceError as e:
-            self._write("refused", action, now, str(e))
-            self._end(action, now, is_cured=False)
+        except Exception as e:  # noqa: BLE001 - whatever refused it, the action has ended
+            if self.memory.pending is action:
+                now = datetime.now(UTC)
+                self._write("refused", action, now, f"{type(e).__name__}: {e}")
+                self._end(action, now, is_cured=False)
             self._frame.log.warning("recovery.refused", target=action.target, why=str(e))
 
     def _ask(self, action: Action) -> None:
@@ -87,7 +90,8 @@ class Healer:
     def verify(self, now: datetime, *, is_well: bool) -> None:
         """See whether the pending action cured its target, within its time."""
         action, since = self.memory.pending, self.memory.pending_since
-        if action is None or since is None:
+        is_doing = self._doing is not None and not self._doing.done()
+        if action is None or since is None or is_doing:
             return
         took = now - since
         if is_well and took > timedelta(seconds=self._frame.settings.mhs_turn_s):
@@ -115,7 +119,9 @@ class Healer:
             self._write("well", action, now, "healthy for ten minutes")
 
     def page(self, check: str, state: str, facts: dict[str, object], now: datetime) -> None:
-        """Tell a person."""
+        """Tell a person; of a dry run there is nothing to tell."""
+        if self.is_dry and check == "circuit":
+            return
         self._frame.log.error(f"health.page_{check}", state=state, **facts)
         alert = Alert(
             ts=now,
@@ -130,19 +136,26 @@ class Healer:
         except OSError as e:
             self._frame.refuse("alert_unwritten", why=str(e))
 
-    def _write(self, event: str, action: Action, now: datetime, why: str) -> None:
+    def _write(self, event: Event, action: Action, now: datetime, why: str) -> bool:
+        """Write a line; return False where the disk refuses: then nothing is begun."""
         line = LedgerLine(
             at=now,
-            event=event,  # type: ignore[arg-type]
+            event=event,
             action=action,
             why=why,
             manager=self._manager.name,
             dry_run=self.is_dry,
         )
-        self._ledger.add(line)
+        try:
+            self._ledger.add(line)
+        except OSError as e:
+            self._frame.refuse("ledger_unwritten", why=str(e))
+            return False
+        return True
 
     async def close(self) -> None:
-        """Wait for what was begun, and close the ledger."""
+        """Close the ledger; what was begun and does not end at once is found pending at the start."""
         if self._doing is not None:
-            await self._doing
+            self._doing.cancel()
+            await asyncio.gather(self._doing, return_exceptions=True)
         self._ledger.close()

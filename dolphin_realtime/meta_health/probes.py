@@ -17,9 +17,8 @@ from dolphin_realtime.meta_health.sensors.control_plane import read_control_plan
 from dolphin_realtime.meta_health.sensors.freshness import enabled_sources, read_freshness
 from dolphin_realtime.meta_health.sensors.heartbeat import read_heartbeats
 from dolphin_realtime.meta_health.sensors.processes import read_processes
-from dolphin_realtime.model.errors import ServiceError
 from dolphin_realtime.model.recovery import HAZELCAST, WEBSERVER
-from dolphin_realtime.service import GRID_FAULTS, Frame
+from dolphin_realtime.service import Frame
 
 PROBE_DEADLINE_S: Final = 3.0
 BEATING: Final = (HAZELCAST, "bridge", "safety")
@@ -44,6 +43,7 @@ class Probes:
         self._beating = [*BEATING, *books, *(f"trader@{i}" for i in s.instance_names)]
         self._reader = GridReader(frame.client, s.instance_names)
         self._last_services: list[ServiceStatus] = []
+        self._last_coherence = Reading(scores={})
 
     async def start(self) -> None:
         """Create the grid's proxies."""
@@ -64,7 +64,7 @@ class Probes:
         )
         if services is not None:
             self._last_services = services
-        m1 = read_processes(services or self._last_services)
+        m1 = read_processes(services or self._last_services, self._beating)
         if services is None:
             m1 = m1.unknown(f"the {self._manager.name} does not answer")
         m4 = plane or Reading(scores={HAZELCAST: None})
@@ -72,17 +72,18 @@ class Probes:
         readings = {"m1_proc": m1, "m4_control_plane": m4}
         can_read = snapshot is not None and m4.scores.get(HAZELCAST) == 1.0
         through = self._judge(snapshot or Snapshot(), now, grid_is_young=grid_is_young)
-        if not can_read:
+        if can_read:
+            self._last_coherence = through["m5_coherence"]
+        else:
+            through["m5_coherence"] = self._last_coherence
             through = {k: v.unknown("Hazelcast does not answer") for k, v in through.items()}
         return Look(services=services, readings=readings | through)
 
     def _judge(
         self, snapshot: Snapshot, now: datetime, *, grid_is_young: bool
     ) -> dict[str, Reading]:
-        meant = {s.name for s in self._last_services}
-        beating = [name for name in self._beating if name in meant or not meant]
         return {
-            "m2_heartbeat": read_heartbeats(snapshot, beating, now, is_young=grid_is_young),
+            "m2_heartbeat": read_heartbeats(snapshot, self._beating, now, is_young=grid_is_young),
             "m3_data_freshness": read_freshness(
                 snapshot, self.sources, now, is_young=grid_is_young
             ),
@@ -94,14 +95,17 @@ class Probes:
 
     def _ui_port(self) -> int | None:
         """Return the webserver's port, None where none is meant to run, or not yet."""
-        meant = [s for s in self._last_services if s.name == WEBSERVER and s.state not in NOT_YET]
-        return self._frame.settings.ui_port if meant else None
+        grace_s = self._frame.settings.mhs_grace_s
+        found = next((s for s in self._last_services if s.name == WEBSERVER), None)
+        is_early = found is not None and found.state in NOT_YET and found.age_s < grace_s
+        is_waiting = found is not None and found.state == "waiting"
+        return None if found is None or is_early or is_waiting else self._frame.settings.ui_port
 
     async def _probe[T](self, name: str, probe: Awaitable[T]) -> T | None:
         """Return what a probe found, None where it raised or took too long: unknown."""
         try:
             async with asyncio.timeout(PROBE_DEADLINE_S):
                 return await probe
-        except (*GRID_FAULTS, ServiceError) as e:
+        except Exception as e:  # noqa: BLE001 - whatever a probe meets, its targets are unknown
             self._frame.refuse(f"probe_{name}", why=f"{type(e).__name__}: {e}")
             return None

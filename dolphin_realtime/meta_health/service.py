@@ -24,6 +24,7 @@ from dolphin_realtime.model.recovery import (
     HAZELCAST,
     LAUNCHED,
     WEBSERVER,
+    Action,
     Service,
     World,
     plan,
@@ -52,6 +53,7 @@ class MetaHealth:
         self._began_s = self._clock.monotonic()
         self._grid_since_s: float | None = None
         self._is_settled = False
+        self._absent_since: dict[str, str] = {}
         self._path = s.run_logs / "meta_health.json"
 
     async def run(self) -> None:
@@ -120,10 +122,11 @@ class MetaHealth:
     async def _heal(self, look: Look, now: datetime) -> dict[str, str]:
         """Verify, plan and act; return why what is bad is not repaired."""
         healer = self.healer
+        healer.memory.not_after(now)
         for target in list(healer.memory.targets):
             healer.saw(target, now, is_well=self.judgement.is_well(target))
         if healer.memory.pending is not None:
-            healer.verify(now, is_well=self.judgement.is_well(healer.memory.pending.target))
+            healer.verify(now, is_well=self._is_cured(look, healer.memory.pending))
         faults = self.judgement.faults()
         if not faults:
             return {}
@@ -131,6 +134,13 @@ class MetaHealth:
         why = ", ".join(f"{f.sensor}/{f.target}" for f in faults)
         await healer.act(planned, why, now)
         return planned.held
+
+    def _is_cured(self, look: Look, action: Action) -> bool:
+        """Return whether what was bad is seen good, and its process, if it is one, runs."""
+        states = [s.state for s in look.services or [] if s.name == action.target]
+        is_up = all(state == "running" for state in states)
+        is_seen = (action.sensor, action.target) in self.judgement.tracks
+        return is_up and is_seen and self.judgement.is_well(action.target)
 
     def _barred(self, look: Look, now: datetime) -> str | None:
         """Return why nothing at all is repaired now."""
@@ -155,8 +165,16 @@ class MetaHealth:
             hazelcast_is_good=tracks[HAZELCAST_KEY].raw == 1.0,
             dagster_answers=webserver is not None and webserver.raw == 1.0,
             failing_upstream=self._failing_upstream(),
-            spells={name: str(facts.get("stamp")) for name, facts in sources.items()},
+            spells={name: self._spell(name, facts) for name, facts in sources.items()},
         )
+
+    def _spell(self, name: str, facts: dict[str, object]) -> str:
+        """Return what a source's staleness is known by: its stamp, or since when it is absent."""
+        stamp = facts.get("stamp")
+        if stamp is not None:
+            self._absent_since.pop(name, None)
+            return str(stamp)
+        return self._absent_since.setdefault(name, f"absent-{self._clock.wall().isoformat()}")
 
     def _failing_upstream(self) -> dict[str, str]:
         """Return `extf` with the reason, where every source that was asked fails."""

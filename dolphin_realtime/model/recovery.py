@@ -195,10 +195,24 @@ class Memory(msgspec.Struct):
         """Return what is remembered of a target."""
         return self.targets.setdefault(target, TargetMemory())
 
-    def why_not(self, target: str, now: datetime) -> str | None:
-        """Return why nothing may be done to a target now, None where it may."""
-        if self.pending is not None:
-            return f"one at a time: {self.pending.kind} of {self.pending.target} is awaited"
+    def not_after(self, now: datetime) -> None:
+        """Take instants after now for now: the clock that wrote them was set back."""
+        self.acted_at = [min(at, now) for at in self.acted_at]
+        if self.pending_since is not None:
+            self.pending_since = min(self.pending_since, now)
+        for one in self.targets.values():
+            for name in ("last_at", "opened_at", "healthy_since"):
+                at = getattr(one, name)
+                setattr(one, name, None if at is None else min(at, now))
+
+    def why_not(self, target: str, now: datetime, kind: Kind = Kind.RESTART) -> str | None:
+        """Return why nothing may be done to a target now, None where it may.
+
+        A Dagster run that is awaited bars other runs, not what must come before them.
+        """
+        pending = self.pending
+        if pending is not None and (kind is Kind.LAUNCH or pending.kind is not Kind.LAUNCH):
+            return f"one at a time: {pending.kind} of {pending.target} is awaited"
         recent = [at for at in self.acted_at if now - at < BUDGET_WINDOW]
         if len(recent) >= BUDGET:
             return f"budget: {BUDGET} actions in the last hour"
@@ -218,8 +232,9 @@ class Memory(msgspec.Struct):
         self.pending, self.pending_since = action, now
 
     def ended(self, target: str, now: datetime, *, is_cured: bool) -> bool:
-        """Note how the pending action ended; return whether the circuit opens by it."""
-        self.pending = self.pending_since = None
+        """Note how an action on a target ended; return whether the circuit opens by it."""
+        if self.pending is not None and self.pending.target == target:
+            self.pending = self.pending_since = None
         one = self.of(target)
         if is_cured:
             one.uncured, one.opened_at = 0, None
@@ -269,7 +284,7 @@ def plan(
     for fault in sorted(faults, key=lambda f: (order.index(f.sensor), f.target)):
         remedy = remedy_of(fault, world)
         why = remedy.inhibited or barred or _spent(remedy, world, memory)
-        why = why or memory.why_not(fault.target, now)
+        why = why or memory.why_not(fault.target, now, remedy.kind or Kind.RESTART)
         if why is None and chosen is not None:
             why = f"one at a time: {chosen.target} first"
         if why is not None or remedy.kind is None:

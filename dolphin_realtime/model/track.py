@@ -21,6 +21,7 @@ class Track(msgspec.Struct):
     Attributes:
         settled: The score that counts; None before anything was known.
         raw: This turn's score, None where unknown.
+        bad_turns: Turns in a row in which it was seen below 1; one unknown between is let by.
     """
 
     settled: float | None = None
@@ -28,13 +29,19 @@ class Track(msgspec.Struct):
     known_at_s: float = 0.0
     worse: int = 0
     better: int = 0
+    bad_turns: int = 0
+    unknown_turns: int = 0
 
     def take(self, raw: float | None, now_s: float) -> None:
         """Take this turn's score; ``now_s`` is monotonic."""
         self.raw = raw
         if raw is None:
+            self.unknown_turns += 1
+            if self.unknown_turns > 1:
+                self.begin_streak_anew()
             return
-        self.known_at_s = now_s
+        self.known_at_s, self.unknown_turns = now_s, 0
+        self.bad_turns = self.bad_turns + 1 if raw < GOOD else 0
         if self.settled is None or raw == self.settled:
             self.settled = raw if self.settled is None else self.settled
             self.worse = self.better = 0
@@ -51,7 +58,7 @@ class Track(msgspec.Struct):
 
     def begin_streak_anew(self) -> None:
         """Forget how often in a row: turns before a long silence of the observer prove nothing."""
-        self.worse = self.better = 0
+        self.worse = self.better = self.bad_turns = 0
 
     def score(self, now_s: float) -> float:
         """Return what counts now: the settled score while it is young enough, else 0."""
@@ -60,17 +67,17 @@ class Track(msgspec.Struct):
 
     @property
     def is_known_bad(self) -> bool:
-        """Whether it settled below 1 and was seen so this turn: the only reason to act."""
-        return self.settled is not None and self.settled < GOOD and self._is_raw_bad
+        """Whether it settled below 1 and was seen so three turns running: the only reason to act.
+
+        What is bad at the first look counts in the score at once, but is no reason yet.
+        """
+        is_settled_bad = self.settled is not None and self.settled < GOOD
+        return is_settled_bad and self.raw is not None and self.bad_turns >= WORSEN_TURNS
 
     @property
     def is_known_dead(self) -> bool:
-        """Whether it settled at 0 and was seen so this turn."""
-        return self.settled == 0.0 and self.raw == 0.0
-
-    @property
-    def _is_raw_bad(self) -> bool:
-        return self.raw is not None and self.raw < GOOD
+        """Whether it is known bad, and at 0."""
+        return self.is_known_bad and self.settled == 0.0 and self.raw == 0.0
 
     @property
     def word(self) -> str:

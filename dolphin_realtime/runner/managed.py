@@ -52,6 +52,7 @@ class Managed:
         self._starts: deque[float] = deque()
         self._last_ping = 0.0
         self._stopping = asyncio.Event()
+        self._changing = asyncio.Lock()
         self._task: asyncio.Task[None] | None = None
         self._notify = self._notify_socket()
 
@@ -93,13 +94,22 @@ class Managed:
     async def stop(self) -> None:
         """Stop the service and keep it stopped."""
         self.is_wanted = False
-        await self._end_task()
-        self._set("stopped")
+        async with self._changing:
+            await self._end_task()
+            self._set("stopped")
 
     async def restart(self) -> None:
-        """Stop the service and start it again."""
-        await self._end_task()
-        self.start()
+        """Stop the service and start it again, unless somebody stops it meanwhile."""
+        self.is_wanted = True
+        async with self._changing:
+            await self._end_task()
+            if self.is_wanted:
+                self.start()
+
+    async def start_after_stop(self) -> None:
+        """Start the service, once a stop that is under way has ended."""
+        async with self._changing:
+            self.start()
 
     async def came_up(self) -> None:
         """Return when it is ready, has ended for good, or its time to start is over."""
@@ -130,7 +140,10 @@ class Managed:
                 self._set("failed", f"start limit: {limit}; see dolphin logs {self.spec.name}")
                 return
             self._starts.append(now)
-            ended = await self._run_once()
+            try:
+                ended: int | str = await self._run_once()
+            except OSError as e:
+                ended = f"no process: {e}"
             if self._stopping.is_set() or (self.spec.ready == "exit" and ended == 0):
                 self._set("done" if ended == 0 and self.spec.ready == "exit" else "stopped")
                 return

@@ -130,7 +130,7 @@ class Runner:
         for managed in self.managed.values():
             managed.is_wanted = False
         for group in self._stop_groups():
-            await asyncio.gather(*(m.stop() for m in group))
+            await asyncio.gather(*(m.stop() for m in group), return_exceptions=True)
 
     def _stop_groups(self) -> list[list[Managed]]:
         dagster = [m for n, m in self.managed.items() if n.startswith("dagster")]
@@ -177,13 +177,13 @@ class Runner:
         elif do == "stop":
             await managed.stop()
         elif do == "try-restart":
-            if managed.is_wanted and managed.state == "running":
+            if managed.is_wanted and managed.state == "running" and not self.stopping.is_set():
                 self._restarting.add(task := asyncio.create_task(managed.restart()))
                 task.add_done_callback(self._restarting.discard)
         else:
             if do == "restart":
                 await managed.restart()
             else:
-                managed.start()
+                await managed.start_after_stop()
             if wait:
                 await managed.came_up()

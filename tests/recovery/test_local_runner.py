@@ -1,8 +1,14 @@
 """The local runner owes what systemd owes: the contract, held by both (tests/systemd)."""
 
+import os
+import signal
+from pathlib import Path
+
 import pytest
 
 from dolphin_realtime.model.errors import ServiceError
+from dolphin_realtime.runner.managed import Limits, Managed
+from dolphin_realtime.runner.services import Spec
 from tests.recovery import contract
 
 pytestmark = pytest.mark.timeout(180)
@@ -24,6 +30,28 @@ def test_a_service_at_its_limit_is_started_by_nobody_until_that_is_reset(host):
     host.manage("reset_failed", "bridge")
     host.manager.start("bridge", wait=True)
     assert host.state("bridge") == "running"
+
+
+def test_a_stop_during_a_restart_holds(host):
+    pid = host.pid("bridge")
+    host.kill("bridge", signal.SIGSTOP)
+    host.manage("try_restart", "bridge")
+    host.command("stop", "bridge")
+    host.turns(4)
+    assert (host.state("bridge"), host.pid("bridge")) == ("stopped", 0)
+    assert not Path(f"/proc/{pid}").exists()
+    host.command("start", "bridge")
+    host.trades_on()
+
+
+async def test_a_program_that_is_not_there_fails_at_the_start_limit(tmp_path):
+    spec = Spec(name="absent", command=["/nonexistent/program"])
+    managed = Managed(spec, dict(os.environ), tmp_path, Limits(0.01, 3, 60.0))
+    managed.start()
+    await managed.came_up()
+    assert (managed.state, managed.restarts) == ("failed", 3)
+    await managed.stop()
+    assert managed.state == "stopped"
 
 
 def test_a_service_that_is_unknown_is_named_with_those_there_are(host):

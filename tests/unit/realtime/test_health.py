@@ -186,6 +186,11 @@ def service(name, state="running", said="", is_wanted=True):
     )  # fmt: skip
 
 
+def test_a_critical_service_that_the_manager_does_not_know_is_missing():
+    found = read_processes([service("bridge")], ["bridge", "trader@BLUE"])
+    assert found.scores == {"bridge": 1.0, "trader@BLUE": 0.0}
+
+
 def test_a_stopped_service_counts_as_missing_one_that_waits_does_not():
     found = read_processes(
         [service("bridge", "stopped", is_wanted=False), service("safety", "waiting")]

@@ -187,10 +187,12 @@ def test_no_plan_exceeds_its_budget_or_acts_twice_at_once(steps, state):
         now += timedelta(seconds=seconds)
         if memory.pending is not None and is_cured:
             memory.ended(memory.pending.target, now, is_cured=True)
-        was_pending = memory.pending is not None
+        pending = memory.pending
         found = plan(faults, world(state, spells={"extf": str(now)}), memory, now, None)
         if found.action is not None:
-            assert not was_pending
+            is_first = pending is None or pending.kind is Kind.LAUNCH
+            assert is_first
+            assert pending is None or found.action.kind is not Kind.LAUNCH
             assert found.action.target != "meta-health"
             memory.acted(found.action, now)
             acts.append(now)
@@ -225,11 +227,68 @@ def test_an_action_that_was_begun_is_awaited_after_a_restart(tmp_path):
     assert "one at a time" in memory.why_not("bridge", NOW)
 
 
+def uncured(path, minutes, dry_run=False):
+    ledger = Ledger(path)
+    for n, minute in enumerate(minutes):
+        at = NOW + timedelta(minutes=minute)
+        for event, more in (("acts", 0), ("not_cured", 1)):
+            at += timedelta(minutes=more)
+            ledger.add(
+                LedgerLine(at=at, event=event, action=action("bridge", n + 1), dry_run=dry_run)
+            )
+    ledger.close()
+    return read_ledger(path)
+
+
+def test_an_open_circuit_outlives_a_restart_hours_later(tmp_path):
+    lines = uncured(tmp_path / "ledger.jsonl", [0, 2, 4, 36, 68, 100, 132])
+    later = NOW + timedelta(minutes=140)
+    assert "circuit open" in remembered(*lines, later).why_not("bridge", later)
+
+
+def test_a_dry_run_is_no_deed(tmp_path):
+    lines = uncured(tmp_path / "ledger.jsonl", [0, 2, 4], dry_run=True)
+    later = NOW + timedelta(minutes=6)
+    assert remembered(*lines, later).why_not("bridge", later) is None
+    assert "circuit" in remembered(*lines, later, is_dry=True).why_not("bridge", later)
+
+
+def test_a_clock_that_was_set_back_bars_no_longer_than_it_would_have(tmp_path):
+    lines = uncured(tmp_path / "ledger.jsonl", [60 * 24])
+    memory = remembered(*lines, NOW)
+    assert "back-off" in memory.why_not("bridge", NOW)
+    assert memory.why_not("bridge", NOW + timedelta(seconds=31)) is None
+    live = Memory()
+    live.acted(action("bridge"), NOW + timedelta(days=365))
+    live.not_after(NOW)
+    assert (live.pending_since, live.acted_at) == (NOW, [NOW])
+
+
+def test_a_run_that_is_awaited_does_not_bar_the_control_plane():
+    memory = Memory()
+    launch = Action(kind=Kind.LAUNCH, sensor="m3_data_freshness", target="extf", attempt=1)
+    memory.acted(launch, NOW)
+    stale = [fault("m3_data_freshness", "esof"), PORT]
+    found = plan(stale, world(), memory, NOW, None)
+    assert found.action.target == "hazelcast"
+    assert "one at a time" in found.held["m3_data_freshness/esof"]
+
+
+def test_an_order_without_an_offset_cannot_be_read_and_stands(tmp_path):
+    path = tmp_path / "maintenance.json"
+    path.write_text(
+        '{"until":"2026-01-01T00:30:00","reason":"r","who":"w","at":"2026-01-01T00:00:00"}'
+    )
+    assert "cannot be read" in maintenance(path, NOW)
+
+
 def test_a_line_that_cannot_be_read_counts_as_an_action(tmp_path):
     path = tmp_path / "ledger.jsonl"
     path.write_bytes(b'{"at":"20' + b"\n{}\n" * BUDGET)
     memory = remembered(*read_ledger(path), NOW)
     assert "budget" in memory.why_not("bridge", NOW)
+    uncured(path, [-600])
+    assert remembered(*read_ledger(path), NOW).acted_at == [], "torn long ago"
 
 
 def test_maintenance_has_a_reason_and_ends_by_itself(tmp_path):

@@ -43,8 +43,21 @@ def test_unknown_keeps_its_score_for_thirty_seconds_and_is_never_a_fault():
     assert track.score(30.1) == 0.0
     assert (track.is_known_bad, track.word) == (False, "unknown")
     bad, _ = taken(1, 0, 0, 0, None)
+    assert taken(1, 0, 0, 0)[0].is_known_bad
     assert not bad.is_known_bad
     assert not bad.is_known_dead
+
+
+def test_what_is_bad_at_the_first_look_counts_but_is_no_reason_to_act():
+    track, now_s = taken(0)
+    assert (track.score(now_s), track.is_known_bad) == (0, False)
+    assert not taken(0, 0)[0].is_known_bad
+    assert taken(0, 0, 0)[0].is_known_dead
+
+
+def test_bad_turns_far_apart_do_not_add_up():
+    assert taken(1, 0, None, 0, 0)[0].is_known_bad
+    assert not taken(1, 0, None, None, 0, None, None, 0)[0].is_known_bad
 
 
 def test_turns_before_a_long_silence_prove_nothing():
