@@ -4,6 +4,9 @@ The only file that knows a map's name. Following a document's newest value belon
 feed.py; what the documents mean belongs to the model.
 """
 
+import queue
+import threading
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -129,6 +132,34 @@ def connect_blocking(
         ) from e
     forbid_pickle(client)
     return client
+
+
+def within[T](seconds: float, call: Callable[[], T]) -> T:
+    """Return what a blocking call of the client returns, made in a thread that may be left behind.
+
+    The client's futures have no deadline of their own, and a member that hangs ends none.
+
+    Raises:
+        GridError: If there is no answer in time, or the client refuses.
+    """
+    answers: queue.SimpleQueue[tuple[T | None, Exception | None]] = queue.SimpleQueue()
+
+    def run() -> None:
+        try:
+            answers.put((call(), None))
+        except Exception as e:  # noqa: BLE001 - handed to who waits
+            answers.put((None, e))
+
+    threading.Thread(target=run, daemon=True).start()
+    try:
+        found, error = answers.get(timeout=seconds)
+    except queue.Empty:
+        raise GridError(f"the Hazelcast member does not answer within {seconds:.0f} s") from None
+    if isinstance(error, HazelcastError | OSError):
+        raise GridError(f"the Hazelcast member does not answer: {error}") from error
+    if error is not None:
+        raise error
+    return found  # type: ignore[return-value]
 
 
 def now_iso() -> str:

@@ -13,7 +13,7 @@ from typing import Annotated, Final, Literal
 import msgspec
 
 from dolphin_realtime.append_file import SHARED, open_lines
-from dolphin_realtime.model.recovery import BUDGET_WINDOW, Action, Memory
+from dolphin_realtime.model.recovery_memory import BUDGET_WINDOW, Action, Memory
 from dolphin_realtime.settings import Settings
 
 HISTORY_MAX_BYTES: Final = 5_000_000

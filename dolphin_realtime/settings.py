@@ -192,7 +192,9 @@ def _convert[S: msgspec.Struct](kind: type[S], raw: Mapping[str, str], prefix: s
     try:
         return msgspec.convert(dict(raw), kind, strict=False, dec_hook=_decode)
     except msgspec.ValidationError as e:
-        raise SettingsError(f"{prefix}*: {e}; docs/settings.md lists every setting") from e
+        field = re.search(r"`\$\.(\w+)`", str(e))
+        name = f"{prefix}{field[1].upper()}" if field else f"{prefix}*"
+        raise SettingsError(f"{name}: {e}; docs/settings.md lists every setting") from e
 
 
 def load(env: Mapping[str, str] = os.environ) -> Settings:

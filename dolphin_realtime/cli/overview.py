@@ -3,6 +3,7 @@
 Reading and wording belong here; judging health or posture does not.
 """
 
+import threading
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -23,6 +24,7 @@ HEALTH_STYLE: Final = {
     "CRITICAL": "red",
     "DEAD": "bold red",
 }
+ANSWER_S: Final = 6.0
 TRADING_POSTURES: Final = ("NORMAL", "REDUCED")
 
 
@@ -97,9 +99,12 @@ def read_overview(settings: Settings, services: list[ServiceStatus], ui_port: in
         overview.grid_error = str(e)
         return overview
     try:
-        read_documents(overview, client, settings.instance_names)
+        instances = settings.instance_names
+        grid.within(ANSWER_S, lambda: read_documents(overview, client, instances))
+    except GridError as e:
+        overview.grid_error = str(e)
     finally:
-        client.shutdown()
+        threading.Thread(target=client.shutdown, daemon=True).start()
     return overview
 
 
@@ -108,11 +113,7 @@ def not_trading_because(overview: Overview) -> str | None:
     starting = [s.name for s in overview.services if s.state in ("waiting", "starting")]
     if starting and overview.scan is None:
         return f"STARTING: {', '.join(starting)}"
-    down = [
-        s.name
-        for s in overview.services
-        if s.state != "running" and not s.name.startswith("dagster")
-    ]
+    down = [s.name for s in overview.services if s.state != "running" and _must_run(s.name)]
     if down:
         return f"SERVICE_DOWN: {', '.join(down)}"
     if overview.grid_error:
@@ -124,6 +125,11 @@ def not_trading_because(overview: Overview) -> str | None:
     if safety["posture"] not in TRADING_POSTURES:
         return f"POSTURE_{safety['posture']}: {'; '.join(safety['reasons']) or 'cooling down'}"
     return _instance_reason(overview)
+
+
+def _must_run(service: str) -> bool:
+    """Return whether nothing is opened without a service: books and health only lower the posture."""
+    return service in ("hazelcast", "bridge", "safety") or service.startswith("trader@")
 
 
 def _instance_reason(overview: Overview) -> str | None:

@@ -118,5 +118,7 @@ def maintenance_on(reason: str, for_: str) -> None:
 @maintenance.command("off")
 def maintenance_off() -> None:
     """End maintenance: recovery acts again."""
-    keep_maintenance(maintenance_path(load_here()), None)
-    say("recovery acts again")
+    path = maintenance_path(load_here())
+    was = standing(path, datetime.now(UTC))
+    keep_maintenance(path, None)
+    say("recovery acts again" if was else "no maintenance stood; recovery acts")

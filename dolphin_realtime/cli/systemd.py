@@ -8,7 +8,7 @@ import msgspec
 
 from dolphin_realtime.cli.app import say
 from dolphin_realtime.managers.systemd import ENVIRONMENT, TARGET, environment
-from dolphin_realtime.model.errors import SettingsError
+from dolphin_realtime.model.errors import ServiceError, SettingsError
 from dolphin_realtime.settings import Settings, load
 from dolphin_realtime.systemd.install import (
     Step,
@@ -67,6 +67,15 @@ def render_units(out: Path, home: Path | None) -> None:
         say(str(path))
 
 
+def _refuse(*, dry_run: bool) -> None:
+    try:
+        refuse_where_impossible()
+    except ServiceError as e:
+        if not dry_run:
+            raise
+        say(f"would be refused: {e}", fg="yellow")
+
+
 def _take(steps: list[Step], *, dry_run: bool) -> None:
     for words, do in steps:
         say(f"{'would ' if dry_run else ''}{words}")
@@ -85,8 +94,7 @@ def install(home: Path | None, dry_run: bool) -> None:
     \b
     Example: sudo .venv/bin/dolphin systemd install --dry-run
     """
-    if not dry_run:
-        refuse_where_impossible()
+    _refuse(dry_run=dry_run)
     _take(steps_to_install(_settings(), _place(home)), dry_run=dry_run)
     if not dry_run:
         verb = "restart" if is_running() else "start"
@@ -98,6 +106,5 @@ def install(home: Path | None, dry_run: bool) -> None:
 @_DRY
 def uninstall(home: Path | None, dry_run: bool) -> None:
     """Stop the stack and take its units off; state, settings, keys and users stay."""
-    if not dry_run:
-        refuse_where_impossible()
+    _refuse(dry_run=dry_run)
     _take(steps_to_uninstall(_settings(), _place(home)), dry_run=dry_run)

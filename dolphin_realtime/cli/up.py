@@ -3,6 +3,7 @@
 import asyncio
 import signal
 import sqlite3
+import threading
 import time
 from typing import Any, Final
 
@@ -15,7 +16,7 @@ from rich.live import Live
 from dolphin_realtime import dagster_api, grid
 from dolphin_realtime.cli.app import MALFORMED, say
 from dolphin_realtime.cli.demo import DEMO_DAYS, begin_anew, demo_settings, refuse_mixed_home
-from dolphin_realtime.cli.overview import Overview, lines_of, read_documents, view
+from dolphin_realtime.cli.overview import ANSWER_S, Overview, lines_of, read_documents, view
 from dolphin_realtime.journal import database
 from dolphin_realtime.member.fetch import ensure_jar
 from dolphin_realtime.member.java import find_java
@@ -86,10 +87,18 @@ class Front:
             if self._client is None:
                 s = self.settings
                 self._client = grid.connect_blocking(s.cluster_name, s.hazelcast_port, "up", 1.0)
-            read_documents(overview, self._client, self.settings.instance_names)
+            client, instances = self._client, self.settings.instance_names
+            grid.within(ANSWER_S, lambda: read_documents(overview, client, instances))
         except (GridError, *_GRID_FAULTS) as e:
             overview.grid_error = str(e)
+            self._forget_client()
         return overview
+
+    def _forget_client(self) -> None:
+        """Leave a client whose calls do not return: the next look makes a new one."""
+        client, self._client = self._client, None
+        if client is not None:
+            threading.Thread(target=client.shutdown, daemon=True).start()
 
     async def show(self) -> None:
         """Refresh the view until cancelled."""
@@ -120,8 +129,7 @@ class Front:
         """Stop the view and leave the grid."""
         if self._live is not None and self._live.is_started:
             self._live.stop()
-        if self._client is not None:
-            self._client.shutdown()
+        self._forget_client()
 
     async def first_runs(self) -> None:
         """Fill, once, the archive that the demo's backtests begin from; factors fill themselves."""

@@ -19,7 +19,8 @@ from dolphin_realtime.health_files import (
     remembered,
 )
 from dolphin_realtime.managers.interface import ServiceManager
-from dolphin_realtime.model.recovery import LAUNCHED, Action, Kind, Plan
+from dolphin_realtime.model.recovery import LAUNCHED, Plan
+from dolphin_realtime.model.recovery_memory import Action, Kind
 from dolphin_realtime.service import Frame
 
 CURED_WITHIN: Final = {

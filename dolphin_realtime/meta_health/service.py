@@ -20,15 +20,8 @@ from dolphin_realtime.meta_health.judgement import Judgement
 from dolphin_realtime.meta_health.probes import BEATING, Look, Probes
 from dolphin_realtime.model.health import HealthDocument
 from dolphin_realtime.model.observer import Observer
-from dolphin_realtime.model.recovery import (
-    HAZELCAST,
-    LAUNCHED,
-    WEBSERVER,
-    Action,
-    Service,
-    World,
-    plan,
-)
+from dolphin_realtime.model.recovery import HAZELCAST, LAUNCHED, WEBSERVER, Service, World, plan
+from dolphin_realtime.model.recovery_memory import Action
 from dolphin_realtime.service import GRID_FAULTS, Frame
 from dolphin_realtime.source_memory import memory_of
 

@@ -1,36 +1,22 @@
 """Recovery by cause: what a fault calls for, and whether it may be done now.
 
-Pure. The table of remedies, their order, back-off, budget and circuit belong here; carrying a
-remedy out does not (meta_health/healer.py), nor does the number: no rule here sees rm_meta
-(docs/adr/0006). Instants are wall time, because they outlive the process in the ledger.
+Pure. The table of remedies and their order belong here; back-off, budget and circuit are
+recovery_memory.py's, carrying a remedy out meta_health/healer.py's. No rule here sees rm_meta
+(docs/adr/0006).
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime, timedelta
-from enum import StrEnum
+from datetime import datetime
 from typing import Final
 
 import msgspec
 
-BACK_OFF: Final = timedelta(seconds=30)
-LONGEST_BACK_OFF: Final = timedelta(minutes=15)
-HEALTHY_FOR_RESET: Final = timedelta(minutes=10)
-BUDGET: Final = 6
-BUDGET_WINDOW: Final = timedelta(hours=1)
-UNCURED_TO_OPEN: Final = 3
-CIRCUIT_OPEN: Final = timedelta(minutes=30)
+from dolphin_realtime.model.recovery_memory import Action, Kind, Memory
+
 OBSERVER: Final = "meta-health"
 """It never acts on itself: its manager's watchdog does."""
 HAZELCAST: Final = "hazelcast"
 WEBSERVER: Final = "dagster-webserver"
-
-
-class Kind(StrEnum):
-    """What can be done, in the order of doing: restart, start again, launch a Dagster run."""
-
-    RESTART = "restart"
-    START = "start"
-    LAUNCH = "launch"
 
 
 class Service(msgspec.Struct, frozen=True, kw_only=True):
@@ -146,122 +132,6 @@ _RULES: Final[dict[str, Callable[[Fault, World], Remedy]]] = {
 """In the order of acting: control plane, processes, Dagster runs."""
 LAUNCHED: Final = {"extf": "indicators", "esof": "calendar_factors_job"}
 """Dagster-made data sources, and the job that makes each."""
-
-
-class TargetMemory(msgspec.Struct, kw_only=True):
-    """What is remembered of the actions on one target.
-
-    Attributes:
-        attempts: Actions since it was last healthy for ten minutes: the back-off's exponent.
-        uncured: Actions in a row that brought no cure.
-        last_at: When the last one was.
-        opened_at: When the circuit opened; None while it is closed.
-        healthy_since: Since when it has been well.
-        spell: The spell that a Dagster run was launched for: there is one run a spell.
-    """
-
-    attempts: int = 0
-    uncured: int = 0
-    last_at: datetime | None = None
-    opened_at: datetime | None = None
-    healthy_since: datetime | None = None
-    spell: str | None = None
-
-
-class Action(msgspec.Struct, frozen=True, kw_only=True):
-    """One thing to do, or done; a launch carries the spell it is for."""
-
-    kind: Kind
-    sensor: str
-    target: str
-    attempt: int
-    spell: str | None = None
-
-
-class Memory(msgspec.Struct):
-    """The memory of all actions, as the ledger holds it.
-
-    Attributes:
-        pending: The action whose cure is awaited: one at a time.
-        pending_since: When it began.
-    """
-
-    targets: dict[str, TargetMemory] = {}
-    acted_at: list[datetime] = []
-    pending: Action | None = None
-    pending_since: datetime | None = None
-
-    def of(self, target: str) -> TargetMemory:
-        """Return what is remembered of a target."""
-        return self.targets.setdefault(target, TargetMemory())
-
-    def not_after(self, now: datetime) -> None:
-        """Take instants after now for now: the clock that wrote them was set back."""
-        self.acted_at = [min(at, now) for at in self.acted_at]
-        if self.pending_since is not None:
-            self.pending_since = min(self.pending_since, now)
-        for one in self.targets.values():
-            for name in ("last_at", "opened_at", "healthy_since"):
-                at = getattr(one, name)
-                setattr(one, name, None if at is None else min(at, now))
-
-    def why_not(self, target: str, now: datetime, kind: Kind = Kind.RESTART) -> str | None:
-        """Return why nothing may be done to a target now, None where it may.
-
-        A Dagster run that is awaited bars other runs, not what must come before them.
-        """
-        pending = self.pending
-        if pending is not None and (kind is Kind.LAUNCH or pending.kind is not Kind.LAUNCH):
-            return f"one at a time: {pending.kind} of {pending.target} is awaited"
-        recent = [at for at in self.acted_at if now - at < BUDGET_WINDOW]
-        if len(recent) >= BUDGET:
-            return f"budget: {BUDGET} actions in the last hour"
-        one = self.of(target)
-        if one.opened_at is not None and now - one.opened_at < CIRCUIT_OPEN:
-            return f"circuit open since {one.opened_at:%H:%M:%S}: {one.uncured} actions, no cure"
-        if one.last_at is not None and now - one.last_at < back_off(one.attempts):
-            return f"back-off until {one.last_at + back_off(one.attempts):%H:%M:%S}"
-        return None
-
-    def acted(self, action: Action, now: datetime) -> None:
-        """Note that an action begins."""
-        one = self.of(action.target)
-        one.attempts, one.last_at, one.healthy_since = action.attempt, now, None
-        one.spell = action.spell
-        self.acted_at = [at for at in self.acted_at if now - at < BUDGET_WINDOW] + [now]
-        self.pending, self.pending_since = action, now
-
-    def ended(self, target: str, now: datetime, *, is_cured: bool) -> bool:
-        """Note how an action on a target ended; return whether the circuit opens by it."""
-        if self.pending is not None and self.pending.target == target:
-            self.pending = self.pending_since = None
-        one = self.of(target)
-        if is_cured:
-            one.uncured, one.opened_at = 0, None
-            return False
-        one.uncured += 1
-        if one.uncured < UNCURED_TO_OPEN:
-            return False
-        one.opened_at = now
-        return True
-
-    def saw(self, target: str, now: datetime, *, is_well: bool) -> None:
-        """Note how a target is: ten healthy minutes make its slate clean."""
-        one = self.targets.get(target)
-        if one is None:
-            return
-        if not is_well:
-            one.healthy_since = None
-        elif one.healthy_since is None:
-            one.healthy_since = now
-        elif now - one.healthy_since >= HEALTHY_FOR_RESET:
-            del self.targets[target]
-
-
-def back_off(attempts: int) -> timedelta:
-    """Return how long to wait after the nth action: 30 s · 2^(n-1), 15 min at the most."""
-    doublings = min(max(attempts - 1, 0), 16)
-    return min(BACK_OFF * (1 << doublings), LONGEST_BACK_OFF)
 
 
 class Plan(msgspec.Struct, frozen=True):

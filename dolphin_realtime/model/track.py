@@ -40,6 +40,9 @@ class Track(msgspec.Struct):
             if self.unknown_turns > 1:
                 self.begin_streak_anew()
             return
+        is_expired = self.unknown_turns > 0 and now_s - self.known_at_s > UNKNOWN_TTL_S
+        if self.settled is not None and is_expired:
+            self.settled = 0.0  # it counted so, and does not come back good by one look
         self.known_at_s, self.unknown_turns = now_s, 0
         self.bad_turns = self.bad_turns + 1 if raw < GOOD else 0
         if self.settled is None or raw == self.settled:
@@ -81,9 +84,9 @@ class Track(msgspec.Struct):
 
     @property
     def word(self) -> str:
-        """What it is called: good, stale, dead or unknown."""
+        """What it is called: good, doubtful (bad, not yet settled so), stale, dead or unknown."""
         if self.raw is None or self.settled is None:
             return "unknown"
         if self.settled >= GOOD:
-            return "good"
+            return "good" if self.raw >= GOOD else "doubtful"
         return "stale" if self.settled > 0.0 else "dead"

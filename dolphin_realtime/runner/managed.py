@@ -15,6 +15,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
+import msgspec
+
 from dolphin_realtime.managers.interface import ServiceStatus
 from dolphin_realtime.ports import answers
 from dolphin_realtime.process import die_with_parent
@@ -138,6 +140,7 @@ class Managed:
             if len(self._starts) >= self._limits.burst:
                 limit = f"{self._limits.burst} starts in {self._limits.interval_s:.0f} s"
                 self._set("failed", f"start limit: {limit}; see dolphin logs {self.spec.name}")
+                self._note("manager.gave_up", limit=limit)
                 return
             self._starts.append(now)
             try:
@@ -148,7 +151,9 @@ class Managed:
                 self._set("done" if ended == 0 and self.spec.ready == "exit" else "stopped")
                 return
             self.restarts += 1
-            self._set("backoff", f"ended with {ended}, starts again")
+            why = f"{self.detail}; " if self.detail else ""
+            self._note("manager.starts_again", ended=ended, why=self.detail)
+            self._set("backoff", f"{why}ended with {ended}, starts again")
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._limits.pause_s):
                     await self._stopping.wait()
@@ -238,6 +243,13 @@ class Managed:
     def _open_log(self) -> Any:
         self.log_path.parent.mkdir(parents=True, exist_ok=True)
         return self.log_path.open("ab")
+
+    def _note(self, event: str, **facts: object) -> None:
+        """Write into the service's log what its manager did: a killed service cannot."""
+        line = {"event": event, "service": self.spec.name, **facts}
+        line["timestamp"] = datetime.now(UTC).isoformat()
+        with suppress(OSError), self._open_log() as log:
+            log.write(msgspec.json.encode(line) + b"\n")
 
     def trim_log(self) -> None:
         """Keep the log bounded: move it aside, once, when it is large."""

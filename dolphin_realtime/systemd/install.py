@@ -23,8 +23,8 @@ from dolphin_realtime.systemd.render import (
 from dolphin_realtime.systemd.unit import USER, Place
 
 Step = tuple[str, Callable[[], None]]
-HIDDEN: Final = (Path("/root"), Path("/home"), Path("/run/user"))
-"""What ProtectHome hides from every unit."""
+HIDDEN: Final = tuple(map(Path, ("/root", "/home", "/run/user", "/tmp", "/var/tmp")))  # noqa: S108
+"""What ProtectHome and PrivateTmp hide from every unit."""
 POLKIT: Final = (Path("/usr/lib/polkit-1/polkitd"), Path("/usr/libexec/polkitd"))
 
 
@@ -83,7 +83,7 @@ def refuse_where_impossible() -> None:
         )
     for path in hidden((ROOT, Path(sys.executable), Path(sys.base_prefix))):
         raise ServiceError(
-            f"{path} lies where the units see nothing (ProtectHome); put the checkout and a Python "
+            f"{path} lies where the units see nothing (ProtectHome, PrivateTmp); put the checkout and a Python "
             "that every user may read elsewhere, e.g. /opt/dolphin, and make .venv there"
         )
 

@@ -18,7 +18,7 @@ MANIFEST: Final = ENVIRONMENT.parent / "installed"
 """What an installation wrote and which units it meant, a line each: the next one removes the rest."""
 _ENVIRONMENT: Final = """\
 # Settings of every Dolphin unit, and of `dolphin` on this machine; docs/settings.md lists them.
-# A change of a port, of the watchdog's time or of DOLPHIN_INSTANCES also takes
+# A change of a port, of the watchdog's time, of the venue or of DOLPHIN_INSTANCES also takes
 # `dolphin systemd install`; another home takes `dolphin systemd install --home`.
 DOLPHIN_HOME={home}
 DOLPHIN_MANAGER=systemd

@@ -15,19 +15,15 @@ from dolphin_realtime.health_files import (
     read_ledger,
     remembered,
 )
-from dolphin_realtime.model.recovery import (
+from dolphin_realtime.model.recovery import Fault, Service, World, plan, remedy_of
+from dolphin_realtime.model.recovery_memory import (
     BUDGET,
     BUDGET_WINDOW,
     CIRCUIT_OPEN,
     Action,
-    Fault,
     Kind,
     Memory,
-    Service,
-    World,
     back_off,
-    plan,
-    remedy_of,
 )
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

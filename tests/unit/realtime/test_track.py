@@ -60,6 +60,22 @@ def test_bad_turns_far_apart_do_not_add_up():
     assert not taken(1, 0, None, None, 0, None, None, 0)[0].is_known_bad
 
 
+def test_what_was_unknown_for_too_long_does_not_come_back_good_by_one_look():
+    track, _ = taken(1, None)
+    track.take(0, 60.0)
+    assert (track.score(60.0), track.word) == (0, "dead")
+    track.take(1, 65.0)
+    assert track.score(65.0) == 0
+    track.take(1, 70.0)
+    assert (track.score(70.0), track.word) == (1, "good")
+
+
+def test_what_is_bad_but_has_not_settled_is_doubtful():
+    assert [taken(*raws)[0].word for raws in ((1, 0), (1, 0, 0, 0), (0, 1))] == [
+        "doubtful", "dead", "dead",
+    ]  # fmt: skip
+
+
 def test_turns_before_a_long_silence_prove_nothing():
     track, now_s = taken(1, 0, 0)
     track.begin_streak_anew()
