@@ -122,6 +122,11 @@ class Managed:
         )
         ready.cancel()
 
+    def close(self) -> None:
+        """Close the socket that the service notifies."""
+        asyncio.get_running_loop().remove_reader(self._notify)
+        self._notify.close()
+
     async def _end_task(self) -> None:
         self._stopping.set()
         if self._task is not None:

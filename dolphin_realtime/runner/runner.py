@@ -108,6 +108,8 @@ class Runner:
             trimming.cancel()
             await asyncio.gather(starting, trimming, return_exceptions=True)
             await self._stop_all()
+            for managed in self.managed.values():
+                managed.close()
             server.close()
             with suppress(OSError):
                 (self.settings.run_dir / SOCKET).unlink()

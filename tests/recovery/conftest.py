@@ -33,6 +33,8 @@ class LocalHost:
         self._fed = threading.Event()
         self._fed.set()
         self._thread = threading.Thread(target=self._feed, daemon=True)
+        self._before = 0
+        self._restarts: dict[str, int] = {}
 
     def __enter__(self) -> "LocalHost":
         self._thread.start()
@@ -78,7 +80,25 @@ class LocalHost:
         assert done.returncode == 0, done.stderr
 
     def ledger(self) -> list[LedgerLine]:
+        """Return what was written since the test began."""
+        return self._whole_ledger()[self._before :]
+
+    def _whole_ledger(self) -> list[LedgerLine]:
         return read_ledger(ledger_path(self.settings))[0]
+
+    def restarts(self, service: str) -> int:
+        """Return the starts since the test began that nobody asked for."""
+        return self.desk.stack.service(service).restarts - self._restarts[service]
+
+    def begin_anew(self) -> None:
+        for service in self.desk.stack.services():
+            if service.state == "stopped":
+                self.command("start", service.name)
+            self.manage("reset_failed", service.name)
+        self.trades_on()
+        eventually(lambda: self.health().get("status") == "GREEN", 60, self.health)
+        self._before = len(self._whole_ledger())
+        self._restarts = {s.name: s.restarts for s in self.desk.stack.services()}
 
     def events(self, service: str) -> list[str]:
         return [line.event for line in self.ledger() if line.action.target == service]
@@ -110,11 +130,15 @@ def host_of(home, **settings) -> LocalHost:
     return LocalHost(make_desk(home, **{**QUICK, **settings}))
 
 
-@pytest.fixture
-def host(tmp_path):
-    """A fresh stack, trading, its health GREEN."""
-    host = host_of(tmp_path / "home")
+@pytest.fixture(scope="session")
+def shared(tmp_path_factory):
+    host = host_of(tmp_path_factory.mktemp("shared") / "home")
     with host.desk.stack, host:
-        host.trades_on()
-        eventually(lambda: host.health().get("status") == "GREEN", 60, host.health)
         yield host
+
+
+@pytest.fixture
+def host(shared):
+    """A stack that trades, its health GREEN, its start counters and ledger as if new."""
+    shared.begin_anew()
+    return shared

@@ -51,6 +51,7 @@ async def test_a_program_that_is_not_there_fails_at_the_start_limit(tmp_path):
     await managed.came_up()
     assert (managed.state, managed.restarts) == ("failed", 3)
     await managed.stop()
+    managed.close()
     assert managed.state == "stopped"
 
 

@@ -34,7 +34,7 @@ HOUR_TURNS = 720
 )
 def test_scenario_1_process_death(host, service, number):
     contract.killed_it_comes_back(host, service, "hazelcast", number)
-    assert host.desk.stack.service(service).restarts == 1
+    assert host.restarts(service) == 1
 
 
 def test_scenario_1_process_death_of_meta_health_itself(host):
@@ -132,7 +132,7 @@ def test_scenario_3_control_plane_failure_by_a_kill(host):
     os.kill(jvm(host), signal.SIGKILL)
     contract.comes_back(host, "hazelcast", pid)
     refilled(host)
-    assert host.desk.stack.service("hazelcast").restarts == 1
+    assert host.restarts("hazelcast") == 1
     assert host.ledger() == []
     assert host.pid("trader@BLUE") == trader
 
@@ -162,13 +162,13 @@ ALL_RUNS = 4
 def test_scenario_4_the_sixty_process_deadlock(tmp_path, capsys):
     """Sixty runs at once: the pool's limit runs, processes are bounded, the box answers.
 
-    CI looks until six are over; PROVE_RUNS waits for all.
+    CI looks until three are over; PROVE_RUNS waits for all.
     """
     is_proof = bool(os.environ.get("PROVE_RUNS"))
     with Stack(tmp_path / "home", "--demo") as stack:
-        wait_for(lambda: len(dagster_api.check_states(stack.ui_port)) > 20, 120.0, "the first fill")
+        wait_for(lambda: bool(dagster_api.check_states(stack.ui_port)), 120.0, "the first checks")
         trader = stack.service("trader@BLUE").pid
-        report = ask_at_once(stack, ROUNDS, enough=None if is_proof else 6)
+        report = ask_at_once(stack, ROUNDS, enough=None if is_proof else 3)
         asked_at = time.monotonic()
         command = [sys.executable, "-m", "dolphin_realtime.cli", "status", "--json"]
         done = subprocess.run(command, env=stack.env, capture_output=True, text=True, check=False)
