@@ -3,7 +3,6 @@
 Reading and wording belong here; judging health or posture does not.
 """
 
-import threading
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -93,18 +92,18 @@ def read_documents(overview: Overview, client: HazelcastClient, instances: list[
 def read_overview(settings: Settings, services: list[ServiceStatus], ui_port: int) -> Overview:
     """Return one reading; a grid that is away leaves its parts None."""
     overview = Overview(services=services, ui_port=ui_port)
-    try:
+
+    def read() -> None:
         client = grid.connect_blocking(settings.cluster_name, settings.hazelcast_port, "cli")
-    except GridError as e:
-        overview.grid_error = str(e)
-        return overview
+        try:
+            read_documents(overview, client, settings.instance_names)
+        finally:
+            client.shutdown()
+
     try:
-        instances = settings.instance_names
-        grid.within(ANSWER_S, lambda: read_documents(overview, client, instances))
+        grid.within(ANSWER_S, read)
     except GridError as e:
         overview.grid_error = str(e)
-    finally:
-        threading.Thread(target=client.shutdown, daemon=True).start()
     return overview
 
 
