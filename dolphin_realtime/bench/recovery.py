@@ -16,6 +16,7 @@ from typing import Final
 
 import msgspec
 from hazelcast.client import HazelcastClient
+from hazelcast.errors import HazelcastError
 
 from dolphin_realtime import grid
 from dolphin_realtime.bench.stack import Stack, wait_for
@@ -94,7 +95,7 @@ class _Measurement:
     def _document(self, map_name: str, key: str) -> dict[str, object]:
         try:
             return grid.decode(self._client.get_map(map_name).blocking().get(key)) or {}
-        except (OSError, RuntimeError):
+        except (HazelcastError, OSError, TimeoutError):
             return {}
 
     def _is_green(self) -> bool:
