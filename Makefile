@@ -52,8 +52,8 @@ prove-fuzz: dev ## 100,000 mutated documents and files for each parser, twice
 prove-backtests: dev ## the same over every recorded day
 	@BACKTEST_DAYS=25 $(BIN)/pytest --timeout=1800 tests/backtest/test_backtests.py
 
-prove-recovery: dev ## the same, all of sixty runs and a minute of sleep
-	@PROVE_RUNS=1 OBSERVER_AWAY_S=60 $(BIN)/pytest -s --timeout=900 tests/recovery
+prove-recovery: dev ## the same, and all of sixty runs
+	@PROVE_RUNS=1 $(BIN)/pytest -s --timeout=900 tests/recovery
 
 check: dev ## format, lint, types, import rules
 	@$(BIN)/ruff format --check .
