@@ -16,6 +16,9 @@ from dolphin_realtime.append_file import SHARED, open_lines
 FILE: Final = "run_logs/alerts.jsonl"
 
 
+AlertState = Literal["red", "recovered"]
+
+
 class Alert(msgspec.Struct, frozen=True, kw_only=True):
     """One line.
 
@@ -29,7 +32,7 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
     ts: datetime
     asset: str
     check: str
-    state: Literal["red", "recovered"]
+    state: AlertState
     facts: dict[str, Any]
     runbook: str
 

@@ -8,16 +8,17 @@ belong here; deciding does not (model/recovery.py).
 import os
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Final, Literal
+from typing import Final, Literal
 
 import msgspec
 
 from dolphin_realtime.append_file import SHARED, open_lines
+from dolphin_realtime.model.instant import Aware
 from dolphin_realtime.model.recovery_memory import BUDGET_WINDOW, Action, Memory
 from dolphin_realtime.settings import Settings
+from dolphin_realtime.whole_file import replace_whole
 
 HISTORY_MAX_BYTES: Final = 5_000_000
-Instant = Annotated[datetime, msgspec.Meta(tz=True)]
 Event = Literal["acts", "refused", "cured", "not_cured", "well"]
 
 
@@ -32,7 +33,7 @@ class LedgerLine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         dry_run: Nothing was really done.
     """
 
-    at: Instant
+    at: Aware
     event: Event
     action: Action
     why: str = ""
@@ -52,7 +53,7 @@ class HistoryLine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
         turn_ms: For an hour: the median and the longest turn.
     """
 
-    at: Instant
+    at: Aware
     turn: int
     kind: Literal["start", "change", "hour"]
     status: str
@@ -66,10 +67,15 @@ class HistoryLine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
 class Maintenance(msgspec.Struct, frozen=True, kw_only=True):
     """A person's order to repair nothing until an instant."""
 
-    until: Instant
+    until: Aware
     reason: str
     who: str
-    at: Instant
+    at: Aware
+
+
+def document_path(settings: Settings) -> Path:
+    """Return where the newest health document lies, as it is in the grid."""
+    return settings.run_logs / "meta_health.json"
 
 
 def ledger_path(settings: Settings) -> Path:
@@ -173,10 +179,7 @@ def keep_maintenance(path: Path, order: Maintenance | None) -> None:
         path.unlink(missing_ok=True)
         return
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".part")
-    partial.write_bytes(msgspec.json.encode(order))
-    partial.chmod(0o640)  # root's umask must not hide it from meta health
-    partial.replace(path)
+    replace_whole(path, msgspec.json.encode(order), 0o640)  # whatever root's umask hides
 
 
 def maintenance(path: Path, now: datetime) -> str | None:

@@ -7,11 +7,13 @@ whole. Deciding when to ask again belongs here; asking does not
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Final
 
 import msgspec
 
 from dolphin_realtime import log
+from dolphin_realtime.model.instant import Aware
+from dolphin_realtime.whole_file import replace_whole
 
 LONGEST_PAUSE: Final = timedelta(hours=1)
 SHARE: Final = 0.5
@@ -23,9 +25,6 @@ CLOCK_SLACK: Final = timedelta(minutes=1)
 """What was remembered of an instant this much after now is of a wrong clock, and forgotten."""
 FAILING: Final = 2
 """Failures in a row from which on a source counts as failing: one may be chance."""
-
-
-Instant = Annotated[datetime, msgspec.Meta(tz=True)]
 
 
 class HostMemory(msgspec.Struct, kw_only=True):
@@ -40,13 +39,13 @@ class HostMemory(msgspec.Struct, kw_only=True):
         used: Weight used in the minute of ``used_at``, as its last answer said.
     """
 
-    not_before: Instant | None = None
-    told_at: Instant | None = None
+    not_before: Aware | None = None
+    told_at: Aware | None = None
     why: str = ""
     weight_limit: float | None = None
-    limit_at: Instant | None = None
+    limit_at: Aware | None = None
     used: float = 0.0
-    used_at: Instant | None = None
+    used_at: Aware | None = None
 
     def left_alone_until(self, now: datetime) -> datetime | None:
         """Return until when the host is left alone, None where it may be asked now."""
@@ -83,8 +82,8 @@ class Circuit(msgspec.Struct, kw_only=True):
     """
 
     failures: int = 0
-    since: Instant | None = None
-    last: Instant | None = None
+    since: Aware | None = None
+    last: Aware | None = None
     error: str = ""
 
     def next_try(self, cadence: timedelta, now: datetime) -> datetime | None:
@@ -167,11 +166,9 @@ def _load[M: HostMemory | Circuit](path: Path, kind: type[M]) -> M:
 
 def _save(path: Path, memory: HostMemory | Circuit) -> None:
     """Replace a file; a disk that is full costs the memory, never a good answer."""
-    partial = path.with_suffix(".part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_bytes(msgspec.json.encode(memory))
-        partial.replace(path)
+        replace_whole(path, msgspec.json.encode(memory))
     except OSError as e:
         log.get().warning("source_memory.not_kept", file=str(path), why=str(e))
 

@@ -12,6 +12,7 @@ import msgspec
 
 from dolphin_realtime.model.scan import ScanOrder
 from dolphin_realtime.scan_ledger import Line, read_lines
+from dolphin_realtime.whole_file import replace_whole
 
 KEPT_DAYS: Final = 8
 """Days that the ledger remembers: an archive that was not made in a week is for a person."""
@@ -43,9 +44,7 @@ class Ledger:
         self._file = path.open("ab", buffering=0)
 
     def _rewrite(self) -> None:
-        partial = self.path.with_suffix(".part")
-        partial.write_bytes(b"".join(msgspec.json.encode(line) + b"\n" for line in self.kept))
-        partial.replace(self.path)
+        replace_whole(self.path, b"".join(msgspec.json.encode(x) + b"\n" for x in self.kept))
 
     def add(self, line: Line) -> None:
         """Append one handled file."""

@@ -9,14 +9,13 @@ import click
 from dolphin_realtime import grid
 from dolphin_realtime.cli.app import MALFORMED, say
 from dolphin_realtime.cli.recovery import history
-from dolphin_realtime.cli.running import load_here, load_running
-from dolphin_realtime.health_files import maintenance, maintenance_path
+from dolphin_realtime.cli.running import ask_grid, load_here, load_running
+from dolphin_realtime.health_files import document_path, maintenance, maintenance_path
 from dolphin_realtime.model.errors import GridError, ServiceError
 
 EXIT_OF_STATUS: Final = {"GREEN": 0, "DEGRADED": 1, "CRITICAL": 2, "DEAD": 3}
 EXIT_UNKNOWN: Final = 4
 HEALTH_STALE_S: Final = 20.0
-ANSWER_S: Final = 6.0
 SENSOR_NAMES: Final = {
     "m1_proc": "M1 process integrity",
     "m2_heartbeat": "M2 heartbeat freshness",
@@ -32,22 +31,13 @@ def fetch(map_name: str, key: str) -> str | None:
     Raises:
         GridError: If the grid cannot be reached.
     """
-    settings = load_running()
-
-    def get() -> object:
-        client = grid.connect_blocking(settings.cluster_name, settings.hazelcast_port, "cli")
-        try:
-            return client.get_map(map_name).blocking().get(key)
-        finally:
-            client.shutdown()
-
-    value = grid.within(ANSWER_S, get)
+    value = ask_grid(load_running(), lambda client: client.get_map(map_name).blocking().get(key))
     return value if isinstance(value, str) else None
 
 
 def _from_disk() -> str | None:
     """Return the document that meta health wrote to disk, None where there is none."""
-    path = load_here().run_logs / "meta_health.json"
+    path = document_path(load_here())
     try:
         return path.read_text()
     except (OSError, UnicodeDecodeError):

@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from dolphin_realtime import grid
+from dolphin_realtime.cli.running import ask_grid
 from dolphin_realtime.managers.interface import ServiceStatus
 from dolphin_realtime.model.errors import GridError
 from dolphin_realtime.settings import Settings
@@ -23,7 +24,6 @@ HEALTH_STYLE: Final = {
     "CRITICAL": "red",
     "DEAD": "bold red",
 }
-ANSWER_S: Final = 6.0
 TRADING_POSTURES: Final = ("NORMAL", "REDUCED")
 
 
@@ -92,16 +92,8 @@ def read_documents(overview: Overview, client: HazelcastClient, instances: list[
 def read_overview(settings: Settings, services: list[ServiceStatus], ui_port: int) -> Overview:
     """Return one reading; a grid that is away leaves its parts None."""
     overview = Overview(services=services, ui_port=ui_port)
-
-    def read() -> None:
-        client = grid.connect_blocking(settings.cluster_name, settings.hazelcast_port, "cli")
-        try:
-            read_documents(overview, client, settings.instance_names)
-        finally:
-            client.shutdown()
-
     try:
-        grid.within(ANSWER_S, read)
+        ask_grid(settings, lambda client: read_documents(overview, client, settings.instance_names))
     except GridError as e:
         overview.grid_error = str(e)
     return overview

@@ -6,17 +6,39 @@ runner the units' environment file says it.
 """
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
+from hazelcast.client import HazelcastClient
 
+from dolphin_realtime import grid
 from dolphin_realtime.managers import systemd
 from dolphin_realtime.managers.find import manager_of
 from dolphin_realtime.managers.local import LocalManager
 from dolphin_realtime.settings import PREFIX, Settings, load
 
+ANSWER_S: Final = 6.0
+"""How long a look at the grid may take, a member that hangs included."""
 REACHED_BY: Final = ("hazelcast_port", "cluster_name")
+
+
+def ask_grid[T](settings: Settings, call: Callable[[HazelcastClient], T]) -> T:
+    """Return what a call of a client made for it returns, within ANSWER_S.
+
+    Raises:
+        GridError: If the grid cannot be reached, or does not answer in time.
+    """
+
+    def ask() -> T:
+        client = grid.connect_blocking(settings.cluster_name, settings.hazelcast_port, "cli")
+        try:
+            return call(client)
+        finally:
+            client.shutdown()
+
+    return grid.within(ANSWER_S, ask)
 
 
 def load_here() -> Settings:

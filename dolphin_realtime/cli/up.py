@@ -16,7 +16,8 @@ from rich.live import Live
 from dolphin_realtime import dagster_api, grid
 from dolphin_realtime.cli.app import MALFORMED, say
 from dolphin_realtime.cli.demo import DEMO_DAYS, begin_anew, demo_settings, refuse_mixed_home
-from dolphin_realtime.cli.overview import ANSWER_S, Overview, lines_of, read_documents, view
+from dolphin_realtime.cli.overview import Overview, lines_of, read_documents, view
+from dolphin_realtime.cli.running import ANSWER_S
 from dolphin_realtime.journal import database
 from dolphin_realtime.member.fetch import ensure_jar
 from dolphin_realtime.member.java import find_java

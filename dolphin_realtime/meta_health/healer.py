@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from dolphin_realtime import dagster_api
-from dolphin_realtime.alerts import Alert, write_alert
+from dolphin_realtime.alerts import Alert, AlertState, write_alert
 from dolphin_realtime.health_files import (
     Event,
     Ledger,
@@ -51,7 +51,7 @@ class Healer:
         self._doing: asyncio.Task[None] | None = None
         self.acted = 0
 
-    async def act(self, plan: Plan, why: str, now: datetime) -> None:
+    def act(self, plan: Plan, why: str, now: datetime) -> None:
         """Begin the planned action, if there is one; it is in the ledger before it begins."""
         action = plan.action
         if action is None:
@@ -119,7 +119,7 @@ class Healer:
             action = Action(kind=Kind.RESTART, sensor="", target=target, attempt=before.attempts)
             self._write("well", action, now, "healthy for ten minutes")
 
-    def page(self, check: str, state: str, facts: dict[str, object], now: datetime) -> None:
+    def page(self, check: str, state: AlertState, facts: dict[str, object], now: datetime) -> None:
         """Tell a person; of a dry run there is nothing to tell."""
         if self.is_dry and check == "circuit":
             return
@@ -128,7 +128,7 @@ class Healer:
             ts=now,
             asset="meta_health",
             check=check,
-            state="red" if state == "red" else "recovered",
+            state=state,
             facts=facts,
             runbook=RUNBOOK[check],
         )

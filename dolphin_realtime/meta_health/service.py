@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Final
 
 from dolphin_realtime import grid
-from dolphin_realtime.health_files import maintenance, maintenance_path
+from dolphin_realtime.health_files import document_path, maintenance, maintenance_path
 from dolphin_realtime.managers.find import manager_of
 from dolphin_realtime.managers.interface import ServiceManager
 from dolphin_realtime.meta_health.chronicle import Chronicle
@@ -24,6 +24,7 @@ from dolphin_realtime.model.recovery import HAZELCAST, LAUNCHED, WEBSERVER, Serv
 from dolphin_realtime.model.recovery_memory import Action
 from dolphin_realtime.service import GRID_FAULTS, Frame
 from dolphin_realtime.source_memory import memory_of
+from dolphin_realtime.whole_file import replace_whole
 
 SEND_TIMEOUT_S: Final = 1.0
 HAZELCAST_KEY: Final = ("m4_control_plane", HAZELCAST)
@@ -38,16 +39,17 @@ class MetaHealth:
     ) -> None:
         s = frame.settings
         self._frame, self._clock = frame, clock or Clock()
-        self._probes = Probes(frame, manager or manager_of(s))
+        manager = manager or manager_of(s)
+        self._probes = Probes(frame, manager)
         self.judgement = Judgement(self._probes.sources)
-        self.healer = Healer(frame, manager or manager_of(s), self._clock.wall())
+        self.healer = Healer(frame, manager, self._clock.wall())
         self._observer = Observer(s.mhs_turn_s)
         self._chronicle = Chronicle(frame)
         self._began_s = self._clock.monotonic()
         self._grid_since_s: float | None = None
         self._is_settled = False
         self._absent_since: dict[str, str] = {}
-        self._path = s.run_logs / "meta_health.json"
+        self._path = document_path(s)
 
     async def run(self) -> None:
         """Look, publish and repair until the service stops."""
@@ -85,7 +87,7 @@ class MetaHealth:
         suspected = self._observer.suspicion
         self._observer.judge(now.timestamp(), now_s, seen)
         self._tell_suspicion(suspected, now)
-        held = await self._heal(look, now)
+        held = self._heal(look, now)
         is_young = now_s - self._began_s < self._frame.settings.mhs_grace_s
         document = self.judgement.document(now, now_s, held, is_young=is_young)
         self._is_settled |= not is_young or self._all_came_up()
@@ -112,7 +114,7 @@ class MetaHealth:
         made = [s.name for s in self._probes.sources if s.enabled and s.name not in LAUNCHED]
         return self.judgement.was_seen_well([*(beating or BEATING), *made])
 
-    async def _heal(self, look: Look, now: datetime) -> dict[str, str]:
+    def _heal(self, look: Look, now: datetime) -> dict[str, str]:
         """Verify, plan and act; return why what is bad is not repaired."""
         healer = self.healer
         healer.memory.not_after(now)
@@ -125,7 +127,7 @@ class MetaHealth:
             return {}
         planned = plan(faults, self._world(look), healer.memory, now, self._barred(look, now))
         why = ", ".join(f"{f.sensor}/{f.target}" for f in faults)
-        await healer.act(planned, why, now)
+        healer.act(planned, why, now)
         return planned.held
 
     def _is_cured(self, look: Look, action: Action) -> bool:
@@ -189,10 +191,8 @@ class MetaHealth:
             self._frame.detail = "the stack is coming up: nothing is said of its health yet"
             return
         text = grid.encode(document)
-        partial = self._path.with_suffix(".part")
         try:
-            partial.write_text(text)
-            partial.replace(self._path)
+            replace_whole(self._path, text.encode())
         except OSError as e:
             self._frame.refuse("document_unwritten", why=str(e))
         try:

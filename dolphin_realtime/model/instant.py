@@ -1,8 +1,12 @@
 """Instants: whole microseconds since the Unix epoch inside, ISO 8601 with offset on the wire."""
 
 from datetime import UTC, date, datetime, timedelta
-from typing import Final
+from typing import Annotated, Final
 
+import msgspec
+
+Aware = Annotated[datetime, msgspec.Meta(tz=True)]
+"""An instant of a document: without an offset it does not parse."""
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
 DAY_US: Final = 86_400_000_000

@@ -12,14 +12,13 @@ from typing import Annotated, Final
 import msgspec
 
 from dolphin_realtime.model.errors import ScanOutOfOrder, ScanSchemaError
-from dolphin_realtime.model.instant import from_us, to_us
+from dolphin_realtime.model.instant import Aware, from_us, to_us
 
 BRIDGE_SOURCE: Final = "scan_bridge"
 CLOCK_AHEAD_US: Final = 300 * 1_000_000
 MAX_JUMP_US: Final = 7 * 86_400 * 1_000_000
 MAX_EPOCH_STEP: Final = 1000
 """An epoch further ahead than this is no restart of NG6 but a wrong document."""
-_UtcTime = Annotated[datetime, msgspec.Meta(tz=True)]
 
 
 class Scan(msgspec.Struct, kw_only=True):
@@ -56,11 +55,11 @@ class ScanDocument(msgspec.Struct, kw_only=True, omit_defaults=True):
     """`latest_eigen_scan` on the wire; `simulated` is there only for simulated scans."""
 
     scan_number: Annotated[int, msgspec.Meta(ge=0)]
-    timestamp: _UtcTime
+    timestamp: Aware
     assets: list[str]
     asset_prices: dict[str, float | None]
     eigenvalues: list[float | None]
-    bridge_ts: _UtcTime
+    bridge_ts: Aware
     bridge_source: str
     epoch: Annotated[int, msgspec.Meta(ge=1)]
     seq: Annotated[int, msgspec.Meta(ge=0)]

@@ -17,6 +17,7 @@ from dolphin_realtime.model.instant import DAY_US, from_us
 from dolphin_realtime.model.scan import Scan
 from dolphin_realtime.replay.market import Market
 from dolphin_realtime.scan_files import write_scan
+from dolphin_realtime.whole_file import replace_whole
 
 ARCHIVE_SOURCE: Final = "replay"
 
@@ -78,9 +79,7 @@ class Pacer:
 
     def _save(self) -> None:
         self._file.parent.mkdir(parents=True, exist_ok=True)
-        partial = self._file.with_suffix(".part")
-        partial.write_bytes(msgspec.json.encode(self.place))
-        partial.replace(self._file)
+        replace_whole(self._file, msgspec.json.encode(self.place))
 
 
 def run(

@@ -13,6 +13,7 @@ import msgspec
 
 from dolphin_realtime import grid
 from dolphin_realtime.model.posture import InstanceFacts, Posture
+from dolphin_realtime.whole_file import replace_whole
 
 
 class Newest:
@@ -54,9 +55,7 @@ class KeptLadder:
 
     def keep(self, posture: Posture) -> None:
         """Write the posture, atomically."""
-        partial = self._path.with_suffix(".part")
-        partial.write_text(posture.value)
-        partial.replace(self._path)
+        replace_whole(self._path, posture.value.encode())
 
 
 class Peaks:
@@ -88,9 +87,7 @@ class Peaks:
 
     def _set(self, name: str, peak: float) -> None:
         self._peaks[name] = peak
-        partial = self._path.with_suffix(".part")
-        partial.write_bytes(msgspec.json.encode(self._peaks))
-        partial.replace(self._path)
+        replace_whole(self._path, msgspec.json.encode(self._peaks))
 
 
 def number(document: dict[str, Any], field: str) -> float | None:

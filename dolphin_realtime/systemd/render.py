@@ -19,7 +19,7 @@ MANIFEST: Final = ENVIRONMENT.parent / "installed"
 _ENVIRONMENT: Final = """\
 # Settings of every Dolphin unit, and of `dolphin` on this machine; docs/settings.md lists them.
 # A change of a port, of the watchdog's time, of the venue or of DOLPHIN_INSTANCES also takes
-# `dolphin systemd install`; another home takes `dolphin systemd install --home`.
+# `dolphin systemd install`, and so does another home.
 DOLPHIN_HOME={home}
 DOLPHIN_MANAGER=systemd
 """

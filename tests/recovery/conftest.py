@@ -10,8 +10,7 @@ from dolphin_realtime import grid
 from dolphin_realtime.health_files import LedgerLine, ledger_path, read_ledger
 from dolphin_realtime.managers.local import LocalManager
 from dolphin_realtime.settings import Settings, load
-from tests.integration.conftest import Desk, make_desk
-from tests.recovery.contract import eventually
+from tests.integration.conftest import Desk, eventually, make_desk
 
 QUICK = {
     "mhs_turn_s": 0.5,

@@ -4,9 +4,9 @@ Each function is a test's body over a `Host`: a stack kept by one of the two man
 """
 
 import signal
-import time
-from collections.abc import Callable
 from typing import Protocol
+
+from tests.integration.conftest import eventually
 
 
 class Host(Protocol):
@@ -35,16 +35,6 @@ class Host(Protocol):
 
     def turns(self, n: int) -> None:
         """Return after so many turns of meta health."""
-
-
-def eventually(is_so: Callable[[], object], timeout_s: float, what: object) -> object:
-    deadline = time.monotonic() + timeout_s
-    while True:
-        found = is_so()
-        if found:
-            return found
-        assert time.monotonic() < deadline, f"{what() if callable(what) else what}: not in time"
-        time.sleep(0.2)
 
 
 def comes_back(host: Host, service: str, pid: int, timeout_s: float = 60) -> None:

@@ -4,7 +4,8 @@ import os
 import signal
 import time
 
-from tests.recovery.contract import comes_back, eventually
+from tests.integration.conftest import eventually
+from tests.recovery.contract import comes_back
 
 
 def test_health_and_status_answer_while_the_member_hangs(host):

@@ -9,7 +9,8 @@ from dolphin_realtime import dagster_api
 from dolphin_realtime.bench.stack import Stack
 from dolphin_realtime.health_files import ledger_path, read_ledger
 from dolphin_realtime.settings import load
-from tests.recovery.contract import comes_back, eventually
+from tests.integration.conftest import eventually
+from tests.recovery.contract import comes_back
 
 pytestmark = pytest.mark.timeout(240)
 RUNS = """{ runsOrError { ... on Runs { results { jobName status tags { key value } } } } }"""

@@ -17,8 +17,8 @@ from dolphin_realtime.alerts import read_alerts
 from dolphin_realtime.meta_health.clock import Clock
 from dolphin_realtime.meta_health.service import MetaHealth
 from dolphin_realtime.service import Frame, connect_or_refuse
+from tests.integration.conftest import eventually
 from tests.recovery import cut_off
-from tests.recovery.contract import eventually
 
 pytestmark = pytest.mark.timeout(240)
 AWAY_S = 8.0

@@ -15,9 +15,9 @@ from dolphin_realtime import dagster_api, grid
 from dolphin_realtime.bench.runs import ask_at_once
 from dolphin_realtime.bench.stack import Stack, wait_for
 from dolphin_realtime.health_files import history_path, read_history
+from tests.integration.conftest import eventually
 from tests.recovery import contract
 from tests.recovery.conftest import host_of
-from tests.recovery.contract import eventually
 
 pytestmark = pytest.mark.timeout(300)
 HOUR_TURNS = 720

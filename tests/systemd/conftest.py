@@ -6,8 +6,7 @@ import pytest
 
 from dolphin_realtime.model.instant import DAY_US
 from dolphin_realtime.replay.pace import archive_days
-from tests.integration.conftest import LOWERED
-from tests.recovery.contract import eventually
+from tests.integration.conftest import LOWERED, eventually
 from tests.systemd.machine import PYTHON, Machine
 from tests.systemd.share import Feeder, Share
 

@@ -2,8 +2,8 @@
 
 import pytest
 
+from tests.integration.conftest import eventually
 from tests.recovery import contract
-from tests.recovery.contract import eventually
 from tests.systemd.machine import PYTHON
 
 pytestmark = pytest.mark.timeout(180)
