@@ -4,7 +4,7 @@ BIN := .venv/bin
 FOR ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev demo test backtests factors recovery systemd e2e check fuzz chaos chaos-short prove-fuzz prove-backtests prove-recovery format lock clean
+.PHONY: help setup dev demo test window backtests factors recovery systemd e2e check fuzz chaos chaos-short prove-fuzz prove-backtests prove-recovery format lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /|/' | awk -F'|' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -39,6 +39,9 @@ fuzz: dev ## 10,000 mutated documents and files for each parser, twice
 
 e2e: dev ## the Dagster UI in a real headless browser
 	@$(BIN)/pytest tests/e2e
+
+window: dev ## services, conditions, alerts and figures as an operator sees them, on one running stack
+	@$(BIN)/pytest tests/window
 
 chaos-short: dev ## kills at each step, a few at random, a dying member, a full disk (needs root)
 	@$(BIN)/pytest tests/chaos

@@ -23,6 +23,8 @@ class Verdict(msgspec.Struct, frozen=True):
 
     passed: bool
     facts: Facts
+    gist: str = ""
+    """In a word; told anew when it changes, as facts are not."""
 
 
 def describe(asset: str, name: str, means: str) -> str:
@@ -52,29 +54,44 @@ def result(
     )
 
 
+class Told(msgspec.Struct, frozen=True):
+    """What was told of a check last, and when; None: nothing yet."""
+
+    at: datetime
+    passed: bool | None = None
+    gist: str = ""
+
+
 def changes(
-    verdicts: Mapping[Key, Verdict], last: dict[str, Any], now: datetime
-) -> tuple[list[Key], dict[str, Any]]:
-    """Return the checks whose verdict is worth an event, and what to remember.
+    verdicts: Mapping[Key, Verdict], told: Mapping[str, Told], now: datetime
+) -> tuple[list[Key], dict[str, Told]]:
+    """Return the checks whose verdict is worth an event, and what to remember of all.
 
     Args:
         verdicts: Of now, by check.
-        last: What the last call returned: by check, [passed, when it was reported, what was
-            missing].
+        told: What the last call returned, by name.
         now: Wall time.
     """
     due: list[Key] = []
-    memory: dict[str, Any] = {}
+    memory: dict[str, Told] = {}
     for key, verdict in verdicts.items():
         name = ":".join(key)
-        missing = verdict.facts.get("missing")
-        before = [*(last.get(name) or [None, now.isoformat()]), missing][:3]
+        before = told.get(name) or Told(now)
+        is_new = (before.passed, before.gist) != (verdict.passed, verdict.gist)
         memory[name] = before
-        is_old = now - datetime.fromisoformat(before[1]) >= REFRESH
-        if is_old or before[0] != verdict.passed or before[2] != missing:
+        if is_new or now - before.at >= REFRESH:
             due.append(key)
-            memory[name] = [verdict.passed, now.isoformat(), missing]
+            memory[name] = Told(now, verdict.passed, verdict.gist)
     return due, memory
+
+
+def remembered[M: msgspec.Struct](cursor: str | None, kind: type[M]) -> M:
+    """Return what a sensor's cursor holds; one of another shape, or none, is begun anew."""
+    try:
+        return msgspec.json.decode(cursor or "{}", type=kind)
+    except msgspec.DecodeError as e:
+        dg.get_dagster_logger().warning(f"the cursor is begun anew: {e}")
+        return kind()
 
 
 def evaluation(

@@ -3,15 +3,19 @@
 import dagster as dg
 
 from dolphin_dagster import (
+    alerting,
     backtests,
     days_due,
     orderbook_archive,
+    orphaned_runs,
     paper_reports,
-    realtime,
+    retention,
     scan_archive,
     sweeps,
 )
 from dolphin_dagster.factors import fill, health, registry
+from dolphin_dagster.realtime import sensor as realtime
+from dolphin_dagster.realtime.assets import make_assets
 from dolphin_realtime.settings import Settings, load
 
 
@@ -19,7 +23,7 @@ def build_definitions(settings: Settings) -> dg.Definitions:
     """Return the definitions for a stack's settings; opens no connection."""
     own = dg.Definitions(
         assets=[
-            *realtime.ASSETS,
+            *make_assets(settings),
             scan_archive.make_scan_archive(settings),
             scan_archive.raw_scan_retention,
             orderbook_archive.make_orderbook_archive(settings),
@@ -28,10 +32,11 @@ def build_definitions(settings: Settings) -> dg.Definitions:
             paper_reports.make_paper_report(settings),
             paper_reports.make_weekly_summary(settings),
             sweeps.parameter_sweep,
+            retention.dagster_retention,
             *health.ASSETS,
         ],
         asset_checks=[
-            realtime.realtime_checks,
+            realtime.make_checks(settings),
             health.factors_are_complete,
         ],
         jobs=[
@@ -43,9 +48,11 @@ def build_definitions(settings: Settings) -> dg.Definitions:
             paper_reports.paper_report_job,
             paper_reports.weekly_summary_job,
             sweeps.parameter_sweep_job,
+            retention.dagster_retention_job,
         ],
         schedules=[
             scan_archive.retention_schedule,
+            retention.dagster_retention_schedule,
             paper_reports.weekly_summary_schedule,
         ],
         sensors=[
@@ -55,6 +62,8 @@ def build_definitions(settings: Settings) -> dg.Definitions:
             days_due.days_archived,
             days_due.days_backtested,
             days_due.days_closed,
+            orphaned_runs.runs_orphaned,
+            alerting.alerts,
         ],
         executor=dg.in_process_executor,
     )

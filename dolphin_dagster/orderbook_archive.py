@@ -32,6 +32,7 @@ def make_orderbook_archive(settings: Settings) -> dg.AssetsDefinition:
         group_name="archive",
         pool=pools.OBF,
         partitions_def=scan_days(settings),
+        deps=["orderbook"] if settings.orderbook_ws else [],
         owners=["team:dolphin"],
         kinds={"parquet"},
         check_specs=CHECKS,

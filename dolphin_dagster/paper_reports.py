@@ -12,6 +12,7 @@ import dagster as dg
 from dolphin_dagster import checks, pools
 from dolphin_dagster.jobs import asset_job
 from dolphin_dagster.partitions import day_and_instance, days_by_instance, weeks
+from dolphin_dagster.realtime.assets import journal
 from dolphin_dagster.report_metadata import metadata_of
 from dolphin_realtime.journal.check import check
 from dolphin_realtime.reports.daily import write_paper_report
@@ -36,7 +37,7 @@ def make_paper_report(settings: Settings) -> dg.AssetsDefinition:
         partitions_def=days_by_instance(settings),
         owners=["team:dolphin"],
         kinds={"python", "sqlite", "plotly"},
-        deps=["trader"],
+        deps=[journal(instance) for instance in settings.instance_names],
         check_specs=[JOURNAL_CHECK],
         description=(
             "One day of one instance from its journal: net and its costs, trades, exposure, "

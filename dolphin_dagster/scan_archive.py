@@ -57,7 +57,7 @@ def make_scan_archive(settings: Settings) -> dg.AssetsDefinition:
         partitions_def=scan_days(settings),
         owners=["team:dolphin"],
         kinds={"parquet", "arrow"},
-        deps=["scan_feed"],
+        deps=["scan_files", "bridge"],
         check_specs=CHECKS,
         description=(
             "One day's scans, sorted by time, each once, in `archive/<day>.parquet`. "

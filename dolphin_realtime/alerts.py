@@ -1,10 +1,11 @@
 """Alerts on disk: one line when something goes wrong, one when it is well again.
 
 The line's shape and its file, `run_logs/alerts.jsonl`, belong here; deciding what is worth one
-belongs to who sees it.
+belongs to who sees it, sending it to people to alerter/.
 """
 
 import os
+from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -17,6 +18,8 @@ FILE: Final = "run_logs/alerts.jsonl"
 
 
 AlertState = Literal["red", "recovered"]
+AlertKey = tuple[str, str]
+"""(asset, check)."""
 
 
 class Alert(msgspec.Struct, frozen=True, kw_only=True):
@@ -24,8 +27,10 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         ts: Wall time.
+        asset: What it is about: an asset, a service, a job, a sensor.
+        check: What of it.
         state: red, or recovered.
-        facts: What the check saw.
+        facts: What the check saw; ``why`` in words.
         runbook: Where to read what to do.
     """
 
@@ -35,6 +40,11 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
     state: AlertState
     facts: dict[str, Any]
     runbook: str
+
+    @property
+    def key(self) -> AlertKey:
+        """What a recovery takes back."""
+        return (self.asset, self.check)
 
 
 def write_alert(home: Path, alert: Alert) -> None:
@@ -51,10 +61,27 @@ def write_alert(home: Path, alert: Alert) -> None:
 
 def read_alerts(home: Path) -> list[Alert]:
     """Return the alerts so far, oldest first; a torn line is left out."""
-    path, found = home / FILE, []
-    for line in path.read_bytes().splitlines() if path.is_file() else ():
+    path = home / FILE
+    return parse_alerts(path.read_bytes()) if path.is_file() else []
+
+
+def parse_alerts(lines: bytes) -> list[Alert]:
+    """Return the alerts of some lines; what is none is left out."""
+    found = []
+    for line in lines.splitlines():
         try:
             found.append(msgspec.json.decode(line, type=Alert))
         except msgspec.DecodeError:
             continue
+    return found
+
+
+def standing(alerts: Iterable[Alert]) -> dict[AlertKey, Alert]:
+    """Return what is red after some alerts: each with the alert that said so last."""
+    found: dict[AlertKey, Alert] = {}
+    for alert in alerts:
+        if alert.state == "red":
+            found[alert.key] = alert
+        else:
+            found.pop(alert.key, None)
     return found

@@ -29,6 +29,8 @@ LATEST_FACTORS: Final = "exf_latest"
 LATEST_CALENDAR: Final = "esof_latest"
 LATEST: Final = "latest"
 LATEST_STATE: Final = "latest_nautilus"
+STOPPED: Final = "stopped"
+"""The phase of the last heartbeat of a service that ended in order."""
 SCAN_RING: Final = "dolphin_scans"
 SCAN_RING_CAPACITY: Final = 2000
 

@@ -8,12 +8,16 @@ import os
 import signal
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from hazelcast.asyncio import HazelcastClient
 from hazelcast.errors import HazelcastError
 
 from dolphin_realtime import grid, log
+from dolphin_realtime.alerts import Alert, AlertState, write_alert
+from dolphin_realtime.metrics import Figures, serve_metrics
 from dolphin_realtime.model.errors import GridError
 from dolphin_realtime.process import notify
 from dolphin_realtime.settings import Settings
@@ -29,6 +33,7 @@ class Frame:
         phase: One word for the heartbeat; "ready" when all is well.
         detail: One line for `dolphin status`.
         counts: What was refused or lost, by reason.
+        figures: What Prometheus is told besides.
     """
 
     def __init__(self, name: str, settings: Settings, client: HazelcastClient) -> None:
@@ -37,6 +42,7 @@ class Frame:
         self.phase = "starting"
         self.detail = ""
         self.counts: Counter[str] = Counter()
+        self.figures = Figures(refused=lambda: self.counts)
         self.log = log.get()
 
     def own_signals(self) -> None:
@@ -71,8 +77,26 @@ class Frame:
         if self.counts[reason] == 1:
             self.log.warning(f"{self.name}.refused", reason=reason, **facts)
 
+    def alert(
+        self, asset: str, check: str, state: AlertState, facts: dict[str, Any], runbook: str
+    ) -> None:
+        """Write an alert; where the disk refuses, that is counted."""
+        alert = Alert(
+            ts=datetime.now(UTC),
+            asset=asset,
+            check=check,
+            state=state,
+            facts=facts,
+            runbook=runbook,
+        )
+        try:
+            write_alert(self.settings.home, alert)
+        except OSError as e:
+            self.refuse("alert_unwritten", why=str(e))
+
     def heartbeat(self) -> str:
         """Return the heartbeat document."""
+        self.figures.set("ready", self.phase == "ready")
         document: dict[str, Any] = {"ts": grid.now_iso(), "pid": os.getpid(), "phase": self.phase}
         document["detail"] = self.detail
         document["refused"] = dict(self.counts)
@@ -88,6 +112,10 @@ class Frame:
             except GRID_FAULTS:
                 self.counts["heartbeat_lost"] += 1
             await pause(self.stopping, BEAT_S)
+        self.phase = grid.STOPPED
+        with suppress(*GRID_FAULTS):  # the beat before tells it as well, fifteen seconds later
+            async with asyncio.timeout(BEAT_S):
+                await beats.set(self.name, self.heartbeat())
 
 
 async def pause(stopping: asyncio.Event, seconds: float) -> None:
@@ -129,6 +157,9 @@ async def serve(name: str, settings: Settings, work: Callable[[Frame], Awaitable
     client = await connect_or_refuse(settings, name)
     frame = Frame(name, settings, client)
     frame.own_signals()
+    without = serve_metrics(settings, name, frame.figures)
+    if without is not None:
+        frame.refuse("metrics_unserved", why=without)
     beating = asyncio.create_task(frame.beat())
     try:
         await work(frame)

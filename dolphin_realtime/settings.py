@@ -45,6 +45,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         archive_first_day: First partition of the scan archive, YYYY-MM-DD.
         archive_last_day: Last partition; empty: yesterday.
         raw_scan_days: Days after which raw scans and book records are deleted, once archived; 0: never.
+        event_days: Days that Dagster's storage keeps what sensors wrote and runs of factors.
+        postgres: Database of Dagster's storage, postgresql://user@host:port/name without a
+            password; empty: SQLite under the home.
+        postgres_passfile: File in libpq's .pgpass form with its password; empty: none is needed.
+        viewer_port: Loopback port of a second, read-only Dagster UI; 0: none.
         mhs_sources: Data sources that are meant to be produced, separated by commas; with other
             seconds until stale and dead: extf=600/1200.
         mhs_turn_s: Time between two looks of meta health.
@@ -56,6 +61,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         restart_pause_s: Pause before a service that died is started again.
         watchdog_s: A service silent for this long is killed and started again.
         grid_timeout_s: How long a service waits for the grid at its start.
+        alerts_file: File of Apprise URLs, one a line, that alerts are sent to; empty: to nobody.
+        metrics_port: First loopback port of the services' figures for Prometheus; 0: none.
         orderbook_ws: Base address of the venue's websocket; empty: no order-book service.
         orderbook_rest: Base address of the venue's REST interface.
         orderbook_assets: Assets whose books are kept, separated by commas.
@@ -91,6 +98,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     archive_first_day: str = "2025-05-10"
     archive_last_day: str = ""
     raw_scan_days: Annotated[int, msgspec.Meta(ge=0)] = 30
+    event_days: Annotated[int, msgspec.Meta(ge=1)] = 3
+    postgres: str = ""
+    postgres_passfile: str = ""
+    viewer_port: Annotated[int, msgspec.Meta(ge=0, le=65535)] = 0
     mhs_sources: str = "scan,extf,esof,safety,state"
     mhs_turn_s: Seconds = 5.0
     mhs_grace_s: Seconds = 45.0
@@ -101,6 +112,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     restart_pause_s: Seconds = 1.0
     watchdog_s: Seconds = 30.0
     grid_timeout_s: Seconds = 20.0
+    alerts_file: str = ""
+    metrics_port: Annotated[int, msgspec.Meta(ge=0, le=65000)] = 9400
     orderbook_ws: str = ""
     orderbook_rest: str = ""
     orderbook_assets: str = ""

@@ -6,10 +6,9 @@ factor or its source goes wrong and once when it is well again. Looking and repo
 the rules are verdicts.py's.
 """
 
-import json
 from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Final
 
 import dagster as dg
 import msgspec
@@ -34,7 +33,6 @@ from dolphin_realtime.source_memory import Circuit
 
 NAME: Final = "external_factors"
 IS_COMPLETE: Final = "is_complete"
-ALERT: Final = "alert"
 SENSOR_INTERVAL_S: Final = 15
 MEANS: Final = "The document holds something of every external factor."
 
@@ -51,6 +49,13 @@ ASSETS: Final = [
         deps=sorted(external()),
     )
 ]
+
+
+class Memory(msgspec.Struct, frozen=True, kw_only=True):
+    """What the sensor remembers: what was told of each check, and which factors are wrong."""
+
+    told: dict[str, checks.Told] = {}
+    wrong: dict[str, bool] = {}
 
 
 class Seen(msgspec.Struct, frozen=True, kw_only=True):
@@ -83,7 +88,7 @@ def verdicts(seen: Seen, known: set[str], wall: datetime) -> dict[checks.Key, Ve
     mine = {name: i for name, i in external().items() if name not in seen.off}
     if seen.held is None:
         away: checks.Facts = {"factors": 0, "readings": 0, "missing": "the grid is away"}
-        return {(NAME, IS_COMPLETE): Verdict(False, away)}
+        return {(NAME, IS_COMPLETE): Verdict(False, away, gist="away")}
     found = {(NAME, IS_COMPLETE): is_complete(mine, seen.held)}
     for name, indicator in mine.items() if seen.held else ():
         if name in known or own(indicator, seen.held):
@@ -93,27 +98,27 @@ def verdicts(seen: Seen, known: set[str], wall: datetime) -> dict[checks.Key, Ve
 
 
 def alerts(
-    found: dict[checks.Key, Verdict], seen: Seen, last: dict[str, Any], wall: datetime
+    found: dict[checks.Key, Verdict], seen: Seen, last: dict[str, bool], wall: datetime
 ) -> tuple[list[Alert], dict[str, bool]]:
     """Return an alert for each factor that went wrong or is well again, and who is wrong now.
 
     A factor is wrong while its readings are dead or its source failed twice in a row; one alert
     a spell, whichever comes first. One that is switched off stays as it was seen last. ``last``
-    holds who was wrong, by ``<name>:alert``.
+    holds who was wrong.
     """
     raised, wrong = [], {}
     for name in external():
-        key, fresh = f"{name}:{ALERT}", found.get((name, IS_FRESH))
-        circuit, was_wrong = seen.circuits.get(name, Circuit()), bool(last.get(key))
+        fresh = found.get((name, IS_FRESH))
+        circuit, was_wrong = seen.circuits.get(name, Circuit()), last.get(name, False)
         is_off = name in seen.off
-        wrong[key] = was_wrong if is_off else is_wrong(fresh, circuit, was_wrong=was_wrong)
-        if wrong[key] != was_wrong:
+        wrong[name] = was_wrong if is_off else is_wrong(fresh, circuit, was_wrong=was_wrong)
+        if wrong[name] != was_wrong:
             raised.append(
                 Alert(
                     ts=wall,
                     asset=name,
                     check=IS_FRESH if fresh is not None and not fresh.passed else ANSWERS,
-                    state="red" if wrong[key] else "recovered",
+                    state="red" if wrong[name] else "recovered",
                     facts={
                         **({} if fresh is None else fresh.facts),
                         **source_answers(circuit).facts,
@@ -132,24 +137,25 @@ def is_wrong(fresh: Verdict | None, circuit: Circuit, *, was_wrong: bool) -> boo
 
 
 def look(
-    seen: Seen, last: dict[str, Any], wall: datetime
-) -> tuple[list[checks.Key], dict[checks.Key, Verdict], list[Alert], dict[str, Any]]:
+    seen: Seen, last: Memory, wall: datetime
+) -> tuple[list[checks.Key], dict[checks.Key, Verdict], list[Alert], Memory]:
     """Return what is due to be reported, all verdicts, the alerts, and what to remember."""
-    known = {name.split(":")[0] for name in last if name.endswith(f":{IS_FRESH}")}
+    known = {name.split(":")[0] for name in last.told if name.endswith(f":{IS_FRESH}")}
     found = verdicts(seen, known, wall)
-    due, memory = checks.changes(found, last, wall)
-    due = [key for key in due if not is_runs_own(key, found[key], last)]
-    raised, wrong = alerts(found, seen, last, wall)
-    return due, found, raised, {**last, **memory, **wrong}
+    due, told = checks.changes(found, last.told, wall)
+    due = [key for key in due if not is_runs_own(key, found[key], last.told)]
+    raised, wrong = alerts(found, seen, last.wrong, wall)
+    return due, found, raised, Memory(told={**last.told, **told}, wrong=wrong)
 
 
-def is_runs_own(key: checks.Key, verdict: Verdict, last: dict[str, Any]) -> bool:
+def is_runs_own(key: checks.Key, verdict: Verdict, told: Mapping[str, checks.Told]) -> bool:
     """Return whether a verdict is told by runs alone: a factor that lives and was not seen dead.
 
     Told here as well, it could fall between a run's start and its materialization, and the
     check would show as not evaluated.
     """
-    was_red = last.get(":".join(key), [None])[0] is False
+    before = told.get(":".join(key))
+    was_red = before is not None and before.passed is False
     return key[1] == IS_FRESH and verdict.passed and not was_red
 
 
@@ -188,17 +194,17 @@ def read(stack: FactorStack) -> Readings | None:
 )
 def factor_health(context: dg.SensorEvaluationContext) -> dg.SensorResult:
     """Look at the document once and report what changed."""
-    wall, last = datetime.now(UTC), json.loads(context.cursor) if context.cursor else {}
+    wall, last = datetime.now(UTC), checks.remembered(context.cursor, Memory)
     stack = FactorStack()
     due, found, raised, memory = look(see(stack, context.instance), last, wall)
     for alert in raised:
         write_alert(stack.settings.home, alert)
         context.log.warning(f"{alert.asset} is {alert.state}: {alert.facts}")
-    first = [] if last else [dg.AssetMaterialization(NAME)]
+    first = [] if last.told else [dg.AssetMaterialization(NAME)]
     told = [checks.evaluation(key, found[key], severity(key[0])) for key in due]
     return dg.SensorResult(
         asset_events=[*first, *told],
-        cursor=json.dumps(memory),
+        cursor=msgspec.json.encode(memory).decode(),
         skip_reason=None if due else "nothing changed",
     )
 

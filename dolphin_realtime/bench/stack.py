@@ -65,6 +65,7 @@ class Stack:
             "DOLPHIN_UI_PORT": str(self.ui_port),
             "DOLPHIN_CODE_PORT": str(self.code_port),
         }
+        own["DOLPHIN_METRICS_PORT"] = "0"
         if "--demo" not in options:
             own["DOLPHIN_SOURCE_OFF"] = "all"
         given = {f"DOLPHIN_{name.upper()}": str(value) for name, value in settings.items()}

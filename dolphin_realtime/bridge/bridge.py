@@ -176,6 +176,9 @@ class Bridge:
         return documents
 
     def _describe(self) -> None:
+        self._frame.figures.set("scan_number", self._last_number or 0)
+        self._frame.figures.set("scans", self._ledger.seq)
+        self._frame.figures.set("quarantined", self._ledger.bad)
         self._frame.detail = (
             f"scan {self._last_number}, epoch {self._ledger.order.epoch}, "
             f"seq {self._ledger.seq}, {self._ledger.bad} quarantined"

@@ -11,6 +11,7 @@ from typing import Any, Final
 import click
 
 from dolphin_realtime.model.errors import (
+    DeliveryError,
     DolphinError,
     GridError,
     JournalError,
@@ -26,6 +27,7 @@ EXIT_STATUS: Final[dict[type[DolphinError], int]] = {
     SettingsError: 2,
     GridError: 3,
     ServiceError: 3,
+    DeliveryError: 3,
     MemberError: 1,
     SafetyRefused: 1,
     JournalError: 1,
@@ -44,8 +46,10 @@ COMMANDS: Final = {
     "logs": "stack",
     "service": "service",
     "systemd": "systemd",
+    "nginx": "nginx",
     "health": "inspect",
     "maintenance": "recovery",
+    "alerts": "alerts",
     "scan": "inspect",
     "factors": "factors",
     "posture": "safety",
@@ -88,6 +92,7 @@ def dolphin() -> None:
     Start here:   dolphin up --demo      replayed market, paper venue, Dagster UI
     Is it well?   dolphin status         services, scan, posture, positions, why not trading
                   dolphin health         the five health sensors; exit status says the word
+                  dolphin alerts         what is red, since when, and what to do
     May it trade? dolphin posture        since when, and every reason
     Get out:      dolphin flatten --reason TEXT      close everything, open nothing
     Stop:         dolphin down

@@ -22,7 +22,7 @@ _PATH = click.Path(exists=True, path_type=Path)
 @click.argument(
     "name",
     type=click.Choice(
-        ["hazelcast", "replay", "bridge", "orderbook", "safety", "trader", "meta-health"]
+        ["hazelcast", "replay", "bridge", "orderbook", "safety", "trader", "meta-health", "alerter"]
     ),
 )
 @click.argument("instance", required=False)

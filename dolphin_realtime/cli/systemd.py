@@ -51,7 +51,9 @@ def _place(home: Path | None) -> Place:
         raise SettingsError(
             f"{ENVIRONMENT} has DOLPHIN_HOME={kept}, not {home}; change it there first"
         )
-    return msgspec.structs.replace(default_place(), home=home or Path(kept or USUAL_HOME))
+    return msgspec.structs.replace(
+        default_place(_settings()), home=home or Path(kept or USUAL_HOME)
+    )
 
 
 @systemd.command("render")

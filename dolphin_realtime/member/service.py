@@ -6,6 +6,7 @@ from typing import Final
 
 from dolphin_realtime import grid, log
 from dolphin_realtime.member.member import Member, is_ready
+from dolphin_realtime.metrics import Figures, serve_metrics
 from dolphin_realtime.model.errors import GridError, MemberError
 from dolphin_realtime.process import notify
 from dolphin_realtime.settings import Settings
@@ -48,6 +49,10 @@ def _watch(member: Member, settings: Settings, stopping: threading.Event) -> Non
     except GridError as e:
         raise MemberError(f"the member refuses its own client: {e}") from e
     beats = client.get_map(grid.HEARTBEAT)
+    figures = Figures()
+    without = serve_metrics(settings, SERVICE, figures)
+    if without is not None:
+        log.get().warning("member.metrics_unserved", why=without)
     sent = None
     try:
         while not stopping.wait(BEAT_S):
@@ -56,8 +61,10 @@ def _watch(member: Member, settings: Settings, stopping: threading.Event) -> Non
                 raise MemberError(f"the member ended with exit code {code}")
             if not is_ready(settings.hazelcast_port, timeout_s=1.0):
                 notify("STATUS=the member does not answer")
+                figures.set("ready", 0)
                 continue
             notify(f"WATCHDOG=1\nSTATUS={ANSWERS}")
+            figures.set("ready", 1)
             if sent is None or sent.done():
                 if sent is not None and not sent.is_success():
                     log.get().warning("member.heartbeat_lost", why=str(sent.exception()))

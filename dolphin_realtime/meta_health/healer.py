@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from dolphin_realtime import dagster_api
-from dolphin_realtime.alerts import Alert, AlertState, write_alert
+from dolphin_realtime.alerts import AlertState
 from dolphin_realtime.health_files import (
     Event,
     Ledger,
@@ -107,9 +107,9 @@ class Healer:
         is_opened = self.memory.ended(action.target, now, is_cured=is_cured)
         facts = {"target": action.target, "sensor": action.sensor, "attempts": action.attempt}
         if is_opened and not was_open:
-            self.page("circuit", "red", facts, now)
+            self.page("circuit", "red", facts)
         elif is_cured and was_open:
-            self.page("circuit", "recovered", facts, now)
+            self.page("circuit", "recovered", facts)
 
     def saw(self, target: str, now: datetime, *, is_well: bool) -> None:
         """Note how a target is; ten healthy minutes make its slate clean, in the ledger too."""
@@ -119,23 +119,12 @@ class Healer:
             action = Action(kind=Kind.RESTART, sensor="", target=target, attempt=before.attempts)
             self._write("well", action, now, "healthy for ten minutes")
 
-    def page(self, check: str, state: AlertState, facts: dict[str, object], now: datetime) -> None:
+    def page(self, check: str, state: AlertState, facts: dict[str, object]) -> None:
         """Tell a person; of a dry run there is nothing to tell."""
         if self.is_dry and check == "circuit":
             return
         self._frame.log.error(f"health.page_{check}", state=state, **facts)
-        alert = Alert(
-            ts=now,
-            asset="meta_health",
-            check=check,
-            state=state,
-            facts=facts,
-            runbook=RUNBOOK[check],
-        )
-        try:
-            write_alert(self._frame.settings.home, alert)
-        except OSError as e:
-            self._frame.refuse("alert_unwritten", why=str(e))
+        self._frame.alert("meta_health", check, state, facts, RUNBOOK[check])
 
     def _write(self, event: Event, action: Action, now: datetime, why: str) -> bool:
         """Write a line; return False where the disk refuses: then nothing is begun."""

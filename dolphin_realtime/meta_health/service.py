@@ -16,8 +16,9 @@ from dolphin_realtime.managers.interface import ServiceManager
 from dolphin_realtime.meta_health.chronicle import Chronicle
 from dolphin_realtime.meta_health.clock import Clock
 from dolphin_realtime.meta_health.healer import Healer
-from dolphin_realtime.meta_health.judgement import Judgement
+from dolphin_realtime.meta_health.judgement import SENSORS, Judgement
 from dolphin_realtime.meta_health.probes import BEATING, Look, Probes
+from dolphin_realtime.meta_health.telling import Telling
 from dolphin_realtime.model.health import HealthDocument
 from dolphin_realtime.model.observer import Observer
 from dolphin_realtime.model.recovery import HAZELCAST, LAUNCHED, WEBSERVER, Service, World, plan
@@ -44,6 +45,7 @@ class MetaHealth:
         self.judgement = Judgement(self._probes.sources)
         self.healer = Healer(frame, manager, self._clock.wall())
         self._observer = Observer(s.mhs_turn_s)
+        self._telling = Telling(frame)
         self._chronicle = Chronicle(frame)
         self._began_s = self._clock.monotonic()
         self._grid_since_s: float | None = None
@@ -86,7 +88,7 @@ class MetaHealth:
         self._note_grid(now_s)
         suspected = self._observer.suspicion
         self._observer.judge(now.timestamp(), now_s, seen)
-        self._tell_suspicion(suspected, now)
+        self._tell_suspicion(suspected)
         held = self._heal(look, now)
         is_young = now_s - self._began_s < self._frame.settings.mhs_grace_s
         document = self.judgement.document(now, now_s, held, is_young=is_young)
@@ -123,6 +125,8 @@ class MetaHealth:
         if healer.memory.pending is not None:
             healer.verify(now, is_well=self._is_cured(look, healer.memory.pending))
         faults = self.judgement.faults()
+        if self._observer.suspicion is None:
+            self._telling.tell(faults, self.judgement)
         if not faults:
             return {}
         planned = plan(faults, self._world(look), healer.memory, now, self._barred(look, now))
@@ -179,17 +183,20 @@ class MetaHealth:
             return {}
         return {"extf": f"all {len(failing)} sources fail, e.g. {failing[0].error[:120]}"}
 
-    def _tell_suspicion(self, before: str | None, now: datetime) -> None:
+    def _tell_suspicion(self, before: str | None) -> None:
         after = self._observer.suspicion
         if (before is None) != (after is None):
             why = after or before
-            self.healer.page("observer", "red" if after else "recovered", {"why": why}, now)
+            self.healer.page("observer", "red" if after else "recovered", {"why": why})
 
     async def _publish(self, document: HealthDocument) -> None:
         """Write the document to disk and into the grid, once the stack has come up."""
         if not self._is_settled:
             self._frame.detail = "the stack is coming up: nothing is said of its health yet"
             return
+        self._frame.figures.set("rm_meta", document.rm_meta)
+        for sensor in SENSORS:
+            self._frame.figures.set("health_score", getattr(document, sensor), sensor=sensor)
         text = grid.encode(document)
         try:
             replace_whole(self._path, text.encode())

@@ -16,6 +16,7 @@
         + SourceFormatChanged  an answer that is not what was agreed: a person must look
       x JournalError       the journal cannot be read or breaks an identity: do not trade
       x SafetyRefused      the safety service will not do that in this posture
+      x DeliveryError      a receiver did not take an alert: try again later
       x ServiceError       a service or the local runner did not do what was asked
 
 Errors of one library stay with their caller; they are wrapped where they cross a border.
@@ -84,6 +85,10 @@ class JournalError(DolphinError):
 
 class SafetyRefused(DolphinError):  # noqa: N818 - an answer, not a fault
     """The safety service refuses an order; the message says what to do instead."""
+
+
+class DeliveryError(DolphinError):
+    """A receiver of alerts did not take a message."""
 
 
 class ServiceError(DolphinError):

@@ -74,6 +74,7 @@ class OrderBooks:
         found, n_missing = self._keeper.features(now, self._settings.orderbook_stale_s)
         label = f"; SIMULATED: {self._simulated}" if self._simulated else ""
         self._frame.detail = f"{len(found)} books, {n_missing} assets without one{label}"
+        self._frame.figures.set("books", len(found))
         self._record.take(found)
         self._frame.counts["books_unrecorded"] = self._record.n_failed
         document = BooksDocument(assets=found, pushed_at=now, simulated=self._simulated)

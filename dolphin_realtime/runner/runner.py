@@ -56,6 +56,10 @@ class Runner:
         specs = services.table(settings, is_demo=is_demo, with_dagster=with_dagster)
         self._refuse_taken_ports(specs)
         services.workspace_file(settings).write_text(services.render_workspace(settings))
+        if settings.postgres:
+            folder = services.instance_folder(settings)
+            folder.mkdir(exist_ok=True)
+            (folder / "dagster.yaml").write_text(services.render_instance(settings))
         env = services.environment(settings, dict(os.environ)) | {sweeper.MARK: self._mark}
         limits = Limits(
             settings.restart_pause_s, settings.start_limit_burst, settings.start_limit_interval_s

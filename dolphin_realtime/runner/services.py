@@ -6,14 +6,20 @@ Commands, readiness and time limits belong here; running them does not (managed.
 import sys
 from pathlib import Path
 from typing import Final, Literal
+from urllib.parse import urlsplit
 
 import msgspec
+import yaml
 
+from dolphin_realtime.model.errors import SettingsError
 from dolphin_realtime.settings import Settings
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 """The checkout: dagster.yaml lies there."""
+PASSFILE: Final = "pgpass"
+"""The secret that libpq takes a password from."""
 LOCATION: Final = "dolphin"
+HOST: Final = ("-h", "127.0.0.1")
 MEMBER_PATIENCE: Final = 3.0
 """Meta health restarts a member that does not answer; its manager's watchdog comes after that."""
 
@@ -52,6 +58,7 @@ class Spec(msgspec.Struct, frozen=True, kw_only=True):
         tier: Its slice: realtime, control, or none of the two for who watches both.
         faces_network: It talks to hosts beyond this machine.
         writes_code: It makes code at run time, as a Java does.
+        secrets: Files that root alone reads, by the name under which it finds their copies.
     """
 
     name: str
@@ -67,6 +74,7 @@ class Spec(msgspec.Struct, frozen=True, kw_only=True):
     tier: Literal["realtime", "control", ""] = "realtime"
     faces_network: bool = False
     writes_code: bool = False
+    secrets: dict[str, str] = {}
 
 
 def _dolphin(*args: str) -> list[str]:
@@ -152,12 +160,72 @@ def realtime(settings: Settings, *, is_demo: bool) -> list[Spec]:
         watchdog_s=settings.watchdog_s,
         tier="",
     )
-    return [*specs, meta]
+    return [*specs, meta, *_alerter(settings)]
+
+
+def _alerter(settings: Settings) -> list[Spec]:
+    """Return the service that sends alerts, where there is somebody to send them to."""
+    if not settings.alerts_file:
+        return []
+    return [
+        Spec(
+            name="alerter",
+            command=_dolphin("alerter"),
+            waits_for=["hazelcast"],
+            watchdog_s=2 * settings.watchdog_s,
+            tier="",
+            faces_network=True,
+            secrets={"alerts": settings.alerts_file},
+        )
+    ]
+
+
+def instance_folder(settings: Settings) -> Path:
+    """Return DAGSTER_HOME: the checkout, or where `render_instance` is written."""
+    return settings.run_dir / "dagster_home" if settings.postgres else ROOT
+
+
+def render_instance(settings: Settings) -> str:
+    """Return dagster.yaml with its storage in Postgres.
+
+    Raises:
+        SettingsError: If the address is none, or holds a password.
+    """
+    url = urlsplit(settings.postgres)
+    if url.scheme != "postgresql" or not url.path.strip("/"):
+        raise SettingsError("DOLPHIN_POSTGRES: not as in postgresql://user@127.0.0.1:5432/dagster")
+    if url.password is not None:
+        raise SettingsError("DOLPHIN_POSTGRES holds a password: put it into a PGPASSFILE")
+    config = yaml.safe_load((ROOT / "dagster.yaml").read_text())
+    driver = url._replace(scheme="postgresql+psycopg2").geturl()
+    config["storage"] = {"postgres": {"postgres_url": driver}}
+    return str(yaml.safe_dump(config, sort_keys=False))
 
 
 def dagster(settings: Settings, workspace: Path) -> list[Spec]:
     """Return the Dagster services in order: instance and pool limits first."""
-    host = ["-h", "127.0.0.1"]
+    secrets = {PASSFILE: settings.postgres_passfile} if settings.postgres_passfile else {}
+    return [msgspec.structs.replace(s, secrets=secrets) for s in _dagster(settings, workspace)]
+
+
+def _webserver(settings: Settings, workspace: Path, *, is_viewer: bool) -> Spec:
+    port = settings.viewer_port if is_viewer else settings.ui_port
+    options = ["--read-only"] if is_viewer else []
+    return Spec(
+        name="dagster-viewer" if is_viewer else "dagster-webserver",
+        command=_python(
+            "dagster_webserver", *HOST, "-p", str(port), "-w", str(workspace), *options
+        ),
+        ready="/server_info",
+        port=port,
+        waits_for=["dagster-code"],
+        bounds=WEB,
+        tier="control",
+    )
+
+
+def _dagster(settings: Settings, workspace: Path) -> list[Spec]:
+    viewer = [_webserver(settings, workspace, is_viewer=True)] if settings.viewer_port else []
     return [
         Spec(
             name="dagster-setup",
@@ -169,7 +237,7 @@ def dagster(settings: Settings, workspace: Path) -> list[Spec]:
         Spec(
             name="dagster-code",
             command=_python(
-                "dagster", "api", "grpc", "-m", "dolphin_dagster.definitions", *host,
+                "dagster", "api", "grpc", "-m", "dolphin_dagster.definitions", *HOST,
                 "-p", str(settings.code_port), "--location-name", LOCATION,
             ),
             ready="port",
@@ -181,17 +249,8 @@ def dagster(settings: Settings, workspace: Path) -> list[Spec]:
             tier="control",
             faces_network=True,
         ),
-        Spec(
-            name="dagster-webserver",
-            command=_python(
-                "dagster_webserver", *host, "-p", str(settings.ui_port), "-w", str(workspace)
-            ),
-            ready="/server_info",
-            port=settings.ui_port,
-            waits_for=["dagster-code"],
-            bounds=WEB,
-            tier="control",
-        ),
+        _webserver(settings, workspace, is_viewer=False),
+        *viewer,
         Spec(
             name="dagster-daemon",
             command=_python("dagster._daemon", "run", "-w", str(workspace)),
@@ -218,6 +277,7 @@ def environment(settings: Settings, base: dict[str, str]) -> dict[str, str]:
         "DOLPHIN_UI_PORT": str(settings.ui_port),
         "DOLPHIN_CODE_PORT": str(settings.code_port),
         "DOLPHIN_DAGSTER_VAR": str(settings.home / "dagster"),
-        "DAGSTER_HOME": str(ROOT),
+        "DAGSTER_HOME": str(instance_folder(settings)),
         "PYTHONUNBUFFERED": "1",
+        **({"PGPASSFILE": settings.postgres_passfile} if settings.postgres_passfile else {}),
     }

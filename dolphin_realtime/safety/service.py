@@ -24,6 +24,7 @@ from dolphin_realtime.model.posture import (
 )
 from dolphin_realtime.safety.memory import KeptLadder, Newest, Peaks, facts_of, number
 from dolphin_realtime.safety.orders import OrderLedger, serve_orders
+from dolphin_realtime.safety.telling import Telling
 from dolphin_realtime.service import GRID_FAULTS, Frame, pause
 from dolphin_realtime.settings import load_group
 
@@ -50,6 +51,7 @@ class Safety:
         found = (before, Posture.CLOSE_ONLY, self._ledger.posture)
         self._ladder = Ladder(max(filter(None, found), key=lambda p: p.rank), now)
         self._was_fresh = before not in (None, Posture.NORMAL)
+        self._telling = Telling(frame, before)
         self._intervals: deque[float] = deque(maxlen=CADENCE_WINDOW)
         self._last_bridge_ts: datetime | None = None
         self._scan, self._health = Newest("bridge_ts"), Newest("timestamp")
@@ -143,11 +145,18 @@ class Safety:
         inputs = self._inputs(scan, now)
         wanted, reasons = judge(inputs, self._params)
         self._move(wanted, reasons, now)
+        if self._was_fresh or not self._is_young(now):
+            self._telling.tell(self._ladder.posture, reasons)
         await self._safety.set(grid.LATEST, self._document(inputs, reasons, now))
+        self._frame.figures.set("posture_rank", self._ladder.posture.rank)
+        self._frame.figures.set("size_multiplier", self._ladder.posture.size_multiplier)
         self._frame.detail = f"{self._ladder.posture} since {self._ladder.since:%H:%M:%S}"
 
+    def _is_young(self, now: datetime) -> bool:
+        return (now - self._started).total_seconds() < GRACE_S
+
     def _inputs(self, scan: dict[str, Any] | None, now: datetime) -> SafetyInputs:
-        is_young = (now - self._started).total_seconds() < GRACE_S
+        is_young = self._is_young(now)
         facts = [facts_of(name, state, self._peaks, now) for name, state in self._states.items()]
         return SafetyInputs(
             scan_age_s=self._scan_age_s(scan, now),

@@ -14,6 +14,8 @@ from dolphin_realtime.systemd.unit import Place, file_name, render_unit
 
 UNITS: Final = Path("/etc/systemd/system")
 WORKSPACE: Final = ENVIRONMENT.parent / "workspace.yaml"
+INSTANCE: Final = ENVIRONMENT.parent / "dagster"
+"""DAGSTER_HOME where the storage is in Postgres."""
 MANIFEST: Final = ENVIRONMENT.parent / "installed"
 """What an installation wrote and which units it meant, a line each: the next one removes the rest."""
 _ENVIRONMENT: Final = """\
@@ -48,15 +50,17 @@ def render(settings: Settings, place: Place) -> dict[Path, str]:
     files[Path("/etc/sysusers.d/dolphin.conf")] = host.render_users()
     files[Path("/etc/tmpfiles.d/dolphin.conf")] = host.render_folders(specs, place)
     files[WORKSPACE] = services.render_workspace(settings)
+    if settings.postgres:
+        files[INSTANCE / "dagster.yaml"] = services.render_instance(settings)
     files[ENVIRONMENT] = _ENVIRONMENT.format(home=place.home)
     lines = [*(str(path) for path in files if path != ENVIRONMENT), *units_of(settings)]
     files[MANIFEST] = "\n".join(lines) + "\n"
     return files
 
 
-def default_place() -> Place:
-    """Return where the units find this checkout."""
-    return Place(root=ROOT)
+def default_place(settings: Settings) -> Place:
+    """Return where the units find this checkout, and Dagster its configuration."""
+    return Place(root=ROOT, instance=INSTANCE if settings.postgres else ROOT)
 
 
 def write_below(root: Path, files: dict[Path, str]) -> list[Path]:

@@ -10,7 +10,7 @@ import msgspec
 
 from dolphin_realtime.managers.systemd import ENVIRONMENT, PREFIX, TARGET, unit_of
 from dolphin_realtime.model.recovery import OBSERVER
-from dolphin_realtime.runner.services import Spec
+from dolphin_realtime.runner.services import PASSFILE, Spec
 from dolphin_realtime.systemd.hardening import HARDENING
 
 USER: Final = "dolphin"
@@ -28,12 +28,14 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         home: DOLPHIN_HOME of the units.
-        root: The checkout: dagster.yaml lies there.
+        root: The checkout.
+        instance: DAGSTER_HOME: where dagster.yaml lies.
         cache: What may be shared between checkouts: the member's jar.
     """
 
     home: Path = Path("/var/lib/dolphin")
     root: Path
+    instance: Path
     cache: Path = Path("/var/cache/dolphin")
 
 
@@ -100,6 +102,8 @@ def _service(spec: Spec, place: Place, steps: list[Spec]) -> list[str]:
             f"EnvironmentFile=-{ENVIRONMENT.parent}/%i.env",
             f"LoadCredential=exchange_key:{CREDENTIALS}/exchange_key.%i",
         ]
+    lines += [f"LoadCredential={name}:{path}" for name, path in spec.secrets.items()]
+    lines += [f"Environment=PGPASSFILE=%d/{PASSFILE}"] if PASSFILE in spec.secrets else []
     lines += [f"TimeoutStartSec={spec.start_timeout_s:.0f}", "TimeoutAbortSec=10"]
     lines += [f"TimeoutStopSec={max(spec.stop_timeout_s, 30):.0f}", "KillMode=mixed"]
     return [*lines, f"SyslogIdentifier={PREFIX}{_words(spec).replace(' ', '-')}"]
@@ -110,7 +114,7 @@ def _environment(place: Place) -> dict[str, str]:
         "DOLPHIN_HOME": str(place.home),
         "DOLPHIN_MANAGER": "systemd",
         "DOLPHIN_DAGSTER_VAR": str(place.home / "dagster"),
-        "DAGSTER_HOME": str(place.root),
+        "DAGSTER_HOME": str(place.instance),
         "XDG_CACHE_HOME": str(place.cache),
         "PYTHONUNBUFFERED": "1",
     }

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from dolphin_realtime import grid
+from dolphin_realtime.metrics import Figures
 from dolphin_realtime.model.percentiles import percentiles
 from dolphin_realtime.model.posture import Posture
 from dolphin_realtime.service import GRID_FAULTS, Frame
@@ -101,6 +102,19 @@ def pnl_document(session: Session) -> tuple[str, dict[str, Any]] | None:
     }
 
 
+def tell(figures: Figures, state: dict[str, Any]) -> None:
+    """Set the gauges of a trader from its state document."""
+    figures.set("equity_usdt", state["equity"])
+    figures.set("drawdown", state["drawdown"])
+    figures.set("positions", len(state["positions"]))
+    for name in ("scan_number", "scans", "fills", "in_flight"):
+        figures.set(name, state[name])
+    for quantile in ("p50", "p99"):
+        microseconds = state["latency_us"].get(quantile)
+        if microseconds is not None:
+            figures.set("order_latency_seconds", microseconds / 1e6, quantile=quantile)
+
+
 class StatePublisher:
     """Puts STATE and PNL after each journalled scan, and every REFRESH_S besides."""
 
@@ -126,10 +140,9 @@ class StatePublisher:
             await self._next()
 
     async def _put(self, states: Any, days: Any) -> None:
-        mode = self._frame.settings.mode
-        await states.set(
-            grid.LATEST_STATE, grid.encode(state_document(self._session, self._guard, mode))
-        )
+        state = state_document(self._session, self._guard, self._frame.settings.mode)
+        tell(self._frame.figures, state)
+        await states.set(grid.LATEST_STATE, grid.encode(state))
         pnl = pnl_document(self._session)
         if pnl is not None:
             await days.set(pnl[0], grid.encode(pnl[1]))

@@ -8,7 +8,8 @@ from playwright.sync_api import expect
 from dolphin_dagster.factors.registry import external
 from dolphin_realtime import dagster_api
 from dolphin_realtime.bench.stack import wait_for
-from tests.e2e.test_ui import SCHEDULE_STATE, wait_for_check
+from tests.e2e.pages import wait_for_all
+from tests.e2e.test_ui import SCHEDULE_STATE
 
 CHECKS = ("is_fresh", "is_in_range", "source_answers", "agrees_with_history")
 NAMES = sorted(external())
@@ -28,10 +29,9 @@ def test_an_indicator_has_its_plot_and_its_checks(page, name):
     quantity = external()[name].names[0]
     expect(page.get_by_text(re.compile(quantity)).first).to_be_visible()
     expect(page.locator("canvas").first).to_be_visible()
-    page.goto(f"/assets/{name}?view=checks")
+    wait_for_all(page, [name], CHECKS[0], "Succeeded", 90)
     for check in CHECKS:
         expect(page.get_by_text(check, exact=True).first).to_be_visible()
-    wait_for_check(page, name, "Succeeded", 90)
     assert page.get_by_text("docs/runbook.md#factor-").count() > 0
 
 

@@ -123,7 +123,7 @@ def test_a_source_that_is_down_for_a_day(scene):
     """Its gate is neutral and flagged, its check red, one alert each way; nothing else stops."""
     home = scene.desk.stack.home
     path = external()["dvol"].path
-    memory = {}
+    memory = health.Memory()
 
     def look(wall):
         nonlocal memory
@@ -244,7 +244,7 @@ def states(raised):
 
 
 def test_a_source_that_never_answered_raises_one_alert():
-    memory, told = {}, []
+    memory, told = health.Memory(), []
     for n in range(50):
         wall = WALL + timedelta(minutes=n)
         _, _, raised, memory = health.look(seen_of({}, failures=min(n, 5)), memory, wall)
@@ -258,12 +258,16 @@ def test_a_source_that_never_answered_raises_one_alert():
 def test_what_is_off_is_not_missed(scene):
     scene.materialize(*sorted(external()))
     held = {key: r for key, r in FactorStack().held().items() if key[0] != "vix"}
-    _, found, _, _ = health.look(seen_of(held), {}, datetime.now(UTC))
+    _, found, _, _ = health.look(seen_of(held), health.Memory(), datetime.now(UTC))
     assert found[("external_factors", "is_complete")].facts["missing"] == "vix"
-    _, found, raised, _ = health.look(seen_of(held, off={"vix"}), {}, datetime.now(UTC))
+    _, found, raised, _ = health.look(
+        seen_of(held, off={"vix"}), health.Memory(), datetime.now(UTC)
+    )
     assert found[("external_factors", "is_complete")].passed
     assert not any(alert.asset == "vix" for alert in raised)
-    _, _, raised, memory = health.look(seen_of(held, failures=3), {}, datetime.now(UTC))
+    _, _, raised, memory = health.look(
+        seen_of(held, failures=3), health.Memory(), datetime.now(UTC)
+    )
     assert ("vix", "red") in states(raised)
     _, _, raised, _ = health.look(seen_of(held, off=set(external())), memory, datetime.now(UTC))
     assert raised == [], "what is switched off has not recovered"
@@ -271,7 +275,7 @@ def test_what_is_off_is_not_missed(scene):
 
 def test_a_grid_that_forgot_all_raises_no_alert(scene):
     held = FactorStack().held()
-    _, _, _, memory = health.look(seen_of(held), {}, datetime.now(UTC))
+    _, _, _, memory = health.look(seen_of(held), health.Memory(), datetime.now(UTC))
     for nothing in ({}, None):
         _, _, raised, memory = health.look(seen_of(nothing), memory, datetime.now(UTC))
         assert raised == []

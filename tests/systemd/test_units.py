@@ -29,7 +29,7 @@ EXPOSURE = "20"
 @pytest.fixture(scope="module")
 def tree(tmp_path_factory):
     root = tmp_path_factory.mktemp("units")
-    write_below(root, render(SETTINGS, Place(root=ROOT)))
+    write_below(root, render(SETTINGS, Place(root=ROOT, instance=ROOT)))
     return root / UNITS.relative_to("/")
 
 
@@ -53,7 +53,7 @@ def test_pool_limits_are_set_before_any_dagster_service(tree):
 
 
 def test_what_an_earlier_installation_had_is_known(tmp_path):
-    place = Place(root=ROOT)
+    place = Place(root=ROOT, instance=ROOT)
     before = render(SETTINGS, place)
     after = render(Settings(instances="BLUE"), place)
     files, units = leftovers(after, before[MANIFEST])
@@ -65,7 +65,9 @@ def test_what_an_earlier_installation_had_is_known(tmp_path):
 def test_everybody_may_read_what_is_written_whatever_the_umask(tmp_path):
     before = os.umask(0o077)
     try:
-        for path in write_below(tmp_path / "root", render(SETTINGS, Place(root=ROOT))):
+        for path in write_below(
+            tmp_path / "root", render(SETTINGS, Place(root=ROOT, instance=ROOT))
+        ):
             assert path.stat().st_mode & 0o777 == 0o644
             assert path.parent.stat().st_mode & 0o777 == 0o755
     finally:

@@ -1,19 +1,17 @@
 """What must hold of every Dagster definition, whatever is added."""
 
-import json
-from datetime import UTC, datetime, timedelta
+import re
+from datetime import UTC, datetime
 
 import dagster as dg
 import pytest
 
-from dolphin_dagster import checks, pools, realtime, setup
+from dolphin_dagster import pools, setup
 from dolphin_dagster.definitions import build_definitions
 from dolphin_dagster.indicators import calendar_factors
-from dolphin_dagster.realtime_checks import RULES, Snapshot, describe, verdicts
+from dolphin_dagster.realtime.table import make_rules
 from dolphin_realtime.model.errors import SettingsError
 from dolphin_realtime.settings import Settings, load
-
-NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
 
 @pytest.fixture(scope="module")
@@ -38,11 +36,17 @@ def test_every_asset_has_a_description_an_owner_and_a_group(graph):
         assert node.group_name in {"realtime", "archive", "indicators", "reports"}, key
 
 
-def test_every_reported_check_is_defined(graph):
-    keys = {dg.AssetCheckKey(dg.AssetKey(r.asset), r.name) for r in RULES}
-    assert keys <= set(graph.asset_check_keys)
-    for rule in RULES:
-        assert f"docs/runbook.md#{rule.asset}-{rule.name}" in describe(rule)
+def test_every_reported_check_is_defined_and_says_what_to_do(graph):
+    rules = make_rules(load({}))
+    assert {dg.AssetCheckKey(dg.AssetKey(r.asset), r.name) for r in rules} <= set(
+        graph.asset_check_keys
+    )
+    for rule in rules:
+        words = re.fullmatch(
+            r"Green while (.+)\. Look at: (.+)\. Do: (.+)\. docs/runbook\.md#(.+)", rule.description
+        )
+        assert words, rule.description
+        assert words[4] == f"{rule.heading or rule.asset}-{rule.name}"
 
 
 def test_jobs_run_in_one_process_and_have_a_longest_time():
@@ -58,7 +62,8 @@ def test_schedules_and_sensors_have_an_explicit_default():
     repository = build_definitions(load({})).get_repository_def()
     assert all(s.default_status is not None for s in repository.schedule_defs)
     assert {s.name for s in repository.sensor_defs} == {
-        "realtime_health", "factor_health", "factors_due", "days_archived", "days_backtested", "days_closed"
+        "realtime_health", "factor_health", "factors_due", "days_archived", "days_backtested", "days_closed",
+        "runs_orphaned", "alerts",
     }  # fmt: skip
 
 
@@ -69,90 +74,6 @@ def test_pool_limits_are_written_and_foreign_ones_removed():
         storage.set_concurrency_slots(pools.SCAN, 7)
         setup.apply_limits(instance)
         assert {p.name: p.limit for p in storage.get_pool_limits()} == pools.LIMITS
-
-
-def healthy():
-    now = NOW.isoformat()
-    beat = {"ts": now, "pid": 1, "phase": "ready"}
-    processes = {n: {"state": "running", "restarts": 0} for n in ("bridge", "trader@BLUE")}
-    return {
-        "now": NOW,
-        "instance": "BLUE",
-        "scan": {"bridge_ts": now, "asset_prices": {"A": 1.0, "B": 2.0}, "eigenvalues": [1.2, 0.8]},
-        "safety": {"ts": now, "posture": "NORMAL", "size_multiplier": 1.0, "reasons": []},
-        "health": {
-            "timestamp": now,
-            "status": "GREEN",
-            "rm_meta": 1.0,
-            "subsystem_health": {"processes": processes},
-        },
-        "state": {"updated_at": now, "equity": 1.0, "positions": [], "journal": {"fault": None}},
-        "heartbeats": dict.fromkeys(("hazelcast", "bridge", "safety", "trader@BLUE"), beat),
-    }
-
-
-def failing(snapshot):
-    return {":".join(key) for key, verdict in verdicts(snapshot).items() if not verdict.passed}
-
-
-def test_a_healthy_stack_fails_nothing():
-    assert failing(Snapshot(**healthy())) == set()
-
-
-@pytest.mark.parametrize(
-    ("change", "red"),
-    [
-        ({"fault": "away"}, {f"{r.asset}:{r.name}" for r in RULES}),
-        ({"scan": None}, {"scan_feed:is_fresh", "scan_feed:is_coherent"}),
-        ({"heartbeats": {}}, {"bridge:is_alive", "trader:is_alive"}),
-        ({"state": None}, {"trader:state_holds"}),
-        ({"safety": None}, {"safety:may_trade"}),
-        ({"health": None}, {"meta_health:is_green"}),
-    ],
-)
-def test_what_is_missing_is_red(change, red):
-    assert failing(Snapshot(**{**healthy(), **change})) == red
-
-
-@pytest.mark.parametrize(
-    ("part", "field", "value", "red"),
-    [
-        ("scan", "bridge_ts", (NOW - timedelta(seconds=31)).isoformat(), "scan_feed:is_fresh"),
-        ("scan", "eigenvalues", [5.0, 0.8], "scan_feed:is_coherent"),
-        ("safety", "posture", "CLOSE_ONLY", "safety:may_trade"),
-        ("state", "mismatch", "BTC differs", "trader:state_holds"),
-        ("state", "journal", {"fault": "disk full"}, "trader:state_holds"),
-        ("health", "status", "DEGRADED", "meta_health:is_green"),
-    ],
-)
-def test_each_condition_turns_its_check_red(part, field, value, red):
-    snapshot = healthy()
-    snapshot[part] = {**snapshot[part], field: value}
-    assert failing(Snapshot(**snapshot)) == {red}
-
-
-def test_a_stopped_service_is_red_at_once():
-    snapshot = healthy()
-    snapshot["health"]["subsystem_health"]["processes"]["bridge"] = {"state": "stopped"}
-    assert failing(Snapshot(**snapshot)) == {"bridge:is_alive"}
-
-
-def test_events_are_written_on_change_and_refreshed_now_and_then():
-    well = verdicts(Snapshot(**healthy()))
-    due, memory = checks.changes(well, {}, NOW)
-    assert len(due) == len(RULES)
-    memory = json.loads(json.dumps(memory))
-    due, memory = checks.changes(well, memory, NOW + timedelta(seconds=10))
-    assert due == []
-    broken = verdicts(Snapshot(**{**healthy(), "state": None}))
-    due, memory = checks.changes(broken, memory, NOW + timedelta(seconds=20))
-    assert due == [("trader", "state_holds")]
-    due, memory = checks.changes(well, memory, NOW + checks.REFRESH)
-    assert len(due) == len(RULES)
-    events = realtime.events(due, well, is_first=True)
-    assert [type(e).__name__ for e in events[: len(realtime.ASSETS)]] == [
-        "AssetMaterialization"
-    ] * 6
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,1 @@
+"""The realtime services as Dagster shows them: external assets, rules, and who reports them."""

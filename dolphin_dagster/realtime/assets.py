@@ -1,0 +1,93 @@
+"""The realtime services as external assets, from NG6's files to the traders' journals.
+
+Keys, descriptions and lineage belong here; what is checked of them is in rules.py.
+"""
+
+from typing import Final
+
+import dagster as dg
+
+from dolphin_dagster import checks
+from dolphin_realtime.settings import Settings
+
+GROUP: Final = "realtime"
+SCAN_FILES: Final = "scan_files"
+SCAN_FEED: Final = "scan_feed"
+ORDERBOOK: Final = "orderbook"
+DEAD_MAN: Final = dg.FreshnessPolicy.time_window(
+    fail_window=3 * checks.REFRESH, warn_window=1.5 * checks.REFRESH
+)
+"""The sensor shows each asset again every REFRESH: one that is not fresh has no watcher."""
+
+
+def trader(instance: str) -> str:
+    """Return the key of an instance's trader."""
+    return f"trader_{instance}"
+
+
+def journal(instance: str) -> str:
+    """Return the key of an instance's journal."""
+    return f"journal_{instance}"
+
+
+def _spec(name: str, description: str, kinds: set[str], deps: list[str]) -> dg.AssetSpec:
+    return dg.AssetSpec(
+        key=name,
+        group_name=GROUP,
+        description=f"{description} Runs outside Dagster; seen here through its checks.",
+        kinds=kinds,
+        owners=["team:dolphin"],
+        deps=deps,
+        freshness_policy=DEAD_MAN,
+    )
+
+
+def make_assets(settings: Settings) -> list[dg.AssetSpec]:
+    """Return the services of a stack's settings, in the order that a scan meets them."""
+    books = [ORDERBOOK] if settings.orderbook_ws else []
+    found = [
+        dg.AssetSpec(
+            key=SCAN_FILES,
+            group_name=GROUP,
+            description=(
+                "NG6's Arrow files, one a scan, in the scan folder. Written by NG6; "
+                "whether they come is seen at `scan_feed`."
+            ),
+            kinds={"arrow", "file"},
+            owners=["team:ng6"],
+        ),
+        _spec("hazelcast", "The grid that carries every document between services.", {"java"}, []),
+        _spec(
+            "bridge", "The scan bridge: scan files into the grid within milliseconds.",
+            {"python", "arrow"}, [SCAN_FILES, "hazelcast"],
+        ),
+        _spec(
+            SCAN_FEED, "NG6's scans as they are in the grid: `DOLPHIN_FEATURES/latest_eigen_scan`.",
+            {"hazelcast"}, ["bridge"],
+        ),
+        _spec("safety", "The posture of all traders: what they may do, and why.",
+              {"python"}, ["hazelcast"]),
+        _spec("meta_health", "Five health sensors, one number: `DOLPHIN_META_HEALTH/latest`.",
+              {"python"}, ["hazelcast"]),
+    ]  # fmt: skip
+    if books:
+        found.append(
+            _spec(ORDERBOOK, "The order books of the venue: `DOLPHIN_FEATURES/ob_features_latest`.",
+                  {"python", "binance"}, ["hazelcast"])
+        )  # fmt: skip
+    for instance in settings.instance_names:
+        found += [
+            _spec(
+                trader(instance),
+                f"Trader {instance}: `compute_signal` and Nautilus orders, {settings.mode}.",
+                {"python", "nautilus"},
+                [SCAN_FEED, "safety", "external_factors", "calendar_factors", *books],
+            ),
+            _spec(
+                journal(instance),
+                f"What trader {instance} did: orders, fills, cash and days in one SQLite file.",
+                {"sqlite"},
+                [trader(instance)],
+            ),
+        ]
+    return found

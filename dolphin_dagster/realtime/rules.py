@@ -1,0 +1,231 @@
+"""What each check of a realtime service looks at: pure rules over one snapshot.
+
+Conditions, limits and wording belong here; reading and reporting do not (snapshot.py, sensor.py).
+Ages are seconds. Every verdict that is red says why.
+"""
+
+from collections.abc import Callable
+from typing import Any, Final
+
+import msgspec
+
+from dolphin_dagster import checks
+from dolphin_dagster.checks import Facts, Verdict
+from dolphin_dagster.realtime.snapshot import Document, Snapshot
+from dolphin_realtime import grid
+from dolphin_realtime.model.posture import Posture
+
+HEARTBEAT_LIMIT_S: Final = 15.0
+SCAN_LIMIT_S: Final = 30.0
+DOCUMENT_LIMIT_S: Final = 30.0
+BOOKS_LIMIT_S: Final = 15.0
+USABLE_SHARE: Final = 0.9
+EIGENVALUE_TOLERANCE: Final = 0.05
+FACT_LENGTH: Final = 2000
+"""Of a part of the health document, in characters: events are kept for days."""
+SENSORS: Final = {
+    "m1_proc": ("every service runs", "`dolphin status`: which is not running", "processes"),
+    "m2_heartbeat": ("the services beat", "`dolphin logs` of the one that is silent", "processes"),
+    "m3_data_freshness": ("every data source is fresh", "the age of each, below", "data_sources"),
+    "m4_control_plane": ("Hazelcast and the Dagster UI answer", "`dolphin status`", "processes"),
+    "m5_coherence": ("documents agree with each other", "`coherence` in `dolphin health`", "data_sources"),
+}  # fmt: skip
+"""Of meta health, each: what is green, where to look, and the part of its document."""
+
+Rule = Callable[[Snapshot], Verdict]
+
+
+class CheckRule(msgspec.Struct, frozen=True, kw_only=True):
+    """One check of one asset.
+
+    Attributes:
+        asset: Its key.
+        heading: Of the runbook, before the name; one for all traders.
+        means: When it is green.
+        look: Where to look when it is red.
+        do: What to do then.
+    """
+
+    asset: str
+    name: str
+    means: str
+    look: str
+    do: str
+    rule: Rule
+    heading: str = ""
+
+    @property
+    def key(self) -> checks.Key:
+        """(asset, check)."""
+        return (self.asset, self.name)
+
+    @property
+    def description(self) -> str:
+        """Meaning, where to look, what to do, and the heading of the runbook."""
+        text = f"Green while {self.means}. Look at: {self.look}. Do: {self.do}."
+        return checks.describe(self.heading or self.asset, self.name, text)
+
+
+def _red(why: str, facts: Facts) -> Verdict:
+    return Verdict(False, {**facts, "why": why}, gist=why)
+
+
+def _age(document: Document, field: str, limit_s: float, snapshot: Snapshot) -> Verdict:
+    """Return whether a document is there and its instant young."""
+    facts: Facts = {"age_s": -1.0, "limit_s": limit_s}
+    if snapshot.fault is not None:
+        return Verdict(False, {**facts, "why": snapshot.fault}, gist="the grid is away")
+    age_s = None if document is None else grid.age_s(document.get(field), snapshot.now)
+    if age_s is None:
+        return _red("no document", facts)
+    facts["age_s"] = age_s
+    return Verdict(True, facts) if abs(age_s) <= limit_s else _red("it is old", facts)
+
+
+def is_alive(service: str) -> Rule:
+    """Return a rule: the service beats, did not say that it stopped, and its manager says it runs."""
+
+    def rule(snapshot: Snapshot) -> Verdict:
+        beat = snapshot.heartbeats.get(service)
+        verdict = _age(beat, "ts", HEARTBEAT_LIMIT_S, snapshot)
+        process = _subsystem(snapshot, "processes", service)
+        facts: Facts = {**verdict.facts, "restarts": _number(process.get("restarts"))}
+        if verdict.passed and beat is not None and beat.get("phase") == grid.STOPPED:
+            return _red("it was stopped", facts)
+        state = str(process.get("state", "unknown"))
+        if verdict.passed and state not in ("running", "unknown"):
+            return _red(f"its manager says that it is {state}", facts)
+        return Verdict(verdict.passed, facts, gist=verdict.gist)
+
+    return rule
+
+
+def _subsystem(snapshot: Snapshot, part: str, name: str) -> dict[str, Any]:
+    return _dict(_dict(_dict((snapshot.health or {}).get("subsystem_health")).get(part)).get(name))
+
+
+def _dict(value: object) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _number(value: object) -> float:
+    return float(value) if isinstance(value, int | float) else 0.0
+
+
+def grid_answers(snapshot: Snapshot) -> Verdict:
+    """Judge whether the grid could be read."""
+    if snapshot.fault is not None:
+        return Verdict(False, {"answers": 0.0, "why": snapshot.fault}, gist="away")
+    return Verdict(True, {"answers": 1.0})
+
+
+def scan_is_fresh(snapshot: Snapshot) -> Verdict:
+    """Judge when the newest scan was bridged."""
+    return _age(snapshot.scan, "bridge_ts", SCAN_LIMIT_S, snapshot)
+
+
+def scan_is_coherent(snapshot: Snapshot) -> Verdict:
+    """Judge the newest scan's prices and eigenvalues."""
+    if snapshot.fault is not None or snapshot.scan is None:
+        return _red(snapshot.fault or "no scan in the grid", {"assets": 0.0})
+    prices, values = snapshot.scan.get("asset_prices"), snapshot.scan.get("eigenvalues")
+    if not isinstance(prices, dict) or not isinstance(values, list) or not prices:
+        return _red("prices or eigenvalues are missing", {"assets": 0.0})
+    usable = sum(1 for p in prices.values() if isinstance(p, int | float) and p > 0)
+    finite = [v for v in values if isinstance(v, int | float)]
+    ratio = sum(finite) / len(prices)
+    facts: Facts = {"assets": float(len(prices)), "usable_prices": float(usable)}
+    facts["eigenvalue_sum_share"] = ratio
+    if usable < USABLE_SHARE * len(prices):
+        return _red("more than a tenth of the prices are unusable", facts)
+    if len(finite) < len(values):
+        return _red("an eigenvalue is no number", facts)
+    if abs(ratio - 1.0) > EIGENVALUE_TOLERANCE:
+        return _red("the eigenvalues do not sum to the number of assets", facts)
+    return Verdict(True, facts)
+
+
+def has_books(snapshot: Snapshot) -> Verdict:
+    """Judge the document of order books."""
+    young = _age(snapshot.books, "_pushed_at", BOOKS_LIMIT_S, snapshot)
+    books = _dict((snapshot.books or {}).get("assets"))
+    facts: Facts = {**young.facts, "books": float(len(books))}
+    if young.passed and not books:
+        return _red("no asset has a book", facts)
+    return Verdict(young.passed, facts, gist=young.gist)
+
+
+def may_trade(snapshot: Snapshot) -> Verdict:
+    """Judge the posture."""
+    young = _age(snapshot.safety, "ts", DOCUMENT_LIMIT_S, snapshot)
+    if not young.passed or snapshot.safety is None:
+        return young
+    posture = str(snapshot.safety.get("posture"))
+    said = snapshot.safety.get("reasons")
+    reasons = "; ".join(map(str, said)) if isinstance(said, list) and said else "none"
+    facts: Facts = {"size_multiplier": _number(snapshot.safety.get("size_multiplier"))}
+    facts |= {"posture": posture, "reasons": reasons}
+    passed = posture in (Posture.NORMAL, Posture.REDUCED)
+    return Verdict(passed, facts, gist=posture)
+
+
+def is_green(snapshot: Snapshot) -> Verdict:
+    """Judge the word of meta health."""
+    young = _age(snapshot.health, "timestamp", DOCUMENT_LIMIT_S, snapshot)
+    if not young.passed or snapshot.health is None:
+        return young
+    scores: Facts = {k: _number(snapshot.health.get(k)) for k in ("rm_meta", *SENSORS)}
+    status = str(snapshot.health.get("status"))
+    return Verdict(status == "GREEN", {**scores, "status": status}, gist=status)
+
+
+def sensor_is_well(sensor: str, part: str) -> Rule:
+    """Return a rule: nothing that one sensor of meta health looks at is bad."""
+
+    def rule(snapshot: Snapshot) -> Verdict:
+        young = _age(snapshot.health, "timestamp", DOCUMENT_LIMIT_S, snapshot)
+        if not young.passed or snapshot.health is None:
+            return young
+        score = _number(snapshot.health.get(sensor))
+        group = _dict(_dict(snapshot.health.get("subsystem_health")).get(part))
+        facts: Facts = {**young.facts, "score": score, part: grid.encode(group)[:FACT_LENGTH]}
+        return Verdict(True, facts) if score >= 1.0 else _red(f"its score is {score:.2f}", facts)
+
+    return rule
+
+
+def state_holds(instance: str) -> Rule:
+    """Return a rule: a trader's state is young, agrees with Nautilus, and goes on."""
+
+    def rule(snapshot: Snapshot) -> Verdict:
+        state = snapshot.states.get(instance)
+        young = _age(state, "updated_at", DOCUMENT_LIMIT_S, snapshot)
+        if not young.passed or state is None:
+            return young
+        written = _dict(state.get("journal"))
+        deaf = (
+            "it takes none of the scans that come" if grid.is_deaf(state, snapshot.scan) else None
+        )
+        positions = state.get("positions")
+        wrong = state.get("mismatch") or written.get("fault") or written.get("trouble") or deaf
+        facts: Facts = {
+            "equity": _number(state.get("equity")),
+            "positions": float(len(positions) if isinstance(positions, list) else 0),
+            "fills": _number(state.get("fills")),
+        }
+        return _red(str(wrong), facts) if wrong else Verdict(True, facts)
+
+    return rule
+
+
+def identities_hold(instance: str) -> Rule:
+    """Return a rule: a journal was verified and holds."""
+
+    def rule(snapshot: Snapshot) -> Verdict:
+        found = snapshot.journals.get(instance)
+        if found is None:
+            return _red("it was not looked at", {"rows": 0.0})
+        facts: Facts = {"rows": float(found.rows)}
+        return Verdict(True, facts) if found.ok else _red(found.first_break or "unknown", facts)
+
+    return rule

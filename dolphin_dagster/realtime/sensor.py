@@ -1,0 +1,114 @@
+"""Reporting the realtime services' checks: the sensor, and the run that an operator asks for.
+
+A tick costs no process: it looks once, and writes events on a change and a refresh now and then.
+A refresh shows an asset again and then all its checks, since Dagster takes a result for that of
+the newest materialization alone; where the sensor stops, the assets' freshness shows it.
+"""
+
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Final
+
+import dagster as dg
+import msgspec
+
+from dolphin_dagster import checks, pools
+from dolphin_dagster.checks import Told, Verdict
+from dolphin_dagster.realtime.assets import make_assets
+from dolphin_dagster.realtime.snapshot import read_snapshot
+from dolphin_dagster.realtime.table import make_rules, verdicts
+from dolphin_realtime.settings import Settings, load
+
+NAME: Final = "realtime_health"
+SENSOR_INTERVAL_S: Final = 15
+"""A stop is to be red within 45 s: the daemon looks every 5 s, and a tick takes one at worst."""
+
+
+class Memory(msgspec.Struct, frozen=True, kw_only=True):
+    """The sensor's cursor: when each asset was shown, and what was told of each check."""
+
+    shown: dict[str, datetime] = {}
+    told: dict[str, Told] = {}
+
+
+class Report(msgspec.Struct, frozen=True, kw_only=True):
+    """What one tick reports: assets shown again, and the checks that are told."""
+
+    assets: list[str]
+    due: list[checks.Key]
+    memory: Memory
+
+
+def report(
+    assets: list[str], found: Mapping[checks.Key, Verdict], last: Memory, now: datetime
+) -> Report:
+    """Return what is worth an event now.
+
+    Args:
+        assets: Keys of all assets.
+        found: Every verdict, by check.
+        last: What the last call said to remember.
+        now: Wall time.
+    """
+    old = [a for a in assets if a not in last.shown or now - last.shown[a] >= checks.REFRESH]
+    changed, told = checks.changes(found, last.told, now)
+    due = [key for key in found if key in changed or key[0] in old]
+    told |= {":".join(k): Told(now, found[k].passed, found[k].gist) for k in due}
+    shown = {a: now if a in old else last.shown[a] for a in assets}
+    return Report(assets=old, due=due, memory=Memory(shown=shown, told=told))
+
+
+def events(
+    told: Report, found: Mapping[checks.Key, Verdict]
+) -> list[dg.AssetMaterialization | dg.AssetCheckEvaluation]:
+    """Return a tick's events in their order: assets first."""
+    shown = [dg.AssetMaterialization(dg.AssetKey(name)) for name in told.assets]
+    error = dg.AssetCheckSeverity.ERROR
+    return [*shown, *(checks.evaluation(key, found[key], error) for key in told.due)]
+
+
+@dg.sensor(
+    name=NAME,
+    minimum_interval_seconds=SENSOR_INTERVAL_S,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Reports the checks of the realtime services: on a change, and every ten minutes.",
+)
+def realtime_health(context: dg.SensorEvaluationContext) -> dg.SensorResult:
+    """Look at the services once and report what changed."""
+    now, settings = datetime.now(UTC), load()
+    found = verdicts(make_rules(settings), read_snapshot(settings, now))
+    assets = [spec.key.to_user_string() for spec in make_assets(settings)]
+    told = report(assets, found, checks.remembered(context.cursor, Memory), now)
+    red = [":".join(key) for key, verdict in found.items() if not verdict.passed]
+    return dg.SensorResult(
+        asset_events=events(told, found),
+        cursor=msgspec.json.encode(told.memory).decode(),
+        skip_reason=f"told {len(told.due)} of {len(found)} checks; red: {', '.join(red) or 'none'}",
+    )
+
+
+def make_checks(settings: Settings) -> dg.AssetChecksDefinition:
+    """Return the checks of the stack's services, which can also be executed by hand."""
+    rules = make_rules(settings)
+
+    @dg.multi_asset_check(
+        name="realtime_checks",
+        specs=[
+            dg.AssetCheckSpec(rule.name, asset=rule.asset, description=rule.description)
+            for rule in rules
+        ],
+        can_subset=True,
+        pool=pools.DOLPHIN,
+    )
+    def realtime_checks(context: dg.AssetCheckExecutionContext) -> Iterator[dg.AssetCheckResult]:
+        """Evaluate the selected checks now, in a run of their own."""
+        snapshot = read_snapshot(load(), datetime.now(UTC))
+        for rule in rules:
+            key = dg.AssetCheckKey(dg.AssetKey(rule.asset), rule.name)
+            if key in context.selected_asset_check_keys:
+                verdict = rule.rule(snapshot)
+                yield checks.result(
+                    rule.asset, rule.name, verdict.passed, verdict.facts, is_error=True
+                )
+
+    return realtime_checks

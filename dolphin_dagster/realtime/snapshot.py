@@ -1,0 +1,96 @@
+"""One look at what the realtime services say: the grid's documents and the journals' verdicts.
+
+Reading belongs here; judging does not (rules.py).
+"""
+
+import time
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Final
+
+import msgspec
+
+from dolphin_dagster.resources import Grid
+from dolphin_realtime import grid
+from dolphin_realtime.journal.check import CheckResult, check
+from dolphin_realtime.model.errors import GridError, JournalError
+from dolphin_realtime.settings import Settings
+
+Document = dict[str, Any] | None
+JOURNAL_SHARE: Final = 0.02
+"""Of the time, at most, that reading journals may take."""
+JOURNAL_PAUSE_S: Final = 10.0
+
+
+class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
+    """What could be seen at one instant; ``fault`` says why the grid could not be read."""
+
+    now: datetime
+    scan: Document = None
+    books: Document = None
+    safety: Document = None
+    health: Document = None
+    states: Mapping[str, Document] = {}
+    heartbeats: Mapping[str, Document] = {}
+    journals: Mapping[str, CheckResult] = {}
+    fault: str | None = None
+
+
+class Journals:
+    """The instances' journals, verified again and again, each in its share of the time.
+
+    A verdict is as old as the journal is long: one that takes a second is looked at every 50 s.
+    """
+
+    def __init__(self) -> None:
+        self._found: dict[str, CheckResult] = {}
+        self._next_s: dict[str, float] = {}
+
+    def look(self, settings: Settings) -> dict[str, CheckResult]:
+        """Return each journal's last verdict, looking anew where it is time."""
+        for instance in settings.instance_names:
+            began_s = time.monotonic()
+            if began_s >= self._next_s.get(instance, 0.0):
+                self._found[instance] = _verified(settings, instance)
+                took_s = time.monotonic() - began_s
+                self._next_s[instance] = began_s + max(JOURNAL_PAUSE_S, took_s / JOURNAL_SHARE)
+        return dict(self._found)
+
+
+def _verified(settings: Settings, instance: str) -> CheckResult:
+    try:
+        return check(settings.journal_dir(instance))
+    except (JournalError, OSError) as e:
+        return CheckResult(ok=False, rows=0, first_break=str(e))
+
+
+_JOURNALS: Final = Journals()
+
+
+def services_of(settings: Settings) -> list[str]:
+    """Return the services that beat, under their names in the service table."""
+    books = ["orderbook"] if settings.orderbook_ws else []
+    traders = [f"trader@{instance}" for instance in settings.instance_names]
+    return ["hazelcast", "bridge", "safety", *books, *traders, "meta-health"]
+
+
+def read_snapshot(settings: Settings, now: datetime) -> Snapshot:
+    """Return what there is now; a grid that is away is a snapshot with a fault."""
+    the_grid = Grid(settings.cluster_name, settings.hazelcast_port)
+    journals = _JOURNALS.look(settings)
+    try:
+        return Snapshot(
+            now=now,
+            scan=the_grid.get(grid.FEATURES, grid.LATEST_SCAN),
+            books=the_grid.get(grid.FEATURES, grid.LATEST_BOOKS),
+            safety=the_grid.get(grid.SAFETY, grid.LATEST),
+            health=the_grid.get(grid.META_HEALTH, grid.LATEST),
+            states={
+                instance: the_grid.get(grid.state_map(instance), grid.LATEST_STATE)
+                for instance in settings.instance_names
+            },
+            heartbeats={name: the_grid.get(grid.HEARTBEAT, name) for name in services_of(settings)},
+            journals=journals,
+        )
+    except GridError as e:
+        return Snapshot(now=now, journals=journals, fault=str(e))

@@ -1,0 +1,142 @@
+"""Every check of the realtime services: which asset, which rule, what to look at and to do."""
+
+from collections.abc import Iterator
+from typing import Final
+
+from dolphin_dagster import checks
+from dolphin_dagster.checks import Verdict
+from dolphin_dagster.realtime.assets import ORDERBOOK, SCAN_FEED, journal, trader
+from dolphin_dagster.realtime.rules import (
+    SENSORS,
+    CheckRule,
+    grid_answers,
+    has_books,
+    identities_hold,
+    is_alive,
+    is_green,
+    may_trade,
+    scan_is_coherent,
+    scan_is_fresh,
+    sensor_is_well,
+    state_holds,
+)
+from dolphin_dagster.realtime.snapshot import Snapshot
+from dolphin_realtime.settings import Settings
+
+META_HEALTH: Final = "meta-health"
+
+
+def _alive(asset: str, service: str, heading: str = "") -> CheckRule:
+    return CheckRule(
+        asset=asset,
+        heading=heading,
+        name="is_alive",
+        means="it runs and beat less than 15 s ago",
+        look=f"`dolphin status`, `dolphin logs {service}`",
+        do=f"`dolphin start {service}`",
+        rule=is_alive(service),
+    )
+
+
+def _feed() -> Iterator[CheckRule]:
+    yield CheckRule(
+        asset="hazelcast",
+        name="answers",
+        means="the grid's member answers reads within 3 s",
+        look="`dolphin logs hazelcast`",
+        do="`dolphin start hazelcast`; the bridge refills it",
+        rule=grid_answers,
+    )
+    yield _alive("bridge", "bridge")
+    yield CheckRule(
+        asset=SCAN_FEED,
+        name="is_fresh",
+        means="the newest scan was bridged less than 30 s ago",
+        look="does NG6 write? `dolphin logs bridge`",
+        do="restart NG6, nothing in Dolphin",
+        rule=scan_is_fresh,
+    )
+    yield CheckRule(
+        asset=SCAN_FEED,
+        name="is_coherent",
+        means="prices are above 0 and the eigenvalues sum to the number of assets",
+        look="`dolphin scan show`",
+        do="mend NG6's input",
+        rule=scan_is_coherent,
+    )
+
+
+def _watchers() -> Iterator[CheckRule]:
+    yield _alive("safety", "safety")
+    yield CheckRule(
+        asset="safety",
+        name="may_trade",
+        means="the posture is NORMAL or REDUCED",
+        look="`dolphin posture` names every reason",
+        do="cure the reason; HALTED needs `dolphin resume`",
+        rule=may_trade,
+    )
+    yield _alive("meta_health", META_HEALTH)
+    yield CheckRule(
+        asset="meta_health",
+        name="is_green",
+        means="the product of the five health sensors is above 0.8",
+        look="`dolphin health`",
+        do="what the runbook says of the sensor that is low",
+        rule=is_green,
+    )
+    for sensor, (means, look, part) in SENSORS.items():
+        yield CheckRule(
+            asset="meta_health",
+            name=sensor,
+            means=means,
+            look=look,
+            do="`dolphin health history`: it may be under repair",
+            rule=sensor_is_well(sensor, part),
+        )
+
+
+def _books() -> Iterator[CheckRule]:
+    yield _alive(ORDERBOOK, "orderbook")
+    yield CheckRule(
+        asset=ORDERBOOK,
+        name="has_books",
+        means="the document of books is younger than 15 s and holds some",
+        look="`dolphin status` counts what was refused; `dolphin logs orderbook`",
+        do="nothing at once: without books gates are neutral",
+        rule=has_books,
+    )
+
+
+def _traders(instance: str) -> Iterator[CheckRule]:
+    yield _alive(trader(instance), f"trader@{instance}", heading="trader")
+    yield CheckRule(
+        asset=trader(instance),
+        heading="trader",
+        name="state_holds",
+        means="its state is fresh, agrees with Nautilus, follows the scans and can be journalled",
+        look="`dolphin status`, `df -h`, `dolphin journal check`",
+        do=f"make room, or `dolphin restart trader@{instance}`",
+        rule=state_holds(instance),
+    )
+    yield CheckRule(
+        asset=journal(instance),
+        heading="journal",
+        name="identities_hold",
+        means="every identity of the journal holds to 1e-6 USDT",
+        look=f"`dolphin journal check --instance {instance}`",
+        do="`dolphin posture set CLOSE_ONLY --reason journal`, keep a copy, find what wrote it",
+        rule=identities_hold(instance),
+    )
+
+
+def make_rules(settings: Settings) -> list[CheckRule]:
+    """Return every check of the services that a stack's settings name."""
+    books = list(_books()) if settings.orderbook_ws else []
+    traders = [rule for instance in settings.instance_names for rule in _traders(instance)]
+    return [*_feed(), *_watchers(), *books, *traders]
+
+
+def verdicts(rules: list[CheckRule], snapshot: Snapshot) -> dict[checks.Key, Verdict]:
+    """Return every rule's verdict of a snapshot, by check."""
+    return {rule.key: rule.rule(snapshot) for rule in rules}

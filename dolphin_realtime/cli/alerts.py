@@ -1,0 +1,70 @@
+"""`dolphin alerts`: what is red now and since when, what was told, and a try of every receiver."""
+
+import sys
+from datetime import UTC, datetime
+
+import click
+import msgspec
+
+from dolphin_realtime.alerter.message import why_of
+from dolphin_realtime.alerter.targets import path_of, read_targets, send
+from dolphin_realtime.alerts import read_alerts, standing
+from dolphin_realtime.cli.app import say
+from dolphin_realtime.cli.running import load_here
+from dolphin_realtime.model.errors import DeliveryError, SettingsError
+
+
+@click.group(invoke_without_command=True)
+@click.option("--json", "as_json", is_flag=True, help="One line of JSON: a list.")
+@click.pass_context
+def alerts(context: click.Context, as_json: bool) -> None:
+    """What is red now, since when, why, and where to read what to do.
+
+    Exit status: 0 nothing is red, 1 something is.
+
+    \b
+    Examples: dolphin alerts
+              dolphin alerts history       red and recovered, the newest last
+              dolphin alerts test          a message to every receiver
+    """
+    if context.invoked_subcommand is not None:
+        return
+    found = list(standing(read_alerts(load_here().home)).values())
+    if as_json:
+        click.echo(msgspec.json.encode(found).decode())
+    elif not found:
+        say("nothing is red", fg="green")
+    for alert in found if not as_json else []:
+        say(f"{alert.asset} {alert.check} since {alert.ts:%Y-%m-%d %H:%M:%S} UTC", fg="red")
+        say(f"  {why_of(alert.facts)}")
+        say(f"  {alert.runbook}")
+    sys.exit(1 if found else 0)
+
+
+@alerts.command()
+@click.option("-n", "lines", default=30, show_default=True, help="How many of the newest.")
+def history(lines: int) -> None:
+    """Print what went wrong and what was well again."""
+    for alert in read_alerts(load_here().home)[-lines:]:
+        colour = "red" if alert.state == "red" else "green"
+        text = f"{alert.ts:%Y-%m-%d %H:%M:%S} {alert.state:9} {alert.asset} {alert.check}"
+        say(f"{text}: {why_of(alert.facts)}", fg=colour)
+
+
+@alerts.command()
+def test() -> None:
+    """Send a message to every receiver of DOLPHIN_ALERTS_FILE and say which took it."""
+    settings = load_here()
+    if not settings.alerts_file:
+        raise SettingsError("there is no receiver: DOLPHIN_ALERTS_FILE is not set")
+    refused = 0
+    for target in read_targets(path_of(settings)):
+        text = f"A try, sent by hand at {datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC."
+        try:
+            send(target, "Dolphin: a try", text)
+        except DeliveryError as e:
+            refused += 1
+            say(f"{target.name}: refused: {e}", fg="red")
+        else:
+            say(f"{target.name}: taken", fg="green")
+    sys.exit(1 if refused else 0)

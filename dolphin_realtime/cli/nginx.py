@@ -1,0 +1,34 @@
+"""`dolphin nginx`: the configuration of the door before the Dagster UI."""
+
+from pathlib import Path
+
+import click
+
+from dolphin_realtime.cli.running import load_here
+from dolphin_realtime.nginx import FOLDER, Front, render
+
+
+@click.command()
+@click.option("--host", required=True, help="Name that people type, e.g. dolphin.example.")
+@click.option("--listen", default="443", show_default=True, help="[ADDRESS:]PORT of nginx.")
+@click.option(
+    "--certificate",
+    type=click.Path(path_type=Path),
+    help="TLS certificate; its key lies beside it as .key. Without one: 127.0.0.1:PORT alone.",
+)
+@click.option(
+    "--folder",
+    type=click.Path(path_type=Path),
+    default=FOLDER,
+    show_default=True,
+    help="Where htpasswd and operators lie.",
+)
+def nginx(host: str, listen: str, certificate: Path | None, folder: Path) -> None:
+    """Print nginx's configuration: passwords, operators and viewers, no mutation from outside.
+
+    \b
+    Example: dolphin nginx --host dolphin.example --certificate /etc/ssl/dolphin.pem \\
+                 > /etc/nginx/conf.d/dolphin.conf
+    """
+    front = Front(host=host, listen=listen, certificate=certificate, folder=folder)
+    click.echo(render(load_here(), front), nl=False)

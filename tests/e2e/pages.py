@@ -1,0 +1,25 @@
+"""Reading the UI's pages until they show what they should."""
+
+import re
+import time
+
+from playwright.sync_api import expect
+
+ALIVE = re.compile("^(Succeeded|Failed|Not evaluated)$")
+
+
+def wait_for_all(page, assets, check, word, within_s):
+    """Reload check pages until each asset's shows ``word``; return how long each took."""
+    began, took = time.monotonic(), {}
+    while len(took) < len(assets):
+        for asset in assets:
+            if asset in took:
+                continue
+            page.goto(f"/assets/{asset}?view=checks&checkDetail={check}")
+            status = page.get_by_text(ALIVE).last
+            expect(status).to_be_visible()
+            if status.inner_text() == word:
+                took[asset] = time.monotonic() - began
+            else:
+                assert time.monotonic() - began < within_s, f"{asset}: not {word}; {took}"
+    return took

@@ -1,0 +1,60 @@
+"""A real nginx with the configuration that Dolphin renders."""
+
+import shutil
+import subprocess
+
+from dolphin_realtime.bench.stack import free_port, wait_for
+from dolphin_realtime.nginx import Front, render
+from dolphin_realtime.ports import answers
+from dolphin_realtime.settings import load
+
+HOST = "dolphin.test"
+PEOPLE = {"olga": "operates", "vera": "views"}
+
+_FRAME = """
+daemon off;
+pid {folder}/nginx.pid;
+error_log {folder}/error.log;
+events {{ }}
+http {{
+    access_log {folder}/access.log;
+    client_body_temp_path {folder}/body;
+    proxy_temp_path {folder}/proxy;
+    fastcgi_temp_path {folder}/fastcgi;
+    uwsgi_temp_path {folder}/uwsgi;
+    scgi_temp_path {folder}/scgi;
+    map_hash_bucket_size 128;
+    include {folder}/dolphin.conf;
+}}
+"""
+
+
+class Door:
+    """nginx before a stack's UI, for two people: olga may change, vera may look."""
+
+    def __init__(self, folder, env):
+        nginx = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
+        assert nginx, "no nginx: apt-get install nginx-light"
+        self.port = free_port()
+        front = Front(host=HOST, listen=f"127.0.0.1:{self.port}", folder=folder)
+        self.origin = front.origin
+        (folder / "dolphin.conf").write_text(render(load(env), front))
+        (folder / "nginx.conf").write_text(_FRAME.format(folder=folder))
+        (folder / "operators").write_text("olga operator;\n")
+        lines = [f"{name}:{self.hashed(word)}" for name, word in PEOPLE.items()]
+        (folder / "htpasswd").write_text("\n".join(lines) + "\n")
+        folder.chmod(0o755)
+        command = [nginx, "-p", str(folder), "-c", str(folder / "nginx.conf")]
+        self.process = subprocess.Popen(command, stderr=(folder / "stderr").open("w"))
+        wait_for(lambda: answers(self.port, ""), 20, "nginx")
+
+    @staticmethod
+    def hashed(word):
+        done = subprocess.run(
+            ["openssl", "passwd", "-apr1", word], capture_output=True, text=True, check=True
+        )
+        return done.stdout.strip()
+
+    def close(self):
+        self.process.terminate()
+        self.process.wait(10)

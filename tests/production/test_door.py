@@ -1,0 +1,117 @@
+"""What nginx lets in: nobody unknown, no foreign page, viewers to look, operators to change."""
+
+import base64
+import json
+
+import httpx
+import pytest
+from websockets.sync.client import connect
+
+from dolphin_realtime import dagster_api
+from tests.production.door import HOST, PEOPLE
+
+QUERY = {"query": "{ version }"}
+MUTATION = {"query": "mutation { setNuxSeen }"}
+LAUNCH_DENIED = "UnauthorizedError"
+
+
+@pytest.fixture
+def ask(door):
+    def ask(method, path, who=None, *, host=HOST, **options):
+        headers = {"Host": f"{host}:{door.port}", **options.pop("headers", {})}
+        return httpx.request(
+            method, f"http://127.0.0.1:{door.port}{path}", headers=headers,
+            auth=(who, PEOPLE.get(who, "guess")) if who else None, timeout=20, **options,
+        )  # fmt: skip
+
+    return ask
+
+
+@pytest.mark.parametrize("path", ["/", "/graphql", "/server_info", "/assets/bridge"])
+def test_nobody_unknown_comes_in(ask, path):
+    method = "POST" if path == "/graphql" else "GET"
+    body = {"json": QUERY} if path == "/graphql" else {}
+    assert ask(method, path, **body).status_code == 401
+    assert ask(method, path, "mallory", **body).status_code == 401
+
+
+@pytest.mark.parametrize("who", PEOPLE)
+def test_who_is_known_sees_the_ui(ask, who):
+    assert "dagster" in ask("GET", "/", who).text.lower()
+    assert ask("POST", "/graphql", who, json=QUERY).json()["data"]["version"]
+
+
+def test_a_mutation_by_get_is_refused(ask):
+    done = ask("GET", "/graphql?query=mutation{setNuxSeen}", "olga")
+    assert done.status_code == 405
+
+
+def test_a_form_is_refused(ask):
+    body = json.dumps(MUTATION)
+    for kind in ("text/plain", "application/x-www-form-urlencoded", ""):
+        done = ask("POST", "/graphql", "olga", content=body, headers={"Content-Type": kind})
+        assert done.status_code == 415, kind
+
+
+def test_a_foreign_page_is_refused(ask, door):
+    for origin in ("https://evil.example", "null", f"{door.origin}.evil.example"):
+        done = ask("POST", "/graphql", "olga", json=MUTATION, headers={"Origin": origin})
+        assert done.status_code == 403, origin
+    own = ask("POST", "/graphql", "olga", json=MUTATION, headers={"Origin": door.origin})
+    assert own.status_code == 200
+
+
+def test_another_host_is_refused(ask):
+    assert ask("GET", "/", "olga", host="evil.example").status_code == 421
+
+
+def test_reports_from_outside_are_refused(ask):
+    assert ask("POST", "/report_asset_check/bridge", "olga", json={}).status_code == 405
+
+
+def launched(ask, who):
+    selector = {
+        "repositoryLocationName": "dolphin", "repositoryName": "__repository__",
+        "pipelineName": "calendar_factors_job",
+    }  # fmt: skip
+    body = {
+        "query": dagster_api._LAUNCH,
+        "variables": {"p": {"mode": "default", "selector": selector}},
+    }
+    return ask("POST", "/graphql", who, json=body).json()["data"]["launchPipelineExecution"]
+
+
+def test_an_operator_launches_a_run_and_a_viewer_does_not(ask):
+    assert launched(ask, "vera")["__typename"] == LAUNCH_DENIED
+    assert launched(ask, "olga")["__typename"] == "LaunchRunSuccess"
+
+
+SUBSCRIPTION = """
+subscription($id: ID!) { pipelineRunLogs(runId: $id) {
+  ... on PipelineRunLogsSubscriptionSuccess { messages { ... on MessageEvent { runId } } } } }"""
+
+
+@pytest.mark.parametrize("who", PEOPLE)
+def test_a_subscription_goes_through(ask, door, who):
+    run_id = launched(ask, "olga")["run"]["runId"]
+    word = base64.b64encode(f"{who}:{PEOPLE[who]}".encode()).decode()
+    headers = {"Authorization": f"Basic {word}"}
+    address = f"ws://{HOST}:{door.port}/graphql"
+    with connect(
+        address, sock=_socket(door.port), additional_headers=headers, origin=door.origin,
+        subprotocols=["graphql-ws"], open_timeout=20,
+    ) as socket:  # fmt: skip
+        socket.send(json.dumps({"type": "connection_init"}))
+        socket.send(
+            json.dumps({"type": "start", "id": "1", "payload": {"query": SUBSCRIPTION, "variables": {"id": run_id}}})
+        )  # fmt: skip
+        while (message := json.loads(socket.recv(timeout=30)))["type"] != "data":
+            pass
+    logs = message["payload"]["data"]["pipelineRunLogs"]["messages"]
+    assert {one["runId"] for one in logs} == {run_id}
+
+
+def _socket(port):
+    import socket
+
+    return socket.create_connection(("127.0.0.1", port), 10)

@@ -1,0 +1,62 @@
+"""The stack on PostgreSQL: everything that it is on SQLite."""
+
+from dolphin_dagster import pools
+from dolphin_realtime import dagster_api
+from dolphin_realtime.bench.stack import wait_for
+
+RUN = "query($id: ID!) { runOrError(runId: $id) { ... on Run { status } } }"
+LIMITS = "{ instance { concurrencyLimits { concurrencyKey slotCount } } }"
+
+
+def materialized(stack, asset):
+    run_id = dagster_api.materialize(stack.ui_port, [asset])
+
+    def is_over():
+        status = dagster_api.query(stack.ui_port, RUN, {"id": run_id})["runOrError"]["status"]
+        assert status not in ("FAILURE", "CANCELED")
+        return status == "SUCCESS"
+
+    wait_for(is_over, 90, f"{asset} materialized")
+    return run_id
+
+
+def test_its_storage_is_there_and_nowhere_else(stack, postgres):
+    assert int(postgres.psql("SELECT count(*) FROM asset_check_executions")) > 20
+    assert not list((stack.home / "dagster").rglob("*.db"))
+
+
+def test_its_pools_have_their_limits(stack):
+    found = dagster_api.query(stack.ui_port, LIMITS)["instance"]["concurrencyLimits"]
+    assert {one["concurrencyKey"]: one["slotCount"] for one in found} == pools.LIMITS
+
+
+def test_an_asset_is_materialized_and_every_check_is_green(stack):
+    materialized(stack, "calendar_factors")
+    wait_for(lambda: not dagster_api.red_checks(stack.ui_port), 60, "every check green")
+
+
+def test_retention_leaves_every_check_as_it_was(stack, postgres):
+    """Everything is made old: what goes is what is not the latest."""
+    before = dagster_api.check_states(stack.ui_port)
+    stack.request(do="stop", name="dagster-daemon")
+    for table, column in (
+        ("event_logs", "timestamp"),
+        ("asset_check_executions", "create_timestamp"),
+    ):
+        postgres.psql(f"UPDATE {table} SET {column} = {column} - interval '30 days'")
+    rows = int(postgres.psql("SELECT count(*) FROM event_logs"))
+    stack.request(do="start", name="dagster-daemon")
+    materialized(stack, "dagster_retention")
+    assert int(postgres.psql("SELECT count(*) FROM event_logs")) < rows
+    after = dagster_api.check_states(stack.ui_port)
+    assert before.keys() <= after.keys()
+    assert {name for name in before if after[name] != before[name]} == set()
+
+
+def test_its_password_is_in_no_file_but_its_own(stack, postgres):
+    found = [
+        p
+        for p in stack.home.rglob("*")
+        if p.is_file() and postgres.password.encode() in p.read_bytes()
+    ]
+    assert found == []

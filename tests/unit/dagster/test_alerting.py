@@ -1,0 +1,133 @@
+"""What Dagster's side tells: on change, on recovery, never twice, never a blip."""
+
+from datetime import UTC, datetime, timedelta
+
+import dagster as dg
+import msgspec
+import pytest
+
+from dolphin_dagster import alerting
+from dolphin_dagster.alerting import Bad, Memory, decide, failed_runs, what_of
+from dolphin_dagster.definitions import build_definitions
+from dolphin_realtime.alerts import read_alerts
+from dolphin_realtime.settings import load
+
+NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
+BAD = Bad("it was stopped", "docs/runbook.md#x")
+
+
+def told(*looks):
+    memory, found = Memory(), []
+    for bad in looks:
+        raised, red, suspected = decide(bad, memory, NOW)
+        memory = Memory(red=red, suspected=suspected)
+        found.append([f"{a.asset} {a.check} {a.state}" for a in raised])
+    return found
+
+
+def test_a_check_is_told_at_the_second_look_once_and_once_when_it_is_well():
+    red = {"bridge:is_alive": BAD}
+    assert told(red, red, red, {}, {}) == [
+        [], ["bridge is_alive red"], [], ["bridge is_alive recovered"], []
+    ]  # fmt: skip
+
+
+def test_a_blip_is_not_told():
+    assert told({"bridge:is_alive": BAD}, {}, {"bridge:is_alive": BAD}, {}) == [[], [], [], []]
+
+
+def test_a_failed_run_is_told_at_once():
+    assert told({"daily_backtest_job:run": BAD}) == [["daily_backtest_job run red"]]
+
+
+def run(name, status, run_id="1" * 8, **tags):
+    return dg.DagsterRun(job_name=name, status=status, run_id=run_id, tags=tags)
+
+
+def test_a_run_is_bad_until_the_same_work_succeeds():
+    bad, good = dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.SUCCESS
+    day, other = ({"dagster/partition": f"2025-05-1{n}"} for n in (2, 3))
+    failed = failed_runs({}, [run("scan_archive_job", bad, **day)])
+    assert list(failed) == ["scan_archive_job 2025-05-12:run"]
+    failed = failed_runs(failed, [run("scan_archive_job", good, **other)])
+    assert len(failed) == 1
+    assert failed_runs(failed, [run("scan_archive_job", good, **day)]) == {}
+
+
+def test_a_factors_run_tells_of_itself():
+    assert failed_runs({}, [run("vix_job", dg.DagsterRunStatus.FAILURE)]) == {}
+
+
+def test_an_ad_hoc_run_is_known_by_its_assets():
+    one = dg.DagsterRun(
+        job_name="__ASSET_JOB", asset_selection=frozenset({dg.AssetKey("b"), dg.AssetKey("a")})
+    )
+    assert what_of(one) == "a+b"
+
+
+@pytest.fixture
+def stack(tmp_path, monkeypatch):
+    monkeypatch.setenv("DOLPHIN_HOME", str(tmp_path))
+    repository = build_definitions(load()).get_repository_def()
+    with dg.instance_for_test() as instance:
+
+        def tick(cursor):
+            context = dg.build_sensor_context(
+                instance=instance, cursor=cursor, repository_def=repository
+            )
+            return alerting.alerts(context).cursor
+
+        def report(passed, severity=dg.AssetCheckSeverity.ERROR):
+            instance.report_runless_asset_event(
+                dg.AssetCheckEvaluation(
+                    asset_key=dg.AssetKey("bridge"), check_name="is_alive", passed=passed,
+                    severity=severity, metadata={} if passed else {"why": "it was stopped"},
+                )
+            )  # fmt: skip
+
+        yield tmp_path, instance, tick, report
+
+
+def test_the_sensor_tells_of_a_check_and_a_run_on_a_real_instance(stack):
+    home, instance, tick, report = stack
+    cursor = tick(None)
+    report(passed=False)
+
+    @dg.job
+    def scan_archive_job():
+        pass
+
+    failing = instance.create_run_for_job(scan_archive_job)
+    instance.report_run_failed(failing)
+    cursor = tick(tick(cursor))
+    found = {(a.asset, a.check): a for a in read_alerts(home)}
+    assert {key: a.state for key, a in found.items()} == {
+        ("bridge", "is_alive"): "red",
+        ("scan_archive_job", "run"): "red",
+    }
+    assert found[("bridge", "is_alive")].facts == {"why": "it was stopped"}
+    assert found[("bridge", "is_alive")].runbook == "docs/runbook.md#bridge-is_alive"
+    report(passed=True)
+    tick(cursor)
+    assert [a.state for a in read_alerts(home) if a.asset == "bridge"] == ["red", "recovered"]
+
+
+def test_a_warning_is_not_an_alert(stack):
+    home, _, tick, report = stack
+    report(passed=False, severity=dg.AssetCheckSeverity.WARN)
+    tick(tick(tick(None)))
+    assert read_alerts(home) == []
+
+
+def test_runs_of_before_the_first_look_are_not_told(stack):
+    home, instance, tick, _ = stack
+
+    @dg.job
+    def old():
+        pass
+
+    instance.report_run_failed(instance.create_run_for_job(old))
+    memory = msgspec.json.decode(tick(None), type=Memory)
+    assert memory.failed == {}
+    assert memory.runs_until - datetime.now(UTC) < timedelta(seconds=5)
+    assert read_alerts(home) == []

@@ -1,0 +1,154 @@
+"""From the file of alerts to a message at each receiver: grouped, once, whatever fails."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from dolphin_realtime.alerter import outbox
+from dolphin_realtime.alerter.message import SHOWN, body_of, title_of
+from dolphin_realtime.alerter.outbox import GROUP_MAX_S, GROUP_S, Outbox
+from dolphin_realtime.alerter.targets import read_targets, send
+from dolphin_realtime.alerts import FILE, Alert, standing, write_alert
+from dolphin_realtime.model.errors import DeliveryError, SettingsError
+
+AT = datetime(2026, 1, 1, 12, tzinfo=UTC)
+
+
+def alert(asset="bridge", state="red", **facts):
+    return Alert(
+        ts=AT, asset=asset, check="is_alive", state=state, facts=facts or {"why": "it was stopped"},
+        runbook="docs/runbook.md#bridge-is_alive",
+    )  # fmt: skip
+
+
+def names(due):
+    return [a.asset for a in due.alerts]
+
+
+def test_a_message_says_what_why_and_what_to_do():
+    both = [alert(), alert("safety", "recovered", posture="NORMAL", size=1)]
+    assert title_of(both, "host") == "Dolphin on host: 1 red, 1 recovered"
+    assert body_of(both) == (
+        "RED: bridge is_alive, 2026-01-01 12:00:00 UTC\nit was stopped\n"
+        "What to do: docs/runbook.md#bridge-is_alive\n\n"
+        "recovered: safety is_alive, 2026-01-01 12:00:00 UTC\nposture NORMAL, size 1"
+    )
+
+
+def test_many_alerts_are_counted():
+    assert body_of([alert()] * (SHOWN + 3)).endswith("and 3 more: dolphin alerts history")
+
+
+def test_what_stands_is_the_last_red_of_each():
+    found = standing([alert(), alert("safety"), alert(state="recovered"), alert("safety")])
+    assert [key[0] for key in found] == ["safety"]
+
+
+def test_what_comes_together_is_one_message_and_is_sent_once(tmp_path):
+    box = Outbox(tmp_path, ["a"])
+    assert box.due("a", 0.0) is None
+    write_alert(tmp_path, alert())
+    assert box.due("a", 1.0) is None, "more may come"
+    write_alert(tmp_path, alert("safety"))
+    assert box.due("a", 2.0) is None
+    due = box.due("a", 2.0 + GROUP_S)
+    assert names(due) == ["bridge", "safety"]
+    box.taken("a", due)
+    assert box.due("a", 99.0) is None
+    assert Outbox(tmp_path, ["a"]).due("a", 0.0) is None, "nor after a restart"
+
+
+def test_a_stream_of_alerts_is_not_held_back_for_ever(tmp_path):
+    box = Outbox(tmp_path, ["a"])
+    for second in range(int(GROUP_MAX_S) + 1):
+        write_alert(tmp_path, alert())
+        due = box.due("a", float(second))
+    assert due is not None
+
+
+def test_a_receiver_that_is_away_gets_it_later_and_the_others_once(tmp_path):
+    box = Outbox(tmp_path, ["away", "there"])
+    write_alert(tmp_path, alert())
+    box.due("away", 0.0), box.due("there", 0.0)
+    box.taken("there", box.due("there", 5.0))
+    assert box.due("away", 5.0)
+    pauses = [box.refused("away", 5.0) for _ in range(10)]
+    assert pauses[:3] == [10.0, 20.0, 40.0]
+    assert pauses[-1] == outbox.PAUSE_MAX_S
+    assert box.due("away", 6.0) is None
+    assert names(box.due("away", 700.0)) == ["bridge"]
+    assert box.due("there", 700.0) is None
+
+
+def test_a_new_receiver_is_not_told_of_the_past(tmp_path):
+    write_alert(tmp_path, alert())
+    box = Outbox(tmp_path, ["new"])
+    assert box.due("new", 0.0) is None
+    assert box.due("new", 99.0) is None
+
+
+def test_a_receiver_keeps_its_place_over_a_restart(tmp_path):
+    Outbox(tmp_path, ["a"])
+    write_alert(tmp_path, alert())
+    box = Outbox(tmp_path, ["a"])
+    box.due("a", 0.0)
+    assert names(box.due("a", 5.0)) == ["bridge"]
+
+
+def test_a_torn_or_foreign_line_is_passed_over(tmp_path):
+    box = Outbox(tmp_path, ["a"])
+    write_alert(tmp_path, alert())
+    with (tmp_path / FILE).open("ab") as f:
+        f.write(b'nonsense\n{"half":')
+    box.due("a", 0.0)
+    due = box.due("a", 5.0)
+    assert names(due) == ["bridge"]
+    assert due.place == (tmp_path / FILE).stat().st_size - len(b'{"half":')
+
+
+def targets_file(folder, text, mode=0o600):
+    path = folder / "targets"
+    path.write_text(text)
+    path.chmod(mode)
+    return path
+
+
+def test_a_target_is_known_without_its_secret(tmp_path):
+    path = targets_file(
+        tmp_path, f"# on call\n\njson://user:secret@127.0.0.1/x\nfile://{tmp_path}/o\n"
+    )
+    first, second = read_targets(path)
+    assert first.name.startswith("json-")
+    assert "secret" not in first.name
+    assert second.name.startswith("file-")
+
+
+@pytest.mark.parametrize(
+    ("text", "mode", "said"),
+    [
+        ("what://secret@x\n", 0o600, "line 1: no Apprise URL"),
+        ("\nnonsense secret\n", 0o600, "line 2: no Apprise URL"),
+        ("file:///x\n", 0o644, "chmod 600"),
+    ],
+)
+def test_a_file_of_targets_that_will_not_do_is_refused_without_its_secrets(
+    tmp_path, text, mode, said
+):
+    with pytest.raises(SettingsError, match=said) as e:
+        read_targets(targets_file(tmp_path, text, mode))
+    assert "secret" not in str(e.value)
+
+
+def test_a_file_takes_what_is_sent_and_one_that_cannot_says_so(tmp_path):
+    (good,) = read_targets(targets_file(tmp_path, f"file://{tmp_path}/out\n"))
+    send(good, "title", "body")
+    assert (tmp_path / "out").read_text() == "title\nbody\n\n"
+    (bad,) = read_targets(targets_file(tmp_path, f"file://{tmp_path}/no/such/folder\n"))
+    with pytest.raises(DeliveryError, match="was not written"):
+        send(bad, "title", "body")
+
+
+def test_a_webhook_that_is_away_says_so(tmp_path):
+    (target,) = read_targets(targets_file(tmp_path, "json://127.0.0.1:1/x\n"))
+    with pytest.raises(DeliveryError, match="did not take"):
+        send(target, "title", "body")
