@@ -4,7 +4,7 @@ BIN := .venv/bin
 FOR ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev demo test window backtests factors recovery systemd e2e check fuzz chaos chaos-short prove-fuzz prove-backtests prove-recovery format lock clean
+.PHONY: help setup dev demo test window production runs prove-runs backtests factors recovery systemd e2e check fuzz chaos chaos-short prove-fuzz prove-backtests prove-recovery format lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /|/' | awk -F'|' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -42,6 +42,15 @@ e2e: dev ## the Dagster UI in a real headless browser
 
 window: dev ## services, conditions, alerts and figures as an operator sees them, on one running stack
 	@$(BIN)/pytest tests/window
+
+production: dev ## storage in PostgreSQL, a read-only UI, nginx before both (as root: starts PostgreSQL as its own user)
+	@$(BIN)/pytest tests/production
+
+runs: dev ## runs asked at once over all queues, beside stock Dagster; killed workers, servers, daemon
+	@$(BIN)/pytest -s tests/runs
+
+prove-runs: dev ## the same with a hundred runs and a backfill of ten days
+	@PROVE_RUNS=100 $(BIN)/pytest -s --timeout=6000 tests/runs
 
 chaos-short: dev ## kills at each step, a few at random, a dying member, a full disk (needs root)
 	@$(BIN)/pytest tests/chaos

@@ -110,6 +110,11 @@ def closed_days(settings: Settings) -> Iterator[tuple[str, str]]:
             yield day, instance
 
 
+def _asked(due: list[dg.RunRequest], none_due: str) -> dg.SensorResult:
+    """Return the requests, or why there is none."""
+    return dg.SensorResult(run_requests=due, skip_reason=None if due else none_due)
+
+
 @dg.sensor(
     name="days_archived",
     jobs=[scan_archive_job, orderbook_archive_job],
@@ -130,7 +135,7 @@ def days_archived() -> dg.SensorResult:
         for day, key in found
         if day in known
     ]
-    return dg.SensorResult(run_requests=due)
+    return _asked(due, "every day that is over is archived as far as it is recorded")
 
 
 @dg.sensor(
@@ -144,13 +149,12 @@ def days_backtested() -> dg.SensorResult:
     """Ask for the backtests that are due."""
     settings, hour = load(), _hour()
     known = _known_days(settings)
-    return dg.SensorResult(
-        run_requests=[
-            dg.RunRequest(partition_key=day, run_key=f"{key}-{hour}")
-            for day, key in backtests_due(settings)
-            if day in known
-        ]
-    )
+    due = [
+        dg.RunRequest(partition_key=day, run_key=f"{key}-{hour}")
+        for day, key in backtests_due(settings)
+        if day in known
+    ]
+    return _asked(due, "every archived day that is over has a backtest as new as its archives")
 
 
 @dg.sensor(
@@ -184,4 +188,4 @@ def days_closed() -> dg.SensorResult:
             dg.RunRequest(job_name=job, partition_key=key, run_key=f"{job}-{day}-{instance}-{hour}")
             for job in wanted
         ]
-    return dg.SensorResult(run_requests=due)
+    return _asked(due, "every closed day has its final report and, where archived, its comparison")

@@ -27,6 +27,7 @@ from dolphin_dagster.factors.verdicts import (
     source_answers,
 )
 from dolphin_realtime.alerts import Alert, write_alert
+from dolphin_realtime.factor_files import SCHEMA
 from dolphin_realtime.model.errors import GridError
 from dolphin_realtime.model.factor_document import Readings
 from dolphin_realtime.source_memory import Circuit
@@ -35,6 +36,11 @@ NAME: Final = "external_factors"
 IS_COMPLETE: Final = "is_complete"
 SENSOR_INTERVAL_S: Final = 15
 MEANS: Final = "The document holds something of every external factor."
+
+
+def _columns() -> dg.TableSchema:
+    return dg.TableSchema(columns=[dg.TableColumn(f.name, str(f.type)) for f in SCHEMA])
+
 
 ASSETS: Final = [
     dg.AssetSpec(
@@ -47,6 +53,7 @@ ASSETS: Final = [
         kinds={"hazelcast"},
         owners=["team:dolphin"],
         deps=sorted(external()),
+        metadata={"dagster/column_schema": _columns()},
     )
 ]
 

@@ -176,8 +176,8 @@ def _unhealthy(port: int) -> list[str]:
 def _sample(stack: Stack) -> dict[str, float]:
     """Return the stack's processes now: run workers, all of them, their memory."""
     code = stack.service("dagster-code").pid or 0
-    pids = _below(stack.pid)
-    workers = [pid for pid in _below(code) if WORKER in _command(pid)]
+    pids = below(stack.pid)
+    workers = [pid for pid in below(code) if WORKER in command_of(pid)]
     return {
         "workers": len(workers),
         "processes": len(pids),
@@ -185,14 +185,15 @@ def _sample(stack: Stack) -> dict[str, float]:
     }
 
 
-def _command(pid: int) -> bytes:
+def command_of(pid: int) -> bytes:
+    """Return a process's command line, empty where it is gone."""
     try:
         return Path(f"/proc/{pid}/cmdline").read_bytes()
     except OSError:
         return b""
 
 
-def _below(pid: int) -> list[int]:
+def below(pid: int) -> list[int]:
     """Return a process and all its descendants."""
     found, left = [], [pid]
     while left:

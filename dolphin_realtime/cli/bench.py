@@ -205,6 +205,32 @@ def recovery(watch: float, as_json: bool) -> None:
         say(f"  {name:12} {value}")
 
 
+@bench.command("idle")
+@click.option("--for", "for_s", default=600.0, show_default=True, help="Seconds to watch.")
+@click.option("--demo", is_flag=True, help="With the replay's scans and sources; else with none.")
+@click.option("--json", "as_json", is_flag=True, help="One line of JSON.")
+def idle(for_s: float, demo: bool, as_json: bool) -> None:
+    """What a whole stack costs while nothing happens: processor, memory, processes, disk a day.
+
+    Starts a stack of its own.
+
+    \b
+    Example: dolphin bench idle --for 600
+    """
+    from dolphin_realtime.bench.idle import bench_idle
+
+    report = bench_idle(for_s, is_demo=demo, say=lambda text: click.echo(text, err=True))
+    if as_json:
+        click.echo(msgspec.json.encode(report).decode())
+        return
+    for name, cost in {**report.services, "all": report.total}.items():
+        figures = f"{cost.cpu_percent:6.2f} %  {cost.rss_mb:7.0f} MB  {cost.processes:3} processes"
+        say(f"  {name:20} {figures}")
+    say(f"  Dagster's events a day: {report.dagster_events_a_day:,.0f}")
+    for name, size in report.mb_a_day.items():
+        say(f"  {name + '/':20} {size:8.1f} MB a day")
+
+
 def _progress(text: str) -> None:
     click.echo(f"\r{text}   ", nl=False, err=True)
 

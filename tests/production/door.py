@@ -45,7 +45,8 @@ class Door:
         (folder / "htpasswd").write_text("\n".join(lines) + "\n")
         folder.chmod(0o755)
         command = [nginx, "-p", str(folder), "-c", str(folder / "nginx.conf")]
-        self.process = subprocess.Popen(command, stderr=(folder / "stderr").open("w"))
+        with (folder / "stderr").open("w") as log:
+            self.process = subprocess.Popen(command, stderr=log)
         wait_for(lambda: answers(self.port, ""), 20, "nginx")
 
     @staticmethod

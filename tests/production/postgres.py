@@ -4,6 +4,7 @@ import os
 import secrets
 import shutil
 import subprocess
+import tempfile
 from pathlib import Path
 
 from dolphin_realtime.bench.stack import free_port, wait_for
@@ -26,14 +27,15 @@ def as_postgres(command, **kwargs):
 
 
 class Postgres:
-    """A server; `url` has no password, `passfile` holds it."""
+    """A server; `url` has no password, `passfile` holds it.
+
+    Its files lie where its own user can reach them, not below pytest's folder.
+    """
 
     def __init__(self, folder: Path) -> None:
-        self.folder, self.port = folder / "pg", free_port()
+        self.folder, self.port = Path(tempfile.mkdtemp(prefix="dolphin-pg-")), free_port()
         self.passfile = folder / "pgpass"
         self.bin = binaries()
-        folder.chmod(0o711)
-        self.folder.mkdir()
         if os.geteuid() == 0:
             shutil.chown(self.folder, "postgres", "postgres")
         self.password = secrets.token_hex(12)
@@ -61,6 +63,7 @@ class Postgres:
     def stop(self) -> None:
         """Stop it at once."""
         as_postgres([str(self.bin / "pg_ctl"), "-D", str(self.data), "-m", "fast", "stop"], cwd="/")
+        shutil.rmtree(self.folder)
 
     @property
     def url(self) -> str:

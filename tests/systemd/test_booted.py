@@ -119,7 +119,9 @@ write_alert(Path("/var/lib/dolphin"), Alert(
 """
     server.machine.run("sh", "-c", f"umask 007; runuser -u dolphin-mhs -- {PYTHON} -c '{write}'")
     server.systemctl("start", "dolphin-alert@dolphin-bridge.service.service")
-    assert server.machine.read(alerts).count("\n") == 2
+    lines = server.machine.read(alerts).splitlines()
+    assert sum('"asset":"a"' in line for line in lines) == 1
+    assert sum('"unit":"dolphin-bridge"' in line for line in lines) == 1
 
 
 def test_a_broken_code_server_is_given_up_and_told_of(server):

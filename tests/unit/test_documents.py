@@ -5,10 +5,13 @@ import tomllib
 from pathlib import Path
 
 import click
+import yaml
 
+from dolphin_dagster import alerting
 from dolphin_dagster.definitions import build_definitions
 from dolphin_realtime.cli.app import COMMANDS, dolphin
 from dolphin_realtime.meta_health import healer
+from dolphin_realtime.meta_health import telling as service_telling
 from dolphin_realtime.model import errors
 from dolphin_realtime.model.decision import TargetParams
 from dolphin_realtime.model.plan import CostParams
@@ -16,6 +19,7 @@ from dolphin_realtime.model.posture import SafetyParams
 from dolphin_realtime.model.pre_trade import PreTradeParams
 from dolphin_realtime.model.signal_params import SignalParams
 from dolphin_realtime.replay.service import ReplaySettings
+from dolphin_realtime.safety import telling as posture_telling
 from dolphin_realtime.settings import Settings, load
 from dolphin_realtime.source_settings import SourceSettings
 from dolphin_realtime.systemd import unit_failed
@@ -57,10 +61,21 @@ def test_every_check_has_its_heading_in_the_runbook():
     assert linked == headings
 
 
-def test_every_alert_leads_to_a_heading_of_the_runbook():
+def test_alerts_and_their_headings_are_the_same_set():
     found = re.findall(r"^## (.+)$", (ROOT / "docs/runbook.md").read_text(), re.MULTILINE)
     anchors = {f"docs/runbook.md#{heading.lower().replace(' ', '-')}" for heading in found}
-    assert {*healer.RUNBOOK.values(), unit_failed.RUNBOOK} <= anchors
+    told = {
+        *healer.RUNBOOK.values(),
+        *alerting.RUNBOOK.values(),
+        posture_telling.RUNBOOK,
+        service_telling.RUNBOOK,
+        unit_failed.RUNBOOK,
+    }
+    rules = yaml.safe_load((ROOT / "deploy/prometheus/rules.yml").read_text())["groups"][0]["rules"]
+    ruled = {rule["annotations"]["runbook"] for rule in rules}
+    assert ruled <= anchors
+    own = {anchor for anchor in anchors if anchor.split("#")[1].startswith(("when-", "why-the-"))}
+    assert own == told | {anchor for anchor in ruled if "#when-" in anchor}
 
 
 def test_the_error_tree_is_drawn_as_it_is():

@@ -113,3 +113,27 @@ def test_schedules_of_what_is_off_start_stopped(monkeypatch):
     states = {s.name: s.default_status.value for s in repository.schedule_defs}
     assert states["vix_schedule"] == "STOPPED"
     assert states["funding_schedule"] == "RUNNING"
+
+
+def test_a_table_tells_its_columns_and_everything_its_kind(graph):
+    for name in ("scan_archive", "orderbook_archive", "external_factors"):
+        assert "dagster/column_schema" in graph.get(dg.AssetKey(name)).metadata, name
+    for key in graph.get_all_asset_keys():
+        assert graph.get(key).kinds, key
+
+
+def test_lineage_goes_from_the_scan_files_to_the_weekly_summary(graph):
+    reached, left = set(), ["scan_files"]
+    while left:
+        one = left.pop()
+        reached.add(one)
+        left += [k.to_user_string() for k in graph.get(dg.AssetKey(one)).child_keys]
+    assert {"bridge", "scan_feed", "trader_BLUE", "journal_BLUE", "paper_report",
+            "scan_archive", "daily_backtest", "backtest_vs_paper", "weekly_summary"} <= reached  # fmt: skip
+
+
+def test_every_realtime_asset_has_a_dead_man(graph):
+    for key in graph.get_all_asset_keys():
+        node = graph.get(key)
+        if node.group_name == "realtime" and key != dg.AssetKey("scan_files"):
+            assert node.freshness_policy is not None, key

@@ -1,0 +1,120 @@
+"""Many runs at once: limits hold, processes are few, whoever dies, nothing is lost or runs twice.
+
+`PROVE_RUNS=100` is the proof (make prove-runs); CI asks for a tenth. Figures are printed.
+"""
+
+import json
+import os
+import time
+
+import pytest
+
+from dolphin_dagster import pools
+from dolphin_realtime.bench.stack import wait_for
+from tests.runs.side import FINISHED, Side, kill
+
+ASKED = int(os.environ.get("PROVE_RUNS", "8"))
+DAYS = max(2, ASKED // 10)
+A_RUN_S = 40
+MAX_CONCURRENT = 4
+SERVICES = 3
+
+
+def ask(side):
+    """Ask for the runs of all queues in turn and a backfill; return how many runs that makes."""
+    queues = list(pools.LIMITS)
+    for n in range(ASKED):
+        side.launch(queues[n % len(queues)])
+    side.backfill(DAYS)
+    return ASKED + DAYS
+
+
+def tell(name, side, took_s):
+    figures = {
+        "side": name, "asked": ASKED, "backfill_days": DAYS, "took_s": round(took_s),
+        "ended": side.statuses(), "at_once": side.overlaps(), **side.peak,
+        "load": round(os.getloadavg()[0], 1),
+    }  # fmt: skip
+    print(json.dumps(figures))
+    return figures
+
+
+@pytest.mark.timeout(60 + A_RUN_S * (ASKED + DAYS))
+def test_every_queue_keeps_its_limit_though_the_daemon_comes_last(tmp_path):
+    """No daemon has ever seen these queues: its first look at them is at all of the runs."""
+    with Side(tmp_path, is_stock=False) as side:
+        asked = ask(side)
+        side.start("daemon")
+        took_s = side.wait_for_all(asked, A_RUN_S * asked)
+        figures = tell("dolphin", side, took_s)
+        assert figures["at_once"] == pools.LIMITS
+        assert figures["ended"] == {"SUCCESS": asked}
+        assert figures["workers"] <= MAX_CONCURRENT + len(pools.LIMITS), "one outlives its run"
+        assert figures["processes"] <= SERVICES + MAX_CONCURRENT + len(pools.LIMITS) + 2
+        assert set(side.begun().values()) == {1}
+        assert len(side.begun()) == asked
+
+
+@pytest.mark.timeout(60 + A_RUN_S * (ASKED + DAYS))
+def test_the_same_with_stock_settings(tmp_path):
+    """What Dagster does by itself, for comparison: nothing is claimed but that it takes more."""
+    with Side(tmp_path, is_stock=True) as side:
+        asked = ask(side)
+        side.start("daemon")
+        took_s = side.wait_for_all(asked, A_RUN_S * asked)
+        figures = tell("stock", side, took_s)
+        assert sum(figures["ended"].values()) == asked
+        assert figures["processes"] > SERVICES + figures["workers"], "each run has helpers"
+
+
+@pytest.fixture
+def side(tmp_path):
+    with Side(tmp_path, is_stock=False) as side:
+        side.start("daemon")
+        yield side
+
+
+def wait_for_work(side, run_id):
+    wait_for(lambda: side.begun()[run_id] == 1, 60, f"the work of {run_id}")
+
+
+@pytest.mark.timeout(300)
+def test_a_killed_worker_frees_its_queue(side):
+    first, second = side.launch(pools.SCAN, 100), side.launch(pools.SCAN, 0)
+    wait_for_work(side, first)
+    began = time.monotonic()
+    for pid in side.workers():
+        kill(pid)
+    wait_for(lambda: side.run(second)["status"] == "SUCCESS", 60, "the next run")
+    print(
+        json.dumps({"killed": "worker", "next_run_over_after_s": round(time.monotonic() - began)})
+    )
+    assert side.run(first)["status"] == "FAILURE"
+    assert side.begun() == {first: 1, second: 1}
+
+
+@pytest.mark.timeout(300)
+def test_a_killed_code_server_and_its_worker_free_their_queue_within_two_minutes(side):
+    first, second = side.launch(pools.SCAN, 100), side.launch(pools.SCAN, 0)
+    wait_for_work(side, first)
+    began = time.monotonic()
+    side.kill("code", with_workers=True)
+    side.start("code")
+    wait_for(lambda: side.run(second)["status"] == "SUCCESS", 115, "the next run")
+    took_s = round(time.monotonic() - began)
+    print(json.dumps({"killed": "code server and worker", "next_run_over_after_s": took_s}))
+    assert side.run(first)["status"] == "FAILURE"
+    assert side.begun() == {first: 1, second: 1}
+
+
+@pytest.mark.timeout(300)
+def test_a_killed_daemon_loses_nothing_and_repeats_nothing(side):
+    queues = list(pools.LIMITS)
+    asked = [side.launch(queues[n % 4], 1) for n in range(8)]
+    wait_for(lambda: side.begun().total() >= 2, 60, "two runs")
+    side.kill("daemon")
+    side.start("daemon")
+    wait_for(lambda: all(r["status"] in FINISHED for r in side.runs()), 200, "the end of all")
+    assert side.statuses() == {"SUCCESS": len(asked)}
+    assert side.begun() == dict.fromkeys(asked, 1)
+    assert side.overlaps() == pools.LIMITS
