@@ -29,7 +29,7 @@ def stack(tmp_path_factory, postgres):
 
 
 @pytest.fixture(scope="session")
-def door(tmp_path_factory, stack):
-    door = Door(tmp_path_factory.mktemp("nginx"), stack.env)
+def door(stack):
+    door = Door(stack.env)
     yield door
     door.close()

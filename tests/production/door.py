@@ -2,6 +2,8 @@
 
 import shutil
 import subprocess
+import tempfile
+from pathlib import Path
 
 from dolphin_realtime.bench.stack import free_port, wait_for
 from dolphin_realtime.nginx import Front, render
@@ -30,9 +32,13 @@ http {{
 
 
 class Door:
-    """nginx before a stack's UI, for two people: olga may change, vera may look."""
+    """nginx before a stack's UI, for two people: olga may change, vera may look.
 
-    def __init__(self, folder, env):
+    Its files lie where its workers, who are nobody, can read them.
+    """
+
+    def __init__(self, env):
+        self.folder = folder = Path(tempfile.mkdtemp(prefix="dolphin-nginx-"))
         nginx = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
         assert nginx, "no nginx: apt-get install nginx-light"
         self.port = free_port()
@@ -59,3 +65,4 @@ class Door:
     def close(self):
         self.process.terminate()
         self.process.wait(10)
+        shutil.rmtree(self.folder)
