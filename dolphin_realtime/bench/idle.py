@@ -3,7 +3,6 @@
 Measuring belongs here: processor, memory, processes, and what is written to disk.
 """
 
-import os
 import sqlite3
 import tempfile
 import time
@@ -13,6 +12,7 @@ from typing import Final
 
 import msgspec
 
+from dolphin_realtime.bench.cpu import cpu_s
 from dolphin_realtime.bench.memory import rss_mb
 from dolphin_realtime.bench.runs import below
 from dolphin_realtime.bench.stack import Stack
@@ -20,9 +20,6 @@ from dolphin_realtime.bench.stack import Stack
 DAY_S: Final = 86_400.0
 SETTLE_S: Final = 60.0
 """Of a start, which is not idle."""
-_TICKS_PER_S: Final = float(os.sysconf("SC_CLK_TCK"))
-_TIMES: Final = slice(11, 15)
-"""In /proc/PID/stat after the name: own and reaped children's time, user's and system's."""
 
 
 class Cost(msgspec.Struct, kw_only=True):
@@ -98,18 +95,10 @@ def _trees(stack: Stack) -> dict[str, list[int]]:
     return {name: _tree(name, pid, of_services) for name, pid in pids.items()}
 
 
-def _cpu_s(pid: int) -> float:
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return 0.0
-    return sum(int(ticks) for ticks in fields[_TIMES]) / _TICKS_PER_S
-
-
 def _reading(stack: Stack) -> _Reading:
     trees = _trees(stack)
     cpu_s = {
-        name: sum(_cpu_s(pid) for pid in (pids[:1] if name == "runner" else pids))
+        name: sum(cpu_s(pid, with_reaped=True) for pid in (pids[:1] if name == "runner" else pids))
         for name, pids in trees.items()
     }
     sizes = {

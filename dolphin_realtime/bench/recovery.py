@@ -19,6 +19,7 @@ from hazelcast.client import HazelcastClient
 from hazelcast.errors import HazelcastError
 
 from dolphin_realtime import grid
+from dolphin_realtime.bench.cpu import cpu_s
 from dolphin_realtime.bench.stack import Stack, wait_for
 from dolphin_realtime.health_files import LedgerLine, ledger_path, read_ledger
 from dolphin_realtime.model import instant
@@ -106,7 +107,7 @@ class _Measurement:
         self._say(f"watching meta health for {watch_s:.0f} s")
         pid = self._stack.service(OBSERVER).pid or 0
         turns, seen = [], None
-        before, began = _cpu_s(pid), time.monotonic()
+        before, began = cpu_s(pid), time.monotonic()
         while time.monotonic() - began < watch_s:
             detail = str(self._document(grid.HEARTBEAT, OBSERVER).get("detail"))
             if detail != seen and detail.endswith(" ms"):
@@ -115,7 +116,7 @@ class _Measurement:
             time.sleep(LOOK_S)
         if not turns:
             raise ServiceError("meta health told of no turn")
-        return (_cpu_s(pid) - before) / (time.monotonic() - began), turns
+        return (cpu_s(pid) - before) / (time.monotonic() - began), turns
 
     def _killed(self, name: str) -> float:
         self._say(f"killing {name}")
@@ -156,9 +157,3 @@ class _Measurement:
 
     def _ledger(self) -> list[LedgerLine]:
         return read_ledger(ledger_path(load(self._stack.env)))[0]
-
-
-def _cpu_s(pid: int) -> float:
-    """Return the processor time of a process so far, seconds."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

@@ -5,6 +5,7 @@ import re
 import subprocess
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from dolphin_realtime.model.recovery import OBSERVER
@@ -14,6 +15,7 @@ from dolphin_realtime.systemd.install import hidden
 from dolphin_realtime.systemd.render import (
     MANIFEST,
     UNITS,
+    default_place,
     leftovers,
     render,
     table_of,
@@ -21,7 +23,14 @@ from dolphin_realtime.systemd.render import (
 )
 from dolphin_realtime.systemd.unit import Place, file_name
 
-SETTINGS = Settings(orderbook_ws="wss://fstream.binance.com", instances="BLUE,GREEN")
+SETTINGS = Settings(
+    orderbook_ws="wss://fstream.binance.com",
+    instances="BLUE,GREEN",
+    alerts_file="/etc/dolphin/credentials/alerts",
+    viewer_port=3001,
+    postgres="postgresql://dolphin@127.0.0.1:5432/dagster",
+    postgres_passfile="/etc/dolphin/credentials/pgpass",
+)
 EXPOSURE = "20"
 """Tenths: systemd-analyze security's scale of 0 to 10."""
 
@@ -52,10 +61,27 @@ def test_pool_limits_are_set_before_any_dagster_service(tree):
         assert "dolphin_dagster.setup" in text
 
 
+def test_secrets_are_handed_over_and_are_in_no_file(tree):
+    alerter = (tree / "dolphin-alerter.service").read_text()
+    assert "LoadCredential=alerts:/etc/dolphin/credentials/alerts" in alerter
+    for name in ("dagster-code", "dagster-webserver", "dagster-viewer", "dagster-daemon"):
+        text = (tree / f"dolphin-{name}.service").read_text()
+        assert "LoadCredential=pgpass:/etc/dolphin/credentials/pgpass" in text
+        assert "Environment=PGPASSFILE=%d/pgpass" in text
+
+
+def test_postgres_gives_dagster_a_home_of_its_own():
+    place = default_place(SETTINGS)
+    files = render(SETTINGS, place)
+    text = files[place.instance / "dagster.yaml"]
+    assert "postgresql+psycopg2://dolphin@127.0.0.1:5432/dagster" in text
+    assert f"DAGSTER_HOME={place.instance}" in files[UNITS / "dolphin-dagster-daemon.service"]
+
+
 def test_what_an_earlier_installation_had_is_known(tmp_path):
     place = Place(root=ROOT, instance=ROOT)
     before = render(SETTINGS, place)
-    after = render(Settings(instances="BLUE"), place)
+    after = render(msgspec.structs.replace(SETTINGS, instances="BLUE", orderbook_ws=""), place)
     files, units = leftovers(after, before[MANIFEST])
     assert files == [UNITS / "dolphin-orderbook.service"]
     assert units == ["dolphin-orderbook.service", "dolphin-trader@GREEN.service"]

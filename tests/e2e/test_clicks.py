@@ -1,0 +1,77 @@
+"""What an operator does by clicking: a backtest of a day, a report, a sensor off and on."""
+
+import time
+
+import pytest
+from playwright.sync_api import expect
+
+from dolphin_realtime import dagster_api, grid
+from dolphin_realtime.bench.stack import wait_for
+
+MADE = """query($k: AssetKeyInput!) { assetNodeOrError(assetKey: $k) { ... on AssetNode {
+  assetMaterializations(limit: 1) { partition metadataEntries { label } } } } }"""
+SENSOR = """query($s: SensorSelector!) { sensorOrError(sensorSelector: $s) { ... on Sensor {
+  sensorState { status ticks(limit: 1) { timestamp } } } } }"""
+
+
+def made(stack, asset):
+    """Return the partition and the metadata's names of an asset's newest materialization."""
+    node = dagster_api.query(stack.ui_port, MADE, {"k": {"path": [asset]}})["assetNodeOrError"]
+    found = node["assetMaterializations"]
+    if not found:
+        return None, set()
+    return found[0]["partition"], {entry["label"] for entry in found[0]["metadataEntries"]}
+
+
+def launch(page, asset, day):
+    page.goto(f"/assets/{asset}")
+    page.locator("button", has_text="Materialize").first.click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_placeholder("ex:").first.fill(day)
+    dialog.get_by_placeholder("ex:").first.press("Tab")
+    return dialog
+
+
+@pytest.mark.timeout(300)
+def test_a_day_is_backtested_by_clicking(page, stack):
+    day = min((stack.home / "archive").glob("*.parquet")).stem
+    dialog = launch(page, "daily_backtest", day)
+    dialog.get_by_role("button", name="Launch 1 run").click()
+    wait_for(lambda: made(stack, "daily_backtest")[0] == day, 180, f"the backtest of {day}")
+    assert {"net", "fees", "equity", "report"} <= made(stack, "daily_backtest")[1]
+    page.goto("/assets/daily_backtest")
+    expect(page.get_by_text("max_drawdown_pct").first).to_be_visible()
+
+
+@pytest.mark.timeout(300)
+def test_a_day_is_reported_by_clicking(page, stack):
+    client = grid.connect_blocking("dolphin", stack.port, "e2e")
+    state = grid.decode(client.get_map(grid.state_map("BLUE")).blocking().get(grid.LATEST_STATE))
+    client.shutdown()
+    dialog = launch(page, "paper_report", state["since"])
+    dialog.get_by_role("button", name="All", exact=True).last.click()
+    dialog.get_by_role("button", name="Launch 1 run").click()
+    wait_for(lambda: made(stack, "paper_report")[0] is not None, 120, "the report")
+    assert made(stack, "paper_report")[0] == f"{state['since']}|BLUE"
+    page.goto("/assets/paper_report")
+    expect(page.get_by_text("journal_holds").first).to_be_visible()
+
+
+@pytest.mark.timeout(200)
+def test_a_sensor_that_is_toggled_stops_and_acts_again(page, stack):
+    selector = {
+        "repositoryLocationName": "dolphin", "repositoryName": "__repository__", "sensorName": "alerts",
+    }  # fmt: skip
+
+    def state():
+        data = dagster_api.query(stack.ui_port, SENSOR, {"s": selector})
+        return data["sensorOrError"]["sensorState"]
+
+    toggled = 0.0
+    for wanted in ("STOPPED", "RUNNING"):
+        page.goto("/automation")
+        row = page.locator("[data-index]", has=page.get_by_text("alerts", exact=True))
+        toggled = time.time()
+        row.locator("label[class*=formatSwitch]").click()
+        wait_for(lambda w=wanted: state()["status"] == w, 20, f"the sensor {wanted}")
+    wait_for(lambda: state()["ticks"][0]["timestamp"] > toggled, 60, "a tick after it was on")
