@@ -5,8 +5,8 @@ realtime services' own; who sends them is the alerter. Factors tell of themselve
 (factors/health.py), since one failed run of theirs is chance.
 """
 
-from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
+from collections.abc import Collection, Iterable, Mapping
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 import dagster as dg
@@ -28,6 +28,9 @@ RUNBOOK: Final = {
     RUN: f"{checks.RUNBOOK}#when-a-run-failed",
     TICK: f"{checks.RUNBOOK}#when-a-sensor-or-schedule-fails",
 }
+OVER: Final = [TickStatus.SUCCESS, TickStatus.SKIPPED, TickStatus.FAILURE]
+PARTITION_TAG: Final = "dagster/partition"
+OVERLAP: Final = timedelta(minutes=1)
 FINISHED: Final = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE]
 
 
@@ -36,6 +39,8 @@ class Bad(msgspec.Struct, frozen=True):
 
     why: str
     runbook: str
+    is_fact: bool = False
+    """Of something that is over: it is told at once, not at the second look."""
 
 
 class Memory(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,12 +51,14 @@ class Memory(msgspec.Struct, frozen=True, kw_only=True):
         suspected: What was wrong in the last look and is told when it still is in this one.
         failed: Runs whose last try failed, by what they do.
         runs_until: Runs are known up to here; None: not looked yet.
+        runs_known: Runs of the last minute before that.
     """
 
     red: dict[str, Bad] = {}
     suspected: list[str] = []
     failed: dict[str, Bad] = {}
     runs_until: datetime | None = None
+    runs_known: list[str] = []
 
 
 def decide(
@@ -59,7 +66,7 @@ def decide(
 ) -> tuple[list[Alert], dict[str, Bad], list[str]]:
     """Return the alerts due, what is red from now on, and what is suspected.
 
-    A blip that is over at the next look is not told. What failed is a fact and told at once.
+    A blip that is over at the next look is not told.
 
     Args:
         bad: What is wrong now, by ``asset:check``.
@@ -69,7 +76,7 @@ def decide(
     sure = {
         name: found
         for name, found in bad.items()
-        if name in last.red or name in last.suspected or name.endswith(f":{RUN}")
+        if name in last.red or name in last.suspected or found.is_fact
     }
     new = {name: found for name, found in sure.items() if name not in last.red}
     well = {name: found for name, found in last.red.items() if name not in bad}
@@ -93,81 +100,107 @@ def red_checks(
 ) -> dict[str, Bad]:
     """Return the checks whose last result is a failure that is an error, but the factors'.
 
-    One that is being evaluated is as it was told.
+    One that is being evaluated is as it was told. Of a partitioned asset each partition is by
+    itself: another one's pass takes nothing back.
     """
     mine = [key for key in graph.asset_check_keys if key.asset_key.path[-1] not in external()]
-    found = {}
+    found: dict[str, Bad] = {}
     records = instance.event_log_storage.get_latest_asset_check_execution_by_key(mine)
     for key, record in records.items():
-        name = f"{key.asset_key.to_user_string()}:{key.name}"
-        if record.status == AssetCheckExecutionRecordStatus.PLANNED and name in red:
-            found[name] = red[name]
+        is_partitioned = graph.get(key.asset_key).partitions_def is not None
+        asset = key.asset_key.to_user_string()
+        found |= {
+            name: bad
+            for name, bad in red.items()
+            if name.endswith(f":{key.name}")
+            and name.startswith(f"{asset} " if is_partitioned else f"{asset}:")
+            and (is_partitioned or record.status == AssetCheckExecutionRecordStatus.PLANNED)
+        }
         event = record.event.dagster_event if record.event else None
-        if record.status != AssetCheckExecutionRecordStatus.FAILED or event is None:
+        if event is None:
             continue
+        partition = _partition_of(instance, record.run_id) if is_partitioned else None
+        name = f"{asset} {partition}:{key.name}" if partition else f"{asset}:{key.name}"
+        found.pop(name, None)
         result = event.asset_check_evaluation_data
-        if result.severity == dg.AssetCheckSeverity.ERROR:
-            facts = result.metadata
-            why = facts.get("why") or facts.get("posture") or facts.get("status")
-            description = graph.get_check_spec(key).description or checks.RUNBOOK
-            found[name] = Bad(str(why.value if why else "see its page"), description.split()[-1])
+        if not result.passed and result.severity == dg.AssetCheckSeverity.ERROR:
+            why = next(filter(None, map(result.metadata.get, ("why", "posture", "status"))), None)
+            runbook = (graph.get_check_spec(key).description or checks.RUNBOOK).split()[-1]
+            said = str(why.value if why else "see its page")
+            found[name] = Bad(said, runbook, is_fact=is_partitioned)
     return found
 
 
-def what_of(run: dg.DagsterRun) -> str:
-    """Return what a run does: its job or assets, and its partition."""
-    assets = sorted(key.to_user_string() for key in run.asset_selection or ())
-    is_ad_hoc = run.job_name.startswith("__")
-    name = "+".join(assets) if is_ad_hoc and assets else run.job_name
-    partition = run.tags.get("dagster/partition")
-    return f"{name} {partition}" if partition else name
+def _partition_of(instance: dg.DagsterInstance, run_id: str) -> str | None:
+    run = instance.get_run_by_id(run_id) if run_id else None
+    return run.tags.get(PARTITION_TAG) if run else None
 
 
-def is_of_factors(run: dg.DagsterRun) -> bool:
-    """Return whether a run asks sources of factors alone."""
-    names = {key.path[-1] for key in run.asset_selection or ()}
-    return (names or {run.job_name.removesuffix("_job")}) <= set(external())
+def works_of(run: dg.DagsterRun) -> set[str]:
+    """Return what a run does: each of its assets, with its partition; of factors nothing.
+
+    A job that materializes one asset is called after it, so that a Materialize by hand counts as
+    the same work.
+    """
+    assets = {key.path[-1] for key in run.asset_selection or ()}
+    names = (assets or {run.job_name.removesuffix("_job")}) - set(external())
+    partition = run.tags.get(PARTITION_TAG)
+    return {f"{name} {partition}" if partition else name for name in names}
 
 
 def failed_runs(failed: Mapping[str, Bad], finished: Iterable[dg.DagsterRun]) -> dict[str, Bad]:
-    """Return the runs whose last try failed, after more of them finished, the oldest first."""
+    """Return the work whose last try failed, after more runs finished, the oldest first."""
     found = dict(failed)
     for run in finished:
-        if is_of_factors(run):
-            continue
-        name = f"{what_of(run)}:{RUN}"
-        if run.status == dg.DagsterRunStatus.FAILURE:
-            found[name] = Bad(f"run {run.run_id} failed: see Runs in the UI", RUNBOOK[RUN])
-        else:
-            found.pop(name, None)
+        for work in works_of(run):
+            name = f"{work}:{RUN}"
+            if run.status == dg.DagsterRunStatus.FAILURE:
+                why = f"run {run.run_id} failed: see Runs in the UI"
+                found[name] = Bad(why, RUNBOOK[RUN], is_fact=True)
+            else:
+                found.pop(name, None)
     return found
 
 
 def finished_since(
-    instance: dg.DagsterInstance, since: datetime | None, now: datetime
-) -> tuple[list[dg.DagsterRun], datetime]:
-    """Return the runs that finished since then, the oldest first, and until when they are known."""
-    if since is None:
-        return [], now
+    instance: dg.DagsterInstance, last: Memory, now: datetime
+) -> tuple[list[dg.DagsterRun], datetime, list[str]]:
+    """Return the runs that finished since the last look, the oldest first, and what to remember.
+
+    The storage's stamps are events': one may be stored after a later one, and clocks are set back.
+    So the last minute is looked at again, and runs known from there are left out.
+    """
+    if last.runs_until is None:
+        return [], now, []
+    since = min(last.runs_until, now) - OVERLAP
     records = instance.get_run_records(
         dg.RunsFilter(updated_after=since, statuses=FINISHED),
         order_by="update_timestamp",
         ascending=True,
     )
-    until = max((r.update_timestamp.replace(tzinfo=UTC) for r in records), default=since)
-    return [record.dagster_run for record in records], until
+    runs = [record.dagster_run for record in records]
+    new = [run for run in runs if run.run_id not in last.runs_known]
+    return new, now, [run.run_id for run in runs]
 
 
-def failing_ticks(instance: dg.DagsterInstance) -> dict[str, Bad]:
-    """Return the sensors and schedules that are on and whose newest tick failed."""
+def failing_ticks(instance: dg.DagsterInstance, known: Collection[str]) -> dict[str, Bad]:
+    """Return the sensors and schedules that are on and whose newest finished tick failed.
+
+    Args:
+        instance: Whose ticks.
+        known: Names of those that there are; states of former ones stay in the storage.
+    """
     found = {}
     for state in instance.all_instigator_state():
-        if state.status == InstigatorStatus.STOPPED:
+        if state.status == InstigatorStatus.STOPPED or state.instigator_name not in known:
             continue
-        ticks = instance.get_ticks(state.instigator_origin_id, state.selector_id, limit=1)
+        ticks = instance.get_ticks(
+            state.instigator_origin_id, state.selector_id, limit=1, statuses=OVER
+        )
         if ticks and ticks[0].status == TickStatus.FAILURE:
             error = ticks[0].error
-            why = error.message.strip().splitlines()[0] if error else "its tick failed"
+            lines = error.message.strip().splitlines() if error else []
+            why = lines[0] if lines else "its tick failed"
             found[f"{state.instigator_name}:{TICK}"] = Bad(why, RUNBOOK[TICK])
     return found
 
@@ -184,13 +217,15 @@ def failing_ticks(instance: dg.DagsterInstance) -> dict[str, Bad]:
 def alerts(context: dg.SensorEvaluationContext) -> dg.SensorResult:
     """Look at checks, runs and ticks once and write what is due."""
     now, last = datetime.now(UTC), checks.remembered(context.cursor, Memory)
-    if context.repository_def is None:
+    repository = context.repository_def
+    if repository is None:
         raise dg.DagsterInvariantViolationError("the sensor needs its repository")
-    finished, until = finished_since(context.instance, last.runs_until, now)
+    known = {s.name for s in repository.sensor_defs} | {s.name for s in repository.schedule_defs}
+    finished, until, runs_known = finished_since(context.instance, last, now)
     failed = failed_runs(last.failed, finished)
     bad = {
-        **red_checks(context.instance, context.repository_def.asset_graph, last.red),
-        **failing_ticks(context.instance),
+        **red_checks(context.instance, repository.asset_graph, last.red),
+        **failing_ticks(context.instance, known),
         **failed,
     }
     raised, red, suspected = decide(bad, last, now)
@@ -198,7 +233,9 @@ def alerts(context: dg.SensorEvaluationContext) -> dg.SensorResult:
     for alert in raised:
         write_alert(home, alert)
         context.log.warning(f"{alert.asset} {alert.check} is {alert.state}: {alert.facts['why']}")
-    memory = Memory(red=red, suspected=suspected, failed=failed, runs_until=until)
+    memory = Memory(
+        red=red, suspected=suspected, failed=failed, runs_until=until, runs_known=runs_known
+    )
     return dg.SensorResult(
         cursor=msgspec.json.encode(memory).decode(),
         skip_reason=f"red: {', '.join(red) or 'nothing'}; {len(raised)} alerts written",

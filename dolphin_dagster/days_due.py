@@ -15,6 +15,7 @@ from typing import Final
 import dagster as dg
 
 from dolphin_dagster.backtests import backtest_folder, daily_backtest_job, versus_job
+from dolphin_dagster.jobs import WAITING
 from dolphin_dagster.orderbook_archive import orderbook_archive_job
 from dolphin_dagster.paper_reports import paper_report_job
 from dolphin_dagster.partitions import DAY, INSTANCE, scan_days
@@ -110,9 +111,20 @@ def closed_days(settings: Settings) -> Iterator[tuple[str, str]]:
             yield day, instance
 
 
-def _asked(due: list[dg.RunRequest], none_due: str) -> dg.SensorResult:
-    """Return the requests, or why there is none."""
-    return dg.SensorResult(run_requests=due, skip_reason=None if due else none_due)
+def _asked(
+    context: dg.SensorEvaluationContext, due: list[dg.RunRequest], none_due: str
+) -> dg.SensorResult:
+    """Return the requests but those whose run still waits or works, or why there is none."""
+    waiting = dg.RunsFilter(statuses=list(WAITING))
+    under_way = {
+        (run.job_name, run.tags.get("dagster/partition"))
+        for run in context.instance.get_runs(waiting)
+    }
+    new = [
+        r for r in due if (r.job_name or daily_backtest_job.name, r.partition_key) not in under_way
+    ]
+    why = f"all {len(due)} that are due are under way" if due else none_due
+    return dg.SensorResult(run_requests=new, skip_reason=None if new else why)
 
 
 @dg.sensor(
@@ -122,7 +134,7 @@ def _asked(due: list[dg.RunRequest], none_due: str) -> dg.SensorResult:
     default_status=dg.DefaultSensorStatus.RUNNING,
     description="Asks for the archives of a day once it is over, and again when more came in.",
 )
-def days_archived() -> dg.SensorResult:
+def days_archived(context: dg.SensorEvaluationContext) -> dg.SensorResult:
     """Ask for the archives that are due."""
     settings, hour = load(), _hour()
     known = _known_days(settings)
@@ -135,7 +147,7 @@ def days_archived() -> dg.SensorResult:
         for day, key in found
         if day in known
     ]
-    return _asked(due, "every day that is over is archived as far as it is recorded")
+    return _asked(context, due, "every day that is over is archived as far as it is recorded")
 
 
 @dg.sensor(
@@ -145,7 +157,7 @@ def days_archived() -> dg.SensorResult:
     default_status=dg.DefaultSensorStatus.RUNNING,
     description="Asks for the backtest of an archived day that is over, and again when it changed.",
 )
-def days_backtested() -> dg.SensorResult:
+def days_backtested(context: dg.SensorEvaluationContext) -> dg.SensorResult:
     """Ask for the backtests that are due."""
     settings, hour = load(), _hour()
     known = _known_days(settings)
@@ -154,7 +166,9 @@ def days_backtested() -> dg.SensorResult:
         for day, key in backtests_due(settings)
         if day in known
     ]
-    return _asked(due, "every archived day that is over has a backtest as new as its archives")
+    return _asked(
+        context, due, "every archived day that is over has a backtest as new as its archives"
+    )
 
 
 @dg.sensor(
@@ -167,7 +181,7 @@ def days_backtested() -> dg.SensorResult:
         "comparison with a backtest once the day is archived."
     ),
 )
-def days_closed() -> dg.SensorResult:
+def days_closed(context: dg.SensorEvaluationContext) -> dg.SensorResult:
     """Ask for what a closed day is due."""
     settings, hour = load(), _hour()
     known = _known_days(settings)
@@ -188,4 +202,6 @@ def days_closed() -> dg.SensorResult:
             dg.RunRequest(job_name=job, partition_key=key, run_key=f"{job}-{day}-{instance}-{hour}")
             for job in wanted
         ]
-    return _asked(due, "every closed day has its final report and, where archived, its comparison")
+    return _asked(
+        context, due, "every closed day has its final report and, where archived, its comparison"
+    )

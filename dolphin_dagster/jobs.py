@@ -1,11 +1,19 @@
 """Jobs: an asset each, or all of a group, in a pool's queue, with the longest time one may take."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 import dagster as dg
 
 from dolphin_dagster import pools
+
+WAITING: Final = (
+    dg.DagsterRunStatus.QUEUED,
+    dg.DagsterRunStatus.NOT_STARTED,
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+)
+"""Of a run that waits in its queue or works."""
 
 
 def asset_job(

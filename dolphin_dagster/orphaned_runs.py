@@ -2,11 +2,9 @@
 
 Dagster notices a worker's death through the code server that started it; where both died, the run
 stays STARTED and holds its pool until `max_runtime`. Each run tells its worker's process id in an
-event; a run whose process is not there in two looks is failed.
+event; a run whose process is not there in two looks, or is another than was seen first, is failed.
 """
 
-import os
-import time
 from collections.abc import Collection
 from pathlib import Path
 from typing import Any, Final
@@ -19,58 +17,67 @@ from dolphin_dagster import checks
 NAME: Final = "runs_orphaned"
 SENSOR_INTERVAL_S: Final = 30
 UNDER_WAY: Final = [dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING]
-CLOCK_SLACK_S: Final = 2.0
-"""A process starts before it tells so."""
-_TICKS_PER_S: Final = float(os.sysconf("SC_CLK_TCK"))
+STATE, STARTED = 0, 19
+"""In /proc/PID/stat after the name."""
 WORKER: Final = "Started process for run"
 
 
 class Worker(msgspec.Struct, frozen=True):
-    """A run's process, and when it told so, in seconds since 1970."""
+    """A process that is there: its id, and when it started in ticks since boot.
+
+    The two name it for as long as the machine is up, whatever the wall clock does.
+    """
 
     pid: int
-    at_s: float
+    started: int
 
 
 class Memory(msgspec.Struct, frozen=True, kw_only=True):
-    """The sensor's cursor: runs without a worker in the look before."""
+    """The sensor's cursor.
 
+    Attributes:
+        workers: Of each run under way, its process as it was seen first; None: it was not there.
+        suspected: Runs without a worker in the look before.
+    """
+
+    workers: dict[str, Worker | None] = {}
     suspected: list[str] = []
 
 
-def worker_of(instance: dg.DagsterInstance, run_id: str) -> Worker | None:
-    """Return the process that a run told of last, None where it told of none."""
+def pid_of(instance: dg.DagsterInstance, run_id: str) -> int | None:
+    """Return the process id that a run told of last, None where it told of none."""
     found = None
     for entry in instance.all_logs(run_id, of_type=dg.DagsterEventType.ENGINE_EVENT):
         event = entry.dagster_event
         pid: Any = event.engine_event_data.metadata.get("pid") if event else None
-        if pid is not None and WORKER in entry.user_message + (
-            event.message or "" if event else ""
-        ):
-            found = Worker(int(pid.value), entry.timestamp)
+        if pid is not None and event is not None and WORKER in (event.message or ""):
+            found = int(pid.value)
     return found
 
 
-def is_alive(worker: Worker) -> bool:
-    """Return whether the process is there, no zombie, and not another that got its number."""
+def seen(pid: int) -> Worker | None:
+    """Return the process of that id that is there now, None where there is none but a zombie."""
     try:
-        fields = Path(f"/proc/{worker.pid}/stat").read_text().rpartition(")")[2].split()
-        ticks = int(fields[19])
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return None if fields[STATE] == "Z" else Worker(pid, int(fields[STARTED]))
     except (OSError, ValueError, IndexError):
-        return False
-    uptime_s = float(Path("/proc/uptime").read_text().split()[0])
-    age_s = uptime_s - ticks / _TICKS_PER_S
-    return fields[0] != "Z" and time.time() - age_s <= worker.at_s + CLOCK_SLACK_S
+        return None
 
 
-def orphans(instance: dg.DagsterInstance) -> set[str]:
-    """Return the runs that are under way and whose process is not."""
-    found = set()
+def look(instance: dg.DagsterInstance, last: Memory) -> tuple[dict[str, Worker | None], set[str]]:
+    """Return the worker of each run under way, and the runs whose worker is not there."""
+    workers: dict[str, Worker | None] = {}
+    gone = set()
     for run in instance.get_runs(dg.RunsFilter(statuses=UNDER_WAY)):
-        worker = worker_of(instance, run.run_id)
-        if worker is not None and not is_alive(worker):
-            found.add(run.run_id)
-    return found
+        pid = pid_of(instance, run.run_id)
+        if pid is None:
+            continue
+        now = seen(pid)
+        known = last.workers.get(run.run_id, now)
+        workers[run.run_id] = known
+        if now is None or now != known:
+            gone.add(run.run_id)
+    return workers, gone
 
 
 def end(instance: dg.DagsterInstance, run_ids: Collection[str]) -> list[str]:
@@ -91,10 +98,10 @@ def end(instance: dg.DagsterInstance, run_ids: Collection[str]) -> list[str]:
 def runs_orphaned(context: dg.SensorEvaluationContext) -> dg.SensorResult:
     """Look for runs without a worker; end those that had none the last time either."""
     last = checks.remembered(context.cursor, Memory)
-    found = orphans(context.instance)
+    workers, found = look(context.instance, last)
     sure = found & set(last.suspected)
     ended = end(context.instance, sure) if sure else []
-    memory = Memory(suspected=sorted(found - set(ended)))
+    memory = Memory(workers=workers, suspected=sorted(found - set(ended)))
     for run_id in ended:
         context.log.warning(f"run {run_id} was ended: its worker is gone")
     said = f"ended {', '.join(ended)}" if ended else f"{len(found)} runs seem to have no worker"

@@ -17,18 +17,36 @@ from dolphin_realtime.model.errors import GridError
 
 FAULTS: Final = (HazelcastError, TimeoutError, OSError)
 UPDATE_DEADLINE_S: Final = 10.0
+CONNECT_S: Final = grid.PROBE_TIMEOUT_S + 1.0
+CALL_S: Final = grid.INVOCATION_TIMEOUT_S + 1.0
+"""A future of the client's has no deadline of its own, and a member that hangs ends none."""
 Document = dict[str, Any]
 _clients: dict[tuple[str, int], HazelcastClient] = {}
 _lock: Final = Lock()
 
 
 def _client(cluster_name: str, port: int) -> HazelcastClient:
-    with _lock:
-        client = _clients.get((cluster_name, port))
-        if client is None or not client.lifecycle_service.is_running():
-            client = grid.connect_blocking(cluster_name, port, "dagster")
-            _clients[(cluster_name, port)] = client
+    """Return the process's client; nobody waits for another's connecting, which may hang.
+
+    Raises:
+        GridError: If no member answers in time.
+    """
+    where = (cluster_name, port)
+    client = _clients.get(where)
+    if client is not None and client.lifecycle_service.is_running():
         return client
+    if not _lock.acquire(timeout=CONNECT_S):
+        raise GridError(f"127.0.0.1:{port} does not answer: others wait for it already")
+    try:
+        client = _clients.get(where)
+        if client is None or not client.lifecycle_service.is_running():
+            client = grid.within(
+                CONNECT_S, lambda: grid.connect_blocking(cluster_name, port, "dagster")
+            )
+            _clients[where] = client
+        return client
+    finally:
+        _lock.release()
 
 
 class Grid:
@@ -45,7 +63,7 @@ class Grid:
         """
         try:
             future = _client(*self._where).get_map(map_name).get(key)
-            return grid.decode(future.result())
+            return grid.decode(grid.within(CALL_S, future.result))
         except FAULTS as e:
             raise GridError(f"{map_name}/{key} was not read: {e}") from e
 
@@ -57,7 +75,7 @@ class Grid:
         """
         try:
             future = _client(*self._where).get_map(map_name).set(key, grid.encode(document))
-            future.result()
+            grid.within(CALL_S, future.result)
         except FAULTS as e:
             raise GridError(f"{map_name}/{key} was not written: {e}") from e
 

@@ -6,14 +6,14 @@ their partitions would show as missing.
 """
 
 import shutil
-from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import dagster as dg
 import msgspec
 import sqlalchemy as sa
+from dagster._core.definitions.assets.graph.asset_graph import AssetGraph
 from dagster._core.storage.event_log.schema import AssetCheckExecutionsTable as Executions
 from dagster._core.storage.event_log.schema import SqlEventLogStorageTable as Events
 from dagster._core.storage.event_log.sql_event_log import SqlEventLogStorage
@@ -28,7 +28,9 @@ NAME: Final = "dagster_retention"
 RUNLESS: Final = ""
 """What Dagster calls the run of an event that came from no run."""
 KINDS: Final = ("ASSET_CHECK_EVALUATION", "ASSET_MATERIALIZATION", "ASSET_OBSERVATION")
-RUNS_AT_ONCE: Final = 5000
+RUNS_AT_ONCE: Final = 500
+PRUNABLE: Final = "indicators"
+"""Group of the assets whose runs are pruned: they come by the hundred a day."""
 FINISHED: Final = [
     dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED,
 ]  # fmt: skip
@@ -42,10 +44,10 @@ class Pruned(msgspec.Struct, frozen=True, kw_only=True):
     runs: int
 
 
-def prune(instance: dg.DagsterInstance, graph: Any, before: datetime) -> Pruned:
-    """Remove runless events, results of checks and runs of unpartitioned assets that are old.
+def prune(instance: dg.DagsterInstance, graph: AssetGraph, before: datetime) -> Pruned:
+    """Remove runless events and results of checks, and runs of factors, that are old.
 
-    Kept, however old: of each asset the latest event of each kind, of each check the latest
+    Kept, however old: of each asset and partition the latest event of each kind, of each check the latest
     result, and the runs that these came from.
 
     Args:
@@ -82,7 +84,7 @@ def _prune_checks(instance: dg.DagsterInstance, before: datetime) -> int:
 def _prune_events(instance: dg.DagsterInstance, before: datetime) -> int:
     storage = _storage(instance)
     latest = sa.select(sa.func.max(Events.c.id)).group_by(
-        Events.c.asset_key, Events.c.dagster_event_type
+        Events.c.asset_key, Events.c.dagster_event_type, Events.c.partition
     )
     needed = sa.select(Executions.c.evaluation_event_storage_id).where(
         Executions.c.evaluation_event_storage_id.is_not(None)
@@ -121,27 +123,39 @@ def _needed_runs(instance: dg.DagsterInstance) -> set[str]:
     return found
 
 
-def _is_unpartitioned(run: dg.DagsterRun, graph: Any) -> bool:
-    """Return whether a run made unpartitioned assets alone, or evaluated checks alone."""
-    keys: Iterable[dg.AssetKey] = run.asset_selection or ()
-    if not keys and run.job_name.endswith("_job"):
-        keys = [dg.AssetKey(run.job_name.removesuffix("_job"))]
+def _is_prunable(run: dg.DagsterRun, graph: AssetGraph) -> bool:
+    """Return whether a run asked for unpartitioned factors, or evaluated checks, and nothing else."""
+    keys = set(run.asset_selection or ())
+    if not keys and run.asset_check_selection:
+        return True
+    keys = keys or {dg.AssetKey(run.job_name.removesuffix("_job"))}
     known = graph.get_all_asset_keys()
-    if not keys:
-        return bool(run.asset_check_selection)
-    return all(key in known and graph.get(key).partitions_def is None for key in keys)
+    nodes = [graph.get(key) for key in keys if key in known]
+    return len(nodes) == len(keys) and all(
+        node.group_name == PRUNABLE and node.partitions_def is None for node in nodes
+    )
 
 
-def _prune_runs(instance: dg.DagsterInstance, graph: Any, before: datetime) -> int:
-    needed, removed = _needed_runs(instance), 0
-    old = dg.RunsFilter(statuses=FINISHED, created_before=before)
-    for run in instance.get_runs(old, limit=RUNS_AT_ONCE, ascending=True):
-        if run.run_id in needed or not _is_unpartitioned(run, graph):
-            continue
-        instance.delete_run(run.run_id)
-        _remove_files(instance, run.run_id)
-        removed += 1
-    return removed
+def _prune_runs(instance: dg.DagsterInstance, graph: AssetGraph, before: datetime) -> int:
+    needed = _needed_runs(instance)
+    doomed: list[str] = []
+    old, cursor = dg.RunsFilter(statuses=FINISHED, created_before=before), None
+    while runs := instance.get_runs(old, cursor=cursor, limit=RUNS_AT_ONCE):
+        cursor = runs[-1].run_id
+        for run in runs:
+            if run.run_id in needed or not _is_prunable(run, graph):
+                continue
+            doomed.append(run.run_id)
+    for run_id in doomed:
+        _remove_run(instance, run_id)
+    return len(doomed)
+
+
+def _remove_run(instance: dg.DagsterInstance, run_id: str) -> None:
+    instance.delete_run(run_id)
+    with _storage(instance).index_connection() as db:
+        db.execute(sa.delete(Executions).where(Executions.c.run_id == run_id))
+    _remove_files(instance, run_id)
 
 
 def _remove_files(instance: dg.DagsterInstance, run_id: str) -> None:

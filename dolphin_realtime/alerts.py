@@ -48,12 +48,18 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def write_alert(home: Path, alert: Alert) -> None:
-    """Append an alert and have it on disk."""
+    """Append an alert and have it on disk.
+
+    Raises:
+        OSError: If it is not there whole.
+    """
     path = home / FILE
     path.parent.mkdir(parents=True, exist_ok=True)
     fd = open_lines(path, SHARED)
     try:
-        os.write(fd, msgspec.json.encode(alert) + b"\n")
+        line = msgspec.json.encode(alert) + b"\n"
+        if os.write(fd, line) != len(line):
+            raise OSError("the alert's line was cut off")
         os.fsync(fd)
     finally:
         os.close(fd)

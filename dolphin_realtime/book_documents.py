@@ -26,9 +26,13 @@ def _instant_us(value: object) -> int | None:
 
 def number(value: object) -> float | None:
     """Return a finite number, None where the value is none."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    return float(value)
+    try:
+        found = float(value)
+    except OverflowError:
+        return None
+    return found if math.isfinite(found) else None
 
 
 REAL_BOOK: Final = "book"

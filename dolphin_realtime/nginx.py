@@ -76,7 +76,8 @@ _TEMPLATE: Final = """\
 upstream dolphin_operator {{ server {operator}; }}
 upstream dolphin_viewer {{ server {viewer}; }}
 upstream dolphin_nobody {{ server 127.0.0.1:1 down; }}
-# Lines of the form `alice operator;` in {folder}/operators; everybody else is a {others}.
+# Lines of the form "~^alice$" operator; in {folder}/operators (as a plain word, ALICE would be one
+# as well); everybody else is {others}.
 map $remote_user $dolphin_role {{
     default {others};
     include {folder}/operators;

@@ -79,8 +79,8 @@ class Frame:
 
     def alert(
         self, asset: str, check: str, state: AlertState, facts: dict[str, Any], runbook: str
-    ) -> None:
-        """Write an alert; where the disk refuses, that is counted."""
+    ) -> bool:
+        """Write an alert and return True; where the disk refuses, that is counted."""
         alert = Alert(
             ts=datetime.now(UTC),
             asset=asset,
@@ -93,6 +93,8 @@ class Frame:
             write_alert(self.settings.home, alert)
         except OSError as e:
             self.refuse("alert_unwritten", why=str(e))
+            return False
+        return True
 
     def heartbeat(self) -> str:
         """Return the heartbeat document."""
@@ -148,6 +150,41 @@ async def connect_or_refuse(settings: Settings, role: str) -> HazelcastClient:
         return await grid.connect(settings.cluster_name, settings.hazelcast_port, role)
 
 
+async def serve_without_grid(
+    name: str, settings: Settings, work: Callable[[Frame], Awaitable[None]]
+) -> None:
+    """Run the work of a service that needs no grid; it beats whenever one is there."""
+    frame = Frame(name, settings, None)  # the client comes once there is a grid
+    frame.own_signals()
+    _serve_figures(frame)
+    beating = asyncio.create_task(_beat_when_there(frame))
+    try:
+        await work(frame)
+    finally:
+        frame.stopping.set()
+        notify("STOPPING=1")
+        await asyncio.gather(beating, return_exceptions=True)
+
+
+async def _beat_when_there(frame: Frame) -> None:
+    while not frame.stopping.is_set():
+        try:
+            frame.client = await connect_or_refuse(frame.settings, frame.name)
+        except GridError:
+            await pause(frame.stopping, BEAT_S)
+            continue
+        try:
+            await frame.beat()
+        finally:
+            await frame.client.shutdown()
+
+
+def _serve_figures(frame: Frame) -> None:
+    without = serve_metrics(frame.settings, frame.name, frame.figures)
+    if without is not None:
+        frame.refuse("metrics_unserved", why=without)
+
+
 async def serve(name: str, settings: Settings, work: Callable[[Frame], Awaitable[None]]) -> None:
     """Run a service's work until SIGTERM, with heartbeats beside it.
 
@@ -157,9 +194,7 @@ async def serve(name: str, settings: Settings, work: Callable[[Frame], Awaitable
     client = await connect_or_refuse(settings, name)
     frame = Frame(name, settings, client)
     frame.own_signals()
-    without = serve_metrics(settings, name, frame.figures)
-    if without is not None:
-        frame.refuse("metrics_unserved", why=without)
+    _serve_figures(frame)
     beating = asyncio.create_task(frame.beat())
     try:
         await work(frame)

@@ -28,7 +28,7 @@ from dolphin_dagster.factors.verdicts import (
     is_in_range,
     source_answers,
 )
-from dolphin_dagster.jobs import asset_job
+from dolphin_dagster.jobs import WAITING, asset_job
 from dolphin_realtime.factor_store import newest
 from dolphin_realtime.model.errors import GridError, SourceUnavailable
 from dolphin_realtime.model.factor_document import Readings
@@ -43,12 +43,6 @@ LEARNT_LIFETIME: Final = timedelta(hours=1)
 """Of hours that are kept for percentiles alone."""
 MAX_RUNTIME_S: Final = 300
 HEADING: Final = "factor"
-WAITING: Final = (
-    dg.DagsterRunStatus.QUEUED,
-    dg.DagsterRunStatus.NOT_STARTED,
-    dg.DagsterRunStatus.STARTING,
-    dg.DagsterRunStatus.STARTED,
-)
 Result = dg.MaterializeResult[None] | dg.AssetCheckResult
 
 

@@ -59,10 +59,15 @@ ASSETS: Final = [
 
 
 class Memory(msgspec.Struct, frozen=True, kw_only=True):
-    """What the sensor remembers: what was told of each check, and which factors are wrong."""
+    """What the sensor remembers.
+
+    Attributes:
+        told: Of each check.
+        wrong: The check by which each factor that is wrong was told to be.
+    """
 
     told: dict[str, checks.Told] = {}
-    wrong: dict[str, bool] = {}
+    wrong: dict[str, str] = {}
 
 
 class Seen(msgspec.Struct, frozen=True, kw_only=True):
@@ -105,32 +110,34 @@ def verdicts(seen: Seen, known: set[str], wall: datetime) -> dict[checks.Key, Ve
 
 
 def alerts(
-    found: dict[checks.Key, Verdict], seen: Seen, last: dict[str, bool], wall: datetime
-) -> tuple[list[Alert], dict[str, bool]]:
+    found: dict[checks.Key, Verdict], seen: Seen, last: dict[str, str], wall: datetime
+) -> tuple[list[Alert], dict[str, str]]:
     """Return an alert for each factor that went wrong or is well again, and who is wrong now.
 
     A factor is wrong while its readings are dead or its source failed twice in a row; one alert
-    a spell, whichever comes first. One that is switched off stays as it was seen last. ``last``
-    holds who was wrong.
+    a spell, whichever comes first, under the name of the check that brought it. One that is switched
+    off stays as it was seen last. ``last`` holds who was wrong.
     """
-    raised, wrong = [], {}
+    raised: list[Alert] = []
+    wrong: dict[str, str] = {}
     for name in external():
-        fresh = found.get((name, IS_FRESH))
-        circuit, was_wrong = seen.circuits.get(name, Circuit()), last.get(name, False)
+        fresh, told = found.get((name, IS_FRESH)), last.get(name)
+        circuit = seen.circuits.get(name, Circuit())
         is_off = name in seen.off
-        wrong[name] = was_wrong if is_off else is_wrong(fresh, circuit, was_wrong=was_wrong)
-        if wrong[name] != was_wrong:
+        is_bad = bool(told) if is_off else is_wrong(fresh, circuit, was_wrong=bool(told))
+        check = told or (IS_FRESH if fresh is not None and not fresh.passed else ANSWERS)
+        if is_bad:
+            wrong[name] = check
+        if is_bad != bool(told):
+            facts = {**({} if fresh is None else fresh.facts), **source_answers(circuit).facts}
             raised.append(
                 Alert(
                     ts=wall,
                     asset=name,
-                    check=IS_FRESH if fresh is not None and not fresh.passed else ANSWERS,
-                    state="red" if wrong[name] else "recovered",
-                    facts={
-                        **({} if fresh is None else fresh.facts),
-                        **source_answers(circuit).facts,
-                    },
-                    runbook=f"{checks.RUNBOOK}#factor-{ANSWERS}",
+                    check=check,
+                    state="red" if is_bad else "recovered",
+                    facts=facts,
+                    runbook=f"{checks.RUNBOOK}#factor-{check}",
                 )
             )
     return raised, wrong

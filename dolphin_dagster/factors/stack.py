@@ -51,7 +51,8 @@ class FactorStack:
     def assets(self) -> list[str]:
         """Return the assets of the newest scan, none where there is no scan; raises GridError."""
         scan = self.grid.get(grid.FEATURES, grid.LATEST_SCAN)
-        return list(scan["assets"]) if scan else []
+        assets = scan.get("assets") if scan else None
+        return [a for a in assets if isinstance(a, str)] if isinstance(assets, list) else []
 
     def scanned(self) -> set[str] | None:
         """Return the assets of the newest scan, None where none can be seen."""

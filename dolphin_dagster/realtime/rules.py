@@ -13,6 +13,7 @@ from dolphin_dagster import checks
 from dolphin_dagster.checks import Facts, Verdict
 from dolphin_dagster.realtime.snapshot import Document, Snapshot
 from dolphin_realtime import grid
+from dolphin_realtime.book_documents import number as finite
 from dolphin_realtime.model.posture import Posture
 
 HEARTBEAT_LIMIT_S: Final = 15.0
@@ -21,6 +22,8 @@ DOCUMENT_LIMIT_S: Final = 30.0
 BOOKS_LIMIT_S: Final = 15.0
 USABLE_SHARE: Final = 0.9
 EIGENVALUE_TOLERANCE: Final = 0.05
+DOWN: Final = ("failed", "stopped", "backoff")
+"""What its manager says of a service whose heartbeat may still be young."""
 FACT_LENGTH: Final = 2000
 """Of a part of the health document, in characters: events are kept for days."""
 SENSORS: Final = {
@@ -93,11 +96,16 @@ def is_alive(service: str) -> Rule:
         if verdict.passed and beat is not None and beat.get("phase") == grid.STOPPED:
             return _red("it was stopped", facts)
         state = str(process.get("state", "unknown"))
-        if verdict.passed and state not in ("running", "unknown"):
+        if verdict.passed and state in DOWN and _is_known(snapshot):
             return _red(f"its manager says that it is {state}", facts)
         return Verdict(verdict.passed, facts, gist=verdict.gist)
 
     return rule
+
+
+def _is_known(snapshot: Snapshot) -> bool:
+    """Return whether the health document is of now."""
+    return _age(snapshot.health, "timestamp", DOCUMENT_LIMIT_S, snapshot).passed
 
 
 def _subsystem(snapshot: Snapshot, part: str, name: str) -> dict[str, Any]:
@@ -109,7 +117,7 @@ def _dict(value: object) -> dict[str, Any]:
 
 
 def _number(value: object) -> float:
-    return float(value) if isinstance(value, int | float) else 0.0
+    return finite(value) or 0.0
 
 
 def grid_answers(snapshot: Snapshot) -> Verdict:
@@ -131,14 +139,14 @@ def scan_is_coherent(snapshot: Snapshot) -> Verdict:
     prices, values = snapshot.scan.get("asset_prices"), snapshot.scan.get("eigenvalues")
     if not isinstance(prices, dict) or not isinstance(values, list) or not prices:
         return _red("prices or eigenvalues are missing", {"assets": 0.0})
-    usable = sum(1 for p in prices.values() if isinstance(p, int | float) and p > 0)
-    finite = [v for v in values if isinstance(v, int | float)]
-    ratio = sum(finite) / len(prices)
+    usable = sum(1 for p in map(finite, prices.values()) if p is not None and p > 0)
+    numbers = [v for v in map(finite, values) if v is not None]
+    ratio = sum(numbers) / len(prices)
     facts: Facts = {"assets": float(len(prices)), "usable_prices": float(usable)}
     facts["eigenvalue_sum_share"] = ratio
     if usable < USABLE_SHARE * len(prices):
         return _red("more than a tenth of the prices are unusable", facts)
-    if len(finite) < len(values):
+    if len(numbers) < len(values):
         return _red("an eigenvalue is no number", facts)
     if abs(ratio - 1.0) > EIGENVALUE_TOLERANCE:
         return _red("the eigenvalues do not sum to the number of assets", facts)
@@ -203,6 +211,9 @@ def state_holds(instance: str) -> Rule:
         if not young.passed or state is None:
             return young
         written = _dict(state.get("journal"))
+        lacking = [name for name in ("journal", "handled_at", "positions") if name not in state]
+        if lacking:
+            return _red(f"its state lacks {', '.join(lacking)}", dict(young.facts))
         deaf = (
             "it takes none of the scans that come" if grid.is_deaf(state, snapshot.scan) else None
         )

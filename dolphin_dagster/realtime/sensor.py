@@ -102,11 +102,11 @@ def make_checks(settings: Settings) -> dg.AssetChecksDefinition:
     )
     def realtime_checks(context: dg.AssetCheckExecutionContext) -> Iterator[dg.AssetCheckResult]:
         """Evaluate the selected checks now, in a run of their own."""
-        snapshot = read_snapshot(load(), datetime.now(UTC))
+        found = verdicts(rules, read_snapshot(load(), datetime.now(UTC)))
         for rule in rules:
             key = dg.AssetCheckKey(dg.AssetKey(rule.asset), rule.name)
             if key in context.selected_asset_check_keys:
-                verdict = rule.rule(snapshot)
+                verdict = found[rule.key]
                 yield checks.result(
                     rule.asset, rule.name, verdict.passed, verdict.facts, is_error=True
                 )

@@ -3,6 +3,7 @@
 Reading belongs here; judging does not (rules.py).
 """
 
+import threading
 import time
 from collections.abc import Mapping
 from datetime import datetime
@@ -13,13 +14,14 @@ import msgspec
 from dolphin_dagster.resources import Grid
 from dolphin_realtime import grid
 from dolphin_realtime.journal.check import CheckResult, check
-from dolphin_realtime.model.errors import GridError, JournalError
+from dolphin_realtime.model.errors import GridError
 from dolphin_realtime.settings import Settings
 
 Document = dict[str, Any] | None
 JOURNAL_SHARE: Final = 0.02
 """Of the time, at most, that reading journals may take."""
 JOURNAL_PAUSE_S: Final = 10.0
+FIRST_S: Final = 3.0
 
 
 class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,31 +39,39 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Journals:
-    """The instances' journals, verified again and again, each in its share of the time.
+    """The instances' journals, verified again and again in a thread, in a share of the time.
 
     A verdict is as old as the journal is long: one that takes a second is looked at every 50 s.
+    The thread ends with the process.
     """
 
     def __init__(self) -> None:
         self._found: dict[str, CheckResult] = {}
-        self._next_s: dict[str, float] = {}
+        self._thread: threading.Thread | None = None
 
     def look(self, settings: Settings) -> dict[str, CheckResult]:
-        """Return each journal's last verdict, looking anew where it is time."""
-        for instance in settings.instance_names:
-            began_s = time.monotonic()
-            if began_s >= self._next_s.get(instance, 0.0):
-                self._found[instance] = _verified(settings, instance)
-                took_s = time.monotonic() - began_s
-                self._next_s[instance] = began_s + max(JOURNAL_PAUSE_S, took_s / JOURNAL_SHARE)
+        """Return each journal's last verdict; the first ones are waited for, but not for long."""
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._verify, args=[settings], daemon=True)
+            self._thread.start()
+            self._thread.join(FIRST_S)
         return dict(self._found)
+
+    def _verify(self, settings: Settings) -> None:
+        while True:
+            began_s = time.monotonic()
+            for instance in settings.instance_names:
+                self._found[instance] = _verified(settings, instance)
+            took_s = time.monotonic() - began_s
+            time.sleep(max(JOURNAL_PAUSE_S, took_s / JOURNAL_SHARE - took_s))
 
 
 def _verified(settings: Settings, instance: str) -> CheckResult:
+    """Return a journal's verdict; whatever cannot be read of it does not hold."""
     try:
         return check(settings.journal_dir(instance))
-    except (JournalError, OSError) as e:
-        return CheckResult(ok=False, rows=0, first_break=str(e))
+    except Exception as e:  # noqa: BLE001 - a row of any shape may be in a damaged file
+        return CheckResult(ok=False, rows=0, first_break=f"{type(e).__name__}: {e}")
 
 
 _JOURNALS: Final = Journals()

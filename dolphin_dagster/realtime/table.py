@@ -7,6 +7,7 @@ from dolphin_dagster import checks
 from dolphin_dagster.checks import Verdict
 from dolphin_dagster.realtime.assets import ORDERBOOK, SCAN_FEED, journal, trader
 from dolphin_dagster.realtime.rules import (
+    FACT_LENGTH,
     SENSORS,
     CheckRule,
     grid_answers,
@@ -138,5 +139,13 @@ def make_rules(settings: Settings) -> list[CheckRule]:
 
 
 def verdicts(rules: list[CheckRule], snapshot: Snapshot) -> dict[checks.Key, Verdict]:
-    """Return every rule's verdict of a snapshot, by check."""
-    return {rule.key: rule.rule(snapshot) for rule in rules}
+    """Return every rule's verdict of a snapshot, by check; one that cannot judge is red."""
+    return {rule.key: _judged(rule, snapshot) for rule in rules}
+
+
+def _judged(rule: CheckRule, snapshot: Snapshot) -> Verdict:
+    try:
+        return rule.rule(snapshot)
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as e:
+        why = f"a document is not as it should be: {type(e).__name__}: {e}"
+        return Verdict(False, {"why": why[:FACT_LENGTH]}, gist=type(e).__name__)

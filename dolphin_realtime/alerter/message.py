@@ -21,10 +21,11 @@ def title_of(alerts: Sequence[Alert], host: str) -> str:
 
 
 def body_of(alerts: Sequence[Alert]) -> str:
-    """Return a paragraph an alert, the first ones where there are many."""
-    said = [_paragraph(alert) for alert in alerts[:SHOWN]]
+    """Return a paragraph an alert, the newest ones where there are many."""
+    said = [_paragraph(alert) for alert in alerts[-SHOWN:]]
     left = len(alerts) - SHOWN
-    return "\n\n".join([*said, f"and {left} more: dolphin alerts history"] if left > 0 else said)
+    more = [f"{left} earlier ones: dolphin alerts history"] if left > 0 else []
+    return "\n\n".join([*more, *said])
 
 
 def _paragraph(alert: Alert) -> str:

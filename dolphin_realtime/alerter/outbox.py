@@ -1,7 +1,8 @@
 """How far each receiver was told, and what is due to it now.
 
 A receiver's place is kept after a message was taken: one that is away gets the rest later, and a
-crash between the two sends one message again rather than none.
+crash between the two sends one message again rather than none. A receiver that takes the place of
+another (its token was rotated) begins where that one stood.
 """
 
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Final
 
 import msgspec
 
-from dolphin_realtime.alerts import FILE, Alert, parse_alerts
+from dolphin_realtime.alerts import FILE, Alert, parse_alerts, read_alerts, standing
 from dolphin_realtime.whole_file import replace_whole
 
 GROUP_S: Final = 3.0
@@ -46,11 +47,21 @@ class Outbox:
 
     def __init__(self, home: Path, names: list[str]) -> None:
         self._file, self._kept = home / FILE, home / "run" / "alerter.json"
-        self._places = _read(self._kept)
-        end = self._size()
-        self._places = {name: self._places.get(name, end) for name in names}
+        before = _read(self._kept)
+        dropped = [place for name, place in before.items() if name not in names]
         self._waiting = {name: Waiting() for name in names}
-        self._keep()
+        self._greetings: dict[str, Due] = {}
+        self._places = {}
+        for name in names:
+            self._places[name] = before.get(name, min(dropped, default=self._size()))
+            if name not in before and not dropped:
+                self._greet(name, home)
+
+    def _greet(self, name: str, home: Path) -> None:
+        """Tell a new receiver what is red, and nothing else of the past."""
+        red = list(standing(read_alerts(home)).values())
+        if red:
+            self._greetings[name] = Due(alerts=red, place=self._places[name])
 
     def _size(self) -> int:
         return self._file.stat().st_size if self._file.is_file() else 0
@@ -61,6 +72,8 @@ class Outbox:
 
     def due(self, name: str, now_s: float) -> Due | None:
         """Return what a receiver is to be told now, None where nothing is or it is too early."""
+        if name in self._greetings and now_s >= self._waiting[name].not_before_s:
+            return self._greetings[name]
         size, waiting = self._size(), self._waiting[name]
         if size < self._places[name]:
             self._places[name] = 0
@@ -83,7 +96,12 @@ class Outbox:
         return Due(alerts=parse_alerts(whole), place=place + len(whole))
 
     def taken(self, name: str, due: Due) -> None:
-        """Keep that a receiver took a message."""
+        """Keep that a receiver took a message.
+
+        Raises:
+            OSError: If that cannot be written: after a restart it is sent again.
+        """
+        self._greetings.pop(name, None)
         self._places[name] = due.place
         self._waiting[name] = Waiting()
         self._keep()

@@ -16,7 +16,7 @@ from dolphin_realtime.model.errors import DeliveryError, SettingsError
 from dolphin_realtime.service import Frame, pause
 
 TURN_S: Final = 1.0
-SEND_TIMEOUT_S: Final = 30.0
+SEND_TIMEOUT_S: Final = 60.0
 
 
 class Alerter:
@@ -51,7 +51,10 @@ class Alerter:
                 self._frame.counts["undelivered"] += 1
                 self._frame.log.warning("alerter.undelivered", why=str(e), again_in_s=pause_s)
                 return
-        self._outbox.taken(target.name, due)
+        try:
+            self._outbox.taken(target.name, due)
+        except OSError as e:
+            self._frame.refuse("place_unkept", why=str(e))
 
     async def _send(self, target: Target, due: Due) -> None:
         title, body = title_of(due.alerts, self._host), body_of(due.alerts)

@@ -5,10 +5,11 @@ its scheme and a digest.
 """
 
 import hashlib
+import logging
 import os
 import stat
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 import msgspec
@@ -18,6 +19,8 @@ from dolphin_realtime.settings import Settings
 
 FILE: Final = "file"
 CREDENTIAL: Final = "alerts"
+TIMEOUT_S: Final = 20.0
+"""Of a receiver: one that takes a message and answers late would get it again."""
 EXAMPLE: Final = "ntfy://ntfy.example/topic"
 
 
@@ -46,7 +49,7 @@ def read_targets(path: Path) -> list[Target]:
         lines, mode = path.read_text().splitlines(), path.stat().st_mode
     except (OSError, UnicodeDecodeError) as e:
         raise SettingsError(f"DOLPHIN_ALERTS_FILE: {path} cannot be read: {e}") from e
-    if mode & (stat.S_IRGRP | stat.S_IROTH):
+    if mode & (stat.S_IRGRP | stat.S_IROTH) and not _is_handed(path):
         raise SettingsError(f"DOLPHIN_ALERTS_FILE: others may read {path}: chmod 600 {path}")
     found = []
     for number, line in enumerate(lines, 1):
@@ -58,6 +61,12 @@ def read_targets(path: Path) -> list[Target]:
     return found
 
 
+def _is_handed(path: Path) -> bool:
+    """Return whether systemd handed the file over: its access list may look like a group's."""
+    given = os.environ.get("CREDENTIALS_DIRECTORY")
+    return given is not None and path.parent == Path(given)
+
+
 def _name_of(url: str) -> str:
     return f"{urlsplit(url).scheme}-{hashlib.sha256(url.encode()).hexdigest()[:8]}"
 
@@ -65,9 +74,15 @@ def _name_of(url: str) -> str:
 def _is_address(url: str) -> bool:
     if urlsplit(url).scheme == FILE:
         return bool(urlsplit(url).path)
+    return _receiver(url) is not None
+
+
+def _receiver(url: str) -> Any:
+    """Return Apprise's receiver of an address, None where it is none; its own log says secrets."""
     import apprise
 
-    return apprise.Apprise.instantiate(url) is not None
+    logging.getLogger("apprise").setLevel(logging.CRITICAL)
+    return apprise.Apprise.instantiate(url)
 
 
 def send(target: Target, title: str, body: str) -> None:
@@ -79,10 +94,10 @@ def send(target: Target, title: str, body: str) -> None:
     if urlsplit(target.url).scheme == FILE:
         _append(Path(urlsplit(target.url).path), title, body)
         return
-    import apprise
-
-    receiver = apprise.Apprise.instantiate(target.url)
-    if receiver is None or not receiver.notify(body=body, title=title):
+    receiver = _receiver(target.url)
+    if receiver is not None:
+        receiver.socket_connect_timeout = receiver.socket_read_timeout = TIMEOUT_S
+    if receiver is None or not receiver.notify(body=body, title=title, overflow="split"):
         raise DeliveryError(f"{target.name} did not take the message")
 
 

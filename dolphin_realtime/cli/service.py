@@ -1,10 +1,11 @@
 """`dolphin service NAME`: one service in front, as a unit or the local runner starts it."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from functools import partial
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import click
 import uvloop
@@ -12,7 +13,7 @@ import uvloop
 from dolphin_realtime import log
 from dolphin_realtime.cli.app import say
 from dolphin_realtime.model.errors import JournalError, SettingsError
-from dolphin_realtime.service import Frame, serve
+from dolphin_realtime.service import Frame, serve, serve_without_grid
 from dolphin_realtime.settings import Settings, load
 
 _PATH = click.Path(exists=True, path_type=Path)
@@ -61,6 +62,14 @@ def service(
         return
     package = name.replace("-", "_")
     log.configure(name)
+    if name == "alerter":
+        _run(
+            name,
+            settings,
+            import_module("dolphin_realtime.alerter.service").run,
+            frame=serve_without_grid,
+        )
+        return
     work = import_module(
         f"dolphin_realtime.{package}.{'bridge' if name == 'bridge' else 'service'}"
     ).run
@@ -103,6 +112,11 @@ def _trader_from_files(
         raise JournalError(f"{instance}: {run.fault}")
 
 
-def _run(name: str, settings: Settings, work: Callable[[Frame], Awaitable[None]]) -> None:
+def _run(
+    name: str,
+    settings: Settings,
+    work: Callable[[Frame], Awaitable[None]],
+    frame: Callable[..., Coroutine[Any, Any, None]] = serve,
+) -> None:
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(serve(name, settings, work))
+        runner.run(frame(name, settings, work))

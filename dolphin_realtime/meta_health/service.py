@@ -126,7 +126,7 @@ class MetaHealth:
             healer.verify(now, is_well=self._is_cured(look, healer.memory.pending))
         faults = self.judgement.faults()
         if self._observer.suspicion is None:
-            self._telling.tell(faults, self.judgement)
+            self._telling.tell(faults, self.judgement, look.services)
         if not faults:
             return {}
         planned = plan(faults, self._world(look), healer.memory, now, self._barred(look, now))

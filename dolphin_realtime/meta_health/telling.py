@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from dolphin_realtime.alerts import FILE, AlertKey, read_alerts, standing
+from dolphin_realtime.managers.interface import ServiceStatus
 from dolphin_realtime.meta_health.judgement import Judgement
 from dolphin_realtime.model.recovery import Fault
 from dolphin_realtime.service import Frame
@@ -27,18 +28,27 @@ class Telling:
 
     def _read(self) -> None:
         """Read what stands, where the file has changed."""
-        size = self._path.stat().st_size if self._path.is_file() else 0
-        if size == self._size:
+        try:
+            size = self._path.stat().st_size if self._path.is_file() else 0
+            if size == self._size:
+                return
+            found = standing(read_alerts(self._frame.settings.home))
+        except OSError as e:
+            self._frame.refuse("alerts_unread", why=str(e))
             return
         self._size = size
-        self._red = {
-            key: alert.runbook
-            for key, alert in standing(read_alerts(self._frame.settings.home)).items()
-            if key[1] in (SERVICE, UNIT)
-        }
+        self._red = {k: a.runbook for k, a in found.items() if k[1] in (SERVICE, UNIT)}
 
-    def tell(self, faults: Iterable[Fault], judgement: Judgement) -> None:
-        """Write an alert for each service of Dagster that is newly bad, and for what is well again."""
+    def tell(
+        self, faults: Iterable[Fault], judgement: Judgement, services: list[ServiceStatus] | None
+    ) -> None:
+        """Write an alert for each service of Dagster that is newly bad, and for what is well again.
+
+        Args:
+            faults: What is settled bad.
+            judgement: What is settled good.
+            services: As their manager tells them; None: it does not answer, nothing is well.
+        """
         self._read()
         for fault in faults:
             key = (fault.target, SERVICE)
@@ -46,6 +56,12 @@ class Telling:
                 self._red[key] = RUNBOOK
                 facts = {"why": f"{fault.sensor} finds it bad: see dolphin status"}
                 self._frame.alert(*key, "red", facts, RUNBOOK)
-        for asset, check in [key for key in self._red if judgement.is_well(key[0])]:
-            runbook = self._red.pop((asset, check))
-            self._frame.alert(asset, check, "recovered", {"why": "it is well again"}, runbook)
+        if services is None:
+            return
+        states = {s.name: s.state for s in services}
+        for asset, check in list(self._red):
+            runs = states.get(asset) == "running" and judgement.is_well(asset)
+            if runs or asset not in states:
+                why = "it is well again" if runs else "there is no such service any more"
+                runbook = self._red.pop((asset, check))
+                self._frame.alert(asset, check, "recovered", {"why": why}, runbook)

@@ -50,8 +50,14 @@ def write_paper_report(settings: Settings, instance: str, day: str) -> Report:
 
 
 def is_final(settings: Settings, instance: str, day: str) -> bool:
-    """Return whether a day's report is there and was written after the day was over."""
+    """Return whether a day's report is there and was written after the day was over.
+
+    One that cannot be read, or that another version wrote, is not.
+    """
     path = paper_folder(settings, instance, day) / JSON
     if not path.is_file():
         return False
-    return not msgspec.json.decode(path.read_bytes(), type=Figures).caveats
+    try:
+        return not msgspec.json.decode(path.read_bytes(), type=Figures).caveats
+    except (OSError, msgspec.DecodeError):
+        return False

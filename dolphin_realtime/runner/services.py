@@ -171,7 +171,6 @@ def _alerter(settings: Settings) -> list[Spec]:
         Spec(
             name="alerter",
             command=_dolphin("alerter"),
-            waits_for=["hazelcast"],
             watchdog_s=2 * settings.watchdog_s,
             tier="",
             faces_network=True,
@@ -194,7 +193,7 @@ def render_instance(settings: Settings) -> str:
     url = urlsplit(settings.postgres)
     if url.scheme != "postgresql" or not url.path.strip("/"):
         raise SettingsError("DOLPHIN_POSTGRES: not as in postgresql://user@127.0.0.1:5432/dagster")
-    if url.password is not None:
+    if url.password is not None or "password" in url.query.lower():
         raise SettingsError("DOLPHIN_POSTGRES holds a password: put it into a PGPASSFILE")
     config = yaml.safe_load((ROOT / "dagster.yaml").read_text())
     driver = url._replace(scheme="postgresql+psycopg2").geturl()

@@ -51,7 +51,7 @@ class Safety:
         found = (before, Posture.CLOSE_ONLY, self._ledger.posture)
         self._ladder = Ladder(max(filter(None, found), key=lambda p: p.rank), now)
         self._was_fresh = before not in (None, Posture.NORMAL)
-        self._telling = Telling(frame, before)
+        self._telling = Telling(frame, folder / "told")
         self._intervals: deque[float] = deque(maxlen=CADENCE_WINDOW)
         self._last_bridge_ts: datetime | None = None
         self._scan, self._health = Newest("bridge_ts"), Newest("timestamp")
@@ -83,6 +83,7 @@ class Safety:
                     self._frame.say("ready")
                 self._frame.turn()
                 await self._next()
+        await self._telling.close()
 
     async def _next(self) -> None:
         """Wait for the next turn; an order from a person begins it at once."""
@@ -145,9 +146,9 @@ class Safety:
         inputs = self._inputs(scan, now)
         wanted, reasons = judge(inputs, self._params)
         self._move(wanted, reasons, now)
+        await self._safety.set(grid.LATEST, self._document(inputs, reasons, now))
         if self._was_fresh or not self._is_young(now):
             self._telling.tell(self._ladder.posture, reasons)
-        await self._safety.set(grid.LATEST, self._document(inputs, reasons, now))
         self._frame.figures.set("posture_rank", self._ladder.posture.rank)
         self._frame.figures.set("size_multiplier", self._ladder.posture.size_multiplier)
         self._frame.detail = f"{self._ladder.posture} since {self._ladder.since:%H:%M:%S}"

@@ -66,7 +66,9 @@ def _unit(spec: Spec, names: list[str]) -> list[str]:
     waits_for = [unit_of(name) for name in spec.waits_for if name in names]
     lines = [f"Description=Dolphin {_words(spec)}", f"PartOf={TARGET}"]
     lines += ["Wants=network-online.target"]
-    lines += [f"After={' '.join(['network-online.target', 'time-sync.target', *waits_for])}"]
+    storage = ["postgresql.service"] if spec.tier == "control" else []
+    after = ["network-online.target", "time-sync.target", *storage, *waits_for]
+    lines += [f"After={' '.join(after)}"]
     slowest_s = START_LIMIT_BURST * (spec.start_timeout_s + RESTART_S)
     interval_s = START_LIMIT_S if spec.ready == "notify" else slowest_s
     lines += [f"StartLimitIntervalSec={interval_s:.0f}", f"StartLimitBurst={START_LIMIT_BURST}"]
@@ -89,6 +91,10 @@ def _service(spec: Spec, place: Place, steps: list[Spec]) -> list[str]:
     if spec.ready == "notify":
         lines += ["NotifyAccess=main", f"WatchdogSec={spec.watchdog_s * 1000:.0f}ms"]
     lines += ["Restart=always", f"RestartSec={RESTART_S}"]
+    if PASSFILE in spec.secrets:  # libpq refuses what a group may read, as a credential may be
+        folder = f"{PREFIX}{spec.name}"
+        lines += [f"RuntimeDirectory={folder}", "RuntimeDirectoryMode=0700"]
+        lines += [f"ExecStartPre=/usr/bin/install -m 600 %d/{PASSFILE} %t/{folder}/{PASSFILE}"]
     lines += [f"ExecStartPre={' '.join(step.command)}" for step in steps]
     lines += [f"ExecStart={_command(spec)}"]
     if spec.ready == "port" or spec.ready.startswith("/"):
@@ -103,7 +109,8 @@ def _service(spec: Spec, place: Place, steps: list[Spec]) -> list[str]:
             f"LoadCredential=exchange_key:{CREDENTIALS}/exchange_key.%i",
         ]
     lines += [f"LoadCredential={name}:{path}" for name, path in spec.secrets.items()]
-    lines += [f"Environment=PGPASSFILE=%d/{PASSFILE}"] if PASSFILE in spec.secrets else []
+    if PASSFILE in spec.secrets:
+        lines += [f"Environment=PGPASSFILE=%t/{PREFIX}{spec.name}/{PASSFILE}"]
     lines += [f"TimeoutStartSec={spec.start_timeout_s:.0f}", "TimeoutAbortSec=10"]
     lines += [f"TimeoutStopSec={max(spec.stop_timeout_s, 30):.0f}", "KillMode=mixed"]
     return [*lines, f"SyslogIdentifier={PREFIX}{_words(spec).replace(' ', '-')}"]

@@ -1,12 +1,13 @@
 """`python -m dolphin_realtime.systemd.unit_failed UNIT`: a line in the alerts for a unit that failed."""
 
+import os
 import sys
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Final
 
 from dolphin_realtime.alerts import Alert, write_alert
 from dolphin_realtime.managers.systemd import PREFIX
-from dolphin_realtime.settings import load
 
 RUNBOOK: Final = "docs/runbook.md#when-a-unit-failed"
 
@@ -22,7 +23,7 @@ def main() -> None:
         facts={"unit": unit, "why": "systemd gave up on it: see systemctl status and dolphin logs"},
         runbook=RUNBOOK,
     )
-    write_alert(load().home, alert)
+    write_alert(Path(os.environ["DOLPHIN_HOME"]), alert)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from dolphin_realtime.ports import answers
 from dolphin_realtime.settings import load
 
 HOST = "dolphin.test"
-PEOPLE = {"olga": "operates", "vera": "views"}
+PEOPLE = {"olga": "operates", "vera": "views", "OLGA": "shouts"}
 
 _FRAME = """
 daemon off;
@@ -46,7 +46,7 @@ class Door:
         self.origin = front.origin
         (folder / "dolphin.conf").write_text(render(load(env), front))
         (folder / "nginx.conf").write_text(_FRAME.format(folder=folder))
-        (folder / "operators").write_text("olga operator;\n")
+        (folder / "operators").write_text('"~^olga$" operator;\n')
         lines = [f"{name}:{self.hashed(word)}" for name, word in PEOPLE.items()]
         (folder / "htpasswd").write_text("\n".join(lines) + "\n")
         folder.chmod(0o755)

@@ -82,7 +82,8 @@ def launched(ask, who):
 
 
 def test_an_operator_launches_a_run_and_a_viewer_does_not(ask):
-    assert launched(ask, "vera")["__typename"] == LAUNCH_DENIED
+    for viewer in ("vera", "OLGA"):
+        assert launched(ask, viewer)["__typename"] == LAUNCH_DENIED
     assert launched(ask, "olga")["__typename"] == "LaunchRunSuccess"
 
 

@@ -67,7 +67,8 @@ def test_secrets_are_handed_over_and_are_in_no_file(tree):
     for name in ("dagster-code", "dagster-webserver", "dagster-viewer", "dagster-daemon"):
         text = (tree / f"dolphin-{name}.service").read_text()
         assert "LoadCredential=pgpass:/etc/dolphin/credentials/pgpass" in text
-        assert "Environment=PGPASSFILE=%d/pgpass" in text
+        assert f"Environment=PGPASSFILE=%t/dolphin-{name}/pgpass" in text
+        assert text.index("/usr/bin/install -m 600 %d/pgpass") < text.index("dolphin_dagster.setup")
 
 
 def test_postgres_gives_dagster_a_home_of_its_own():

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from dolphin_realtime.bench.stack import wait_for
 from dolphin_realtime.metrics import port_of
 from dolphin_realtime.settings import load
 
@@ -30,9 +31,9 @@ def names_in(text):
 
 @pytest.mark.parametrize("service", SERVICES)
 def test_each_service_tells_its_figures(stack, service):
-    text = scrape(stack, service)
-    assert f'dolphin_ready{{service="{service}"}} 1.0' in text or service == "hazelcast"
-    assert "process_resident_memory_bytes" in text
+    ready = f'dolphin_ready{{service="{service}"}} 1.0'
+    wait_for(lambda: ready in scrape(stack, service), 60, f"{service} ready")
+    assert "process_resident_memory_bytes" in scrape(stack, service)
 
 
 def test_figures_are_served_on_loopback_alone(stack):
@@ -44,14 +45,16 @@ def test_figures_are_served_on_loopback_alone(stack):
 
 
 def test_rules_and_dashboard_name_what_is_there(stack):
-    there = FOREIGN.union(*(names_in(scrape(stack, service)) for service in SERVICES))
+    def is_there():
+        return FOREIGN.union(*(names_in(scrape(stack, service)) for service in SERVICES))
+
     text = (DEPLOY / "prometheus/rules.yml").read_text()
     board = json.loads((DEPLOY / "grafana/dolphin.json").read_text())
     exprs = [t["expr"] for panel in board["panels"] for t in panel["targets"]]
     exprs += re.findall(r"expr: >?\s*(.+(?:\n\s+and .+)?)", text)
     named = set(re.findall(r"\b(?:dolphin|process)_\w+", " ".join(exprs)))
     assert len(named) > 10
-    assert named <= there
+    wait_for(lambda: named <= is_there(), 90, f"all of {sorted(named)}")
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from dolphin_dagster import alerting
-from dolphin_dagster.alerting import Bad, Memory, decide, failed_runs, what_of
+from dolphin_dagster.alerting import Bad, Memory, decide, failed_runs, finished_since, works_of
 from dolphin_dagster.definitions import build_definitions
 from dolphin_realtime.alerts import read_alerts
 from dolphin_realtime.settings import load
@@ -37,7 +37,8 @@ def test_a_blip_is_not_told():
 
 
 def test_a_failed_run_is_told_at_once():
-    assert told({"daily_backtest_job:run": BAD}) == [["daily_backtest_job run red"]]
+    fact = Bad("it failed", "docs/runbook.md#x", is_fact=True)
+    assert told({"daily_backtest 2025-05-12:run": fact}) == [["daily_backtest 2025-05-12 run red"]]
 
 
 def run(name, status, run_id="1" * 8, **tags):
@@ -48,7 +49,7 @@ def test_a_run_is_bad_until_the_same_work_succeeds():
     bad, good = dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.SUCCESS
     day, other = ({"dagster/partition": f"2025-05-1{n}"} for n in (2, 3))
     failed = failed_runs({}, [run("scan_archive_job", bad, **day)])
-    assert list(failed) == ["scan_archive_job 2025-05-12:run"]
+    assert list(failed) == ["scan_archive 2025-05-12:run"]
     failed = failed_runs(failed, [run("scan_archive_job", good, **other)])
     assert len(failed) == 1
     assert failed_runs(failed, [run("scan_archive_job", good, **day)]) == {}
@@ -58,11 +59,26 @@ def test_a_factors_run_tells_of_itself():
     assert failed_runs({}, [run("vix_job", dg.DagsterRunStatus.FAILURE)]) == {}
 
 
-def test_an_ad_hoc_run_is_known_by_its_assets():
-    one = dg.DagsterRun(
-        job_name="__ASSET_JOB", asset_selection=frozenset({dg.AssetKey("b"), dg.AssetKey("a")})
-    )
-    assert what_of(one) == "a+b"
+def by_hand(*assets, status=dg.DagsterRunStatus.SUCCESS, **tags):
+    keys = frozenset(map(dg.AssetKey, assets))
+    return dg.DagsterRun(job_name="__ASSET_JOB", asset_selection=keys, status=status, tags=tags)
+
+
+def test_a_materialize_by_hand_is_the_same_work_as_the_job():
+    day = {"dagster/partition": "2025-05-12"}
+    bad = dg.DagsterRunStatus.FAILURE
+    failed = failed_runs({}, [run("daily_backtest_job", bad, **day)])
+    assert failed_runs(failed, [by_hand("daily_backtest", **day)]) == {}
+
+
+def test_of_several_assets_each_is_well_by_itself():
+    failed = failed_runs({}, [by_hand("a", "b", status=dg.DagsterRunStatus.FAILURE)])
+    assert failed.keys() == {"a:run", "b:run"}
+    assert failed_runs(failed, [by_hand("a"), by_hand("b")]) == {}
+
+
+def test_factors_in_a_run_of_many_tell_of_themselves():
+    assert works_of(by_hand("vix", "calendar_factors")) == {"calendar_factors"}
 
 
 @pytest.fixture
@@ -103,7 +119,7 @@ def test_the_sensor_tells_of_a_check_and_a_run_on_a_real_instance(stack):
     found = {(a.asset, a.check): a for a in read_alerts(home)}
     assert {key: a.state for key, a in found.items()} == {
         ("bridge", "is_alive"): "red",
-        ("scan_archive_job", "run"): "red",
+        ("scan_archive", "run"): "red",
     }
     assert found[("bridge", "is_alive")].facts == {"why": "it was stopped"}
     assert found[("bridge", "is_alive")].runbook == "docs/runbook.md#bridge-is_alive"
@@ -131,3 +147,24 @@ def test_runs_of_before_the_first_look_are_not_told(stack):
     assert memory.failed == {}
     assert memory.runs_until - datetime.now(UTC) < timedelta(seconds=5)
     assert read_alerts(home) == []
+
+
+def test_a_run_that_failed_while_the_clock_was_ahead_is_seen_and_none_twice(stack):
+    _, instance, _, _ = stack
+
+    @dg.job
+    def late():
+        pass
+
+    now = datetime.now(UTC)
+    ahead = Memory(runs_until=now + timedelta(hours=1))
+    instance.report_run_failed(instance.create_run_for_job(late))
+    found, until, known = finished_since(instance, ahead, now)
+    assert [r.job_name for r in found] == ["late"]
+    again, _, _ = finished_since(instance, Memory(runs_until=until, runs_known=known), now)
+    assert again == []
+
+
+def test_a_state_of_a_sensor_that_is_no_more_is_passed_over(stack):
+    _, instance, _, _ = stack
+    assert alerting.failing_ticks(instance, known=[]) == {}

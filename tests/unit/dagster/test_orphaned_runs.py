@@ -8,7 +8,7 @@ import dagster as dg
 import pytest
 from dagster._core.events import EngineEventData
 
-from dolphin_dagster.orphaned_runs import Worker, is_alive, orphans, runs_orphaned, worker_of
+from dolphin_dagster.orphaned_runs import Memory, Worker, look, pid_of, runs_orphaned, seen
 
 
 @pytest.fixture
@@ -41,8 +41,10 @@ def tick(instance, cursor=None):
 
 def test_a_run_whose_worker_is_gone_is_failed_at_the_second_look(instance):
     mine, lost = begun(instance, os.getpid()), begun(instance, gone())
-    assert worker_of(instance, mine).pid == os.getpid()
-    assert orphans(instance) == {lost}
+    assert pid_of(instance, mine) == os.getpid()
+    workers, gone_runs = look(instance, Memory())
+    assert gone_runs == {lost}
+    assert workers == {mine: seen(os.getpid()), lost: None}
     cursor = tick(instance)
     assert instance.get_run_by_id(lost).status == dg.DagsterRunStatus.STARTED
     tick(instance, cursor)
@@ -56,18 +58,27 @@ def test_a_run_that_told_of_no_worker_is_left_alone(instance):
         pass
 
     instance.create_run_for_job(nothing, status=dg.DagsterRunStatus.STARTED)
-    assert orphans(instance) == set()
+    assert look(instance, Memory()) == ({}, set())
 
 
-def test_a_process_that_got_the_number_of_another_is_not_the_worker():
-    now = time.time()
-    assert is_alive(Worker(os.getpid(), now))
-    assert not is_alive(Worker(os.getpid(), now - 86_400 * 365))
+def test_a_process_that_got_the_number_of_another_is_not_the_worker(instance):
+    run_id = begun(instance, os.getpid())
+    other = Worker(os.getpid(), seen(os.getpid()).started - 1)
+    _, found = look(instance, Memory(workers={run_id: other}))
+    assert found == {run_id}
+
+
+def test_a_clock_that_is_set_ends_no_run(instance, monkeypatch):
+    run_id = begun(instance, os.getpid())
+    cursor = tick(instance)
+    real = time.time
+    monkeypatch.setattr("time.time", lambda: real() + 3600)
+    tick(instance, tick(instance, cursor))
+    assert instance.get_run_by_id(run_id).status == dg.DagsterRunStatus.STARTED
 
 
 def test_a_zombie_is_no_worker():
     process = subprocess.Popen(["true"])
-    while os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT) is None:
-        pass
-    assert not is_alive(Worker(process.pid, time.time()))
+    os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+    assert seen(process.pid) is None
     process.wait()

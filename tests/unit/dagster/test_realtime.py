@@ -6,6 +6,7 @@ import msgspec
 import pytest
 
 from dolphin_dagster import checks
+from dolphin_dagster.realtime import snapshot
 from dolphin_dagster.realtime.assets import make_assets
 from dolphin_dagster.realtime.sensor import Memory, events, report
 from dolphin_dagster.realtime.snapshot import Snapshot
@@ -62,6 +63,49 @@ def test_a_journal_that_does_not_hold_is_red(journals):
 def test_a_document_of_another_shape_is_red_and_stops_nothing(nonsense):
     fields = {**healthy(NOW), "health": nonsense, "scan": nonsense, "states": {"BLUE": nonsense}}
     assert "meta_health:is_green" in failing(fields)
+
+
+BIG = int("9" * 401)
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "red"),
+    [
+        (("states", "BLUE", "equity"), BIG, set()),
+        (("health", "m1_proc"), BIG, {"meta_health:m1_proc"}),
+        (("scan", "eigenvalues"), [BIG, 1.0], {"scan_feed:is_coherent"}),
+        (("scan", "asset_prices"), {"A": BIG, "B": 1.0}, {"scan_feed:is_coherent"}),
+        (("states", "BLUE", "journal"), None, {"trader_BLUE:state_holds"}),
+        (("states", "BLUE", "handled_at"), None, {"trader_BLUE:state_holds"}),
+    ],
+    ids=str,
+)
+def test_numbers_and_fields_that_cannot_be_are_judged_and_raise_nothing(path, value, red):
+    assert failing(changed(healthy(NOW), path, value)) == red
+
+
+def test_an_old_health_document_makes_no_service_red():
+    fields = changed(
+        healthy(NOW), ("health", "subsystem_health", "processes", "bridge"), {"state": "failed"}
+    )
+    fields = changed(fields, ("health", "timestamp"), (NOW - timedelta(days=9)).isoformat())
+    assert "bridge:is_alive" not in failing(fields)
+
+
+def test_a_service_that_starts_and_beats_is_green():
+    path = ("health", "subsystem_health", "processes", "bridge")
+    assert failing(changed(healthy(NOW), path, {"state": "starting"})) == set()
+
+
+@pytest.mark.parametrize("error", [ValueError("x"), TypeError("x"), KeyError("x")])
+def test_a_journal_that_cannot_be_verified_does_not_hold(monkeypatch, error):
+    def fails(_):
+        raise error
+
+    monkeypatch.setattr(snapshot, "check", fails)
+    found = snapshot._verified(Settings(), "BLUE")
+    assert not found.ok
+    assert type(error).__name__ in found.first_break
 
 
 def ticks(*looks):

@@ -4,13 +4,16 @@ from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 import pytest
+import sqlalchemy as sa
+from dagster._core.storage.event_log.schema import AssetCheckExecutionsTable
 
+from dolphin_dagster import retention
 from dolphin_dagster.retention import prune
 
 KEY = dg.AssetKey("bridge")
 
 
-@dg.asset(check_specs=[dg.AssetCheckSpec("fine", asset="factor")])
+@dg.asset(group_name="indicators", check_specs=[dg.AssetCheckSpec("fine", asset="factor")])
 def factor():
     yield dg.MaterializeResult()
     yield dg.AssetCheckResult(passed=True)
@@ -49,6 +52,31 @@ def latest(instance):
     return record.id, record.status, record.event.timestamp, made.timestamp
 
 
+def _rows(instance):
+    with instance.event_log_storage.index_connection() as db:
+        return len(db.execute(sa.select(AssetCheckExecutionsTable.c.id)).fetchall())
+
+
+def test_many_kept_runs_do_not_hide_what_may_go(instance, monkeypatch):
+    monkeypatch.setattr(retention, "RUNS_AT_ONCE", 2)
+    archives, factors = (DEFINITIONS.resolve_job_def(f"{n}_job") for n in ("archive", "factor"))
+    for _ in range(3):
+        archives.execute_in_process(instance=instance, partition_key="a")
+    for _ in range(4):
+        factors.execute_in_process(instance=instance)
+    assert prune(instance, GRAPH, FUTURE).runs == 3
+
+
+def test_every_partition_keeps_its_latest(instance):
+    for _ in range(2):
+        for key in "ab":
+            instance.report_runless_asset_event(
+                dg.AssetMaterialization(dg.AssetKey("archive"), partition=key)
+            )
+    prune(instance, GRAPH, FUTURE)
+    assert instance.get_materialized_partitions(dg.AssetKey("archive")) == {"a", "b"}
+
+
 def test_old_events_go_and_the_latest_stay(instance):
     for n in range(20):
         report(instance, passed=n % 2 == 0)
@@ -77,6 +105,7 @@ def test_old_runs_of_factors_go_but_the_latest_and_those_of_partitions(instance)
         for key in "ab"
     ]
     assert prune(instance, GRAPH, FUTURE).runs == 2
+    assert _rows(instance) == 1, "results of runs that are gone go with them"
     left = {run.run_id for run in instance.get_runs()}
     assert left == {runs[-1], *days}
     key = dg.AssetCheckKey(dg.AssetKey("factor"), "fine")

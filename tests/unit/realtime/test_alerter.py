@@ -36,7 +36,9 @@ def test_a_message_says_what_why_and_what_to_do():
 
 
 def test_many_alerts_are_counted():
-    assert body_of([alert()] * (SHOWN + 3)).endswith("and 3 more: dolphin alerts history")
+    body = body_of([*[alert()] * (SHOWN + 2), alert("newest")])
+    assert body.startswith("3 earlier ones: dolphin alerts history")
+    assert "newest" in body
 
 
 def test_what_stands_is_the_last_red_of_each():
@@ -80,11 +82,45 @@ def test_a_receiver_that_is_away_gets_it_later_and_the_others_once(tmp_path):
     assert box.due("there", 700.0) is None
 
 
-def test_a_new_receiver_is_not_told_of_the_past(tmp_path):
+def test_a_new_receiver_is_told_what_is_red_and_nothing_else_of_the_past(tmp_path):
+    for one in (alert(), alert("safety"), alert(state="recovered")):
+        write_alert(tmp_path, one)
+    box = Outbox(tmp_path, ["new"])
+    due = box.due("new", 0.0)
+    assert names(due) == ["safety"]
+    box.taken("new", due)
+    assert box.due("new", 99.0) is None
+    calm = tmp_path / "calm"
+    assert Outbox(calm, ["new"]).due("new", 0.0) is None
+
+
+def test_a_receiver_whose_token_was_rotated_goes_on_where_it_stood(tmp_path):
+    Outbox(tmp_path, ["old"])
     write_alert(tmp_path, alert())
     box = Outbox(tmp_path, ["new"])
-    assert box.due("new", 0.0) is None
-    assert box.due("new", 99.0) is None
+    box.due("new", 0.0)
+    assert names(box.due("new", 5.0)) == ["bridge"]
+
+
+def test_a_full_disk_sends_a_message_no_second_time_while_it_runs(tmp_path, monkeypatch):
+    box = Outbox(tmp_path, ["a"])
+    write_alert(tmp_path, alert())
+    box.due("a", 0.0)
+    due = box.due("a", 5.0)
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(outbox, "replace_whole", full)
+    with pytest.raises(OSError, match="No space"):
+        box.taken("a", due)
+    assert box.due("a", 99.0) is None
+
+
+def test_an_alert_that_is_cut_off_is_an_error(tmp_path, monkeypatch):
+    monkeypatch.setattr("os.write", lambda fd, data: len(data) - 1)
+    with pytest.raises(OSError, match="cut off"):
+        write_alert(tmp_path, alert())
 
 
 def test_a_receiver_keeps_its_place_over_a_restart(tmp_path):

@@ -1,0 +1,101 @@
+"""What is told of the posture, and by meta health of Dagster: each once, over restarts and full disks."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from dolphin_realtime.meta_health.telling import Telling as ServiceTelling
+from dolphin_realtime.model.posture import Posture
+from dolphin_realtime.model.recovery import Fault
+from dolphin_realtime.safety.telling import Telling
+
+NORMAL, REDUCED, CLOSE_ONLY, HALTED = Posture
+
+
+class FakeFrame:
+    """A frame that keeps what is told; `is_full` is a disk that refuses."""
+
+    def __init__(self, home):
+        self.told, self.is_full = [], False
+        self.settings = SimpleNamespace(home=home)
+
+    def alert(self, asset, check, state, facts, runbook):
+        if not self.is_full:
+            self.told.append((state, facts.get("posture") or asset))
+        return not self.is_full
+
+    def refuse(self, reason, **facts):
+        self.told.append((reason, ""))
+
+
+@pytest.fixture
+def frame(tmp_path):
+    return FakeFrame(tmp_path)
+
+
+async def goes(frame, *postures):
+    telling = Telling(frame, frame.settings.home / "told")
+    for posture in postures:
+        telling.tell(posture, ["why"])
+        await telling.close()
+    return [(state, word) for state, word in frame.told]
+
+
+async def test_each_fall_is_told_and_the_way_back_once(frame):
+    found = await goes(frame, NORMAL, CLOSE_ONLY, CLOSE_ONLY, REDUCED, NORMAL, NORMAL)
+    assert found == [("red", "CLOSE_ONLY"), ("recovered", "NORMAL")]
+
+
+async def test_a_second_halt_is_told(frame):
+    found = await goes(frame, HALTED, REDUCED, HALTED)
+    assert found == [("red", "HALTED"), ("red", "HALTED")]
+
+
+async def test_a_restart_repeats_nothing_and_forgets_nothing(frame):
+    await goes(frame, CLOSE_ONLY)
+    await goes(frame, CLOSE_ONLY)
+    assert await goes(frame, NORMAL) == [("red", "CLOSE_ONLY"), ("recovered", "NORMAL")]
+
+
+async def test_what_a_full_disk_refused_is_told_later(frame):
+    telling = Telling(frame, frame.settings.home / "told")
+    frame.is_full = True
+    telling.tell(HALTED, [])
+    await telling.close()
+    frame.is_full = False
+    telling.tell(HALTED, [])
+    await telling.close()
+    assert frame.told == [("red", "HALTED")]
+
+
+def services(**states):
+    return [SimpleNamespace(name=name, state=state) for name, state in states.items()]
+
+
+def told(frame, *turns):
+    telling = ServiceTelling(frame)
+    for is_bad, is_well, found in turns:
+        faults = [Fault(sensor="m1_proc", target="dagster-daemon")] if is_bad else []
+        telling.tell(faults, SimpleNamespace(is_well=lambda _, w=is_well: w), found)
+    return frame.told
+
+
+RUNS = services(**{"dagster-daemon": "running"})
+STARTS = services(**{"dagster-daemon": "starting"})
+
+
+def test_dagsters_daemon_is_told_once_each_way_and_not_while_it_starts(frame):
+    bad, starting, well = (True, False, STARTS), (False, True, STARTS), (False, True, RUNS)
+    assert told(frame, bad, bad, starting, well, well) == [
+        ("red", "dagster-daemon"),
+        ("recovered", "dagster-daemon"),
+    ]
+
+
+def test_a_manager_that_is_silent_makes_nothing_well(frame):
+    assert told(frame, (True, False, RUNS), (False, True, None)) == [("red", "dagster-daemon")]
+
+
+def test_a_service_that_is_gone_for_good_is_no_longer_red(frame):
+    found = told(frame, (True, False, RUNS), (False, False, services(bridge="running")))
+    assert found[-1] == ("recovered", "dagster-daemon")
