@@ -28,6 +28,12 @@ def launch(page, asset, day):
     page.goto(f"/assets/{asset}")
     page.locator("button", has_text="Materialize").first.click()
     dialog = page.get_by_role("dialog")
+    confirm = dialog.get_by_role(
+        "button", name="Confirm"
+    )  # asked where an archive is not there yet
+    expect(confirm.or_(dialog.get_by_role("textbox").first).first).to_be_visible()
+    if confirm.is_visible():
+        confirm.click()
     dialog.get_by_role("textbox").first.fill(day)
     dialog.get_by_role("textbox").first.press("Tab")
     return dialog
