@@ -70,7 +70,11 @@ def test_retention_keeps_the_latest_of_everything(stack, postgres):
     after = latest(postgres)
     lost = {what for what, row in before.items() if after.get(what, -1) < row}
     assert lost == set()
-    assert "NOT_EVALUATED" not in dagster_api.check_states(stack.ui_port).values()
+
+    def are_all_evaluated():
+        return "NOT_EVALUATED" not in dagster_api.check_states(stack.ui_port).values()
+
+    wait_for(are_all_evaluated, 60, "every check evaluated")
 
 
 def test_its_password_is_in_no_file_but_its_own(stack, postgres):
