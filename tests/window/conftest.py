@@ -3,10 +3,18 @@
 import pytest
 
 from dolphin_realtime import dagster_api
-from dolphin_realtime.bench.stack import Stack, free_port, wait_for
+from dolphin_realtime.bench.stack import Stack, wait_for
+from dolphin_realtime.ports import is_free
 from tests.e2e.conftest import browser, page
 
 __all__ = ["browser", "page"]
+
+
+def free_ports(count):
+    """Return the first of so many loopback ports that nobody listens on, below those given out."""
+    return next(
+        port for port in range(21000, 32000, count) if all(map(is_free, range(port, port + count)))
+    )
 
 
 @pytest.fixture(scope="session")
@@ -21,7 +29,7 @@ def stack(folder):
     targets = folder / "receivers"
     targets.write_text(f"# one on-call person\nfile://{folder}/received\n")
     targets.chmod(0o600)
-    settings = {"alerts_file": targets, "metrics_port": free_port()}
+    settings = {"alerts_file": targets, "metrics_port": free_ports(16)}
     with Stack(folder / "home", "--demo", **settings) as stack:
         wait_for(lambda: not dagster_api.red_checks(stack.ui_port), 120.0, "every check green")
         yield stack

@@ -5,6 +5,10 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 import msgspec
 import pytest
+from dagster._core.definitions.asset_checks.asset_check_evaluation import (
+    AssetCheckEvaluationPlanned,
+)
+from dagster._core.events import DagsterEvent
 
 from dolphin_dagster import alerting
 from dolphin_dagster.alerting import Bad, Memory, decide, failed_runs, finished_since, works_of
@@ -168,3 +172,28 @@ def test_a_run_that_failed_while_the_clock_was_ahead_is_seen_and_none_twice(stac
 def test_a_state_of_a_sensor_that_is_no_more_is_passed_over(stack):
     _, instance, _, _ = stack
     assert alerting.failing_ticks(instance, known=[]) == {}
+
+
+def planned(instance):
+    """Store what Dagster stores when a run that will evaluate a check is created."""
+    key = dg.AssetKey("bridge")
+    event = DagsterEvent(
+        event_type_value=dg.DagsterEventType.ASSET_CHECK_EVALUATION_PLANNED.value,
+        job_name="any",
+        event_specific_data=AssetCheckEvaluationPlanned(asset_key=key, check_name="is_alive"),
+    )
+    instance.report_dagster_event(event, run_id="22222222-2222-4222-8222-222222222222")
+
+
+def test_a_check_that_is_being_evaluated_is_as_it_was_told(stack):
+    home, instance, tick, report = stack
+    planned(instance)
+    cursor = tick(None)
+    report(passed=False)
+    cursor = tick(tick(cursor))
+    planned(instance)
+    cursor = tick(cursor)
+    assert [a.state for a in read_alerts(home)] == ["red"]
+    report(passed=True)
+    tick(cursor)
+    assert [a.state for a in read_alerts(home)] == ["red", "recovered"]
