@@ -96,7 +96,7 @@ def is_alive(service: str) -> Rule:
         if verdict.passed and beat is not None and beat.get("phase") == grid.STOPPED:
             return _red("it was stopped", facts)
         state = str(process.get("state", "unknown"))
-        if verdict.passed and state in DOWN and _is_known(snapshot):
+        if state in DOWN and _is_known(snapshot):
             return _red(f"its manager says that it is {state}", facts)
         return Verdict(verdict.passed, facts, gist=verdict.gist)
 
@@ -174,7 +174,11 @@ def may_trade(snapshot: Snapshot) -> Verdict:
     facts: Facts = {"size_multiplier": _number(snapshot.safety.get("size_multiplier"))}
     facts |= {"posture": posture, "reasons": reasons}
     passed = posture in (Posture.NORMAL, Posture.REDUCED)
-    return Verdict(passed, facts, gist=posture)
+    words = [str(r).split(":")[0] for r in said] if isinstance(said, list) else []
+    facts["why"] = f"{posture}: {reasons if reasons != 'none' else 'cooling down'}"
+    if passed:
+        del facts["why"]
+    return Verdict(passed, facts, gist=" ".join([posture, *words]))
 
 
 def is_green(snapshot: Snapshot) -> Verdict:
@@ -197,9 +201,17 @@ def sensor_is_well(sensor: str, part: str) -> Rule:
         score = _number(snapshot.health.get(sensor))
         group = _dict(_dict(snapshot.health.get("subsystem_health")).get(part))
         facts: Facts = {**young.facts, "score": score, part: grid.encode(group)[:FACT_LENGTH]}
-        return Verdict(True, facts) if score >= 1.0 else _red(f"its score is {score:.2f}", facts)
+        bad = [name for name, found in group.items() if _is_bad(_dict(found))]
+        why = f"its score is {score:.2f}: {', '.join(sorted(bad)) or 'see dolphin health'}"
+        return Verdict(True, facts) if score >= 1.0 else _red(why, facts)
 
     return rule
+
+
+def _is_bad(subsystem: dict[str, Any]) -> bool:
+    """Return whether meta health's facts of a service or a source say that something is wrong."""
+    is_down = subsystem.get("state", "running") != "running"
+    return is_down or subsystem.get("holds") is False or _number(subsystem.get("score", 1.0)) < 1.0
 
 
 def state_holds(instance: str) -> Rule:

@@ -97,7 +97,7 @@ def _trees(stack: Stack) -> dict[str, list[int]]:
 
 def _reading(stack: Stack) -> _Reading:
     trees = _trees(stack)
-    cpu_s = {
+    seconds = {
         name: sum(cpu_s(pid, with_reaped=True) for pid in (pids[:1] if name == "runner" else pids))
         for name, pids in trees.items()
     }
@@ -106,7 +106,7 @@ def _reading(stack: Stack) -> _Reading:
         for entry in stack.home.iterdir()
         if entry.is_dir()
     }
-    return _Reading(cpu_s=cpu_s, events=_events(stack.home), sizes=sizes)
+    return _Reading(cpu_s=seconds, events=_events(stack.home), sizes=sizes)
 
 
 def _events(home: Path) -> int:

@@ -2,6 +2,7 @@
 
 import sys
 from datetime import UTC, datetime
+from typing import Final
 
 import click
 import msgspec
@@ -10,8 +11,14 @@ from dolphin_realtime.alerter.message import why_of
 from dolphin_realtime.alerter.targets import path_of, read_targets, send
 from dolphin_realtime.alerts import read_alerts, standing
 from dolphin_realtime.cli.app import say
-from dolphin_realtime.cli.running import load_here
-from dolphin_realtime.model.errors import DeliveryError, SettingsError
+from dolphin_realtime.cli.running import load_here, load_running
+from dolphin_realtime.managers.find import manager_of
+from dolphin_realtime.model.errors import DeliveryError, ServiceError, SettingsError
+from dolphin_realtime.settings import Settings
+
+LOOKING: Final = ("dagster-code", "dagster-daemon", "meta-health", "safety")
+"""Without these, what goes wrong may not be told."""
+NO_STACK: Final = "no stack runs here: this is what stood last"
 
 
 @click.group(invoke_without_command=True)
@@ -20,7 +27,7 @@ from dolphin_realtime.model.errors import DeliveryError, SettingsError
 def alerts(context: click.Context, as_json: bool) -> None:
     """What is red now, since when, why, and where to read what to do.
 
-    Exit status: 0 nothing is red, 1 something is.
+    Exit status: 0 nothing is red, 1 something is, 3 nobody looks: no stack runs.
 
     \b
     Examples: dolphin alerts
@@ -29,16 +36,30 @@ def alerts(context: click.Context, as_json: bool) -> None:
     """
     if context.invoked_subcommand is not None:
         return
-    found = list(standing(read_alerts(load_here().home)).values())
+    settings = load_here()
+    found = list(standing(read_alerts(settings.home)).values())
+    blind = _blind(settings)
+    if blind is not None:
+        click.echo(f"dolphin: {blind}", err=True)
     if as_json:
         click.echo(msgspec.json.encode(found).decode())
-    elif not found:
+    elif not found and blind is None:
         say("nothing is red", fg="green")
     for alert in found if not as_json else []:
         say(f"{alert.asset} {alert.check} since {alert.ts:%Y-%m-%d %H:%M:%S} UTC", fg="red")
         say(f"  {why_of(alert.facts)}")
         say(f"  {alert.runbook}")
-    sys.exit(1 if found else 0)
+    sys.exit(3 if blind == NO_STACK else 1 if found else 0)
+
+
+def _blind(settings: Settings) -> str | None:
+    """Return why what is told may not be what is, None where everybody looks."""
+    try:
+        services = manager_of(settings).status()
+    except ServiceError:
+        return NO_STACK
+    down = [s.name for s in services if s.name in LOOKING and s.state != "running"]
+    return f"{', '.join(down)} is down: checks and runs are not looked at" if down else None
 
 
 @alerts.command()
@@ -54,11 +75,14 @@ def history(lines: int) -> None:
 @alerts.command()
 def test() -> None:
     """Send a message to every receiver of DOLPHIN_ALERTS_FILE and say which took it."""
-    settings = load_here()
+    settings = load_running()
     if not settings.alerts_file:
         raise SettingsError("there is no receiver: DOLPHIN_ALERTS_FILE is not set")
+    targets = read_targets(path_of(settings))
+    if not targets:
+        raise SettingsError(f"{path_of(settings)} holds no receiver: write one Apprise URL a line")
     refused = 0
-    for target in read_targets(path_of(settings)):
+    for target in targets:
         text = f"A try, sent by hand at {datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC."
         try:
             send(target, "Dolphin: a try", text)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from dolphin_realtime.cli.running import load_here
+from dolphin_realtime.cli.running import load_running
 from dolphin_realtime.nginx import FOLDER, Front, render
 
 
@@ -31,4 +31,4 @@ def nginx(host: str, listen: str, certificate: Path | None, folder: Path) -> Non
                  > /etc/nginx/conf.d/dolphin.conf
     """
     front = Front(host=host, listen=listen, certificate=certificate, folder=folder)
-    click.echo(render(load_here(), front), nl=False)
+    click.echo(render(load_running(), front), nl=False)

@@ -14,6 +14,7 @@ from rich.text import Text
 
 from dolphin_realtime import grid
 from dolphin_realtime.cli.running import ask_grid
+from dolphin_realtime.health_files import maintenance, maintenance_path
 from dolphin_realtime.managers.interface import ServiceStatus
 from dolphin_realtime.model.errors import GridError
 from dolphin_realtime.settings import Settings
@@ -40,6 +41,7 @@ class Overview(msgspec.Struct, kw_only=True):
     pnl: dict[str, dict[str, Any] | None] = {}
     beats: dict[str, dict[str, Any] | None] = {}
     grid_error: str | None = None
+    maintenance: str | None = None
 
     def as_json(self) -> dict[str, Any]:
         """Return the stable keys of `dolphin status --json`."""
@@ -91,7 +93,8 @@ def read_documents(overview: Overview, client: HazelcastClient, instances: list[
 
 def read_overview(settings: Settings, services: list[ServiceStatus], ui_port: int) -> Overview:
     """Return one reading; a grid that is away leaves its parts None."""
-    overview = Overview(services=services, ui_port=ui_port)
+    barred = maintenance(maintenance_path(settings), datetime.now(UTC))
+    overview = Overview(services=services, ui_port=ui_port, maintenance=barred)
     try:
         ask_grid(settings, lambda client: read_documents(overview, client, settings.instance_names))
     except GridError as e:
@@ -179,6 +182,8 @@ def lines_of(overview: Overview) -> list[Text]:
         lines.append(Text(text.rstrip()))
     for instance, state in overview.states.items():
         lines += _instance_lines(instance, state, overview.pnl.get(instance))
+    if overview.maintenance:
+        lines.append(Text(f"nothing is repaired: {overview.maintenance}", style="yellow"))
     because = not_trading_because(overview)
     lines.append(
         Text(f"not trading because {because}", style="yellow")

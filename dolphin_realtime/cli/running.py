@@ -21,7 +21,7 @@ from dolphin_realtime.settings import PREFIX, Settings, load
 
 ANSWER_S: Final = 6.0
 """How long a look at the grid may take, a member that hangs included."""
-REACHED_BY: Final = ("hazelcast_port", "cluster_name")
+REACHED_BY: Final = ("hazelcast_port", "cluster_name", "viewer_port", "alerts_file")
 
 
 def ask_grid[T](settings: Settings, call: Callable[[HazelcastClient], T]) -> T:

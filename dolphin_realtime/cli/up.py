@@ -3,6 +3,7 @@
 import asyncio
 import signal
 import sqlite3
+import sys
 import threading
 import time
 from typing import Any, Final
@@ -251,7 +252,7 @@ async def _finish(front: Front, *, is_demo: bool, as_json: bool) -> int:
     else:
         _print_summary(summary)
         if is_demo:
-            say(f"  its reports: dolphin report {DEMO_DAYS[-1]}, dolphin versus {DEMO_DAYS[-1]}")
+            say(f"  its reports: {sys.argv[0]} report {DEMO_DAYS[-1]}, … versus {DEMO_DAYS[-1]}")
     bad = failures(summary) if is_demo else []
     for line in bad:
         say(f"NOT GOOD: {line}", err=True, fg="red")

@@ -157,8 +157,8 @@ class Runner:
     def _facts(self) -> dict[str, Any]:
         """Return what a command needs to reach this stack and no other."""
         s = self.settings
-        ports = {"ui_port": s.ui_port, "hazelcast_port": s.hazelcast_port}
-        return {**ports, "cluster_name": s.cluster_name, "pid": os.getpid()}
+        names = ("ui_port", "viewer_port", "hazelcast_port", "cluster_name", "alerts_file")
+        return {**{name: getattr(s, name) for name in names}, "pid": os.getpid()}
 
     async def _handle(self, request: dict[str, Any]) -> dict[str, Any]:
         do, name = request.get("do"), str(request.get("name", ""))

@@ -29,7 +29,8 @@ class Telling:
         """Begin to write an alert where the posture is lower than told, or NORMAL again."""
         if posture is self._told or (self._task is not None and not self._task.done()):
             return
-        facts = {"posture": posture.value, "why": "; ".join(reasons) or "it is calm again"}
+        why = "; ".join(reasons) or "no reason stands"
+        facts = {"posture": posture.value, "why": f"{posture.value}: {why}"}
         state: AlertState | None = None
         if posture.rank > self._told.rank:
             state = "red"
