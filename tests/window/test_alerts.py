@@ -2,22 +2,35 @@
 
 import itertools
 import re
+import time
 from datetime import UTC, datetime
 
 import pytest
+from dagster import DagsterInstance
+from dagster._core.definitions.run_request import InstigatorType
+from dagster._core.scheduler.instigation import TickData, TickStatus
+from dagster._utils.error import SerializableErrorInfo
 
-from dolphin_realtime import dagster_api, grid
+from dolphin_realtime import dagster_api
 from dolphin_realtime.alerts import Alert, write_alert
 from dolphin_realtime.bench.stack import wait_for
 from dolphin_realtime.meta_health.healer import RUNBOOK
+from dolphin_realtime.runner.services import ROOT
 
 WITHIN_S = 100
+TICKING = "days_archived"
+"""A sensor that is evaluated once a minute."""
 
 
 def received(folder):
     path = folder / "received"
     text = path.read_text() if path.exists() else ""
     return re.findall(r"^(RED|recovered): (.+?), 2", text, re.MULTILINE)
+
+
+def is_told(folder, what):
+    time.sleep(2)
+    return any(said == what for _, said in received(folder))
 
 
 def wait_for_words(folder, what, *words):
@@ -32,18 +45,23 @@ DAYS = """{ assetNodeOrError(assetKey: {path: ["orderbook_archive"]}) {
 
 
 @pytest.mark.timeout(400)
-def test_a_check_a_posture_a_run_and_a_sensor_go_wrong_and_are_well_again(stack, folder):
-    """All at once: the bridge is stopped, a scan cannot be read, a day has no books."""
+def test_a_check_a_posture_a_run_and_a_sensor_go_wrong_and_are_well_again(
+    stack, folder, monkeypatch
+):
+    """All at once: the bridge is stopped, a day has no books, a sensor's ticks fail."""
     day = dagster_api.query(stack.ui_port, DAYS)["assetNodeOrError"]["partitionKeys"][0]
     kinds = (
         "bridge is_alive",
         "safety posture",
         f"orderbook_archive {day} run",
-        "factors_due tick",
+        f"{TICKING} tick",
     )
+    monkeypatch.setenv("DOLPHIN_DAGSTER_VAR", str(stack.home / "dagster"))
     stack.request(do="stop", name="bridge")
-    put_malformed_scan(stack)
     dagster_api.materialize(stack.ui_port, ["orderbook_archive"], day)
+    wait_for(
+        lambda: fail_a_tick(stack) or is_told(folder, kinds[3]), WITHIN_S, "a failing tick told"
+    )
     for what in kinds:
         wait_for_words(folder, what, "RED")
     stack.request(do="start", name="bridge")
@@ -54,11 +72,18 @@ def test_a_check_a_posture_a_run_and_a_sensor_go_wrong_and_are_well_again(stack,
         wait_for_words(folder, what, "RED", "recovered")
 
 
-def put_malformed_scan(stack):
-    """Write a scan document without its assets: no sensor of the factors can read it."""
-    client = grid.connect_blocking("dolphin", stack.port, "test")
-    client.get_map(grid.FEATURES).blocking().set(grid.LATEST_SCAN, '{"no": "assets"}')
-    client.shutdown()
+def fail_a_tick(stack):
+    """Store a failed tick of a sensor, as the daemon would: its next one is well by itself."""
+    with DagsterInstance.from_config(str(ROOT)) as instance:
+        (state,) = [s for s in instance.all_instigator_state() if s.instigator_name == TICKING]
+        instance.create_tick(
+            TickData(
+                instigator_origin_id=state.instigator_origin_id, instigator_name=TICKING,
+                instigator_type=InstigatorType.SENSOR, status=TickStatus.FAILURE,
+                timestamp=time.time(), selector_id=state.selector_id, run_ids=[], end_timestamp=time.time(),
+                error=SerializableErrorInfo("it could not be evaluated", [], "Exception"),
+            )
+        )  # fmt: skip
 
 
 @pytest.mark.timeout(300)
