@@ -222,27 +222,6 @@ def test_backtests_are_due_where_the_archive_is_newer(settings, home, tmp_path, 
     assert {day for _, day, _ in requests_of(days_due.days_backtested)} == set(DAYS[1:-1])
 
 
-def test_what_waits_or_works_is_not_asked_for_again(settings):
-    with dg.instance_for_test() as instance:
-        context = dg.build_sensor_context(instance=instance)
-        asked = days_due.days_backtested(context).run_requests
-        assert asked
-        for request in asked:
-            instance.create_run_for_job(
-                daily_backtest_like,
-                status=dg.DagsterRunStatus.STARTED,
-                tags={"dagster/partition": request.partition_key},
-            )
-        again = days_due.days_backtested(context)
-    assert again.run_requests == []
-    assert f"all {len(asked)} that are due are under way" in again.skip_reason.skip_message
-
-
-@dg.job(name="daily_backtest_job")
-def daily_backtest_like():
-    pass
-
-
 def test_every_job_of_a_sensor_is_in_a_queue(settings):
     repository = build_definitions(settings).get_repository_def()
     for sensor in repository.sensor_defs:
