@@ -19,7 +19,9 @@ from dolphin_realtime.bench.stack import Stack, wait_for
 from dolphin_realtime.model.errors import ServiceError
 
 QUEUE: Final = "dolphin-extf-indicators"
-OTHERS: Final = ("raw_scan_retention_schedule", "weekly_summary_schedule")
+OTHERS: Final = (
+    "raw_scan_retention_schedule", "weekly_summary_schedule", "dagster_retention_schedule",
+)  # fmt: skip
 """Schedules of other queues."""
 A_RUN_S: Final = 30.0
 """More than a run takes on a busy machine: after so long for each, something is stuck."""
