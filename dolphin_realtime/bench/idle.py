@@ -7,6 +7,7 @@ import sqlite3
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Final
 
@@ -111,7 +112,7 @@ def _reading(stack: Stack) -> _Reading:
 
 def _events(home: Path) -> int:
     path = home / "dagster" / "history" / "runs" / "index.db"
-    with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as db:
+    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as db:
         return int(db.execute("SELECT max(id) FROM event_logs").fetchone()[0] or 0)
 
 

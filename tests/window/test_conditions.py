@@ -6,6 +6,7 @@ Hazelcast, the sensor, the daemon, the code server and the webserver are the rea
 
 import sqlite3
 import threading
+from contextlib import closing
 from datetime import UTC, datetime
 
 import pytest
@@ -131,13 +132,13 @@ def test_each_condition_of_each_check(stack, impersonated):
 
 def test_a_journal_that_contradicts_itself(stack, impersonated):
     path = Settings(home=stack.home).journal_dir("BLUE") / "journal.sqlite"
-    with sqlite3.connect(path) as db:
+    with closing(sqlite3.connect(path)) as db, db:
         (before,) = db.execute("SELECT quantity FROM fills ORDER BY rowid LIMIT 1").fetchone()
         db.execute(
             "UPDATE fills SET quantity = quantity * 2 WHERE rowid = (SELECT min(rowid) FROM fills)"
         )
     becomes(stack, {"journal_BLUE:identities_hold"})
-    with sqlite3.connect(path) as db:
+    with closing(sqlite3.connect(path)) as db, db:
         db.execute(
             "UPDATE fills SET quantity = ? WHERE rowid = (SELECT min(rowid) FROM fills)", [before]
         )
