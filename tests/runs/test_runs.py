@@ -94,13 +94,14 @@ def test_a_killed_worker_frees_its_queue(side):
 
 
 @pytest.mark.timeout(300)
-def test_a_killed_code_server_and_its_worker_free_their_queue_within_two_minutes(side):
+def test_a_killed_code_server_and_its_worker_free_their_queue_within_its_max_runtime(side):
+    """The job's own longest time is 120 s; the sensor needs two looks, 30 s apart."""
     first, second = side.launch(pools.SCAN, 100), side.launch(pools.SCAN, 0)
     wait_for_work(side, first)
     began = time.monotonic()
     side.kill("code", with_workers=True)
     side.start("code")
-    wait_for(lambda: side.run(second)["status"] == "SUCCESS", 115, "the next run")
+    wait_for(lambda: side.run(second)["status"] == "SUCCESS", 120 + A_RUN_S, "the next run")
     took_s = round(time.monotonic() - began)
     print(json.dumps({"killed": "code server and worker", "next_run_over_after_s": took_s}))
     assert side.run(first)["status"] == "FAILURE"
