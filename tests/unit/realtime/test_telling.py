@@ -1,13 +1,17 @@
 """What is told of the posture, and by meta health of Dagster: each once, over restarts and full disks."""
 
+from datetime import UTC, datetime
 from types import SimpleNamespace
 
 import pytest
 
+from dolphin_realtime.meta_health.healer import Healer
 from dolphin_realtime.meta_health.telling import Telling as ServiceTelling
 from dolphin_realtime.model.posture import Posture
 from dolphin_realtime.model.recovery import Fault
+from dolphin_realtime.model.recovery_memory import Action, Kind
 from dolphin_realtime.safety.telling import Telling
+from dolphin_realtime.settings import Settings
 
 NORMAL, REDUCED, CLOSE_ONLY, HALTED = Posture
 
@@ -99,3 +103,18 @@ def test_a_manager_that_is_silent_makes_nothing_well(frame):
 def test_a_service_that_is_gone_for_good_is_no_longer_red(frame):
     found = told(frame, (True, False, RUNS), (False, False, services(bridge="running")))
     assert found[-1] == ("recovered", "dagster-daemon")
+
+
+def test_a_circuit_that_opens_is_told_and_its_cure_once(tmp_path):
+    """Three actions without a cure, each through the healer's own ledger, then one that cures."""
+    frame = FakeFrame(tmp_path)
+    frame.settings = Settings(home=tmp_path)
+    frame.log = SimpleNamespace(error=lambda *_, **__: None)
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+    healer = Healer(frame, SimpleNamespace(name="local"), now)
+    for attempt in range(1, 5):
+        action = Action(kind=Kind.RESTART, sensor="m1_proc", target="bridge", attempt=attempt)
+        healer.memory.acted(action, now)
+        healer._end(action, now, is_cured=attempt == 4)
+    healer._ledger.close()
+    assert [state for state, _ in frame.told] == ["red", "recovered"]
