@@ -17,6 +17,7 @@ from dagster._core.storage.asset_check_execution_record import AssetCheckExecuti
 
 from dolphin_dagster import checks
 from dolphin_dagster.factors.registry import external
+from dolphin_dagster.jobs import PARTITION_TAG, assets_of
 from dolphin_realtime.alerts import Alert, AlertState, write_alert
 from dolphin_realtime.settings import load
 
@@ -33,7 +34,6 @@ EVALUATED: Final = (
     AssetCheckExecutionRecordStatus.SUCCEEDED,
     AssetCheckExecutionRecordStatus.FAILED,
 )
-PARTITION_TAG: Final = "dagster/partition"
 OVERLAP: Final = timedelta(minutes=1)
 FINISHED: Final = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE]
 
@@ -51,16 +51,14 @@ class Memory(msgspec.Struct, frozen=True, kw_only=True):
     """The sensor's cursor.
 
     Attributes:
-        red: What was told, by ``asset:check``.
+        red: What was told, by ``asset:check``; failed runs are told at once, so all are here.
         suspected: What was wrong in the last look and is told when it still is in this one.
-        failed: Runs whose last try failed, by what they do.
         runs_until: Runs are known up to here; None: not looked yet.
         runs_known: Runs of the last minute before that.
     """
 
     red: dict[str, Bad] = {}
     suspected: list[str] = []
-    failed: dict[str, Bad] = {}
     runs_until: datetime | None = None
     runs_known: list[str] = []
 
@@ -146,8 +144,7 @@ def works_of(run: dg.DagsterRun) -> set[str]:
     A job that materializes one asset is called after it, so that a Materialize by hand counts as
     the same work.
     """
-    assets = {key.path[-1] for key in run.asset_selection or ()}
-    names = (assets or {run.job_name.removesuffix("_job")}) - set(external())
+    names = assets_of(run) - set(external())
     partition = run.tags.get(PARTITION_TAG)
     return {f"{name} {partition}" if partition else name for name in names}
 
@@ -226,21 +223,19 @@ def alerts(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         raise dg.DagsterInvariantViolationError("the sensor needs its repository")
     known = {s.name for s in repository.sensor_defs} | {s.name for s in repository.schedule_defs}
     finished, until, runs_known = finished_since(context.instance, last, now)
-    failed = failed_runs(last.failed, finished)
+    failed = {name: bad for name, bad in last.red.items() if name.endswith(f":{RUN}")}
     bad = {
         **red_checks(context.instance, repository.asset_graph, last.red),
         **failing_ticks(context.instance, known),
-        **failed,
+        **failed_runs(failed, finished),
     }
     raised, red, suspected = decide(bad, last, now)
     home = load().home
     for alert in raised:
         write_alert(home, alert)
         context.log.warning(f"{alert.asset} {alert.check} is {alert.state}: {alert.facts['why']}")
-    memory = Memory(
-        red=red, suspected=suspected, failed=failed, runs_until=until, runs_known=runs_known
-    )
+    memory = Memory(red=red, suspected=suspected, runs_until=until, runs_known=runs_known)
     return dg.SensorResult(
-        cursor=msgspec.json.encode(memory).decode(),
+        cursor=checks.cursor_of(memory),
         skip_reason=f"red: {', '.join(red) or 'nothing'}; {len(raised)} alerts written",
     )

@@ -85,6 +85,11 @@ def changes(
     return due, memory
 
 
+def cursor_of(memory: msgspec.Struct) -> str:
+    """Return what a sensor remembers as its cursor, which `remembered` reads."""
+    return msgspec.json.encode(memory).decode()
+
+
 def remembered[M: msgspec.Struct](cursor: str | None, kind: type[M]) -> M:
     """Return what a sensor's cursor holds; one of another shape, or none, is begun anew."""
     try:

@@ -15,7 +15,7 @@ from typing import Final
 import dagster as dg
 
 from dolphin_dagster.backtests import backtest_folder, daily_backtest_job, versus_job
-from dolphin_dagster.jobs import WAITING
+from dolphin_dagster.jobs import PARTITION_TAG, WAITING
 from dolphin_dagster.orderbook_archive import orderbook_archive_job
 from dolphin_dagster.paper_reports import paper_report_job
 from dolphin_dagster.partitions import DAY, INSTANCE, scan_days
@@ -117,8 +117,7 @@ def _asked(
     """Return the requests but those whose run still waits or works, or why there is none."""
     waiting = dg.RunsFilter(statuses=list(WAITING))
     under_way = {
-        (run.job_name, run.tags.get("dagster/partition"))
-        for run in context.instance.get_runs(waiting)
+        (run.job_name, run.tags.get(PARTITION_TAG)) for run in context.instance.get_runs(waiting)
     }
     new = [
         r for r in due if (r.job_name or daily_backtest_job.name, r.partition_key) not in under_way

@@ -16,6 +16,15 @@ WAITING: Final = (
 """Of a run that waits in its queue or works."""
 
 
+PARTITION_TAG: Final = "dagster/partition"
+
+
+def assets_of(run: dg.DagsterRun) -> set[str]:
+    """Return the assets that a run materializes: those asked for, else the one its job is named after."""
+    selected = {key.path[-1] for key in run.asset_selection or ()}
+    return selected or {run.job_name.removesuffix("_job")}
+
+
 def asset_job(
     name: str,
     pool: str,

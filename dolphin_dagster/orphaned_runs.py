@@ -105,4 +105,4 @@ def runs_orphaned(context: dg.SensorEvaluationContext) -> dg.SensorResult:
     for run_id in ended:
         context.log.warning(f"run {run_id} was ended: its worker is gone")
     said = f"ended {', '.join(ended)}" if ended else f"{len(found)} runs seem to have no worker"
-    return dg.SensorResult(cursor=msgspec.json.encode(memory).decode(), skip_reason=said)
+    return dg.SensorResult(cursor=checks.cursor_of(memory), skip_reason=said)

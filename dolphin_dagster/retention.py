@@ -21,7 +21,7 @@ from dagster._core.storage.event_log.sqlite.sqlite_event_log import SqliteEventL
 from dagster._core.storage.local_compute_log_manager import LocalComputeLogManager
 
 from dolphin_dagster import pools
-from dolphin_dagster.jobs import asset_job
+from dolphin_dagster.jobs import asset_job, assets_of
 from dolphin_realtime.settings import load
 
 NAME: Final = "dagster_retention"
@@ -35,6 +35,13 @@ FINISHED: Final = [
     dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED,
 ]  # fmt: skip
 
+LATEST_EVENTS: Final = sa.select(sa.func.max(Events.c.id)).group_by(
+    Events.c.asset_key, Events.c.dagster_event_type, Events.c.partition
+)
+LATEST_RESULTS: Final = sa.select(sa.func.max(Executions.c.id)).group_by(
+    Executions.c.asset_key, Executions.c.check_name
+)
+
 
 class Pruned(msgspec.Struct, frozen=True, kw_only=True):
     """How much was removed."""
@@ -47,8 +54,8 @@ class Pruned(msgspec.Struct, frozen=True, kw_only=True):
 def prune(instance: dg.DagsterInstance, graph: AssetGraph, before: datetime) -> Pruned:
     """Remove runless events and results of checks, and runs of factors, that are old.
 
-    Kept, however old: of each asset and partition the latest event of each kind, of each check the latest
-    result, and the runs that these came from.
+    Kept, however old: of each asset and partition the latest event of each kind, of each check the
+    latest result, and the runs that these came from.
 
     Args:
         instance: Whose storage.
@@ -69,13 +76,10 @@ def _storage(instance: dg.DagsterInstance) -> SqlEventLogStorage:
 
 
 def _prune_checks(instance: dg.DagsterInstance, before: datetime) -> int:
-    latest = sa.select(sa.func.max(Executions.c.id)).group_by(
-        Executions.c.asset_key, Executions.c.check_name
-    )
     old = sa.and_(
         Executions.c.run_id == RUNLESS,
         Executions.c.create_timestamp < before.replace(tzinfo=None),
-        Executions.c.id.not_in(latest.scalar_subquery()),
+        Executions.c.id.not_in(LATEST_RESULTS.scalar_subquery()),
     )
     with _storage(instance).index_connection() as db:
         return int(db.execute(sa.delete(Executions).where(old)).rowcount)
@@ -83,9 +87,6 @@ def _prune_checks(instance: dg.DagsterInstance, before: datetime) -> int:
 
 def _prune_events(instance: dg.DagsterInstance, before: datetime) -> int:
     storage = _storage(instance)
-    latest = sa.select(sa.func.max(Events.c.id)).group_by(
-        Events.c.asset_key, Events.c.dagster_event_type, Events.c.partition
-    )
     needed = sa.select(Executions.c.evaluation_event_storage_id).where(
         Executions.c.evaluation_event_storage_id.is_not(None)
     )
@@ -95,7 +96,8 @@ def _prune_events(instance: dg.DagsterInstance, before: datetime) -> int:
         Events.c.timestamp < before.replace(tzinfo=None),
     )
     unneeded = sa.and_(
-        Events.c.id.not_in(latest.scalar_subquery()), Events.c.id.not_in(needed.scalar_subquery())
+        Events.c.id.not_in(LATEST_EVENTS.scalar_subquery()),
+        Events.c.id.not_in(needed.scalar_subquery()),
     )
     with storage.index_connection() as db:
         removed = int(db.execute(sa.delete(Events).where(old, unneeded)).rowcount)
@@ -108,16 +110,9 @@ def _prune_events(instance: dg.DagsterInstance, before: datetime) -> int:
 def _needed_runs(instance: dg.DagsterInstance) -> set[str]:
     """Return the runs that hold the latest event or result of anything."""
     found = set()
-    newest = (
-        sa.select(sa.func.max(Events.c.id))
-        .where(Events.c.asset_key.is_not(None))
-        .group_by(Events.c.asset_key, Events.c.dagster_event_type)
-    )
-    told = sa.select(sa.func.max(Executions.c.id)).group_by(
-        Executions.c.asset_key, Executions.c.check_name
-    )
+    newest = LATEST_EVENTS.where(Events.c.asset_key.is_not(None))
     with _storage(instance).index_connection() as db:
-        for table, latest in ((Events, newest), (Executions, told)):
+        for table, latest in ((Events, newest), (Executions, LATEST_RESULTS)):
             query = sa.select(table.c.run_id).where(table.c.id.in_(latest.scalar_subquery()))
             found |= {row[0] for row in db.execute(query)}
     return found
@@ -125,10 +120,9 @@ def _needed_runs(instance: dg.DagsterInstance) -> set[str]:
 
 def _is_prunable(run: dg.DagsterRun, graph: AssetGraph) -> bool:
     """Return whether a run asked for unpartitioned factors, or evaluated checks, and nothing else."""
-    keys = set(run.asset_selection or ())
-    if not keys and run.asset_check_selection:
+    if run.asset_check_selection and not run.asset_selection:
         return True
-    keys = keys or {dg.AssetKey(run.job_name.removesuffix("_job"))}
+    keys = {dg.AssetKey(name) for name in assets_of(run)}
     known = graph.get_all_asset_keys()
     nodes = [graph.get(key) for key in keys if key in known]
     return len(nodes) == len(keys) and all(
@@ -142,10 +136,9 @@ def _prune_runs(instance: dg.DagsterInstance, graph: AssetGraph, before: datetim
     old, cursor = dg.RunsFilter(statuses=FINISHED, created_before=before), None
     while runs := instance.get_runs(old, cursor=cursor, limit=RUNS_AT_ONCE):
         cursor = runs[-1].run_id
-        for run in runs:
-            if run.run_id in needed or not _is_prunable(run, graph):
-                continue
-            doomed.append(run.run_id)
+        doomed += [
+            run.run_id for run in runs if run.run_id not in needed and _is_prunable(run, graph)
+        ]
     for run_id in doomed:
         _remove_run(instance, run_id)
     return len(doomed)

@@ -218,7 +218,7 @@ def factor_health(context: dg.SensorEvaluationContext) -> dg.SensorResult:
     told = [checks.evaluation(key, found[key], severity(key[0])) for key in due]
     return dg.SensorResult(
         asset_events=[*first, *told],
-        cursor=msgspec.json.encode(memory).decode(),
+        cursor=checks.cursor_of(memory),
         skip_reason=None if due else "nothing changed",
     )
 

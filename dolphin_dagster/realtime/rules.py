@@ -175,9 +175,8 @@ def may_trade(snapshot: Snapshot) -> Verdict:
     facts |= {"posture": posture, "reasons": reasons}
     passed = posture in (Posture.NORMAL, Posture.REDUCED)
     words = [str(r).split(":")[0] for r in said] if isinstance(said, list) else []
-    facts["why"] = f"{posture}: {reasons if reasons != 'none' else 'cooling down'}"
-    if passed:
-        del facts["why"]
+    if not passed:
+        facts["why"] = f"{posture}: {reasons if reasons != 'none' else 'cooling down'}"
     return Verdict(passed, facts, gist=" ".join([posture, *words]))
 
 

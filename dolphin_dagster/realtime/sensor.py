@@ -82,7 +82,7 @@ def realtime_health(context: dg.SensorEvaluationContext) -> dg.SensorResult:
     red = [":".join(key) for key, verdict in found.items() if not verdict.passed]
     return dg.SensorResult(
         asset_events=events(told, found),
-        cursor=msgspec.json.encode(told.memory).decode(),
+        cursor=checks.cursor_of(told.memory),
         skip_reason=f"told {len(told.due)} of {len(found)} checks; red: {', '.join(red) or 'none'}",
     )
 

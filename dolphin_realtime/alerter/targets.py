@@ -33,9 +33,14 @@ class Target(msgspec.Struct, frozen=True):
 
 def path_of(settings: Settings) -> Path:
     """Return where the addresses are: systemd's credential where it was given, else the setting."""
-    given = os.environ.get("CREDENTIALS_DIRECTORY")
-    handed = Path(given) / CREDENTIAL if given else None
+    handed = _handed()
     return handed if handed is not None and handed.is_file() else Path(settings.alerts_file)
+
+
+def _handed() -> Path | None:
+    """Return where systemd hands over the addresses, None where it hands over nothing."""
+    given = os.environ.get("CREDENTIALS_DIRECTORY")
+    return Path(given) / CREDENTIAL if given else None
 
 
 def read_targets(path: Path) -> list[Target]:
@@ -49,7 +54,8 @@ def read_targets(path: Path) -> list[Target]:
         lines, mode = path.read_text().splitlines(), path.stat().st_mode
     except (OSError, UnicodeDecodeError) as e:
         raise SettingsError(f"DOLPHIN_ALERTS_FILE: {path} cannot be read: {e}") from e
-    if mode & (stat.S_IRGRP | stat.S_IROTH) and not _is_handed(path):
+    # what systemd hands over has an access list that may look like a group's
+    if mode & (stat.S_IRGRP | stat.S_IROTH) and path != _handed():
         raise SettingsError(f"DOLPHIN_ALERTS_FILE: others may read {path}: chmod 600 {path}")
     found = []
     for number, line in enumerate(lines, 1):
@@ -59,12 +65,6 @@ def read_targets(path: Path) -> list[Target]:
                 raise SettingsError(f"{path}, line {number}: no Apprise URL such as {EXAMPLE}")
             found.append(Target(_name_of(url), url))
     return found
-
-
-def _is_handed(path: Path) -> bool:
-    """Return whether systemd handed the file over: its access list may look like a group's."""
-    given = os.environ.get("CREDENTIALS_DIRECTORY")
-    return given is not None and path.parent == Path(given)
 
 
 def _name_of(url: str) -> str:

@@ -148,7 +148,7 @@ def test_runs_of_before_the_first_look_are_not_told(stack):
 
     instance.report_run_failed(instance.create_run_for_job(old))
     memory = msgspec.json.decode(tick(None), type=Memory)
-    assert memory.failed == {}
+    assert memory.red == {}
     assert memory.runs_until - datetime.now(UTC) < timedelta(seconds=5)
     assert read_alerts(home) == []
 
