@@ -19,7 +19,8 @@ RUN_KEY_TAG: Final = "dolphin/run_key"
 _LAUNCH: Final = """
 mutation($p: ExecutionParams!) { launchPipelineExecution(executionParams: $p) {
   __typename ... on LaunchRunSuccess { run { runId } } ... on PythonError { message } } }"""
-_RUNS_TAGGED: Final = """
+_OPEN: Final = {"statuses": ["QUEUED", "NOT_STARTED", "STARTING", "STARTED"]}
+_RUNS: Final = """
 query($f: RunsFilter!) { runsOrError(filter: $f, limit: 1) {
   __typename ... on Runs { results { runId } } ... on PythonError { message } } }"""
 _CHECKS: Final = """
@@ -59,11 +60,25 @@ def launch_job(port: int, job: str, run_key: str = "") -> str:
     if not run_key:
         return _launch(port, {"pipelineName": job}, [], job)
     tag = {"key": RUN_KEY_TAG, "value": run_key}
-    found = query(port, _RUNS_TAGGED, {"f": {"tags": [tag]}})["runsOrError"]
+    run = _newest_run(port, {"tags": [tag]})
+    return run or _launch(port, {"pipelineName": job}, [tag], job)
+
+
+def has_open_runs(port: int) -> bool:
+    """Return whether any run waits in a queue or works.
+
+    Raises:
+        ServiceError: If the webserver does not answer.
+    """
+    return _newest_run(port, _OPEN) is not None
+
+
+def _newest_run(port: int, runs_filter: dict[str, Any]) -> str | None:
+    found = query(port, _RUNS, {"f": runs_filter})["runsOrError"]
     runs = found.get("results")
     if runs is None:
-        raise ServiceError(f"Dagster did not tell its runs of {run_key}: {found}")
-    return str(runs[0]["runId"]) if runs else _launch(port, {"pipelineName": job}, [tag], job)
+        raise ServiceError(f"Dagster did not tell its runs of {runs_filter}: {found}")
+    return str(runs[0]["runId"]) if runs else None
 
 
 def materialize(port: int, asset_path: list[str], partition: str | None = None) -> str:

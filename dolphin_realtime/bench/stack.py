@@ -11,6 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
+from dolphin_realtime import dagster_api
 from dolphin_realtime.local_socket import ask
 from dolphin_realtime.managers.interface import ServiceStatus
 from dolphin_realtime.managers.local import SOCKET, LocalManager
@@ -132,6 +133,26 @@ class Stack:
     def service(self, name: str) -> ServiceStatus:
         """Return the state of one service."""
         return next(s for s in self.services() if s.name == name)
+
+    def settle(self, timeout_s: float = 200.0) -> None:
+        """Return once no run of Dagster's waits or works and every check is green.
+
+        Raises:
+            ServiceError: With what is red, if that takes longer than ``timeout_s``.
+        """
+        deadline = time.monotonic() + timeout_s
+        while red := self._unsettled():
+            if time.monotonic() > deadline:
+                raise ServiceError(f"not settled after {timeout_s:.0f} s: {', '.join(red)}")
+            time.sleep(0.2)
+
+    def _unsettled(self) -> list[str]:
+        try:
+            if dagster_api.has_open_runs(self.ui_port):
+                return ["a run waits or works"]
+        except ServiceError as e:
+            return [str(e)]
+        return dagster_api.red_checks(self.ui_port)
 
     def stop(self) -> None:
         """Stop it in order; kill it where that takes too long."""

@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect, sync_playwright
 
-from dolphin_realtime import dagster_api
-from dolphin_realtime.bench.stack import Stack, wait_for
+from dolphin_realtime.bench.stack import Stack
 
 CHROMIUM_FLAGS = [
     "--no-sandbox",
@@ -29,7 +28,7 @@ SHOTS = Path(os.environ.get("E2E_SHOTS", "ci-output/screenshots"))
 def stack(tmp_path_factory):
     """The demo, up and with its first assets materialized."""
     with Stack(tmp_path_factory.mktemp("demo") / "home", "--demo") as stack:
-        wait_for(lambda: not dagster_api.red_checks(stack.ui_port), 120.0, "every check green")
+        stack.settle()
         yield stack
 
 

@@ -2,8 +2,7 @@
 
 import pytest
 
-from dolphin_realtime import dagster_api
-from dolphin_realtime.bench.stack import Stack, free_port, wait_for
+from dolphin_realtime.bench.stack import Stack, free_port
 from tests.production.door import Door
 from tests.production.postgres import Postgres
 
@@ -24,7 +23,7 @@ def stack(tmp_path_factory, postgres):
         "viewer_port": free_port(),
     }
     with Stack(tmp_path_factory.mktemp("production") / "home", "--demo", **settings) as stack:
-        wait_for(lambda: not dagster_api.red_checks(stack.ui_port), 120.0, "every check green")
+        stack.settle()
         yield stack
 
 

@@ -2,8 +2,7 @@
 
 import pytest
 
-from dolphin_realtime import dagster_api
-from dolphin_realtime.bench.stack import Stack, wait_for
+from dolphin_realtime.bench.stack import Stack
 from dolphin_realtime.ports import is_free
 from tests.e2e.conftest import browser, page
 
@@ -31,5 +30,5 @@ def stack(folder):
     targets.chmod(0o600)
     settings = {"alerts_file": targets, "metrics_port": free_ports(16)}
     with Stack(folder / "home", "--demo", **settings) as stack:
-        wait_for(lambda: not dagster_api.red_checks(stack.ui_port), 120.0, "every check green")
+        stack.settle()
         yield stack
