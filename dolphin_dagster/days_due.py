@@ -26,7 +26,7 @@ from dolphin_realtime.model.errors import JournalError, ScanFileError
 from dolphin_realtime.reports import versus
 from dolphin_realtime.reports.daily import days_of, is_final
 from dolphin_realtime.scan_files import day_files
-from dolphin_realtime.scan_ledger import ledger_path, read_lines
+from dolphin_realtime.scan_ledger import ledger_days, ledger_folder, read_lines
 from dolphin_realtime.settings import Settings, load
 
 INTERVAL_S: Final = 60
@@ -57,12 +57,10 @@ def _inputs(settings: Settings, day: str) -> list[Path]:
 
 def archives_due(settings: Settings) -> Iterator[tuple[str, str]]:
     """Yield (day, key) of the days that are over whose archive lacks files of the bridge's ledger."""
-    files: dict[str, set[str]] = {}
-    for line in read_lines(ledger_path(settings.run_dir)):
-        files.setdefault(line.path.split("/")[0], set()).add(line.path)
-    newest = max(files, default="")
-    for day, found in sorted(files.items()):
-        if day < newest and _archived(settings.archive / f"{day}.parquet") < len(found):
+    days = ledger_days(ledger_folder(settings.run_dir))
+    for day, lines in list(days.items())[:-1]:
+        found = {line.path for line in read_lines(lines)}
+        if _archived(settings.archive / f"{day}.parquet") < len(found):
             yield day, f"{day}-{len(found)}"
 
 

@@ -20,7 +20,7 @@ from dolphin_realtime.archive.merge import Merged, merge_day
 from dolphin_realtime.archive.retention import clear, clear_books
 from dolphin_realtime.model.instant import from_us
 from dolphin_realtime.scan_files import day_files
-from dolphin_realtime.scan_ledger import ledger_path, read_lines
+from dolphin_realtime.scan_ledger import ledger_days, ledger_folder
 from dolphin_realtime.settings import Settings, load
 
 NAME: Final = "scan_archive"
@@ -102,7 +102,7 @@ def archive_metadata(facts: DayFacts, path: Path, merged: Merged) -> dict[str, A
 
 def newest_day(settings: Settings) -> str:
     """Return the newest day that has scans, by the bridge's ledger and the archives."""
-    seen = (line.path.split("/")[0] for line in read_lines(ledger_path(settings.run_dir)))
+    seen = ledger_days(ledger_folder(settings.run_dir))
     archived = day_files(settings.archive, ".parquet")
     return max((*seen, *archived), default="")
 

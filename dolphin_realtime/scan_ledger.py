@@ -1,14 +1,21 @@
 """The lines of the bridge's ledger: which scan files it has handled, and how.
 
-Reading them back belongs here, for whoever must know what came in without touching the
-scan folder, which may be a share that hangs. Writing them is the bridge's.
+One file a day of scans. Reading them back belongs here, for whoever must know what came in
+without touching the scan folder, which may be a share that hangs. Writing them is the bridge's.
 """
 
 from pathlib import Path
+from typing import Final
 
 import msgspec
 
+from dolphin_realtime.scan_files import day_files
+
 Stamp = tuple[int, int]
+"""(modification time in ns, size in bytes)"""
+SUFFIX: Final = ".jsonl"
+KEPT_DAYS: Final = 8
+"""Days that are remembered: an archive that was not made in a week is for a person."""
 
 
 class Line(msgspec.Struct, kw_only=True, omit_defaults=True):
@@ -22,16 +29,23 @@ class Line(msgspec.Struct, kw_only=True, omit_defaults=True):
     seq: int = 0
     reason: str = ""
 
+    @property
+    def day(self) -> str:
+        """The day folder that the file lies in."""
+        return self.path.split("/")[0]
+
 
 _decoder = msgspec.json.Decoder(Line)
 
 
 def read_lines(path: Path) -> list[Line]:
-    """Return the ledger's lines; a last line cut off by a crash is left out."""
-    if not path.is_file():
+    """Return the lines of one day; one cut off by a crash is left out, and so is a day that is gone."""
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
         return []
     lines = []
-    for raw in path.read_bytes().splitlines():
+    for raw in content.splitlines():
         try:
             lines.append(_decoder.decode(raw))
         except msgspec.DecodeError:
@@ -39,11 +53,17 @@ def read_lines(path: Path) -> list[Line]:
     return lines
 
 
-def read_stamps(path: Path) -> dict[str, Stamp]:
-    """Return the stamp of every file in the ledger."""
-    return {line.path: line.stamp for line in read_lines(path)}
-
-
-def ledger_path(run_dir: Path) -> Path:
+def ledger_folder(run_dir: Path) -> Path:
     """Return where a stack's bridge keeps its ledger."""
-    return run_dir / "bridge" / "seen.jsonl"
+    return run_dir / "bridge" / "seen"
+
+
+def ledger_days(folder: Path) -> dict[str, Path]:
+    """Return the files of a ledger by day, sorted."""
+    return day_files(folder, SUFFIX)
+
+
+def read_stamps(folder: Path) -> dict[str, Stamp]:
+    """Return the stamp of every file in a ledger."""
+    days = ledger_days(folder).values()
+    return {line.path: line.stamp for path in days for line in read_lines(path)}

@@ -17,7 +17,7 @@ from dolphin_realtime.bridge.reader import BATCH, Found, Request
 from dolphin_realtime.model.errors import ScanOutOfOrder
 from dolphin_realtime.model.instant import to_us
 from dolphin_realtime.model.scan import Scan, encode_scan, refuse_implausible
-from dolphin_realtime.scan_ledger import Line, ledger_path
+from dolphin_realtime.scan_ledger import Line, ledger_folder
 from dolphin_realtime.service import Frame
 from dolphin_realtime.trace import Trace
 
@@ -67,8 +67,8 @@ class Bridge:
     def __init__(self, frame: Frame) -> None:
         s = frame.settings
         self._frame = frame
-        self._ledger = Ledger(ledger_path(s.run_dir))
-        self._child = ReaderChild(s.scans, self._ledger.path, s.reader_deadline_s)
+        self._ledger = Ledger(ledger_folder(s.run_dir), newest=OUTBOX)
+        self._child = ReaderChild(s.scans, self._ledger.folder, s.reader_deadline_s)
         self._cadence = Cadence(s.scan_idle_poll_s, s.scan_dense_poll_s)
         self._publisher = Publisher(frame)
         self._trace = Trace(s.trace, "bridge")
@@ -157,8 +157,8 @@ class Bridge:
 
     async def _last_documents(self) -> list[str]:
         """Return the documents of the newest files an earlier process published."""
-        lines = {line.path: line for line in self._ledger.kept if line.seq}
-        newest = list(lines)[-OUTBOX:]
+        lines = {line.path: line for line in self._ledger.newest}
+        newest = list(lines)
         documents: list[str] = []
         for start in range(0, len(newest), BATCH):
             try:

@@ -1,56 +1,86 @@
 """What the bridge remembers on disk: files seen, epochs and sequence numbers, quarantine.
 
-One JSON line a file, appended after the scan was handed on; read again at the start, and
-rewritten without the days that are no longer watched. Lost lines are harmless: the file is
-read again and found to be a repeat.
+One JSON line a file, appended after the scan was handed on to its day's file; days that are
+long gone go when a new one begins. Lost lines are harmless: the file is read again and found to
+be a repeat.
 """
 
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO
 
 import msgspec
 
 from dolphin_realtime.model.scan import ScanOrder
-from dolphin_realtime.scan_ledger import Line, read_lines
+from dolphin_realtime.scan_ledger import KEPT_DAYS, SUFFIX, Line, ledger_days, read_lines
 from dolphin_realtime.whole_file import replace_whole
-
-KEPT_DAYS: Final = 8
-"""Days that the ledger remembers: an archive that was not made in a week is for a person."""
 
 
 class Ledger:
     """The ledger of one scan folder, open for appending.
 
     Attributes:
+        folder: Where its files are.
         order: The order of scans as it stood after the last published one.
         seq: Count of published scans.
-        bad: Count of quarantined files, ever.
+        bad: Count of quarantined files among those it remembers.
+        newest: The last published files when it was opened, in the order of publishing.
     """
 
-    def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self.path = path
-        lines = read_lines(path)
-        self.bad = sum(1 for line in lines if line.reason)
-        published = [line for line in lines if line.seq]
+    def __init__(self, folder: Path, newest: int) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.folder = folder
+        self._files: dict[str, BinaryIO] = {}
+        self.bad, self.newest = 0, list[Line]()
+        _divide(folder.with_suffix(SUFFIX), folder)
+        for path in ledger_days(folder).values():
+            lines = read_lines(path)
+            _write(path, lines)
+            self.bad += sum(1 for line in lines if line.reason)
+            published = [*self.newest, *(line for line in lines if line.seq)]
+            self.newest = sorted(published, key=lambda line: line.seq)[-newest:]
+        self._forget()
         self.order, self.seq = ScanOrder(), 0
-        if published:
-            last = max(published, key=lambda line: line.seq)
+        if self.newest:
+            last = self.newest[-1]
             self.order = ScanOrder(last.epoch, last.scan_number, last.timestamp_us)
             self.seq = last.seq
-        days = sorted({line.path.split("/")[0] for line in lines})[-KEPT_DAYS:]
-        self.kept = [line for line in lines if line.path.split("/")[0] in days]
-        self._rewrite()
-        self._file = path.open("ab", buffering=0)
-
-    def _rewrite(self) -> None:
-        replace_whole(self.path, b"".join(msgspec.json.encode(x) + b"\n" for x in self.kept))
 
     def add(self, line: Line) -> None:
         """Append one handled file."""
         self.bad += bool(line.reason)
-        self._file.write(msgspec.json.encode(line) + b"\n")
+        if line.day not in self._files:
+            self._open(line.day)
+        self._files[line.day].write(msgspec.json.encode(line) + b"\n")
+
+    def _open(self, day: str) -> None:
+        self._files[day] = (self.folder / f"{day}{SUFFIX}").open("ab", buffering=0)
+        self._forget(but=day)
+
+    def _forget(self, but: str = "") -> None:
+        """Remove all but the newest days."""
+        for day, path in list(ledger_days(self.folder).items())[:-KEPT_DAYS]:
+            if day != but:
+                path.unlink()
+                if file := self._files.pop(day, None):
+                    file.close()
 
     def close(self) -> None:
-        """Close the file."""
-        self._file.close()
+        """Close its files."""
+        for file in self._files.values():
+            file.close()
+
+
+def _write(path: Path, lines: Iterable[Line]) -> None:
+    """Write a day's lines anew: nothing is to be appended to one that was cut off."""
+    replace_whole(path, b"".join(msgspec.json.encode(x) + b"\n" for x in lines))
+
+
+def _divide(old: Path, folder: Path) -> None:
+    """Divide the one file of earlier versions by day."""
+    days: dict[str, list[Line]] = {}
+    for line in read_lines(old):
+        days.setdefault(line.day, []).append(line)
+    for day, lines in days.items():
+        _write(folder / f"{day}{SUFFIX}", lines)
+    old.unlink(missing_ok=True)

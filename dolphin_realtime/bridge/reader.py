@@ -14,12 +14,12 @@ from typing import BinaryIO, Final
 
 import msgspec
 
-from dolphin_realtime.bridge.watch import FolderWatch, Stamp
+from dolphin_realtime.bridge.watch import FolderWatch
 from dolphin_realtime.model.errors import ScanFileError, ScanIncomplete
 from dolphin_realtime.model.scan import Scan
 from dolphin_realtime.process import die_with_parent
 from dolphin_realtime.scan_files import parse_scan, refuse_unpublishable
-from dolphin_realtime.scan_ledger import read_stamps
+from dolphin_realtime.scan_ledger import Stamp, read_stamps
 
 PATIENCE_S: Final = 3.0
 """A file that ends too early and has not grown for this long is bad."""

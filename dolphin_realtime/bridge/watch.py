@@ -11,15 +11,14 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
+from dolphin_realtime.scan_ledger import KEPT_DAYS, Stamp
+
 WATCHED_DAYS: Final = 2
 SWEEP_S: Final = 1.0
 SWEEP_SHARE: Final = 200.0
 """A full sweep of N seconds happens at most every SWEEP_SHARE * N seconds."""
 RACY_NS: Final = 20_000_000
 """A folder changed this recently may change again within the same clock tick."""
-
-Stamp = tuple[int, int]
-"""(modification time in ns, size in bytes)"""
 
 
 def _is_day(name: str) -> bool:
@@ -29,6 +28,10 @@ def _is_day(name: str) -> bool:
     except ValueError:
         return False
     return day.isoformat() == name and day <= datetime.now(UTC).date() + timedelta(days=2)
+
+
+def _day_of(path: str) -> str:
+    return path.split("/", maxsplit=1)[0]
 
 
 def _is_scan_name(name: str) -> bool:
@@ -77,8 +80,15 @@ class FolderWatch:
         except FileNotFoundError:
             return []
         newest = days[-WATCHED_DAYS:]
+        if set(newest) - self._day_changed.keys():
+            self._forget()
         self._day_changed = {d: self._day_changed.get(d, 0) for d in newest}
         return newest
+
+    def _forget(self) -> None:
+        """Let go of all but the newest days that were seen, whether their folders are there or not."""
+        kept = sorted({_day_of(path) for path in self.seen})[-KEPT_DAYS:]
+        self.seen = {path: stamp for path, stamp in self.seen.items() if _day_of(path) in kept}
 
     def _root_changed(self) -> bool:
         try:

@@ -1,6 +1,7 @@
 """A scan file becomes a fill, and what else the folder may hold does no harm."""
 
 import json
+import shutil
 
 import hazelcast
 import msgspec
@@ -10,6 +11,7 @@ from dolphin_realtime import grid
 from dolphin_realtime.model.scan import decode_scan
 from dolphin_realtime.replay import faults
 from dolphin_realtime.scan_files import scan_path, to_bytes, write_scan
+from dolphin_realtime.scan_ledger import ledger_days, ledger_folder, read_lines
 from tests.integration.conftest import eventually
 
 
@@ -59,7 +61,7 @@ def test_the_owners_snippet_prints_the_scan_number(desk):
 
 
 def test_bad_files_are_quarantined_with_a_reason_and_the_next_scan_is_carried(desk):
-    bad = desk.stack.home / "run" / "bridge" / "seen.jsonl"
+    ledger = ledger_folder(desk.stack.home / "run")
     scan = desk.next_scan()
     day = scan_path(desk.scan_dir, scan).parent
     wrong = [
@@ -70,8 +72,8 @@ def test_bad_files_are_quarantined_with_a_reason_and_the_next_scan_is_carried(de
     ]
 
     def reasons() -> dict[str, str]:
-        lines = [json.loads(line) for line in bad.read_text().splitlines()]
-        return {line["path"]: line["reason"] for line in lines if line.get("reason")}
+        lines = [line for path in ledger_days(ledger).values() for line in read_lines(path)]
+        return {line.path: line.reason for line in lines if line.reason}
 
     names = {f"{day.name}/{path.name}" for path in wrong}
     eventually(lambda: names <= reasons().keys(), 20.0, "four quarantined files")
@@ -188,7 +190,7 @@ def test_a_document_that_cannot_be_true_does_not_deafen_the_trader(desk):
 def test_a_bridge_that_lost_its_ledger_is_followed_all_the_same(desk):
     assert desk.document(grid.FEATURES, grid.LATEST_SCAN)["epoch"] > 1
     desk.stack.request(do="stop", name="bridge")
-    (desk.stack.home / "run" / "bridge" / "seen.jsonl").unlink()
+    shutil.rmtree(ledger_folder(desk.stack.home / "run"))
     for old in desk.scan_dir.rglob("*.arrow"):
         old.unlink()
     desk.stack.request(do="start", name="bridge")

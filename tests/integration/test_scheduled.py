@@ -20,7 +20,7 @@ from dolphin_realtime.replay.pace import archive_days
 from dolphin_realtime.reports.daily import is_final, write_paper_report
 from dolphin_realtime.scan_days import ScanDays
 from dolphin_realtime.scan_files import write_scan
-from dolphin_realtime.scan_ledger import Line, ledger_path
+from dolphin_realtime.scan_ledger import Line, ledger_folder
 from dolphin_realtime.settings import load
 
 DAYS = ("2025-05-12", "2025-05-13", "2025-05-14", "2025-05-15")
@@ -65,15 +65,12 @@ def home(tmp_path_factory):
     done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     shutil.move(home / "warm" / "journal", home / "journal")
-    ledger = ledger_path(home / "run")
-    ledger.parent.mkdir(parents=True)
-    ledger.write_bytes(
-        b"".join(
-            ledger_line(f"{day}/{path.name}")
-            for day in DAYS
-            for path in sorted((home / "scans" / day).iterdir())
-        )
-    )
+    ledger = ledger_folder(home / "run")
+    ledger.mkdir(parents=True)
+    for day in DAYS:
+        files = sorted((home / "scans" / day).iterdir())
+        lines = [ledger_line(f"{day}/{path.name}") for path in files]
+        (ledger / f"{day}.jsonl").write_bytes(b"".join(lines))
     return home
 
 
@@ -189,7 +186,7 @@ def test_archives_are_due_until_they_hold_what_the_bridge_saw(
     for day in DAYS[:-1]:
         merge_day(tmp_path / "scans" / day, tmp_path / "archive" / f"{day}.parquet")
     assert requests_of(days_due.days_archived) == set()
-    with ledger_path(tmp_path / "run").open("ab") as file:
+    with (ledger_folder(tmp_path / "run") / f"{DAYS[0]}.jsonl").open("ab") as file:
         file.write(ledger_line(f"{DAYS[0]}/late.arrow"))
     ((_, day, key),) = requests_of(days_due.days_archived)
     assert day == DAYS[0]

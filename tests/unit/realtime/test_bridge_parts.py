@@ -12,6 +12,7 @@ from dolphin_realtime.bridge import reader as reading
 from dolphin_realtime.bridge.bridge import Cadence
 from dolphin_realtime.bridge.ledger import Ledger
 from dolphin_realtime.bridge.reader import Reader
+from dolphin_realtime.bridge.watch import FolderWatch
 from dolphin_realtime.model.errors import (
     ScanFileError,
     ScanIncomplete,
@@ -22,7 +23,7 @@ from dolphin_realtime.model.instant import from_us
 from dolphin_realtime.model.scan import ScanOrder, decode_scan, encode_scan, refuse_implausible
 from dolphin_realtime.replay import faults
 from dolphin_realtime.scan_files import parse_scan, scan_path, to_bytes, write_scan
-from dolphin_realtime.scan_ledger import Line, read_stamps
+from dolphin_realtime.scan_ledger import Line, ledger_days, read_stamps
 from tests.scans import walk
 
 SCANS = walk(30)
@@ -112,36 +113,58 @@ def test_a_text_that_is_no_document_is_refused(text):
         decode_scan(text)
 
 
+def published(day, seq, **fields):
+    return Line(path=f"2025-01-{day:02d}/{seq}.arrow", stamp=(seq, 1), seq=seq, **fields)
+
+
 def test_the_ledger_gives_back_order_sequence_and_stamps(tmp_path):
-    path = tmp_path / "seen.jsonl"
-    ledger = Ledger(path)
-    ledger.add(
-        Line(path="2025-01-01/a.arrow", stamp=(1, 2), epoch=1, scan_number=5, timestamp_us=9, seq=1)
-    )
+    ledger = Ledger(tmp_path, newest=1)
+    ledger.add(published(1, 1, epoch=1, scan_number=5, timestamp_us=9))
     ledger.add(Line(path="2025-01-02/b.arrow", stamp=(3, 4), reason="bad"))
-    ledger.add(
-        Line(
-            path="2025-01-03/c.arrow", stamp=(5, 6), epoch=2, scan_number=1, timestamp_us=10, seq=2
-        )
-    )
+    ledger.add(published(3, 2, epoch=2, scan_number=1, timestamp_us=10))
     ledger.close()
-    with path.open("ab") as f:
+    with (tmp_path / "2025-01-03.jsonl").open("ab") as f:
         f.write(b'{"path": "cut o')
-    again = Ledger(path)
-    again.close()
+    again = Ledger(tmp_path, newest=1)
     assert (again.seq, again.bad) == (2, 1)
     assert again.order == ScanOrder(2, 1, 10)
-    assert list(read_stamps(path).values()) == [(1, 2), (3, 4), (5, 6)]
+    assert [line.seq for line in again.newest] == [2]
+    again.add(published(3, 3))
+    again.close()
+    assert list(read_stamps(tmp_path).values()) == [(1, 1), (3, 4), (2, 1), (3, 1)]
 
 
-def test_the_ledger_forgets_days_long_gone_at_its_start(tmp_path):
-    path = tmp_path / "seen.jsonl"
-    ledger = Ledger(path)
+def test_the_ledger_forgets_a_day_long_gone_when_a_new_one_begins(tmp_path):
+    ledger = Ledger(tmp_path, newest=5)
     for day in range(1, 12):
-        ledger.add(Line(path=f"2025-01-{day:02d}/a.arrow", stamp=(day, 1), seq=day))
+        ledger.add(published(day, day))
+    assert list(ledger_days(tmp_path)) == [f"2025-01-{day:02d}" for day in range(4, 12)]
+    ledger.add(published(1, 12))
     ledger.close()
-    Ledger(path).close()
-    assert list(read_stamps(path)) == [f"2025-01-{day:02d}/a.arrow" for day in range(4, 12)]
+    again = Ledger(tmp_path, newest=5)
+    again.close()
+    assert again.seq == 12
+    assert list(ledger_days(tmp_path)) == [f"2025-01-{day:02d}" for day in range(4, 12)]
+
+
+def test_a_watched_folder_forgets_files_of_days_long_gone(tmp_path):
+    scans = walk(2)
+    day = scan_path(tmp_path, scans[0]).parent.name
+    write_scan(tmp_path, scans[0])
+    old = {f"2020-01-{day:02d}/a.arrow": (1, 1) for day in range(1, 12)}
+    watch = FolderWatch(tmp_path, dict(old))
+    assert [path.split("/")[0] for path in watch.changed()] == [day]
+    assert list(watch.seen) == list(old)[-8:]
+
+
+def test_a_ledger_in_one_file_is_divided_by_day(tmp_path):
+    lines = [published(1, 1), published(2, 2), published(1, 3)]
+    old = tmp_path / "seen.jsonl"
+    old.write_bytes(b"".join(msgspec.json.encode(line) + b"\n" for line in lines))
+    ledger = Ledger(tmp_path / "seen", newest=5)
+    ledger.close()
+    assert (ledger.seq, not old.exists()) == (3, True)
+    assert set(read_stamps(tmp_path / "seen")) == {line.path for line in lines}
 
 
 def test_scan_order_over_restarts():
