@@ -14,6 +14,10 @@ from dolphin_realtime.model.errors import SettingsError
 from dolphin_realtime.settings import Settings
 
 FOLDER: Final = Path("/etc/dolphin")
+AWAY: Final = {
+    "viewer": "The Dagster UI does not answer: look with dolphin status.",
+    "nobody": "The Dagster UI does not answer; who is no operator has none: DOLPHIN_VIEWER_PORT is 0.",
+}
 _HOST: Final = re.compile(r"[A-Za-z0-9.-]+")
 
 
@@ -59,6 +63,7 @@ def render(settings: Settings, front: Front) -> str:
         tls += "    ssl_protocols TLSv1.2 TLSv1.3;\n"
         tls += '    add_header Strict-Transport-Security "max-age=31536000" always;\n'
     viewer_port = settings.viewer_port
+    others = "viewer" if viewer_port else "nobody"
     return _TEMPLATE.format(
         host=front.host,
         origin=front.origin,
@@ -67,7 +72,8 @@ def render(settings: Settings, front: Front) -> str:
         folder=front.folder,
         operator=f"127.0.0.1:{settings.ui_port}",
         viewer=f"127.0.0.1:{viewer_port}" if viewer_port else "127.0.0.1:1 down",
-        others="viewer" if viewer_port else "nobody",
+        others=others,
+        away=AWAY[others],
     )
 
 
@@ -120,6 +126,7 @@ server {{
     proxy_read_timeout 1h;
 
     if ($dolphin_is_foreign) {{ return 403; }}
+    error_page 502 504 @away;
 
     location = /graphql {{
         if ($dolphin_is_graphql = 0) {{ return 405; }}
@@ -129,6 +136,10 @@ server {{
     location / {{
         if ($dolphin_changes) {{ return 405; }}
         proxy_pass http://dolphin_$dolphin_role;
+    }}
+    location @away {{
+        default_type text/plain;
+        return 502 "{away}\n";
     }}
 }}
 """

@@ -8,7 +8,7 @@ import pytest
 from websockets.sync.client import connect
 
 from dolphin_realtime import dagster_api
-from tests.production.door import HOST, PEOPLE
+from tests.production.door import HOST, PEOPLE, Door
 
 QUERY = {"query": "{ version }"}
 MUTATION = {"query": "mutation { setNuxSeen }"}
@@ -17,14 +17,7 @@ LAUNCH_DENIED = "UnauthorizedError"
 
 @pytest.fixture
 def ask(door):
-    def ask(method, path, who=None, *, host=HOST, **options):
-        headers = {"Host": f"{host}:{door.port}", **options.pop("headers", {})}
-        return httpx.request(
-            method, f"http://127.0.0.1:{door.port}{path}", headers=headers,
-            auth=(who, PEOPLE.get(who, "guess")) if who else None, timeout=20, **options,
-        )  # fmt: skip
-
-    return ask
+    return door.ask
 
 
 @pytest.mark.parametrize("path", ["/", "/graphql", "/server_info", "/assets/bridge"])
@@ -116,3 +109,27 @@ def _socket(port):
     import socket
 
     return socket.create_connection(("127.0.0.1", port), 10)
+
+
+def test_over_tls(stack):
+    door = Door(stack.env, with_tls=True)
+    try:
+        assert door.ask("GET", "/").status_code == 401
+        done = door.ask("POST", "/graphql", "olga", json=MUTATION, headers={"Origin": door.origin})
+        assert done.status_code == 200
+        assert "max-age" in done.headers["Strict-Transport-Security"]
+        plain = httpx.get(f"http://127.0.0.1:{door.port}/", headers={"Host": HOST}, timeout=20)
+        assert plain.status_code == 400
+    finally:
+        door.close()
+
+
+def test_a_viewer_without_a_viewers_ui_is_told_so(stack):
+    door = Door({**stack.env, "DOLPHIN_VIEWER_PORT": "0"})
+    try:
+        assert door.ask("GET", "/", "olga").status_code == 200
+        done = door.ask("GET", "/", "vera")
+        assert (done.status_code, "DOLPHIN_VIEWER_PORT is 0" in done.text) == (502, True)
+        assert door.ask("GET", "/").status_code == 401
+    finally:
+        door.close()
