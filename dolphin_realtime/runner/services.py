@@ -5,7 +5,7 @@ Commands, readiness and time limits belong here; running them does not (managed.
 
 import sys
 from pathlib import Path
-from typing import Final, Literal
+from typing import Any, Final, Literal
 from urllib.parse import urlsplit
 
 import msgspec
@@ -101,82 +101,63 @@ def render_workspace(settings: Settings) -> str:
 def realtime(settings: Settings, *, is_demo: bool) -> list[Spec]:
     """Return the realtime services in order."""
     grid = ["hazelcast"]
-    specs = [
-        Spec(
-            name="hazelcast",
-            command=_dolphin("hazelcast"),
-            port=settings.hazelcast_port,
-            watchdog_s=MEMBER_PATIENCE * settings.watchdog_s,
-            start_timeout_s=360.0,
-            stop_timeout_s=30.0,
-            bounds=JVM,
-            writes_code=True,
-        )
-    ]
+    source = [*grid, "replay"] if is_demo else grid
+    specs = [_member(settings)]
     if is_demo:
-        specs.append(
-            Spec(name="replay", command=_dolphin("replay"), watchdog_s=settings.watchdog_s)
-        )
-    bridge_waits = ["hazelcast", "replay"] if is_demo else grid
+        specs.append(_service(settings, "replay"))
     specs += [
-        Spec(
-            name="bridge",
-            command=_dolphin("bridge"),
-            waits_for=bridge_waits,
-            watchdog_s=settings.watchdog_s,
-        ),
-        Spec(
-            name="safety",
-            command=_dolphin("safety"),
-            waits_for=grid,
-            watchdog_s=settings.watchdog_s,
-        ),
+        _service(settings, "bridge", waits_for=source),
+        _service(settings, "safety", waits_for=grid),
     ]
     if settings.orderbook_ws:
-        specs.append(
-            Spec(
-                name="orderbook",
-                command=_dolphin("orderbook"),
-                waits_for=bridge_waits,
-                watchdog_s=settings.watchdog_s,
-                faces_network=True,
-            )
-        )
+        specs.append(_service(settings, "orderbook", waits_for=source, faces_network=True))
     specs += [
-        Spec(
-            name=f"trader@{instance}",
-            command=_dolphin("trader", instance),
+        _service(
+            settings,
+            f"trader@{instance}",
             waits_for=["bridge", "safety"],
-            watchdog_s=settings.watchdog_s,
             bounds=TRADER,
             faces_network=True,
         )
         for instance in settings.instance_names
     ]
-    meta = Spec(
-        name="meta-health",
-        command=_dolphin("meta-health"),
-        waits_for=grid,
-        watchdog_s=settings.watchdog_s,
+    specs.append(_service(settings, "meta-health", waits_for=grid, tier=""))
+    if settings.alerts_file:
+        specs.append(_alerter(settings))
+    return specs
+
+
+def _service(settings: Settings, name: str, **fields: Any) -> Spec:
+    """Return a service that `dolphin NAME` runs, of an instance where the name has one."""
+    usual: dict[str, Any] = {
+        "command": _dolphin(*name.split("@")),
+        "watchdog_s": settings.watchdog_s,
+    }
+    return Spec(name=name, **(usual | fields))
+
+
+def _alerter(settings: Settings) -> Spec:
+    return _service(
+        settings,
+        "alerter",
+        watchdog_s=2 * settings.watchdog_s,
         tier="",
+        faces_network=True,
+        secrets={"alerts": settings.alerts_file},
     )
-    return [*specs, meta, *_alerter(settings)]
 
 
-def _alerter(settings: Settings) -> list[Spec]:
-    """Return the service that sends alerts, where there is somebody to send them to."""
-    if not settings.alerts_file:
-        return []
-    return [
-        Spec(
-            name="alerter",
-            command=_dolphin("alerter"),
-            watchdog_s=2 * settings.watchdog_s,
-            tier="",
-            faces_network=True,
-            secrets={"alerts": settings.alerts_file},
-        )
-    ]
+def _member(settings: Settings) -> Spec:
+    return _service(
+        settings,
+        "hazelcast",
+        port=settings.hazelcast_port,
+        watchdog_s=MEMBER_PATIENCE * settings.watchdog_s,
+        start_timeout_s=360.0,
+        stop_timeout_s=30.0,
+        bounds=JVM,
+        writes_code=True,
+    )
 
 
 def instance_folder(settings: Settings) -> Path:

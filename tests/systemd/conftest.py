@@ -19,6 +19,8 @@ SETTINGS = {
     "warm_up_days": 1,
     "safety_cool_down_s": 1,
     "source_off": "all",
+    "alerts_file": "/etc/dolphin/credentials/alerts",
+    "viewer_port": 3071,
     "mhs_sources": "scan,safety,state",
     "mhs_turn_s": 1,
     "mhs_grace_s": 10,
@@ -26,6 +28,9 @@ SETTINGS = {
     "reader_deadline_s": 2,
     **LOWERED,
 }
+TOLD = "/var/lib/dolphin/told"
+RECEIVER = f"mkdir -p /etc/dolphin/credentials; echo file://{TOLD} >{SETTINGS['alerts_file']}"
+INSTALL = f"{PYTHON} -m dolphin_realtime.cli systemd install"
 
 
 class Server:
@@ -114,7 +119,7 @@ def server(tmp_path_factory):
         with Machine(scratch, *binds) as machine:
             text = "".join(f"DOLPHIN_{k.upper()}={v}\n" for k, v in SETTINGS.items())
             machine.write("/etc/dolphin/dolphin.env", text)
-            machine.run("sh", "-c", f"umask 077; {PYTHON} -m dolphin_realtime.cli systemd install")
+            machine.run("sh", "-c", f"umask 077; {RECEIVER}; {INSTALL}")
             server = Server(machine, share)
             server.systemctl("start", "dolphin.target")
             eventually(server.is_trading, 90, lambda: str(server.status()))

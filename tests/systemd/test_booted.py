@@ -4,11 +4,12 @@ import pytest
 
 from tests.integration.conftest import eventually
 from tests.recovery import contract
+from tests.systemd.conftest import SETTINGS, TOLD
 from tests.systemd.machine import PYTHON
 
 pytestmark = pytest.mark.timeout(180)
 SERVICES = ("hazelcast", "bridge", "safety", "trader@BLUE", "meta-health", "dagster-code",
-            "dagster-webserver", "dagster-daemon")  # fmt: skip
+            "dagster-webserver", "dagster-viewer", "dagster-daemon", "alerter")  # fmt: skip
 BOMB = """
 import errno, os, signal, time
 os.setpgid(0, 0)
@@ -101,6 +102,25 @@ def test_a_unit_at_its_start_limit_is_started_again_by_meta_health_and_verified(
     assert (line["action"]["kind"], line["manager"]) == ("start", "systemd")
     alerts = server.machine.read("/var/lib/dolphin/run_logs/alerts.jsonl")
     assert '"check":"unit"' in alerts
+
+
+def test_its_alert_reached_a_receiver_whose_address_root_alone_reads(server):
+    def told():
+        return server.machine.run("cat", TOLD, check=False).stdout
+
+    eventually(lambda: "RED: bridge unit" in told(), 60, "the message")
+    address = server.machine.run("stat", "-c", "%U %a", SETTINGS["alerts_file"]).stdout
+    assert address.split() == ["root", "600"]
+
+
+def test_the_viewers_ui_answers_and_changes_nothing(server):
+    script = f"""
+from dolphin_realtime import dagster_api
+print(dagster_api.query({SETTINGS["viewer_port"]}, "{{ version canBulkTerminate permissions {{ value }} }}"))
+"""
+    seen = server.machine.run(PYTHON, "-c", script).stdout
+    assert "'version'" in seen
+    assert "'value': True" not in seen
 
 
 def test_a_stop_by_an_operator_is_left_alone(server):

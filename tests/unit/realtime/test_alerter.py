@@ -1,6 +1,9 @@
 """From the file of alerts to a message at each receiver: grouped, once, whatever fails."""
 
+import json
 from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
 
 import pytest
 
@@ -188,3 +191,49 @@ def test_a_webhook_that_is_away_says_so(tmp_path):
     (target,) = read_targets(targets_file(tmp_path, "json://127.0.0.1:1/x\n"))
     with pytest.raises(DeliveryError, match="did not take"):
         send(target, "title", "body")
+
+
+@pytest.fixture
+def web():
+    """A receiver on loopback: `taken` holds (path, body) of what came, `answer` is its status."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self):
+            body = self.rfile.read(int(self.headers["Content-Length"])).decode()
+            self.server.taken.append((self.path, body))
+            self.send_response(self.server.answer)
+            self.end_headers()
+            self.wfile.write(b"{}")
+
+        def log_message(self, *_):
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        server.taken, server.answer = [], 200
+        Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        yield server
+        server.shutdown()
+
+
+def test_a_webhook_is_sent_the_message(tmp_path, web):
+    url = f"json://127.0.0.1:{web.server_port}/hook\n"
+    (target,) = read_targets(targets_file(tmp_path, url))
+    send(target, "1 red", "RED: bridge")
+    ((path, sent),) = web.taken
+    assert path == "/hook"
+    document = json.loads(sent)
+    assert (document["title"], document["message"]) == ("1 red", "RED: bridge")
+    web.answer = 500
+    with pytest.raises(DeliveryError, match="did not take"):
+        send(target, "1 red", "RED: bridge")
+
+
+def test_a_message_too_long_for_its_receiver_comes_in_parts(tmp_path, web):
+    url = f"ntfy://127.0.0.1:{web.server_port}/oncall\n"
+    (target,) = read_targets(targets_file(tmp_path, url))
+    body = "\n".join(f"line {n}" for n in range(1500))
+    send(target, "1 red", body)
+    assert len(web.taken) > 1
+    assert all("oncall" in path or '"oncall"' in sent for path, sent in web.taken)
+    said = "\n".join(sent for _, sent in web.taken)
+    assert [f"line {n}" in said for n in (0, 1499)] == [True, True]
