@@ -30,10 +30,6 @@ RUNBOOK: Final = {
     TICK: f"{checks.RUNBOOK}#when-a-sensor-or-schedule-fails",
 }
 OVER: Final = [TickStatus.SUCCESS, TickStatus.SKIPPED, TickStatus.FAILURE]
-EVALUATED: Final = (
-    AssetCheckExecutionRecordStatus.SUCCEEDED,
-    AssetCheckExecutionRecordStatus.FAILED,
-)
 OVERLAP: Final = timedelta(minutes=1)
 FINISHED: Final = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE]
 
@@ -119,7 +115,7 @@ def red_checks(
             and (is_partitioned or record.status == AssetCheckExecutionRecordStatus.PLANNED)
         }
         event = record.event.dagster_event if record.event else None
-        if event is None or record.status not in EVALUATED:
+        if event is None or record.status not in checks.EVALUATED:
             continue
         partition = _partition_of(instance, record.run_id) if is_partitioned else None
         name = f"{asset} {partition}:{key.name}" if partition else f"{asset}:{key.name}"

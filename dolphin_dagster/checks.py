@@ -10,9 +10,15 @@ from typing import Any, Final
 
 import dagster as dg
 import msgspec
+from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
 
 RUNBOOK: Final = "docs/runbook.md"
 REFRESH: Final = timedelta(minutes=10)
+EVALUATED: Final = (
+    AssetCheckExecutionRecordStatus.SUCCEEDED,
+    AssetCheckExecutionRecordStatus.FAILED,
+)
+"""Of a result that is there, whatever it is."""
 Facts = dict[str, float | str]
 Key = tuple[str, str]
 """(asset, check)."""

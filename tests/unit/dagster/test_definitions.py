@@ -63,7 +63,7 @@ def test_schedules_and_sensors_have_an_explicit_default():
     assert all(s.default_status is not None for s in repository.schedule_defs)
     assert {s.name for s in repository.sensor_defs} == {
         "realtime_health", "factor_health", "factors_due", "days_archived", "days_backtested", "days_closed",
-        "runs_orphaned", "alerts",
+        "runs_orphaned", "checks_overtaken", "alerts",
     }  # fmt: skip
 
 

@@ -1,0 +1,92 @@
+"""The sensor that tells a check's result again where Dagster would show "Not evaluated".
+
+Dagster shows of a check what was asked for last, and that only where the asset's newest materialization
+came with it. Two runs of an asset may end in another order than they were asked for: the newest
+materialization is then the one's, the newest result the other's, until the next run.
+"""
+
+from collections.abc import Collection, Iterator
+from typing import Final
+
+import dagster as dg
+from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecord
+
+from dolphin_dagster.checks import EVALUATED
+
+NAME: Final = "checks_overtaken"
+SENSOR_INTERVAL_S: Final = 15
+LOOKED_BACK: Final = 10
+"""Results of a check among which that of the newest materialization's run is sought."""
+
+
+def overtaken(
+    instance: dg.DagsterInstance, keys: Collection[dg.AssetCheckKey]
+) -> Iterator[dg.AssetCheckEvaluation]:
+    """Yield the results to tell again: what the run of the newest materialization found.
+
+    Args:
+        instance: Whose results.
+        keys: Checks of assets without partitions.
+    """
+    storage = instance.event_log_storage
+    records = instance.get_asset_records(list({key.asset_key for key in keys}))
+    newest = {r.asset_entry.asset_key: r.asset_entry.last_materialization_record for r in records}
+    for key, last in storage.get_latest_asset_check_execution_by_key(list(keys)).items():
+        made = newest.get(key.asset_key)
+        if made is None or last.status not in EVALUATED or is_of(last, made):
+            continue
+        for record in storage.get_asset_check_execution_history(key, limit=LOOKED_BACK):
+            if record.run_id == made.run_id and record.status in EVALUATED:
+                yield _again(record)
+                break
+
+
+def is_of(result: AssetCheckExecutionRecord, made: dg.EventLogRecord) -> bool:
+    """Return whether Dagster takes a result to be one of a materialization."""
+    if result.run_id == made.run_id:
+        return True
+    target = _evaluation(result).target_materialization_data
+    if target is not None:
+        return target.storage_id == made.storage_id
+    return made.timestamp < result.create_timestamp
+
+
+def _evaluation(record: AssetCheckExecutionRecord) -> dg.AssetCheckEvaluation:
+    if record.event is None or record.event.dagster_event is None:
+        raise dg.DagsterInvariantViolationError(f"a result of {record.key} has no event")
+    return record.event.dagster_event.asset_check_evaluation_data
+
+
+def _again(record: AssetCheckExecutionRecord) -> dg.AssetCheckEvaluation:
+    found = _evaluation(record)
+    return dg.AssetCheckEvaluation(
+        asset_key=found.asset_key,
+        check_name=found.check_name,
+        passed=found.passed,
+        severity=found.severity,
+        metadata={**found.metadata, "told_again_from": record.run_id},
+        target_materialization_data=found.target_materialization_data,
+    )
+
+
+@dg.sensor(
+    name=NAME,
+    minimum_interval_seconds=SENSOR_INTERVAL_S,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description=(
+        "Tells a check's result again where two runs of an asset ended in another order than "
+        'they were asked for; Dagster would show "Not evaluated".'
+    ),
+)
+def checks_overtaken(context: dg.SensorEvaluationContext) -> dg.SensorResult:
+    """Look at the newest results once and tell again what was overtaken."""
+    repository = context.repository_def
+    if repository is None:
+        raise dg.DagsterInvariantViolationError("the sensor needs its repository")
+    graph = repository.asset_graph
+    keys = [k for k in graph.asset_check_keys if graph.get(k.asset_key).partitions_def is None]
+    again = list(overtaken(context.instance, keys))
+    names = ", ".join(f"{e.asset_key.to_user_string()}:{e.check_name}" for e in again)
+    return dg.SensorResult(
+        asset_events=again, skip_reason=f"told again: {names}" if again else "none was overtaken"
+    )
