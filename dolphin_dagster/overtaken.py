@@ -33,7 +33,9 @@ def overtaken(
     newest = {r.asset_entry.asset_key: r.asset_entry.last_materialization_record for r in records}
     for key, last in storage.get_latest_asset_check_execution_by_key(list(keys)).items():
         made = newest.get(key.asset_key)
-        if made is None or last.status not in EVALUATED or is_of(last, made):
+        if made is None or not made.run_id:  # a sensor's, which tells its results itself
+            continue
+        if last.status not in EVALUATED or is_of(last, made):
             continue
         for record in storage.get_asset_check_execution_history(key, limit=LOOKED_BACK):
             if record.run_id == made.run_id and record.status in EVALUATED:

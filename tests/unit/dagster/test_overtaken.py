@@ -91,6 +91,16 @@ def test_runs_in_order_are_let_be(instance):
     assert tell_again(instance) == 0
 
 
+def test_what_a_sensor_reports_is_its_own_to_tell(instance):
+    instance.report_runless_asset_event(
+        dg.AssetCheckEvaluation(asset_key=KEY.asset_key, check_name=KEY.name, passed=True)
+    )
+    end(instance, asked(instance))
+    instance.report_runless_asset_event(dg.AssetMaterialization(KEY.asset_key))
+    assert shown(instance) is None
+    assert tell_again(instance) == 0
+
+
 def test_the_sensor_says_what_it_told(instance):
     def tick():
         repository = DEFINITIONS.get_repository_def()
