@@ -38,13 +38,13 @@ fuzz: dev ## 10,000 mutated documents and files for each parser, twice
 	@$(BIN)/pytest tests/fuzz
 
 e2e: dev ## the Dagster UI in a real headless browser
-	@$(BIN)/pytest --timeout=300 tests/e2e
+	@$(BIN)/pytest --timeout=400 tests/e2e
 
 window: dev ## services, conditions, alerts and figures as an operator sees them, on one running stack
-	@$(BIN)/pytest --timeout=300 tests/window
+	@$(BIN)/pytest --timeout=400 tests/window
 
 production: dev ## storage in PostgreSQL, a read-only UI, nginx before both (as root: starts PostgreSQL as its own user)
-	@$(BIN)/pytest --timeout=300 tests/production
+	@$(BIN)/pytest --timeout=400 tests/production
 
 runs: dev ## runs asked at once over all queues, beside stock Dagster; killed workers, servers, daemon
 	@$(BIN)/pytest -s tests/runs

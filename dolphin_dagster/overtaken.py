@@ -35,7 +35,7 @@ def overtaken(
         made = newest.get(key.asset_key)
         if made is None or not made.run_id:  # a sensor's, which tells its results itself
             continue
-        if last.status not in EVALUATED or is_of(last, made):
+        if is_under_way(instance, last, made) or is_of(last, made):
             continue
         for record in storage.get_asset_check_execution_history(key, limit=LOOKED_BACK):
             if record.run_id == made.run_id and record.status in EVALUATED:
@@ -43,10 +43,24 @@ def overtaken(
                 break
 
 
+def is_under_way(
+    instance: dg.DagsterInstance, result: AssetCheckExecutionRecord, made: dg.EventLogRecord
+) -> bool:
+    """Return whether a result may come yet, or was to come after a materialization."""
+    if result.status in EVALUATED:
+        return False
+    run = instance.get_run_record_by_id(result.run_id)
+    if run is None or not run.dagster_run.is_finished:
+        return True
+    return run.update_timestamp.timestamp() >= made.timestamp
+
+
 def is_of(result: AssetCheckExecutionRecord, made: dg.EventLogRecord) -> bool:
     """Return whether Dagster takes a result to be one of a materialization."""
     if result.run_id == made.run_id:
         return True
+    if result.status not in EVALUATED:
+        return False
     target = _evaluation(result).target_materialization_data
     if target is not None:
         return target.storage_id == made.storage_id

@@ -1,13 +1,15 @@
 """Partitions: one a UTC day, a day and an instance, a week.
 
-First and last day are settings, so that nothing healthy is amber.
+They begin with the first day that there is, so that nothing healthy is amber for ever.
 """
 
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Final
 
 import dagster as dg
 
+from dolphin_realtime.scan_files import day_files
+from dolphin_realtime.scan_ledger import ledger_days, ledger_folder
 from dolphin_realtime.settings import Settings
 
 DAY: Final = "day"
@@ -15,9 +17,23 @@ INSTANCE: Final = "instance"
 MONDAY: Final = 1
 
 
+def first_day(settings: Settings) -> str:
+    """Return the first day set, archived or seen by the bridge, today where there is none.
+
+    Only the local disk is looked at: the scan folder may hang.
+    """
+    if settings.archive_first_day:
+        return settings.archive_first_day
+    archives = [day_files(f, ".parquet") for f in (settings.archive, settings.book_archive)]
+    found = [
+        day for days in (*archives, ledger_days(ledger_folder(settings.run_dir))) for day in days
+    ]
+    return min(found, default=datetime.now(UTC).date().isoformat())
+
+
 def scan_days(settings: Settings) -> dg.DailyPartitionsDefinition:
     """Return the days of the scan archive: up to yesterday, or up to the last day set."""
-    return days_since(settings.archive_first_day, settings)
+    return days_since(first_day(settings), settings)
 
 
 def days_since(first: str, settings: Settings) -> dg.DailyPartitionsDefinition:
@@ -42,7 +58,7 @@ def weeks(settings: Settings) -> dg.WeeklyPartitionsDefinition:
     last = settings.archive_last_day
     end = _monday(last) + timedelta(days=7) if last else None
     return dg.WeeklyPartitionsDefinition(
-        start_date=_monday(settings.archive_first_day).isoformat(),
+        start_date=_monday(first_day(settings)).isoformat(),
         end_date=end.isoformat() if end else None,
         day_offset=MONDAY,
         timezone="UTC",

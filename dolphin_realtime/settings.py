@@ -42,7 +42,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         stale_cadence_min_s: A scan older than three cadences opens nothing; the least cadence.
         warm_up_days: Days of archive the trader reads at its first start.
         safety_cool_down_s: Calm needed before the posture rises one step.
-        archive_first_day: First partition of the scan archive, YYYY-MM-DD.
+        archive_first_day: First partition of the scan archive, YYYY-MM-DD; empty: the first day
+            that is archived or came in, today where there is none.
         archive_last_day: Last partition; empty: yesterday.
         raw_scan_days: Days after which raw scans and book records are deleted, once archived; 0: never.
         event_days: Days that Dagster's storage keeps what sensors wrote and runs of factors.
@@ -95,7 +96,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     stale_cadence_min_s: Seconds = 1.0
     warm_up_days: Annotated[int, msgspec.Meta(ge=0)] = 3
     safety_cool_down_s: Annotated[float, msgspec.Meta(ge=0)] = 300.0
-    archive_first_day: str = "2025-05-10"
+    archive_first_day: str = ""
     archive_last_day: str = ""
     raw_scan_days: Annotated[int, msgspec.Meta(ge=0)] = 30
     event_days: Annotated[int, msgspec.Meta(ge=1)] = 3

@@ -36,6 +36,7 @@ def healthy(now):
                 "handled_at": at,
                 "equity": 1.0,
                 "positions": [],
+                "entry_block": None,
                 "journal": {"fault": None, "trouble": None},
             }
         },
@@ -97,6 +98,8 @@ def conditions(now):
         (("states", "BLUE"), None, {"trader_BLUE:state_holds"}),
         (("states", "BLUE", "updated_at"), old.isoformat(), {"trader_BLUE:state_holds"}),
         (("states", "BLUE", "mismatch"), "BTC differs", {"trader_BLUE:state_holds"}),
+        (("states", "BLUE", "entry_block"), {"reason": "CLOCK_SKEW", "since": old.isoformat()},
+         {"trader_BLUE:state_holds"}),
         (("states", "BLUE", "journal", "fault"), "disk full", {"trader_BLUE:state_holds"}),
         (("states", "BLUE", "journal", "trouble"), "JOURNAL_BEHIND", {"trader_BLUE:state_holds"}),
         (("states", "BLUE", "handled_at"), (now - timedelta(seconds=60)).isoformat(),

@@ -17,7 +17,7 @@ from dolphin_dagster.factors.indicator import History, Indicator
 from dolphin_dagster.factors.publish import backfilled
 from dolphin_dagster.factors.stack import FactorStack
 from dolphin_dagster.jobs import asset_job
-from dolphin_dagster.partitions import days_since
+from dolphin_dagster.partitions import days_since, first_day
 from dolphin_realtime.factor_store import append
 from dolphin_realtime.model.errors import GridError, SourceError, SourceFormatChanged
 from dolphin_realtime.settings import Settings
@@ -32,7 +32,7 @@ HOLES_SHOWN: Final = 10
 
 def factor_days(settings: Settings) -> dg.DailyPartitionsDefinition:
     """Return the days of the factors' history: from a month before the first archived one."""
-    first = date.fromisoformat(settings.archive_first_day) - timedelta(days=LEAD_DAYS)
+    first = date.fromisoformat(first_day(settings)) - timedelta(days=LEAD_DAYS)
     return days_since(first.isoformat(), settings)
 
 

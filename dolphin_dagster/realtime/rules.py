@@ -17,9 +17,10 @@ from dolphin_realtime.book_documents import number as finite
 from dolphin_realtime.model.posture import Posture
 
 HEARTBEAT_LIMIT_S: Final = 15.0
-SCAN_LIMIT_S: Final = 30.0
-DOCUMENT_LIMIT_S: Final = 30.0
+SCAN_LIMIT_S: Final = 25.0
+DOCUMENT_LIMIT_S: Final = 20.0
 BOOKS_LIMIT_S: Final = 15.0
+BLOCK_LIMIT_S: Final = 20.0
 USABLE_SHARE: Final = 0.9
 EIGENVALUE_TOLERANCE: Final = 0.05
 DOWN: Final = ("failed", "stopped", "backoff")
@@ -31,7 +32,7 @@ SENSORS: Final = {
     "m2_heartbeat": ("the services beat", "`dolphin logs` of the one that is silent", "processes"),
     "m3_data_freshness": ("every data source is fresh", "the age of each, below", "data_sources"),
     "m4_control_plane": ("Hazelcast and the Dagster UI answer", "`dolphin status`", "processes"),
-    "m5_coherence": ("documents agree with each other", "`coherence` in `dolphin health`", "data_sources"),
+    "m5_coherence": ("documents agree with each other", "`holds` in `dolphin health`", "data_sources"),
 }  # fmt: skip
 """Of meta health, each: what is green, where to look, and the part of its document."""
 
@@ -230,6 +231,7 @@ def state_holds(instance: str) -> Rule:
         )
         positions = state.get("positions")
         wrong = state.get("mismatch") or written.get("fault") or written.get("trouble") or deaf
+        wrong = wrong or _blocked(state, snapshot)
         facts: Facts = {
             "equity": _number(state.get("equity")),
             "positions": float(len(positions) if isinstance(positions, list) else 0),
@@ -238,6 +240,13 @@ def state_holds(instance: str) -> Rule:
         return _red(str(wrong), facts) if wrong else Verdict(True, facts)
 
     return rule
+
+
+def _blocked(state: dict[str, Any], snapshot: Snapshot) -> str | None:
+    """Return what has kept a trader from opening anything for a while, None where nothing has."""
+    block = _dict(state.get("entry_block"))
+    since = _age(block, "since", BLOCK_LIMIT_S, snapshot)
+    return f"it opens nothing: {block.get('reason')}" if block and not since.passed else None
 
 
 def identities_hold(instance: str) -> Rule:

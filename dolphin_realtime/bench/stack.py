@@ -20,6 +20,8 @@ from dolphin_realtime.process import die_with_parent
 
 START_TIMEOUT_S: Final = 120.0
 STOP_TIMEOUT_S: Final = 60.0
+FIRST_CHECKS: Final = ("bridge:is_alive", "calendar_factors:document_is_whole")
+"""Once there is something of these, sensors and the first runs have done their part."""
 
 
 def free_port() -> int:
@@ -134,8 +136,8 @@ class Stack:
         """Return the state of one service."""
         return next(s for s in self.services() if s.name == name)
 
-    def settle(self, timeout_s: float = 200.0) -> None:
-        """Return once no run of Dagster's waits or works and every check is green.
+    def settle(self, timeout_s: float = 240.0) -> None:
+        """Return once a demo's first runs are over, none waits or works, and every check is green.
 
         Raises:
             ServiceError: With what is red, if that takes longer than ``timeout_s``.
@@ -150,9 +152,10 @@ class Stack:
         try:
             if dagster_api.has_open_runs(self.ui_port):
                 return ["a run waits or works"]
+            unseen = set(FIRST_CHECKS) - dagster_api.check_states(self.ui_port).keys()
         except ServiceError as e:
             return [str(e)]
-        return dagster_api.red_checks(self.ui_port)
+        return dagster_api.red_checks(self.ui_port) or [f"{name} not yet" for name in unseen]
 
     def stop(self) -> None:
         """Stop it in order; kill it where that takes too long."""

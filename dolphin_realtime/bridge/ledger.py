@@ -11,6 +11,7 @@ from typing import BinaryIO
 
 import msgspec
 
+from dolphin_realtime.bridge.watch import WATCHED_DAYS
 from dolphin_realtime.model.scan import ScanOrder
 from dolphin_realtime.scan_ledger import KEPT_DAYS, SUFFIX, Line, ledger_days, read_lines
 from dolphin_realtime.whole_file import replace_whole
@@ -23,7 +24,7 @@ class Ledger:
         folder: Where its files are.
         order: The order of scans as it stood after the last published one.
         seq: Count of published scans.
-        bad: Count of quarantined files among those it remembers.
+        bad: Count of quarantined files since it was opened and of those it remembered then.
         newest: The last published files when it was opened, in the order of publishing.
     """
 
@@ -31,6 +32,7 @@ class Ledger:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         self._files: dict[str, BinaryIO] = {}
+        self._published_day = ""
         self.bad, self.newest = 0, list[Line]()
         _divide(folder.with_suffix(SUFFIX), folder)
         for path in ledger_days(folder).values():
@@ -39,31 +41,35 @@ class Ledger:
             self.bad += sum(1 for line in lines if line.reason)
             published = [*self.newest, *(line for line in lines if line.seq)]
             self.newest = sorted(published, key=lambda line: line.seq)[-newest:]
-        self._forget()
         self.order, self.seq = ScanOrder(), 0
         if self.newest:
             last = self.newest[-1]
+            self._published_day = last.day
             self.order = ScanOrder(last.epoch, last.scan_number, last.timestamp_us)
             self.seq = last.seq
+        self._forget()
 
     def add(self, line: Line) -> None:
         """Append one handled file."""
         self.bad += bool(line.reason)
+        if line.seq:
+            self._published_day = line.day
         if line.day not in self._files:
             self._open(line.day)
         self._files[line.day].write(msgspec.json.encode(line) + b"\n")
 
     def _open(self, day: str) -> None:
         self._files[day] = (self.folder / f"{day}{SUFFIX}").open("ab", buffering=0)
-        self._forget(but=day)
+        self._forget()
 
-    def _forget(self, but: str = "") -> None:
-        """Remove all but the newest days."""
-        for day, path in list(ledger_days(self.folder).items())[:-KEPT_DAYS]:
-            if day != but:
-                path.unlink()
-                if file := self._files.pop(day, None):
-                    file.close()
+    def _forget(self) -> None:
+        """Remove all but the newest days, those opened last, and that of the last published scan."""
+        days = ledger_days(self.folder)
+        kept = {*list(days)[-KEPT_DAYS:], *list(self._files)[-WATCHED_DAYS:], self._published_day}
+        for day in days.keys() - kept:
+            days[day].unlink()
+            if file := self._files.pop(day, None):
+                file.close()
 
     def close(self) -> None:
         """Close its files."""
@@ -77,10 +83,12 @@ def _write(path: Path, lines: Iterable[Line]) -> None:
 
 
 def _divide(old: Path, folder: Path) -> None:
-    """Divide the one file of earlier versions by day."""
-    days: dict[str, list[Line]] = {}
+    """Divide the one file of earlier versions by day; what a day's file says already counts."""
+    days: dict[str, dict[str, Line]] = {}
     for line in read_lines(old):
-        days.setdefault(line.day, []).append(line)
+        days.setdefault(line.day, {})[line.path] = line
     for day, lines in days.items():
-        _write(folder / f"{day}{SUFFIX}", lines)
+        path = folder / f"{day}{SUFFIX}"
+        lines |= {line.path: line for line in read_lines(path)}
+        _write(path, lines.values())
     old.unlink(missing_ok=True)

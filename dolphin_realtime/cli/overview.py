@@ -13,10 +13,12 @@ from rich.table import Table
 from rich.text import Text
 
 from dolphin_realtime import grid
+from dolphin_realtime.cli.not_trading import not_trading
 from dolphin_realtime.cli.running import ask_grid
 from dolphin_realtime.health_files import maintenance, maintenance_path
 from dolphin_realtime.managers.interface import ServiceStatus
 from dolphin_realtime.model.errors import GridError
+from dolphin_realtime.model.instant import span
 from dolphin_realtime.settings import Settings
 
 HEALTH_STYLE: Final = {
@@ -25,7 +27,6 @@ HEALTH_STYLE: Final = {
     "CRITICAL": "red",
     "DEAD": "bold red",
 }
-TRADING_POSTURES: Final = ("NORMAL", "REDUCED")
 
 
 class Overview(msgspec.Struct, kw_only=True):
@@ -46,6 +47,7 @@ class Overview(msgspec.Struct, kw_only=True):
     def as_json(self) -> dict[str, Any]:
         """Return the stable keys of `dolphin status --json`."""
         state = next((s for s in self.states.values() if s), None)
+        reason = not_trading(self)
         scan = None
         if self.scan is not None:
             scan = {"number": self.scan.get("scan_number"), "epoch": self.scan.get("epoch")}
@@ -59,7 +61,8 @@ class Overview(msgspec.Struct, kw_only=True):
             "health": self.health.get("status") if self.health else None,
             "equity": state.get("equity") if state else None,
             "positions": state.get("positions", []) if state else [],
-            "not_trading_because": not_trading_because(self),
+            "not_trading_because": reason.text if reason else None,
+            "not_trading_since": reason.since if reason else None,
         }  # fmt: skip
 
 
@@ -102,50 +105,9 @@ def read_overview(settings: Settings, services: list[ServiceStatus], ui_port: in
     return overview
 
 
-def not_trading_because(overview: Overview) -> str | None:
-    """Return the first reason why no position may be opened, None where one may."""
-    starting = [s.name for s in overview.services if s.state in ("waiting", "starting")]
-    if starting and overview.scan is None:
-        return f"STARTING: {', '.join(starting)}"
-    down = [s.name for s in overview.services if s.state != "running" and _must_run(s.name)]
-    if down:
-        return f"SERVICE_DOWN: {', '.join(down)}"
-    if overview.grid_error:
-        return f"GRID_AWAY: {overview.grid_error}"
-    safety = overview.safety
-    age = grid.age_s(safety.get("ts"), datetime.now(UTC)) if safety else None
-    if safety is None or age is None or age > 10.0:
-        return "POSTURE_UNKNOWN: the safety document is missing or old"
-    if safety["posture"] not in TRADING_POSTURES:
-        return f"POSTURE_{safety['posture']}: {'; '.join(safety['reasons']) or 'cooling down'}"
-    return _instance_reason(overview)
-
-
-def _must_run(service: str) -> bool:
-    """Return whether nothing is opened without a service: books and health only lower the posture."""
-    return service in ("hazelcast", "bridge", "safety") or service.startswith("trader@")
-
-
-def _instance_reason(overview: Overview) -> str | None:
-    for instance, state in overview.states.items():
-        if state is None:
-            return f"NO_STATE: trader {instance} has published nothing"
-        if state.get("mismatch"):
-            return f"RECONCILIATION: {instance}: {state['mismatch']}"
-        journal = state.get("journal") or {}
-        if journal.get("trouble"):
-            return f"{journal['trouble']}: {instance}: {journal.get('fault') or 'see df -h'}"
-        if grid.is_deaf(state, overview.scan):
-            return f"TRADER_DEAF: {instance} takes none of the scans that come; see dolphin logs"
-        reasons = state.get("reasons") or {}
-        if set(reasons) == {"WARMING_UP"}:
-            return f"WARMING_UP: {instance} has too little history"
-    return None
-
-
 def _services_table(overview: Overview) -> Table:
     table = Table(box=None, pad_edge=False, expand=True)
-    for column in ("service", "state", "pid", "up", "restarts", "MB"):
+    for column in ("service", "state", "pid", "for", "restarts", "MB"):
         table.add_column(column, no_wrap=True)
     table.add_column("detail", no_wrap=True, overflow="ellipsis", ratio=1)
     now = datetime.now(UTC)
@@ -153,9 +115,9 @@ def _services_table(overview: Overview) -> Table:
         age = grid.age_s(s.since, now) or 0.0
         quiet = ("starting", "stopped", "waiting")
         style = "green" if s.state == "running" else "yellow" if s.state in quiet else "red"
-        up = f"{age:.0f} s" if s.pid else "-"
+        detail = s.detail or ("" if s.is_wanted else f"as asked: dolphin start {s.name}")
         state, numbers = Text(s.state, style=style), (str(s.restarts), str(s.rss_mb or "-"))
-        table.add_row(s.name, state, str(s.pid or "-"), up, *numbers, s.detail)
+        table.add_row(s.name, state, str(s.pid or "-"), span(age), *numbers, detail)
     return table
 
 
@@ -184,10 +146,11 @@ def lines_of(overview: Overview) -> list[Text]:
         lines += _instance_lines(instance, state, overview.pnl.get(instance))
     if overview.maintenance:
         lines.append(Text(f"nothing is repaired: {overview.maintenance}", style="yellow"))
-    because = not_trading_because(overview)
+    reason = not_trading(overview)
+    since = f", since {reason.since[:19]} UTC" if reason and reason.since else ""
     lines.append(
-        Text(f"not trading because {because}", style="yellow")
-        if because
+        Text(f"not trading because {reason.text}{since}", style="yellow")
+        if reason
         else Text("trading", style="green")
     )
     return lines

@@ -8,7 +8,7 @@ import click
 from dolphin_realtime import grid
 from dolphin_realtime.cli.app import say
 from dolphin_realtime.cli.inspect import fetch
-from dolphin_realtime.cli.overview import TRADING_POSTURES
+from dolphin_realtime.cli.not_trading import TRADING_POSTURES
 from dolphin_realtime.cli.running import load_here
 from dolphin_realtime.local_socket import ask
 from dolphin_realtime.model.errors import SafetyRefused

@@ -9,7 +9,8 @@ import click
 import msgspec
 
 from dolphin_realtime.cli.app import say
-from dolphin_realtime.cli.overview import not_trading_because, read_overview, render
+from dolphin_realtime.cli.not_trading import not_trading
+from dolphin_realtime.cli.overview import read_overview, render
 from dolphin_realtime.cli.running import load_here, with_its_ports
 from dolphin_realtime.managers.find import manager_of
 from dolphin_realtime.managers.local import LocalManager
@@ -74,7 +75,7 @@ def status(as_json: bool) -> None:
         click.echo(msgspec.json.encode(overview.as_json()).decode())
     else:
         render(overview)
-    sys.exit(1 if not_trading_because(overview) else 0)
+    sys.exit(1 if not_trading(overview) else 0)
 
 
 def _tell(name: str) -> None:

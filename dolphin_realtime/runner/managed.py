@@ -98,7 +98,7 @@ class Managed:
         self.is_wanted = False
         async with self._changing:
             await self._end_task()
-            self._set("stopped", f"as asked: dolphin start {self.spec.name}")
+            self._set("stopped")
 
     async def restart(self) -> None:
         """Stop the service and start it again, unless somebody stops it meanwhile."""

@@ -37,6 +37,9 @@ def state_document(session: Session, guard: Guard, mode: str) -> dict[str, Any]:
         "epoch": epoch,
         "posture": posture.value if posture else None,
         "trading_state": TRADING_STATE[posture] if posture else "REDUCING",
+        "entry_block": None
+        if guard.block is None or guard.blocked_since is None
+        else {"reason": guard.block, "since": guard.blocked_since.isoformat()},
         "positions": [
             {
                 "asset": asset,

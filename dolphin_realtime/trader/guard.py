@@ -31,6 +31,10 @@ class Guard:
         is_replay: Market time is not wall time: skew between them means nothing.
         cadence_min_s: Least cadence by which the age of a scan is judged.
         trouble: Says why nothing may be opened (journal, reconciliation), or None.
+
+    Attributes:
+        block: Why nothing was opened at the last scan, or None.
+        blocked_since: Wall time of the first scan in a row with that block.
     """
 
     def __init__(
@@ -41,6 +45,8 @@ class Guard:
         self._safety: SafetyDocument | None = None
         self._arrivals: deque[float] = deque(maxlen=CADENCE_WINDOW + 1)
         self.cadence_s = cadence_min_s
+        self.block: str | None = None
+        self.blocked_since: datetime | None = None
 
     def on_safety(self, value: str) -> None:
         """Take a DOLPHIN_SAFETY document; an unreadable one is no posture."""
@@ -89,10 +95,10 @@ class Guard:
         """Return what may be done at a scan, now."""
         now = datetime.now(UTC)
         posture = self.posture(now)
-        block = None if posture is not None else "POSTURE_UNKNOWN"
-        return Limits(
-            posture=posture or Posture.NORMAL, entry_block=block or self._block(scan, now)
-        )
+        block = self._block(scan, now) if posture is not None else "POSTURE_UNKNOWN"
+        if block != self.block:
+            self.block, self.blocked_since = block, now if block else None
+        return Limits(posture=posture or Posture.NORMAL, entry_block=block)
 
     def _block(self, scan: Scan, now: datetime) -> str | None:
         if scan.bridge_ts is None:

@@ -119,7 +119,8 @@ from dolphin_realtime import dagster_api
 print(dagster_api.query({SETTINGS["viewer_port"]}, "{{ version canBulkTerminate permissions {{ value }} }}"))
 """
     seen = server.machine.run(PYTHON, "-c", script).stdout
-    assert "'version'" in seen
+    assert "'canBulkTerminate': False" in seen
+    assert "'value': False" in seen
     assert "'value': True" not in seen
 
 

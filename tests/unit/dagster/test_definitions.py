@@ -1,7 +1,7 @@
 """What must hold of every Dagster definition, whatever is added."""
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 import pytest
@@ -99,6 +99,26 @@ def test_partitions_are_the_days_that_are_set():
         "2025-05-14",
         "2025-05-15",
     ]
+
+
+def archive_days(home):
+    settings = Settings(home=home)
+    archive = build_definitions(settings).resolve_asset_graph().get(dg.AssetKey("scan_archive"))
+    later = datetime.now(UTC) + timedelta(days=1)
+    return archive.partitions_def.get_partition_keys(current_time=later)
+
+
+def test_partitions_of_a_new_server_begin_today(tmp_path):
+    today = datetime.now(UTC).date().isoformat()
+    assert archive_days(tmp_path) == [today]
+
+
+def test_partitions_begin_with_the_first_day_that_there_is(tmp_path):
+    for folder, day in (("archive", 3), ("book_archive", 2), ("run/bridge/seen", 4)):
+        path = tmp_path / folder / f"{datetime.now(UTC).date() - timedelta(days=day)}"
+        path.parent.mkdir(parents=True)
+        path.with_suffix(".jsonl" if "run" in folder else ".parquet").touch()
+    assert archive_days(tmp_path)[0] == path.stem
 
 
 def test_a_misspelt_indicator_that_is_to_be_off_is_named(monkeypatch):

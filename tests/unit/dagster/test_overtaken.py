@@ -83,6 +83,23 @@ def test_a_result_that_was_told_between_start_and_end_of_a_run_is_told_again(ins
     assert shown(instance).passed
 
 
+def test_a_run_that_was_cancelled_before_hides_nothing(instance):
+    first, second = asked(instance, "bad"), asked(instance)
+    instance.report_run_canceled(second)
+    end(instance, first)
+    assert tell_again(instance) == 1
+    assert not shown(instance).passed
+    assert tell_again(instance) == 0
+
+
+def test_a_run_that_was_cancelled_after_is_shown(instance):
+    first, second = asked(instance), asked(instance)
+    end(instance, first)
+    assert tell_again(instance) == 0
+    instance.report_run_canceled(second)
+    assert tell_again(instance) == 0
+
+
 def test_runs_in_order_are_let_be(instance):
     for _ in range(2):
         end(instance, asked(instance))

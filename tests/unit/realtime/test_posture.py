@@ -138,6 +138,18 @@ def test_a_scan_whose_clock_is_off_opens_nothing_live():
     guard = Guard(is_replay=False, cadence_min_s=1.0, trouble=lambda: None)
     guard.on_safety(safety("NORMAL", now.isoformat()))
     assert guard.limits(scan(now)).entry_block == "CLOCK_SKEW"
+    since = guard.blocked_since
+    guard.limits(scan(now))
+    assert (guard.block, guard.blocked_since) == ("CLOCK_SKEW", since)
+
+
+def test_a_block_ends_with_the_first_scan_that_has_none():
+    now = datetime.now(UTC)
+    guard = guard_with(safety("NORMAL", now.isoformat()))
+    guard.limits(scan(now - timedelta(seconds=3.5)))
+    assert guard.block == "STALE_SCAN"
+    guard.limits(scan(now))
+    assert (guard.block, guard.blocked_since) == (None, None)
     assert from_us(to_us(NOW)) == NOW
 
 

@@ -1,0 +1,94 @@
+"""Why nothing may be opened now, of which trader, and since when. Pure: an overview is given."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from dolphin_realtime import grid
+
+if TYPE_CHECKING:
+    from dolphin_realtime.cli.overview import Overview
+
+TRADING_POSTURES: Final = ("NORMAL", "REDUCED")
+SAFETY_LIMIT_S: Final = 10.0
+BLOCKS: Final = {
+    "STALE_SCAN": "scans come too late",
+    "CLOCK_SKEW": "the clocks of NG6 and of this machine are over a minute apart",
+    "POSTURE_UNKNOWN": "it sees no posture that is young",
+}
+
+
+class Reason(msgspec.Struct, frozen=True):
+    """Why nothing may be opened; ``since`` is an ISO 8601 instant, None where nobody kept it."""
+
+    text: str
+    since: str | None = None
+
+
+def not_trading(overview: "Overview") -> Reason | None:
+    """Return why no position may be opened, None where every trader may open one."""
+    starting = [s for s in overview.services if s.state in ("waiting", "starting")]
+    if starting and overview.scan is None:
+        return _services("STARTING", starting)
+    down = [s for s in overview.services if s.state != "running" and _must_run(s.name)]
+    if down:
+        return _services("SERVICE_DOWN", down)
+    if overview.grid_error:
+        return Reason(f"GRID_AWAY: {overview.grid_error}")
+    safety = overview.safety
+    age = grid.age_s(safety.get("ts"), datetime.now(UTC)) if safety else None
+    if safety is None or age is None or age > SAFETY_LIMIT_S:
+        text = "POSTURE_UNKNOWN: the safety document is missing or old"
+        return Reason(text, safety.get("ts") if safety else None)
+    if safety["posture"] not in TRADING_POSTURES:
+        why = "; ".join(safety["reasons"]) or "cooling down"
+        return Reason(f"POSTURE_{safety['posture']}: {why}", safety["since"])
+    return _first_of(list(_of_instances(overview)))
+
+
+def _services(what: str, services: list[Any]) -> Reason:
+    names = ", ".join(s.name for s in services)
+    return Reason(f"{what}: {names}", min(s.since for s in services))
+
+
+def _must_run(service: str) -> bool:
+    """Return whether nothing is opened without a service: books and health only lower the posture."""
+    return service in ("hazelcast", "bridge", "safety") or service.startswith("trader@")
+
+
+def _first_of(reasons: list[Reason]) -> Reason | None:
+    if not reasons:
+        return None
+    since = min((r.since for r in reasons if r.since), default=None)
+    return Reason("; ".join(r.text for r in reasons), since)
+
+
+def _of_instances(overview: "Overview") -> Iterator[Reason]:
+    for instance, state in overview.states.items():
+        reason = _of_instance(instance, state, overview.scan)
+        if reason is not None:
+            yield reason
+
+
+def _of_instance(
+    instance: str, state: dict[str, Any] | None, scan: dict[str, Any] | None
+) -> Reason | None:
+    if state is None:
+        return Reason(f"NO_STATE: trader {instance} has published nothing")
+    if state.get("mismatch"):
+        return Reason(f"RECONCILIATION: {instance}: {state['mismatch']}")
+    journal = state.get("journal") or {}
+    if journal.get("trouble"):
+        return Reason(f"{journal['trouble']}: {instance}: {journal.get('fault') or 'see df -h'}")
+    if grid.is_deaf(state, scan):
+        text = f"TRADER_DEAF: {instance} takes none of the scans that come; see dolphin logs"
+        return Reason(text, state.get("handled_at"))
+    block = state.get("entry_block")
+    if block:
+        name = block["reason"]
+        return Reason(f"{name}: {instance}: {BLOCKS.get(name, 'see dolphin logs')}", block["since"])
+    if set(state.get("reasons") or {}) == {"WARMING_UP"}:
+        return Reason(f"WARMING_UP: {instance} has too little history")
+    return None
