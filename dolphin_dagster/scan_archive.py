@@ -6,6 +6,7 @@ archive already holds is kept.
 """
 
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,6 +23,7 @@ from dolphin_realtime.model.instant import from_us
 from dolphin_realtime.scan_files import day_files
 from dolphin_realtime.scan_ledger import ledger_days, ledger_folder
 from dolphin_realtime.settings import Settings, load
+from dolphin_realtime.share_lock import share_lock
 
 NAME: Final = "scan_archive"
 GROUP: Final = "archive"
@@ -72,7 +74,8 @@ def make_scan_archive(settings: Settings) -> dg.AssetsDefinition:
         now = load()
         day = context.partition_key
         path = now.archive / f"{day}.parquet"
-        merged = merge_day(now.scans / day, path)
+        with share_lock(now.run_dir):
+            merged = merge_day(now.scans / day, path)
         if not merged.rows:
             raise dg.Failure(f"no scan of {day} in {now.scans / day} and none in {path}")
         facts = read_facts(path)
@@ -166,7 +169,8 @@ def judge(facts: DayFacts, *, is_over: bool) -> Iterator[dg.AssetCheckResult]:
 def raw_scan_retention() -> dg.MaterializeResult[None]:
     """Clear away what is archived and old."""
     now = load()
-    cleared = clear(now.scans, now.archive, now.raw_scan_days)
+    with share_lock(now.run_dir) if now.raw_scan_days else nullcontext():
+        cleared = clear(now.scans, now.archive, now.raw_scan_days)
     books = clear_books(now.books, now.book_archive, now.raw_scan_days)
     return dg.MaterializeResult(
         metadata={

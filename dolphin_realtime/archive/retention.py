@@ -38,9 +38,11 @@ def clear(scans: Path, archive: Path, keep_days: int) -> Cleared:
     Args:
         scans: Folder of day folders.
         archive: Folder of archives.
-        keep_days: 0 keeps everything.
+        keep_days: 0 keeps everything, and does not look.
     """
     cleared = Cleared()
+    if not keep_days:
+        return cleared
     folders = day_folders(scans)
     for day in _old(folders, keep_days):
         try:

@@ -7,6 +7,7 @@
         + ScanIncomplete     the file is still being written: look again later
         + ScanOutOfOrder     older than what is held: quarantine, do not publish
         + ScanSchemaError    the document breaks its shape: count it, ignore it
+      x ShareBusy          another process reads the scan folder, or hangs in it: later
       x GridError          the grid is away or refuses: keep trying, open nothing
       x MemberError        the Hazelcast member cannot be fetched or started
       x BookChainBroken    updates of an order book are missing: fetch it anew
@@ -49,6 +50,16 @@ class ScanOutOfOrder(ScanError):  # noqa: N818 - a state of the feed, not a faul
 
 class ScanSchemaError(ScanError):
     """A scan document that is not JSON or breaks its schema."""
+
+
+class ShareBusy(DolphinError):  # noqa: N818 - a state of the share, not a fault
+    """Another process holds the right to read the scan folder."""
+
+    def __init__(self, holder: str) -> None:
+        super().__init__(
+            f"process {holder or 'unknown'} reads the scan folder and has not come back: if the share "
+            "hangs (dolphin status: share_hung), nothing else may touch it; ask again when it is back"
+        )
 
 
 class GridError(DolphinError):

@@ -9,7 +9,10 @@ from dolphin_realtime.systemd.hardening import HARDENING
 from dolphin_realtime.systemd.unit import CREDENTIALS, OBSERVER_USER, TRADER, USER, Place
 
 SLICES: Final = {
-    "dolphin.slice": "[Unit]\nDescription=Dolphin, all of it\n",
+    "dolphin.slice": (
+        "[Unit]\nDescription=Dolphin, all of it\n"
+        "[Slice]\nMemoryHigh=80%\nMemoryMax=90%\nTasksMax=1500\n"
+    ),
     "dolphin-realtime.slice": (
         "[Unit]\nDescription=Dolphin's realtime services\n[Slice]\nCPUWeight=400\n"
     ),

@@ -51,6 +51,13 @@ def test_the_limits_are_really_in_the_units_cgroups(server):
         held = server.machine.read(f"{group(server, name, 'memory')}/memory.limit_in_bytes")
         assert int(held) == memory << 20, name
         assert int(server.show(name, "TasksCurrent")) < tasks * 0.6, name
+    whole = server.machine.run(
+        "systemctl", "show", "dolphin.slice", "-p", "TasksMax,MemoryMax,TasksCurrent"
+    )
+    limits = dict(line.split("=") for line in whole.stdout.splitlines())
+    assert int(limits["TasksCurrent"]) < int(limits["TasksMax"]) == 1500
+    group_of_all = "/sys/fs/cgroup/memory/dolphin.slice/memory.limit_in_bytes"
+    assert int(server.machine.read(group_of_all)) // 4096 == int(limits["MemoryMax"]) // 4096
     quota = server.machine.read(f"{group(server, 'trader@BLUE', 'cpu')}/cpu.cfs_quota_us")
     period = server.machine.read(f"{group(server, 'trader@BLUE', 'cpu')}/cpu.cfs_period_us")
     assert int(quota) == 2 * int(period)
@@ -180,6 +187,29 @@ def test_another_user_is_told_so(server):
     assert "run it as root" in done.stderr
 
 
+ARCHIVING = """
+import sys
+from pathlib import Path
+from dolphin_realtime.share_lock import share_lock
+with share_lock(Path("/var/lib/dolphin/run")):
+    print("reads", flush=True)
+    list(Path("/mnt/share").iterdir())
+"""
+
+
+def archiving(server):
+    """Start a process that reads the share as a run of the archive does, and kill it after 2 s."""
+    words = ("timeout", "-k", "1", "2", PYTHON, "-c", ARCHIVING)
+    script = 'exec setsid -f "$@" >/dev/null 2>&1'
+    server.machine.run("sh", "-c", script, "sh", *words)
+
+
+def archivers(server):
+    listed = server.machine.run("pgrep", "-f", "share_lock", check=False).stdout
+    return [int(pid) for pid in listed.split() if "python" in server.machine.run(
+        "cat", f"/proc/{pid}/comm", check=False).stdout]  # fmt: skip
+
+
 def readers(server):
     listed = server.systemctl("status", "--no-pager", server.unit("bridge"), check=False).stdout
     return listed.count("dolphin_realtime.bridge.reader")
@@ -195,6 +225,12 @@ def test_a_share_that_hangs_leaves_one_stuck_reader_and_everything_else_alive(se
                           and "share_hung" in s["detail"]), None), 60, server.status,
         )  # fmt: skip
         assert "hangs" in said or "replaced" in said
+        archiving(server)
+        eventually(lambda: len(archivers(server)) == 1, 20, "a run of the archive that hangs")
+        for _ in range(2):
+            refused = server.machine.run(PYTHON, "-c", ARCHIVING, check=False, timeout=20)
+            assert "ShareBusy: process" in refused.stderr
+        assert len(archivers(server)) == 1
         eventually(lambda: "POSTURE_CLOSE_ONLY" in (server.status()["not_trading_because"] or ""),
                    60, server.status)  # fmt: skip
         assert readers(server) == 1
@@ -207,6 +243,7 @@ def test_a_share_that_hangs_leaves_one_stuck_reader_and_everything_else_alive(se
         server.share.release()
     server.trades_on()
     assert readers(server) == 1
+    eventually(lambda: archivers(server) == [], 20, "the end of what hung")
     assert len(server.history()["ledger"]) == acted
     assert server.pid("bridge") == pids["bridge"]
 
