@@ -3,9 +3,12 @@
 import os
 import re
 import signal
+import time
 
 from playwright.sync_api import expect
 
+from dolphin_dagster.realtime.rules import SENSORS
+from dolphin_realtime import dagster_api
 from dolphin_realtime.bench.stack import wait_for
 from tests.e2e.conftest import SHOTS
 from tests.e2e.pages import wait_for_all
@@ -51,6 +54,39 @@ def test_stopped_services_are_red_within_45_s_and_green_within_45_s_of_their_sta
     green_s = wait_for_all(page, assets, "is_alive", "Succeeded", 45)
     for asset in assets:
         note(asset, red_s=red_s[asset], green_s=green_s[asset])
+
+
+OWN = {
+    "bridge:is_alive", "scan_feed:is_fresh", "safety:is_alive", "safety:may_trade",
+    "orderbook:is_alive", "orderbook:has_books", "trader_BLUE:is_alive", "trader_BLUE:state_holds",
+    "meta_health:is_alive", "meta_health:is_green", *(f"meta_health:{name}" for name in SENSORS),
+}  # fmt: skip
+"""Every check that one of the services keeps green."""
+
+
+def reach(stack, word):
+    """Return after how many seconds each check of OWN is in a state."""
+    began, took = time.monotonic(), {}
+    while len(took) < len(OWN):
+        states = dagster_api.check_states(stack.ui_port)
+        now_s = time.monotonic() - began
+        took |= {name: now_s for name in OWN - took.keys() if states.get(name) == word}
+        missing = {name: states.get(name) for name in OWN - took.keys()}
+        assert now_s < 45 or not missing, f"not {word}: {missing}; {took}"
+        time.sleep(0.5)
+    return took
+
+
+def test_every_check_is_red_within_45_s_of_the_stop_of_its_service_and_green_again(stack):
+    stack.settle()
+    for name in SERVICES:
+        stack.request(do="stop", name=name)
+    red_s = reach(stack, "FAILED")
+    for name in SERVICES:
+        stack.request(do="start", name=name)
+    green_s = reach(stack, "SUCCEEDED")
+    for name in sorted(OWN):
+        note(name, red_s=red_s[name], green_s=green_s[name])
 
 
 def test_a_stopped_hazelcast_is_red_within_45_s_and_green_within_45_s_of_its_start(page, stack):
