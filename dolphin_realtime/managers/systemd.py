@@ -1,6 +1,6 @@
 """systemd as a service manager, by `systemctl`: no process table is read, no root is needed.
 
-What a unit is called belongs here; what is in it does not (runner/units.py). An unprivileged
+What a unit is called belongs here; what is in it does not (systemd/unit.py). An unprivileged
 user may read everything; what it may start, the polkit rule says.
 """
 

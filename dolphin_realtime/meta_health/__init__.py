@@ -1,1 +1,1 @@
-"""The meta health service: five health sensors, one number, published; it repairs nothing yet."""
+"""The meta health service: five health sensors, one number, published; what is bad is repaired by its cause."""

@@ -2,6 +2,7 @@
 
 from playwright.sync_api import expect
 
+from dolphin_dagster import pools
 from dolphin_realtime import dagster_api, grid
 from dolphin_realtime.bench.stack import wait_for
 
@@ -52,5 +53,7 @@ def test_its_schedule_can_be_toggled(page, stack):
 
 def test_the_pools_page_shows_four_limits(page):
     page.goto("/deployment/concurrency")
-    for pool in ("dolphin", "dolphin-scan", "dolphin-obf", "dolphin-extf-indicators"):
-        expect(page.get_by_text(pool, exact=True).first).to_be_visible()
+    for pool, limit in pools.LIMITS.items():
+        link = page.get_by_role("link", name=pool, exact=True)
+        beside = f"xpath=ancestor::*[following-sibling::*[normalize-space(.)='{limit}']]"
+        expect(link.locator(beside).first).to_be_visible()

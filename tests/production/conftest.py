@@ -3,8 +3,11 @@
 import pytest
 
 from dolphin_realtime.bench.stack import Stack, free_port
+from tests.e2e.conftest import browser, page
 from tests.production.door import Door
 from tests.production.postgres import Postgres
+
+__all__ = ["browser", "page"]
 
 
 @pytest.fixture(scope="session")

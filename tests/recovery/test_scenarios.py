@@ -156,6 +156,8 @@ def test_scenario_3_control_plane_failure_by_a_hang(host, capsys):
 ROUNDS = 5
 """Of thirteen indicators: 65 runs requested at once."""
 ALL_RUNS = 4
+PROCESSES_MAX = 30
+"""Of a demo stack with all its services and as many runs as the pools let in."""
 """Runs of all queues that dagster.yaml allows at once."""
 
 
@@ -171,13 +173,16 @@ def test_scenario_4_the_sixty_process_deadlock(tmp_path, capsys):
         report = ask_at_once(stack, ROUNDS, enough=None if is_proof else 3)
         asked_at = time.monotonic()
         command = [sys.executable, "-m", "dolphin_realtime.cli", "status", "--json"]
-        done = subprocess.run(command, env=stack.env, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            command, env=stack.env, capture_output=True, text=True, check=False, timeout=60
+        )
         answered_s = time.monotonic() - asked_at
         assert done.returncode == 0, done.stdout + done.stderr
         assert stack.service("trader@BLUE").pid == trader
         assert report.asked >= 60
         assert report.at_once == 1, report
         assert report.workers <= ALL_RUNS + 1, "a worker outlives its run by a moment"
+        assert report.processes <= PROCESSES_MAX, report
         assert not report.unhealthy
         assert not is_proof or report.is_good, report
         with capsys.disabled():

@@ -1,12 +1,31 @@
 """A demo stack that sends its alerts to a file and serves its figures, and a browser on its UI."""
 
+import time
+
 import pytest
 
-from dolphin_realtime.bench.stack import Stack
+from dolphin_realtime import dagster_api
+from dolphin_realtime.bench.stack import Stack, wait_for
 from dolphin_realtime.ports import is_free
 from tests.e2e.conftest import browser, page
 
 __all__ = ["browser", "page"]
+
+
+SCHEDULE = "taker_flow_schedule"
+"""It is due every five minutes."""
+STATE = """
+query($s: ScheduleSelector!) { scheduleOrError(scheduleSelector: $s) { ... on Schedule {
+  scheduleState { status ticks(limit: 1) { timestamp status } } } } }"""
+
+
+def schedule(stack):
+    """Return the schedule's state and newest tick."""
+    selector = {
+        "repositoryLocationName": "dolphin", "repositoryName": "__repository__", "scheduleName": SCHEDULE,
+    }  # fmt: skip
+    data = dagster_api.query(stack.ui_port, STATE, {"s": selector})
+    return data["scheduleOrError"]["scheduleState"]
 
 
 def free_ports(count):
@@ -32,3 +51,16 @@ def stack(folder):
     with Stack(folder / "home", "--demo", **settings) as stack:
         stack.settle()
         yield stack
+
+
+@pytest.fixture(scope="session", autouse=True)
+def switched(browser, stack):
+    """Switch a schedule off and on again in the UI, first of all; return when it was on again."""
+    page = browser.new_page(base_url=f"http://127.0.0.1:{stack.ui_port}")
+    page.goto("/automation")
+    switch = page.locator("[data-index]", has_text=SCHEDULE).locator("label[class*=formatSwitch]")
+    for wanted in ("STOPPED", "RUNNING"):
+        switch.click()
+        wait_for(lambda wanted=wanted: schedule(stack)["status"] == wanted, 20, f"it {wanted}")
+    page.close()
+    return time.time()

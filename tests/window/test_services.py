@@ -5,6 +5,7 @@ import re
 import signal
 import time
 
+import pytest
 from playwright.sync_api import expect
 
 from dolphin_dagster.realtime.rules import SENSORS
@@ -12,6 +13,7 @@ from dolphin_realtime import dagster_api
 from dolphin_realtime.bench.stack import wait_for
 from tests.e2e.conftest import SHOTS
 from tests.e2e.pages import wait_for_all
+from tests.window.conftest import schedule
 
 REALTIME = "/locations/__repository__@dolphin/asset-groups/realtime/lineage"
 
@@ -103,3 +105,14 @@ def test_a_hanging_trader_comes_back_by_its_watchdog_and_is_green(page, stack):
     os.kill(pid, signal.SIGSTOP)
     wait_for(lambda: stack.service("trader@BLUE").pid not in (pid, None), 90, "the watchdog")
     wait_for_all(page, ["trader_BLUE"], "is_alive", "Succeeded", 90)
+
+
+@pytest.mark.timeout(400)
+def test_a_schedule_that_was_switched_on_acts(stack, switched):
+    def acted():
+        return [
+            tick for tick in schedule(stack)["ticks"]
+            if tick["timestamp"] > switched and tick["status"] in ("SUCCESS", "SKIPPED")
+        ]  # fmt: skip
+
+    wait_for(acted, 310, "a tick after it was switched on")
