@@ -18,7 +18,7 @@ from dagster._core.storage.asset_check_execution_record import AssetCheckExecuti
 from dolphin_dagster import checks
 from dolphin_dagster.factors.registry import external
 from dolphin_dagster.jobs import PARTITION_TAG, assets_of
-from dolphin_realtime.alerts import Alert, AlertState, write_alert
+from dolphin_realtime.alerts import Alert, AlertState, note_look, write_alert
 from dolphin_realtime.settings import load
 
 NAME: Final = "alerts"
@@ -230,6 +230,7 @@ def alerts(context: dg.SensorEvaluationContext) -> dg.SensorResult:
     for alert in raised:
         write_alert(home, alert)
         context.log.warning(f"{alert.asset} {alert.check} is {alert.state}: {alert.facts['why']}")
+    note_look(home)
     memory = Memory(red=red, suspected=suspected, runs_until=until, runs_known=runs_known)
     return dg.SensorResult(
         cursor=checks.cursor_of(memory),

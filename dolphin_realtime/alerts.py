@@ -15,6 +15,8 @@ import msgspec
 from dolphin_realtime.append_file import SHARED, open_lines
 
 FILE: Final = "run_logs/alerts.jsonl"
+LOOKED: Final = "run/alerts_looked"
+"""Touched each time Dagster's side has looked for what is wrong; meta health watches it."""
 
 
 AlertState = Literal["red", "recovered"]
@@ -63,6 +65,17 @@ def write_alert(home: Path, alert: Alert) -> None:
         os.fsync(fd)
     finally:
         os.close(fd)
+
+
+def note_look(home: Path) -> None:
+    """Leave word that Dagster's side has looked.
+
+    Raises:
+        OSError: If the file cannot be touched.
+    """
+    path = home / LOOKED
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.touch()
 
 
 def read_alerts(home: Path) -> list[Alert]:

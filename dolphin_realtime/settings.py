@@ -55,6 +55,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             seconds until stale and dead: extf=600/1200.
         mhs_turn_s: Time between two looks of meta health.
         mhs_grace_s: A service younger than this is left to come up before anything is done to it.
+        mhs_unwatched_s: Dagster's daemon runs, but nothing has looked for alerts for so long: told.
         mhs_recovery: on; dry-run: write down what would be done; off: only look.
         manager: Who keeps the services: auto, local (the runner of dolphin up) or systemd.
         start_limit_burst: Starts within start_limit_interval_s after which a service stays down.
@@ -106,6 +107,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     mhs_sources: str = "scan,extf,esof,safety,state"
     mhs_turn_s: Seconds = 5.0
     mhs_grace_s: Seconds = 45.0
+    mhs_unwatched_s: Seconds = 120.0
     mhs_recovery: Literal["on", "dry-run", "off"] = "on"
     manager: Literal["auto", "local", "systemd"] = "auto"
     start_limit_burst: Annotated[int, msgspec.Meta(ge=1)] = 3

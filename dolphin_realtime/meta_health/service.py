@@ -89,7 +89,7 @@ class MetaHealth:
         suspected = self._observer.suspicion
         self._observer.judge(now.timestamp(), now_s, seen)
         self._tell_suspicion(suspected)
-        held = self._heal(look, now)
+        held = self._heal(look, now, now_s)
         is_young = now_s - self._began_s < self._frame.settings.mhs_grace_s
         document = self.judgement.document(now, now_s, held, is_young=is_young)
         self._is_settled |= not is_young or self._all_came_up()
@@ -116,7 +116,7 @@ class MetaHealth:
         made = [s.name for s in self._probes.sources if s.enabled and s.name not in LAUNCHED]
         return self.judgement.was_seen_well([*(beating or BEATING), *made])
 
-    def _heal(self, look: Look, now: datetime) -> dict[str, str]:
+    def _heal(self, look: Look, now: datetime, now_s: float) -> dict[str, str]:
         """Verify, plan and act; return why what is bad is not repaired."""
         healer = self.healer
         healer.memory.not_after(now)
@@ -126,7 +126,7 @@ class MetaHealth:
             healer.verify(now, is_well=self._is_cured(look, healer.memory.pending))
         faults = self.judgement.faults()
         if self._observer.suspicion is None:
-            self._telling.tell(faults, self.judgement, look.services)
+            self._telling.tell(faults, self.judgement, look.services, now_s)
         if not faults:
             return {}
         planned = plan(faults, self._world(look), healer.memory, now, self._barred(look, now))

@@ -1,12 +1,13 @@
 """Telling people what only meta health can tell: Dagster's own services, and units given up.
 
-What is seen in Dagster is told from there; who tells that Dagster itself is down is this.
+What is seen in Dagster is told from there; who tells that Dagster itself is down, or looks at
+nothing though it runs, is this.
 """
 
 from collections.abc import Iterable
 from typing import Final
 
-from dolphin_realtime.alerts import FILE, AlertKey, read_alerts, standing
+from dolphin_realtime.alerts import FILE, LOOKED, AlertKey, read_alerts, standing
 from dolphin_realtime.managers.interface import ServiceStatus
 from dolphin_realtime.meta_health.judgement import Judgement
 from dolphin_realtime.model.recovery import Fault
@@ -15,7 +16,12 @@ from dolphin_realtime.service import Frame
 DAGSTER: Final = "dagster-"
 SERVICE: Final = "service"
 UNIT: Final = "unit"
+DAEMON: Final = "dagster-daemon"
 RUNBOOK: Final = "docs/runbook.md#when-dagster-is-down"
+UNWATCHED: Final = (
+    "it runs, but nobody looks at runs and checks: it or the code server hangs, or the sensor alerts "
+    "is off or fails"
+)
 
 
 class Telling:
@@ -24,6 +30,8 @@ class Telling:
     def __init__(self, frame: Frame) -> None:
         self._frame, self._path = frame, frame.settings.home / FILE
         self._size = 0
+        self._looked, self._stamp = frame.settings.home / LOOKED, 0
+        self._seen_s: float | None = None
         self._red: dict[AlertKey, str] = {}
 
     def _read(self) -> None:
@@ -39,8 +47,29 @@ class Telling:
         self._size = size
         self._red = {k: a.runbook for k, a in found.items() if k[1] in (SERVICE, UNIT)}
 
+    def _is_unwatched(self, states: dict[str, str], now_s: float) -> bool:
+        """Return whether Dagster's side has looked at nothing for long, though its daemon runs."""
+        try:
+            stamp = self._looked.stat().st_mtime_ns
+        except OSError:
+            stamp = 0
+        if stamp != self._stamp or states.get(DAEMON) != "running" or self._seen_s is None:
+            self._stamp, self._seen_s = stamp, now_s
+        return now_s - self._seen_s > self._frame.settings.mhs_unwatched_s
+
+    def _raise(self, service: str, why: str) -> None:
+        """Write an alert of one of Dagster's services, where none stands."""
+        key = (service, SERVICE)
+        if key not in self._red:
+            self._red[key] = RUNBOOK
+            self._frame.alert(*key, "red", {"why": why}, RUNBOOK)
+
     def tell(
-        self, faults: Iterable[Fault], judgement: Judgement, services: list[ServiceStatus] | None
+        self,
+        faults: Iterable[Fault],
+        judgement: Judgement,
+        services: list[ServiceStatus] | None,
+        now_s: float,
     ) -> None:
         """Write an alert for each service of Dagster that is newly bad, and for what is well again.
 
@@ -48,19 +77,21 @@ class Telling:
             faults: What is settled bad.
             judgement: What is settled good.
             services: As their manager tells them; None: it does not answer, nothing is well.
+            now_s: Monotonic time.
         """
         self._read()
         for fault in faults:
-            key = (fault.target, SERVICE)
-            if fault.target.startswith(DAGSTER) and key not in self._red:
-                self._red[key] = RUNBOOK
-                facts = {"why": f"{fault.sensor} finds it bad: see dolphin status"}
-                self._frame.alert(*key, "red", facts, RUNBOOK)
+            if fault.target.startswith(DAGSTER):
+                self._raise(fault.target, f"{fault.sensor} finds it bad: see dolphin status")
         if services is None:
             return
         states = {s.name: s.state for s in services}
+        is_unwatched = self._is_unwatched(states, now_s)
+        if is_unwatched:
+            self._raise(DAEMON, UNWATCHED)
         for asset, check in list(self._red):
             runs = states.get(asset) == "running" and judgement.is_well(asset)
+            runs &= not (is_unwatched and asset == DAEMON)
             if runs or asset not in states:
                 why = "it is well again" if runs else "there is no such service any more"
                 runbook = self._red.pop((asset, check))

@@ -47,7 +47,7 @@ def stack(folder):
     targets = folder / "receivers"
     targets.write_text(f"# one on-call person\nfile://{folder}/received\n")
     targets.chmod(0o600)
-    settings = {"alerts_file": targets, "metrics_port": free_ports(16)}
+    settings = {"alerts_file": targets, "metrics_port": free_ports(16), "mhs_unwatched_s": 60}
     with Stack(folder / "home", "--demo", **settings) as stack:
         stack.settle()
         yield stack

@@ -1,7 +1,9 @@
 """An alert of each kind at the receiver: once when it comes, once when it is over."""
 
 import itertools
+import os
 import re
+import signal
 import time
 from datetime import UTC, datetime
 
@@ -17,7 +19,7 @@ from dolphin_realtime.bench.stack import wait_for
 from dolphin_realtime.meta_health.healer import RUNBOOK
 from dolphin_realtime.runner.services import ROOT
 
-WITHIN_S = 100
+WITHIN_S = 120
 TICKING = "days_archived"
 """A sensor that is evaluated once a minute."""
 
@@ -94,8 +96,21 @@ def test_dagsters_own_daemon(stack, folder):
     wait_for_words(folder, "dagster-daemon service", "RED", "recovered")
 
 
+@pytest.mark.timeout(400)
+def test_a_daemon_that_hangs(stack, folder):
+    words = "RED", "recovered", "RED"
+    pid = stack.service("dagster-daemon").pid
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        wait_for_words(folder, "dagster-daemon service", *words)
+        assert stack.service("dagster-daemon").state == "running"
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    wait_for_words(folder, "dagster-daemon service", *words, "recovered")
+
+
 def test_an_open_circuit(stack, folder):
-    """Delivery alone: that meta health writes it is tests/unit/realtime/test_recovery.py's."""
+    """Delivery alone: that meta health writes it is tests/unit/realtime/test_telling.py's."""
     for state in ("red", "recovered"):
         write_alert(
             stack.home,

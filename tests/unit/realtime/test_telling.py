@@ -1,10 +1,12 @@
 """What is told of the posture, and by meta health of Dagster: each once, over restarts and full disks."""
 
+import os
 from datetime import UTC, datetime
 from types import SimpleNamespace
 
 import pytest
 
+from dolphin_realtime.alerts import LOOKED, note_look
 from dolphin_realtime.meta_health.healer import Healer
 from dolphin_realtime.meta_health.telling import Telling as ServiceTelling
 from dolphin_realtime.model.posture import Posture
@@ -21,7 +23,7 @@ class FakeFrame:
 
     def __init__(self, home):
         self.told, self.is_full = [], False
-        self.settings = SimpleNamespace(home=home)
+        self.settings = Settings(home=home)
 
     def alert(self, asset, check, state, facts, runbook):
         if not self.is_full:
@@ -80,7 +82,7 @@ def told(frame, *turns):
     telling = ServiceTelling(frame)
     for is_bad, is_well, found in turns:
         faults = [Fault(sensor="m1_proc", target="dagster-daemon")] if is_bad else []
-        telling.tell(faults, SimpleNamespace(is_well=lambda _, w=is_well: w), found)
+        telling.tell(faults, SimpleNamespace(is_well=lambda _, w=is_well: w), found, 0.0)
     return frame.told
 
 
@@ -103,6 +105,38 @@ def test_a_manager_that_is_silent_makes_nothing_well(frame):
 def test_a_service_that_is_gone_for_good_is_no_longer_red(frame):
     found = told(frame, (True, False, RUNS), (False, False, services(bridge="running")))
     assert found[-1] == ("recovered", "dagster-daemon")
+
+
+def test_a_daemon_that_runs_and_looks_at_nothing_is_told_once_each_way(frame):
+    telling, is_well = ServiceTelling(frame), SimpleNamespace(is_well=lambda _: True)
+    path = frame.settings.home / LOOKED
+
+    def turn(now_s, found=RUNS):
+        telling.tell([], is_well, found, now_s)
+        return [state for state, _ in frame.told]
+
+    note_look(frame.settings.home)
+    assert turn(0.0) == turn(110.0) == []
+    os.utime(path, ns=(1, 1))  # a clock that was set back is no silence
+    assert turn(120.0) == turn(230.0) == []
+    assert turn(250.0, STARTS) == turn(260.0) == turn(370.0) == []
+    assert turn(381.0) == turn(500.0) == ["red"]
+    note_look(frame.settings.home)
+    assert turn(505.0) == ["red", "recovered"]
+
+
+def test_a_daemon_that_never_looked_is_told(frame):
+    telling, is_well = ServiceTelling(frame), SimpleNamespace(is_well=lambda _: True)
+    for now_s in (0.0, 121.0):
+        telling.tell([], is_well, RUNS, now_s)
+    assert frame.told == [("red", "dagster-daemon")]
+
+
+def test_a_stack_without_dagster_is_not_watched(frame):
+    telling, is_well = ServiceTelling(frame), SimpleNamespace(is_well=lambda _: True)
+    for now_s in (0.0, 500.0):
+        telling.tell([], is_well, services(bridge="running"), now_s)
+    assert frame.told == []
 
 
 def test_a_circuit_that_opens_is_told_and_its_cure_once(tmp_path):
