@@ -156,9 +156,9 @@ def test_scenario_3_control_plane_failure_by_a_hang(host, capsys):
 ROUNDS = 5
 """Of thirteen indicators: 65 runs requested at once."""
 ALL_RUNS = 4
+"""Runs of all queues that dagster.yaml allows at once."""
 PROCESSES_MAX = 30
 """Of a demo stack with all its services and as many runs as the pools let in."""
-"""Runs of all queues that dagster.yaml allows at once."""
 
 
 def test_scenario_4_the_sixty_process_deadlock(tmp_path, capsys):
