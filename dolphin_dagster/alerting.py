@@ -214,9 +214,7 @@ def failing_ticks(instance: dg.DagsterInstance, known: Collection[str]) -> dict[
 def alerts(context: dg.SensorEvaluationContext) -> dg.SensorResult:
     """Look at checks, runs and ticks once and write what is due."""
     now, last = datetime.now(UTC), checks.remembered(context.cursor, Memory)
-    repository = context.repository_def
-    if repository is None:
-        raise dg.DagsterInvariantViolationError("the sensor needs its repository")
+    repository = checks.repository_of(context)
     known = {s.name for s in repository.sensor_defs} | {s.name for s in repository.schedule_defs}
     finished, until, runs_known = finished_since(context.instance, last, now)
     failed = {name: bad for name, bad in last.red.items() if name.endswith(f":{RUN}")}

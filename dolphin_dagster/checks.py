@@ -91,6 +91,17 @@ def changes(
     return due, memory
 
 
+def repository_of(context: dg.SensorEvaluationContext) -> dg.RepositoryDefinition:
+    """Return the definitions among which a sensor looks.
+
+    Raises:
+        dg.DagsterInvariantViolationError: If it is evaluated outside of any.
+    """
+    if context.repository_def is None:
+        raise dg.DagsterInvariantViolationError("the sensor needs its repository")
+    return context.repository_def
+
+
 def cursor_of(memory: msgspec.Struct) -> str:
     """Return what a sensor remembers as its cursor, which `remembered` reads."""
     return msgspec.json.encode(memory).decode()

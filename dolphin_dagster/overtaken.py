@@ -11,7 +11,7 @@ from typing import Final
 import dagster as dg
 from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecord
 
-from dolphin_dagster.checks import EVALUATED
+from dolphin_dagster.checks import EVALUATED, repository_of
 
 NAME: Final = "checks_overtaken"
 SENSOR_INTERVAL_S: Final = 15
@@ -96,10 +96,7 @@ def _again(record: AssetCheckExecutionRecord) -> dg.AssetCheckEvaluation:
 )
 def checks_overtaken(context: dg.SensorEvaluationContext) -> dg.SensorResult:
     """Look at the newest results once and tell again what was overtaken."""
-    repository = context.repository_def
-    if repository is None:
-        raise dg.DagsterInvariantViolationError("the sensor needs its repository")
-    graph = repository.asset_graph
+    graph = repository_of(context).asset_graph
     keys = [k for k in graph.asset_check_keys if graph.get(k.asset_key).partitions_def is None]
     again = list(overtaken(context.instance, keys))
     names = ", ".join(f"{e.asset_key.to_user_string()}:{e.check_name}" for e in again)

@@ -134,8 +134,12 @@ def check_states(port: int) -> dict[str, str]:
 def red_checks(port: int) -> list[str]:
     """Return the checks that failed or were never evaluated though due, with their state."""
     try:
-        states = check_states(port)
+        return red_of(check_states(port))
     except ServiceError as e:
         return [str(e)]
+
+
+def red_of(states: dict[str, str]) -> list[str]:
+    """Return the red ones among the states of checks."""
     fine = ("SUCCEEDED", "IN_PROGRESS")
     return [f"{name} {state}" for name, state in states.items() if state not in fine]

@@ -32,7 +32,12 @@ class Line(msgspec.Struct, kw_only=True, omit_defaults=True):
     @property
     def day(self) -> str:
         """The day folder that the file lies in."""
-        return self.path.split("/")[0]
+        return day_of(self.path)
+
+
+def day_of(path: str) -> str:
+    """Return the day folder of a file's path below the scan folder."""
+    return path.split("/", maxsplit=1)[0]
 
 
 _decoder = msgspec.json.Decoder(Line)

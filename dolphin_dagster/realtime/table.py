@@ -8,6 +8,7 @@ from dolphin_dagster.checks import Verdict
 from dolphin_dagster.realtime.assets import ORDERBOOK, SCAN_FEED, journal, trader
 from dolphin_dagster.realtime.rules import (
     FACT_LENGTH,
+    SCAN_LIMIT_S,
     SENSORS,
     CheckRule,
     grid_answers,
@@ -52,7 +53,7 @@ def _feed() -> Iterator[CheckRule]:
     yield CheckRule(
         asset=SCAN_FEED,
         name="is_fresh",
-        means="the newest scan was bridged less than 30 s ago",
+        means=f"the newest scan was bridged less than {SCAN_LIMIT_S:.0f} s ago",
         look="does NG6 write? `dolphin logs bridge`",
         do="restart NG6, nothing in Dolphin",
         rule=scan_is_fresh,

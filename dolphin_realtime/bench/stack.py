@@ -152,10 +152,11 @@ class Stack:
         try:
             if dagster_api.has_open_runs(self.ui_port):
                 return ["a run waits or works"]
-            unseen = set(FIRST_CHECKS) - dagster_api.check_states(self.ui_port).keys()
+            states = dagster_api.check_states(self.ui_port)
         except ServiceError as e:
             return [str(e)]
-        return dagster_api.red_checks(self.ui_port) or [f"{name} not yet" for name in unseen]
+        unseen = [f"{name} not yet" for name in FIRST_CHECKS if name not in states]
+        return dagster_api.red_of(states) or unseen
 
     def stop(self) -> None:
         """Stop it in order; kill it where that takes too long."""

@@ -11,7 +11,7 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
-from dolphin_realtime.scan_ledger import KEPT_DAYS, Stamp
+from dolphin_realtime.scan_ledger import KEPT_DAYS, Stamp, day_of
 
 WATCHED_DAYS: Final = 2
 SWEEP_S: Final = 1.0
@@ -28,10 +28,6 @@ def _is_day(name: str) -> bool:
     except ValueError:
         return False
     return day.isoformat() == name and day <= datetime.now(UTC).date() + timedelta(days=2)
-
-
-def _day_of(path: str) -> str:
-    return path.split("/", maxsplit=1)[0]
 
 
 def _is_scan_name(name: str) -> bool:
@@ -87,8 +83,8 @@ class FolderWatch:
 
     def _forget(self) -> None:
         """Let go of all but the newest days that were seen, whether their folders are there or not."""
-        kept = sorted({_day_of(path) for path in self.seen})[-KEPT_DAYS:]
-        self.seen = {path: stamp for path, stamp in self.seen.items() if _day_of(path) in kept}
+        kept = sorted({day_of(path) for path in self.seen})[-KEPT_DAYS:]
+        self.seen = {path: stamp for path, stamp in self.seen.items() if day_of(path) in kept}
 
     def _root_changed(self) -> bool:
         try:

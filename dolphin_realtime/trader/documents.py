@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from dolphin_realtime import grid
 from dolphin_realtime.metrics import Figures
+from dolphin_realtime.model.desk import Desk
 from dolphin_realtime.model.percentiles import percentiles
 from dolphin_realtime.model.posture import Posture
 from dolphin_realtime.service import GRID_FAULTS, Frame
@@ -28,7 +29,6 @@ def state_document(session: Session, guard: Guard, mode: str) -> dict[str, Any]:
     """Return DOLPHIN_STATE_<INSTANCE>["latest_nautilus"]."""
     desk, recorder, now = session.desk, session.recorder, datetime.now(UTC)
     posture = guard.posture(now)
-    signal = desk.signals.last
     epoch, scan_number = desk.last_key or (0, 0)
     return {
         "updated_at": now.isoformat(),
@@ -37,33 +37,13 @@ def state_document(session: Session, guard: Guard, mode: str) -> dict[str, Any]:
         "epoch": epoch,
         "posture": posture.value if posture else None,
         "trading_state": TRADING_STATE[posture] if posture else "REDUCING",
-        "entry_block": None
-        if guard.block is None or guard.blocked_since is None
-        else {"reason": guard.block, "since": guard.blocked_since.isoformat()},
-        "positions": [
-            {
-                "asset": asset,
-                "quantity": quantity,
-                "average_price": desk.account.positions[asset].average_price,
-                "price": desk.prices.get(asset),
-            }
-            for asset, quantity in sorted(desk.account.held().items())
-        ],
+        "entry_block": _entry_block(guard),
+        "positions": _positions(desk),
         "in_flight": len(desk.in_flight),
         "cash": desk.account.cash,
         "fees": desk.account.fees,
         "equity": desk.equity(),
-        "last_signal": None
-        if signal is None
-        else {
-            "timestamp_us": signal.timestamp_us,
-            "r_ar": signal.r_ar,
-            "r_vol": signal.r_vol,
-            "risk_scaler": signal.risk_scaler,
-            "flags": list(signal.flags),
-            "missing": signal.missing,
-            "n_signals": sum(1 for s in signal.signal if s),
-        },
+        "last_signal": _last_signal(desk),
         "peak_equity": desk.marks.peak,
         "sound_equity": desk.marks.sound,
         "drawdown": desk.marks.drawdown(desk.equity()),
@@ -85,6 +65,39 @@ def state_document(session: Session, guard: Guard, mode: str) -> dict[str, Any]:
         "fills": recorder.n_fills,
         "latency_us": percentiles(session.latencies_us),
         "since": desk.marks.day.day if desk.marks.day else None,
+    }
+
+
+def _entry_block(guard: Guard) -> dict[str, str] | None:
+    if guard.block is None or guard.blocked_since is None:
+        return None
+    return {"reason": guard.block, "since": guard.blocked_since.isoformat()}
+
+
+def _positions(desk: Desk) -> list[dict[str, Any]]:
+    return [
+        {
+            "asset": asset,
+            "quantity": quantity,
+            "average_price": desk.account.positions[asset].average_price,
+            "price": desk.prices.get(asset),
+        }
+        for asset, quantity in sorted(desk.account.held().items())
+    ]
+
+
+def _last_signal(desk: Desk) -> dict[str, Any] | None:
+    signal = desk.signals.last
+    if signal is None:
+        return None
+    return {
+        "timestamp_us": signal.timestamp_us,
+        "r_ar": signal.r_ar,
+        "r_vol": signal.r_vol,
+        "risk_scaler": signal.risk_scaler,
+        "flags": list(signal.flags),
+        "missing": signal.missing,
+        "n_signals": sum(1 for s in signal.signal if s),
     }
 
 

@@ -5,6 +5,11 @@ import time
 
 from playwright.sync_api import expect
 
+from dolphin_realtime import dagster_api
+
+SCHEDULE = """
+query($s: ScheduleSelector!) { scheduleOrError(scheduleSelector: $s) { ... on Schedule {
+  scheduleState { status ticks(limit: 1) { timestamp status } } } } }"""
 ALIVE = re.compile("^(Succeeded|Failed|Not evaluated)$")
 
 
@@ -23,3 +28,18 @@ def wait_for_all(page, assets, check, word, within_s):
             else:
                 assert time.monotonic() - began < within_s, f"{asset}: not {word}; {took}"
     return took
+
+
+def schedule_state(stack, name):
+    """Return a schedule's status and newest tick."""
+    selector = {
+        "repositoryLocationName": "dolphin", "repositoryName": "__repository__", "scheduleName": name,
+    }  # fmt: skip
+    data = dagster_api.query(stack.ui_port, SCHEDULE, {"s": selector})
+    return data["scheduleOrError"]["scheduleState"]
+
+
+def switch(page, name):
+    """Return the toggle of a schedule or sensor on the page of automation."""
+    row = page.locator("[data-index]", has=page.get_by_text(name, exact=True))
+    return row.locator("label[class*=formatSwitch]")

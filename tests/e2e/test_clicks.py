@@ -7,6 +7,7 @@ from playwright.sync_api import expect
 
 from dolphin_realtime import dagster_api, grid
 from dolphin_realtime.bench.stack import wait_for
+from tests.e2e.pages import switch
 
 MADE = """query($k: AssetKeyInput!) { assetNodeOrError(assetKey: $k) { ... on AssetNode {
   assetMaterializations(limit: 9) { timestamp partition metadataEntries { label } } } } }"""
@@ -78,8 +79,7 @@ def test_a_sensor_that_is_toggled_stops_and_acts_again(page, stack):
     toggled = 0.0
     for wanted in ("STOPPED", "RUNNING"):
         page.goto("/automation")
-        row = page.locator("[data-index]", has=page.get_by_text("alerts", exact=True))
         toggled = time.time()
-        row.locator("label[class*=formatSwitch]").click()
+        switch(page, "alerts").click()
         wait_for(lambda w=wanted: state()["status"] == w, 20, f"the sensor {wanted}")
     wait_for(lambda: state()["ticks"][0]["timestamp"] > toggled, 60, "a tick after it was on")

@@ -6,10 +6,8 @@ import pytest
 from playwright.sync_api import expect
 
 from dolphin_dagster.factors.registry import external
-from dolphin_realtime import dagster_api
 from dolphin_realtime.bench.stack import wait_for
-from tests.e2e.pages import wait_for_all
-from tests.e2e.test_ui import SCHEDULE_STATE
+from tests.e2e.pages import schedule_state, switch, wait_for_all
 
 CHECKS = ("is_fresh", "is_in_range", "source_answers", "agrees_with_history")
 NAMES = sorted(external())
@@ -37,19 +35,12 @@ def test_an_indicator_has_its_plot_and_its_checks(page, name):
 
 def test_each_schedule_can_be_toggled(page, stack):
     def status(schedule):
-        selector = {
-            "repositoryLocationName": "dolphin",
-            "repositoryName": "__repository__",
-            "scheduleName": schedule,
-        }
-        data = dagster_api.query(stack.ui_port, SCHEDULE_STATE, {"s": selector})
-        return data["scheduleOrError"]["scheduleState"]["status"]
+        return schedule_state(stack, schedule)["status"]
 
     for wanted in ("STOPPED", "RUNNING"):
         page.goto("/automation")
         for name in NAMES:
             schedule = f"{name}_schedule"
             assert status(schedule) != wanted
-            row = page.locator("[data-index]", has=page.get_by_text(schedule, exact=True))
-            row.locator("label[class*=formatSwitch]").click()
+            switch(page, schedule).click()
             wait_for(lambda s=schedule, w=wanted: status(s) == w, 20, f"{schedule} {wanted}")

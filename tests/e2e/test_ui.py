@@ -5,10 +5,7 @@ from playwright.sync_api import expect
 from dolphin_dagster import pools
 from dolphin_realtime import dagster_api, grid
 from dolphin_realtime.bench.stack import wait_for
-
-SCHEDULE_STATE = """
-query($s: ScheduleSelector!) { scheduleOrError(scheduleSelector: $s) {
-  ... on Schedule { scheduleState { status } } } }"""
+from tests.e2e.pages import schedule_state, switch
 
 
 def red_checks_of(stack, asset):
@@ -33,21 +30,13 @@ def test_calendar_factors_are_materialized_by_clicking(page, stack):
 
 
 def test_its_schedule_can_be_toggled(page, stack):
-    selector = {
-        "repositoryLocationName": "dolphin",
-        "repositoryName": "__repository__",
-        "scheduleName": "calendar_factors_schedule",
-    }
-
     def status():
-        data = dagster_api.query(stack.ui_port, SCHEDULE_STATE, {"s": selector})
-        return data["scheduleOrError"]["scheduleState"]["status"]
+        return schedule_state(stack, "calendar_factors_schedule")["status"]
 
     for wanted in ("STOPPED", "RUNNING"):
         assert status() != wanted
         page.goto("/automation")
-        row = page.locator("[data-index]", has_text="calendar_factors_schedule")
-        row.locator("label[class*=formatSwitch]").click()
+        switch(page, "calendar_factors_schedule").click()
         wait_for(lambda wanted=wanted: status() == wanted, 20, f"the schedule {wanted}")
 
 

@@ -4,28 +4,16 @@ import time
 
 import pytest
 
-from dolphin_realtime import dagster_api
 from dolphin_realtime.bench.stack import Stack, wait_for
 from dolphin_realtime.ports import is_free
 from tests.e2e.conftest import browser, page
+from tests.e2e.pages import schedule_state, switch
 
 __all__ = ["browser", "page"]
 
 
 SCHEDULE = "taker_flow_schedule"
 """It is due every five minutes."""
-STATE = """
-query($s: ScheduleSelector!) { scheduleOrError(scheduleSelector: $s) { ... on Schedule {
-  scheduleState { status ticks(limit: 1) { timestamp status } } } } }"""
-
-
-def schedule(stack):
-    """Return the schedule's state and newest tick."""
-    selector = {
-        "repositoryLocationName": "dolphin", "repositoryName": "__repository__", "scheduleName": SCHEDULE,
-    }  # fmt: skip
-    data = dagster_api.query(stack.ui_port, STATE, {"s": selector})
-    return data["scheduleOrError"]["scheduleState"]
 
 
 def free_ports(count):
@@ -58,9 +46,10 @@ def switched(browser, stack):
     """Switch a schedule off and on again in the UI, first of all; return when it was on again."""
     page = browser.new_page(base_url=f"http://127.0.0.1:{stack.ui_port}")
     page.goto("/automation")
-    switch = page.locator("[data-index]", has_text=SCHEDULE).locator("label[class*=formatSwitch]")
     for wanted in ("STOPPED", "RUNNING"):
-        switch.click()
-        wait_for(lambda wanted=wanted: schedule(stack)["status"] == wanted, 20, f"it {wanted}")
+        switch(page, SCHEDULE).click()
+        wait_for(
+            lambda w=wanted: schedule_state(stack, SCHEDULE)["status"] == w, 20, f"it {wanted}"
+        )
     page.close()
     return time.time()

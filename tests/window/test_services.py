@@ -12,8 +12,8 @@ from dolphin_dagster.realtime.rules import SENSORS
 from dolphin_realtime import dagster_api
 from dolphin_realtime.bench.stack import wait_for
 from tests.e2e.conftest import SHOTS
-from tests.e2e.pages import wait_for_all
-from tests.window.conftest import schedule
+from tests.e2e.pages import schedule_state, wait_for_all
+from tests.window.conftest import SCHEDULE
 
 REALTIME = "/locations/__repository__@dolphin/asset-groups/realtime/lineage"
 
@@ -111,7 +111,7 @@ def test_a_hanging_trader_comes_back_by_its_watchdog_and_is_green(page, stack):
 def test_a_schedule_that_was_switched_on_acts(stack, switched):
     def acted():
         return [
-            tick for tick in schedule(stack)["ticks"]
+            tick for tick in schedule_state(stack, SCHEDULE)["ticks"]
             if tick["timestamp"] > switched and tick["status"] in ("SUCCESS", "SKIPPED")
         ]  # fmt: skip
 

@@ -142,7 +142,6 @@ def test_a_stack_without_dagster_is_not_watched(frame):
 def test_a_circuit_that_opens_is_told_and_its_cure_once(tmp_path):
     """Three actions without a cure, each through the healer's own ledger, then one that cures."""
     frame = FakeFrame(tmp_path)
-    frame.settings = Settings(home=tmp_path)
     frame.log = SimpleNamespace(error=lambda *_, **__: None)
     now = datetime(2026, 1, 1, tzinfo=UTC)
     healer = Healer(frame, SimpleNamespace(name="local"), now)
