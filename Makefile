@@ -4,7 +4,7 @@ BIN := .venv/bin
 FOR ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev demo test window production runs prove-runs backtests factors recovery systemd e2e check fuzz chaos chaos-short prove-fuzz prove-backtests prove-recovery format lock clean
+.PHONY: help setup dev demo test window production runs prove-runs backtests factors recovery systemd e2e check fuzz chaos chaos-short prove-fuzz prove-backtests prove-reference record-reference prove-recovery format lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /|/' | awk -F'|' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -63,6 +63,12 @@ prove-fuzz: dev ## 100,000 mutated documents and files for each parser, twice
 
 prove-backtests: dev ## the same over every recorded day
 	@BACKTEST_DAYS=25 $(BIN)/pytest --timeout=1800 tests/backtest/test_backtests.py
+
+prove-reference: dev ## every recorded day comes to what is written down, to the last digit
+	@$(BIN)/python -m tests.reference.record --compare
+
+record-reference: dev ## write down what every recorded day comes to (tests/data/reference)
+	@$(BIN)/python -m tests.reference.record
 
 prove-recovery: dev ## the same, and all of sixty runs
 	@PROVE_RUNS=1 $(BIN)/pytest -s --timeout=900 tests/recovery

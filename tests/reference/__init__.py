@@ -1,0 +1,1 @@
+"""What recorded days came to, to the last digit: recorded once, compared ever after."""
