@@ -13,7 +13,7 @@ from dolphin_realtime.book_documents import BookView, read_books
 from dolphin_realtime.model.desk import Desk
 from dolphin_realtime.model.fill_rule import Quote, book_quote, latency_us
 from dolphin_realtime.model.gates import Book
-from dolphin_realtime.model.plan import InFlight
+from dolphin_realtime.model.orders import InFlight
 
 KEPT: Final = 64
 """Books an asset: some 16 s of them, far more than a scan is late by."""

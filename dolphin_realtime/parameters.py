@@ -1,4 +1,4 @@
-"""A trader's parameters: ``DOLPHIN_SIGNAL_*``, ``TARGET_``, ``COST_`` and ``LIMIT_``.
+"""A trader's parameters: ``DOLPHIN_SIGNAL_*``, ``TARGET_``, ``COST_``, ``LIMIT_`` and ``PAPER_``.
 
 ``DOLPHIN_<INSTANCE>__SIGNAL_S_IN`` and the like hold for one instance alone, so that BLUE
 and GREEN differ in what a person wants them to differ in, and in nothing else.
@@ -12,6 +12,7 @@ import msgspec
 
 from dolphin_realtime.model.decision import TargetParams
 from dolphin_realtime.model.errors import SettingsError
+from dolphin_realtime.model.paper_faults import PaperFaults
 from dolphin_realtime.model.plan import CostParams
 from dolphin_realtime.model.pre_trade import PreTradeParams
 from dolphin_realtime.model.signal_params import SignalParams, with_settings
@@ -19,12 +20,13 @@ from dolphin_realtime.settings import load_group
 
 
 class Parameters(msgspec.Struct, frozen=True):
-    """How a trader decides, sizes, pays, and what stops it."""
+    """How a trader decides, sizes, pays, what stops it, and what goes wrong on purpose."""
 
     signal: SignalParams
     target: TargetParams
     costs: CostParams
     limits: PreTradeParams
+    faults: PaperFaults = PaperFaults()
 
 
 def load_parameters(instance: str = "", env: Mapping[str, str] = environ) -> Parameters:
@@ -38,6 +40,7 @@ def load_parameters(instance: str = "", env: Mapping[str, str] = environ) -> Par
         load_group(TargetParams, "DOLPHIN_TARGET_", env, instance),
         load_group(CostParams, "DOLPHIN_COST_", env, instance),
         load_group(PreTradeParams, "DOLPHIN_LIMIT_", env, instance),
+        load_group(PaperFaults, "DOLPHIN_PAPER_", env, instance),
     )
 
 

@@ -193,7 +193,9 @@ def listed(text: str) -> list[str]:
 
 FOREIGN = frozenset({"DOLPHIN_DAGSTER_VAR", "DOLPHIN_STACK", "DOLPHIN_FAULT_POINTS"})
 """Variables of the same prefix that Dolphin sets for its children, and tests for it."""
-TRADER_PREFIXES = ("DOLPHIN_SIGNAL_", "DOLPHIN_TARGET_", "DOLPHIN_COST_", "DOLPHIN_LIMIT_")
+TRADER_PREFIXES = (
+    "DOLPHIN_SIGNAL_", "DOLPHIN_TARGET_", "DOLPHIN_COST_", "DOLPHIN_LIMIT_", "DOLPHIN_PAPER_"
+)  # fmt: skip
 GROUP_PREFIXES = (*TRADER_PREFIXES, "DOLPHIN_REPLAY_", "DOLPHIN_SAFETY_LIMIT_", "DOLPHIN_SOURCE_")
 """Groups of parameters, read by `load_group` where they are used."""
 _OF_INSTANCE = re.compile(r"DOLPHIN_([A-Za-z0-9]+)__((?:SIGNAL|TARGET|COST|LIMIT)_.+)")

@@ -6,6 +6,7 @@ Shared by the trader and the backtest, so that both begin from the same state.
 from pathlib import Path
 
 from dolphin_realtime.model.desk import Desk
+from dolphin_realtime.model.venue import paper_venue
 from dolphin_realtime.parameters import Parameters, load_parameters
 from dolphin_realtime.scan_days import ScanDays
 from dolphin_realtime.scan_files import day_files
@@ -13,7 +14,8 @@ from dolphin_realtime.scan_files import day_files
 
 def desk_of(instance: str, p: Parameters) -> Desk:
     """Return an empty desk with the given parameters."""
-    return Desk(instance, p.signal, p.target, p.costs, p.limits)
+    venue = paper_venue(p.costs, p.faults)
+    return Desk(instance, p.signal, p.target, p.costs, p.limits, venue)
 
 
 def make_desk(instance: str) -> Desk:

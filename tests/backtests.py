@@ -16,6 +16,7 @@ class ScriptedDesk(Desk):
         self.script = script
 
     def take(self, scan, limits: Limits, book=None, factors=None):
+        self.add_instruments(scan.assets)
         plan = self._advance(scan, limits, book, factors)
         if plan.draft is None:
             return plan

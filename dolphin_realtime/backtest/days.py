@@ -1,6 +1,6 @@
 """A backtest over recorded days: warm-up from the days before, then every scan once.
 
-Which scans are warmed up with and which are traded is said here; trading is engine.py's.
+Which scans are warmed up with and which are traded is said here; trading is loop.py's.
 """
 
 from collections.abc import Callable, Iterator
@@ -11,7 +11,7 @@ from typing import Final
 
 import msgspec
 
-from dolphin_realtime.backtest.engine import BacktestResult
+from dolphin_realtime.backtest.loop import BacktestResult
 from dolphin_realtime.backtest.run import backtest_to_files
 from dolphin_realtime.book_files import read_books
 from dolphin_realtime.factor_files import read_factors

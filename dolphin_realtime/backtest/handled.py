@@ -3,7 +3,7 @@
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -13,6 +13,9 @@ from dolphin_realtime.reports.period import Span, rows_in
 
 Key = tuple[int, str, str]
 """(instant of the decision, asset, leg); of an order in flight when the span began: (0, asset, id)"""
+
+UNFILLED: Final = "t.state NOT IN ('FILLED', 'UNKNOWN') AND t.filled = 0"
+"""Ends of orders of which nothing filled."""
 
 
 class Decided(msgspec.Struct, kw_only=True):
@@ -106,20 +109,20 @@ def _add(decided: Decided, row: dict[str, Any]) -> None:
 
 def _ends(db: sqlite3.Connection, span: Span) -> Iterator[tuple[int, Filled]]:
     """Yield (instant of the scan at which it ended, how an order ended)."""
-    for table, columns in (
-        ("fills", "t.booked_us, t.quantity, t.price, t.source, t.fee"),
-        ("cancels", "t.timestamp_us, 0.0, NULL, t.reason, 0.0"),
+    for table, columns, which in (
+        ("fills", "t.booked_us, t.quantity, t.price, t.source, t.fee", "1"),
+        ("order_events", "t.timestamp_us, 0.0, NULL, t.reason, 0.0", UNFILLED),
     ):
         first, end = rows_in(db, table, span)
         cursor = db.execute(
-            f"SELECT t.client_order_id, o.timestamp_us, o.asset, o.leg, {columns} FROM {table} t"
+            f"SELECT t.client_order_id, o.timestamp_us, t.asset, o.leg, {columns} FROM {table} t"
             " LEFT JOIN orders o USING (client_order_id)"
-            f" WHERE t.rowid >= {first} AND t.rowid < {end} ORDER BY t.rowid"
+            f" WHERE t.rowid >= {first} AND t.rowid < {end} AND {which} ORDER BY t.rowid"
         )
         for order_id, decided_us, asset, leg, at_us, quantity, price, source, fee in cursor:
             key = (decided_us, asset, leg)
             if decided_us is None or decided_us < span.first_us:
-                key = (0, order_id.split("-")[-2], order_id)
+                key = (0, asset, order_id)
             notional = quantity * (price or 0.0)
             share = fee / notional if notional else 0.0
             yield at_us, Filled(key, quantity, price, source, share)

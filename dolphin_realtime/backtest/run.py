@@ -1,6 +1,6 @@
 """A backtest from scans to a journal, and from a journal to files and a report.
 
-Where rows and files go belongs here; the run itself is engine.py's, which days are read
+Where rows and files go belongs here; the run itself is loop.py's, which days are read
 days.py's. The result is a journal like a trader's, so that checks, exports and reports
 read one kind.
 """
@@ -14,7 +14,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Final
 
-from dolphin_realtime.backtest.engine import BacktestResult, run_backtest
+from dolphin_realtime.backtest.loop import BacktestResult, run_backtest
 from dolphin_realtime.book_documents import BookFeed
 from dolphin_realtime.factor_documents import FactorHistory
 from dolphin_realtime.journal import database
@@ -49,7 +49,7 @@ def backtest_to_journal(
         raise JournalError(f"{folder} holds a journal already; give an empty folder")
     folder.mkdir(parents=True, exist_ok=True)
     counter = itertools.count(1)
-    with closing(database.open_new(folder)) as db:
+    with closing(database.open_new(folder, database.BACKTEST)) as db:
         db.execute("PRAGMA synchronous=OFF")  # a backtest that a power cut ended is run again
 
         def keep(_: Plan, rows: dict[str, list[Row]]) -> None:

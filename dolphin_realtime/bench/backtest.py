@@ -9,14 +9,15 @@ import time
 from pathlib import Path
 from typing import Any, Final
 
-from dolphin_realtime.backtest import engine, run
+from dolphin_realtime.backtest import run
 from dolphin_realtime.bench.market import label, make_table
 from dolphin_realtime.bench.memory import alone, peak_mb
 from dolphin_realtime.bench.stopwatch import Stopwatch
 from dolphin_realtime.book_documents import BookFeed
+from dolphin_realtime.engine.backtest import BacktestOrders
 from dolphin_realtime.factor_documents import FactorHistory
 from dolphin_realtime.journal import database
-from dolphin_realtime.journal.recorder import Recorder
+from dolphin_realtime.journal.rows import Rows
 from dolphin_realtime.model.desk import Desk
 from dolphin_realtime.model.instant import DAY_US
 from dolphin_realtime.model.signal import SignalState
@@ -24,6 +25,7 @@ from dolphin_realtime.parameters import changed, load_parameters
 from dolphin_realtime.replay.market import Market, ReplayParams, load_prices
 from dolphin_realtime.replay.pace import archive_days
 from dolphin_realtime.scan_days import ScanDays
+from dolphin_realtime.trading.booking import Booking
 from dolphin_realtime.warm_up import desk_of, warm_up_from
 
 PARTS: Final = ("read", "signal", "desk", "record", "journal")
@@ -124,21 +126,19 @@ class _Parts:
             (Desk, "take", "desk"),
             (Desk, "settle", "desk"),
             (Desk, "due", "desk"),
-            (Recorder, "filled", "record"),
-            (Recorder, "close_scan", "record"),
+            (Booking, "settle", "record"),
+            (Rows, "close_scan", "record"),
             (database, "insert", "journal"),
         ):
             self._put(owner, name, self._watch.wrap(part, getattr(owner, name)))
-        meet = getattr(engine.BacktestStrategy, "_meet")  # noqa: B009 - private, and ours
+        meet = BacktestOrders.execute
 
         def timed(*args: Any) -> None:
-            ours = self._watch.own_s["record"]
             began = time.perf_counter()
             meet(*args)
-            took = time.perf_counter() - began - (self._watch.own_s["record"] - ours)
-            self._marks.meets.append(took)
+            self._marks.meets.append(time.perf_counter() - began)
 
-        self._put(engine.BacktestStrategy, "_meet", timed)
+        self._put(BacktestOrders, "execute", timed)
 
     def _put(self, owner: Any, name: str, new: Any) -> None:
         self._old.append((owner, name, getattr(owner, name)))

@@ -1,7 +1,7 @@
 """What Nautilus alone takes: five market orders handed over in one callback, after a pause.
 
 The floor of `dolphin bench latency` on this machine and at this hour: no signal, no limits,
-no journal, the same node and the same paper venue.
+no journal, the same node and the same simulated venue.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ from dolphin_realtime.bench.market import make_table
 from dolphin_realtime.bench.percentiles import percentiles_us
 from dolphin_realtime.model.decision import OrderIntent
 from dolphin_realtime.model.desk import Desk
-from dolphin_realtime.model.plan import InFlight
+from dolphin_realtime.model.orders import InFlight
 
 ORDERS: Final = 5
 WARM_UP: Final = 20
@@ -39,11 +39,12 @@ async def _measure(n_assets: int, rounds: int, pause_s: float) -> dict[str, Any]
                 await asyncio.sleep(pause_s)
                 orders = [_order(n, k, assets) for k in range(ORDERS)]
                 began = time.monotonic_ns()
-                session.send_again(orders)
+                desk.in_flight.update({o.client_order_id: o for o in orders})
+                first_ns, last_ns = session.engine.send(orders)
                 if n >= WARM_UP:
-                    first.append((session.strategy.first_sent_ns - began) / 1000)
-                    last.append((session.strategy.last_sent_ns - began) / 1000)
-                await session.halt()
+                    first.append((first_ns - began) / 1000)
+                    last.append((last_ns - began) / 1000)
+                await session.turn.halt()
     return {"first": percentiles_us(first), "last": percentiles_us(last)}
 
 

@@ -77,13 +77,13 @@ async def _run(n_assets: int, n_orders: int, rate: float, folder: Path) -> dict[
         queue = iter(scans[WARM_UP_SCANS:])
         due = time.monotonic()
         while sent < n_orders:
-            fills_before = session.recorder.n_fills
+            fills_before = session.booking.n_fills
             began = time.monotonic_ns()
             scan = next(queue)
             plan = session.take(scan, Limits())
-            ended = session.strategy.last_sent_ns
+            ended = plan.sent_ns[1] if plan.sent_ns else began
             await session.finish(plan)
-            n, fills = len(plan.orders), session.recorder.n_fills - fills_before
+            n, fills = len(plan.orders), session.booking.n_fills - fills_before
             finish_us = (time.monotonic_ns() - ended) / 1000
             if n:
                 turns.append(Turn(n, (ended - began) / 1000 / n, finish_us / max(1, fills)))
@@ -93,7 +93,7 @@ async def _run(n_assets: int, n_orders: int, rate: float, folder: Path) -> dict[
                 rss.append(_rss_mb())
             due = max(due + n / rate, time.monotonic() - 1.0)
             await asyncio.sleep(max(0.0, due - time.monotonic()))
-        fills = session.recorder.n_fills
+        fills = session.booking.n_fills
     edges = _edge(turns), _edge(turns[::-1])
     return {
         "assets": n_assets,

@@ -13,7 +13,7 @@ from typing import Any, Final
 import msgspec
 
 from dolphin_realtime.journal import database
-from dolphin_realtime.model.account import FLAT_BELOW, Account
+from dolphin_realtime.model.account import Account
 from dolphin_realtime.model.instant import from_us
 
 TOLERANCE_USD: Final = 1e-6
@@ -48,7 +48,7 @@ def check(folder: Path) -> CheckResult:
                 db.execute(f"SELECT count(*) FROM {table}").fetchone()[0]  # noqa: S608
                 for table in database.TABLES
             )
-            for look in (_orders, _scans, _money, _days, _state):
+            for look in (_orders, _scans, _money, _days, _ends, _state):
                 found = look(db)
                 if found is not None:
                     return CheckResult(ok=False, rows=n_rows, first_break=found)
@@ -60,18 +60,27 @@ def check(folder: Path) -> CheckResult:
 _ORDER_BREAKS: Final = (
     ("""SELECT 'fills ' || f.client_order_id || ': differs from its order, or is not later than it'
         FROM fills f LEFT JOIN orders o USING (client_order_id)
-        WHERE o.asset IS NOT f.asset OR o.side IS NOT f.side OR o.quantity IS NOT f.quantity
+        WHERE o.asset IS NOT f.asset OR o.side IS NOT f.side OR NOT f.quantity <= o.quantity
            OR f.timestamp_us <= o.timestamp_us OR f.timestamp_us > f.booked_us"""),
-    ("""SELECT 'cancels ' || client_order_id || ': was filled as well, or was never ordered'
-        FROM cancels WHERE client_order_id IN (SELECT client_order_id FROM fills)
-           OR client_order_id NOT IN (SELECT client_order_id FROM orders)"""),
+    ("""SELECT 'order_events ' || client_order_id || ': has two ends, or was never ordered'
+        FROM order_events WHERE state <> 'UNKNOWN' GROUP BY client_order_id
+        HAVING count(*) > 1 OR client_order_id NOT IN (SELECT client_order_id FROM orders)"""),
     ("""SELECT 'orders ' || o.client_order_id || ': its scan was never handled'
         FROM orders o LEFT JOIN equity e USING (epoch, scan_number)
         WHERE e.epoch IS NULL AND (o.epoch, o.scan_number, o.asset) NOT IN (
           SELECT epoch, scan_number, asset FROM decisions WHERE reason = 'RECOVERED')"""),
     ("""SELECT 'orders ' || client_order_id || ': a quantity that is not above 0'
-        FROM orders WHERE NOT quantity > 0"""),
+        FROM orders WHERE NOT quantity > 0 AND client_order_id NOT IN (
+          SELECT client_order_id FROM order_events WHERE state = 'REJECTED')"""),
 )  # fmt: skip
+
+_END_BREAK: Final = """SELECT 'order_events ' || e.client_order_id || ': ended ' || e.state || ' with ' || e.filled
+          || ' filled, its fills give ' || coalesce(sum(f.quantity), 0.0) || ' of ' || o.quantity
+        FROM order_events e JOIN orders o USING (client_order_id)
+        LEFT JOIN fills f USING (client_order_id) WHERE e.state <> 'UNKNOWN'
+        GROUP BY client_order_id
+        HAVING abs(coalesce(sum(f.quantity), 0.0) - e.filled) > 1e-9 * o.quantity
+          OR (e.state = 'FILLED') <> (e.filled = o.quantity)"""
 
 
 def _orders(db: sqlite3.Connection) -> str | None:
@@ -81,6 +90,12 @@ def _orders(db: sqlite3.Connection) -> str | None:
         if row is not None:
             return str(row[0])
     return None
+
+
+def _ends(db: sqlite3.Connection) -> str | None:
+    """What an order's end says filled is what its fills add up to."""
+    row = db.execute(f"{_END_BREAK} LIMIT 1").fetchone()
+    return None if row is None else str(row[0])
 
 
 def _scans(db: sqlite3.Connection) -> str | None:
@@ -116,7 +131,9 @@ class Fold:
         while self._fill is not None and self._fill["booked_us"] <= timestamp_us:
             row, signed = self._fill, self._fill["quantity"]
             signed = signed if row["side"] == "BUY" else -signed
-            realised = self.account.apply_fill(row["asset"], signed, row["price"], row["fee"])
+            realised = self.account.apply_fill(
+                row["asset"], signed, row["price"], row["fee"], row["size_digits"]
+            )
             self.account.slippage += row["quantity"] * abs(row["price"] - row["mid"])
             if abs(realised - row["realised"]) > TOLERANCE_USD:
                 id_ = row["client_order_id"]
@@ -157,8 +174,7 @@ def _compare(account: Account, row: dict[str, Any]) -> str | None:
     for name, value in expected.items():
         if not abs(row[name] - value) <= TOLERANCE_USD:
             return f"{name} is {row[name]!r}, the rows before it give {value!r}"
-    is_flat = all(abs(p.quantity) < FLAT_BELOW for p in account.positions.values())
-    if is_flat and abs(row["unrealised"]) > TOLERANCE_USD:
+    if not account.held() and abs(row["unrealised"]) > TOLERANCE_USD:
         return f"unrealised is {row['unrealised']!r} on a flat book"
     return None
 
@@ -212,16 +228,16 @@ def _state(db: sqlite3.Connection) -> str | None:
     if not abs(account.cash - fold.account.cash) <= TOLERANCE_USD:
         return f"state: cash is {account.cash!r}, the rows give {fold.account.cash!r}"
     ours, theirs = account.held(), fold.account.held()
+    step_of = {a: 10.0 ** -spec["size_precision"] for a, spec in saved["instruments"].items()}
     for asset in sorted(ours.keys() | theirs.keys()):
-        if not abs(ours.get(asset, 0.0) - theirs.get(asset, 0.0)) <= FLAT_BELOW:
+        if not abs(ours.get(asset, 0.0) - theirs.get(asset, 0.0)) <= step_of.get(asset, 0.0) / 2:
             return f"state: {asset} is {ours.get(asset, 0.0)!r}, its fills give {theirs.get(asset, 0.0)!r}"
     return _in_flight(db, {o["client_order_id"] for o in saved["in_flight"]})
 
 
 def _in_flight(db: sqlite3.Connection, flying: set[str]) -> str | None:
     query = """SELECT client_order_id, timestamp_us FROM orders WHERE client_order_id NOT IN
-               (SELECT client_order_id FROM fills) AND client_order_id NOT IN
-               (SELECT client_order_id FROM cancels)"""
+               (SELECT client_order_id FROM order_events WHERE state <> 'UNKNOWN')"""
     open_orders = {row["client_order_id"]: row["timestamp_us"] for row in rows_of(db, query)}
     for order_id, at_us in open_orders.items():
         if order_id not in flying:

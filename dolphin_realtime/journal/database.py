@@ -1,16 +1,19 @@
 """The journal's database: its tables, and opening it.
 
-The tables and their versions belong here; who writes them in what order is writer.py's,
-which rows a scan gives recorder.py's, checking identities check.py's.
+The tables belong here; what brings an older version's up is upgrades.py's, who writes them in
+what order writer.py's, which rows a scan gives rows.py's, checking identities check.py's.
 """
 
+import secrets
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
+from dolphin_realtime.journal.upgrades import UPGRADES
 from dolphin_realtime.model.errors import JournalError
+from dolphin_realtime.model.orders import LIFE_LENGTH
 
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS decisions (
@@ -21,11 +24,14 @@ CREATE TABLE IF NOT EXISTS orders (
   client_order_id TEXT PRIMARY KEY, epoch INTEGER, scan_number INTEGER, timestamp_us INTEGER,
   asset TEXT, side TEXT, quantity REAL, leg TEXT, reduce_only INTEGER) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS fills (
-  client_order_id TEXT PRIMARY KEY, epoch INTEGER, scan_number INTEGER, timestamp_us INTEGER,
-  asset TEXT, side TEXT, quantity REAL, price REAL, mid REAL, fee REAL, realised REAL,
-  source TEXT, booked_us INTEGER);
-CREATE TABLE IF NOT EXISTS cancels (
-  client_order_id TEXT PRIMARY KEY, timestamp_us INTEGER, reason TEXT);
+  fill_id TEXT PRIMARY KEY, client_order_id TEXT, epoch INTEGER, scan_number INTEGER,
+  timestamp_us INTEGER, asset TEXT, side TEXT, quantity REAL, price REAL, mid REAL, fee REAL,
+  realised REAL, source TEXT, booked_us INTEGER, size_digits INTEGER);
+CREATE TABLE IF NOT EXISTS order_events (
+  client_order_id TEXT, asset TEXT, timestamp_us INTEGER, state TEXT, reason TEXT, filled REAL);
+CREATE VIEW IF NOT EXISTS cancels AS
+  SELECT client_order_id, timestamp_us, reason FROM order_events
+  WHERE state NOT IN ('FILLED', 'UNKNOWN');
 CREATE TABLE IF NOT EXISTS refusals (
   epoch INTEGER, scan_number INTEGER, timestamp_us INTEGER, asset TEXT, side TEXT,
   quantity REAL, code TEXT, value REAL, bound REAL);
@@ -46,18 +52,16 @@ CREATE TABLE IF NOT EXISTS state (only_row INTEGER PRIMARY KEY CHECK (only_row =
 CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT);
 """
 TABLES: Final = (
-    "decisions", "orders", "fills", "cancels", "refusals", "funding", "equity", "days", "openings"
+    "decisions", "orders", "fills", "order_events", "refusals", "funding", "equity", "days",
+    "openings",
 )  # fmt: skip
-SCHEMA_VERSION: Final = 3
-_EQUITY_OF_3: Final = (
-    "long_usd REAL", "short_usd REAL", "r_ar REAL", "r_vol REAL", "assets INTEGER",
-    "gated INTEGER", "latency_us REAL",
-)  # fmt: skip
-_UPGRADES: Final = {
-    2: " ".join(f"ALTER TABLE equity ADD COLUMN {column};" for column in _EQUITY_OF_3)
-    + " ALTER TABLE decisions ADD COLUMN score REAL; ALTER TABLE decisions ADD COLUMN direction INTEGER;"
-}
-"""By an older version: what brings its tables up to this one's; new columns stay empty."""
+"""`order_events` has an order's end, and that nobody knew of it; `cancels` shows ends without a whole fill."""
+SCHEMA_VERSION: Final = 4
+LIFE: Final = "life"
+MODE: Final = "mode"
+PAPER: Final = "paper"
+BACKTEST: Final = "backtest"
+_ALPHABET: Final = "0123456789abcdefghijklmnopqrstuvwxyz"
 _VERB: Final = {
     "days": "INSERT OR REPLACE",
     "state": "INSERT OR REPLACE",
@@ -92,7 +96,7 @@ def open_read_only(folder: Path) -> sqlite3.Connection:
         db.close()
         raise JournalError(
             f"{path} has schema {version}, this Dolphin reads {SCHEMA_VERSION}; "
-            "a trader of this version upgrades schema 2 at its start"
+            f"a trader of this version upgrades schema {min(UPGRADES)} and later at its start"
         )
     return db
 
@@ -112,31 +116,56 @@ def reading(folder: Path) -> Iterator[sqlite3.Connection]:
         db.close()
 
 
-def open_new(folder: Path) -> sqlite3.Connection:
+def open_new(folder: Path, mode: str = PAPER) -> sqlite3.Connection:
     """Return a writing connection to a journal, its tables made where it is new.
 
+    Args:
+        folder: Where it lies.
+        mode: What trades; a journal keeps its mode for life.
+
     Raises:
-        JournalError: If it cannot be opened, or another version of Dolphin wrote it.
+        JournalError: If it cannot be opened, another version of Dolphin wrote it, or it is of
+            another mode.
     """
     path = path_of(folder)
     try:
-        db = sqlite3.connect(path, check_same_thread=False)
+        db = sqlite3.connect(path, check_same_thread=False, isolation_level="DEFERRED")
         db.execute("PRAGMA journal_mode=WAL")
         db.execute("PRAGMA synchronous=FULL")
-        is_new = not db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
-        version = db.execute("PRAGMA user_version").fetchone()[0]
-        if not is_new and version in _UPGRADES:
-            db.executescript(f"BEGIN; {_UPGRADES[version]} COMMIT;")
-        elif not is_new and version != SCHEMA_VERSION:
-            db.close()
-            raise JournalError(
-                f"{path} has schema {version}, this Dolphin writes {SCHEMA_VERSION}; "
-                "export it with the version that wrote it and move it aside"
-            )
+        _bring_up(db, path)
         db.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
+        with db:
+            life = "".join(secrets.choice(_ALPHABET) for _ in range(LIFE_LENGTH))
+            db.executemany("INSERT OR IGNORE INTO meta VALUES (?, ?)", [(LIFE, life), (MODE, mode)])
+        was = meta(db, MODE)
     except sqlite3.Error as e:
         raise JournalError(f"{path}: {e}") from e
+    if was != mode:
+        db.close()
+        raise JournalError(f"{path} is a {was} journal and stays one; move it aside for {mode}")
     return db
+
+
+def _bring_up(db: sqlite3.Connection, path: Path) -> None:
+    """Upgrade an older version's tables, step by step; each step is whole or not at all."""
+    if not db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+        return
+    version = db.execute("PRAGMA user_version").fetchone()[0]
+    if version != SCHEMA_VERSION and version not in UPGRADES:
+        db.close()
+        raise JournalError(
+            f"{path} has schema {version}, this Dolphin writes {SCHEMA_VERSION}; "
+            "export it with the version that wrote it and move it aside"
+        )
+    while version < SCHEMA_VERSION:
+        UPGRADES[version](db)
+        version += 1
+
+
+def meta(db: sqlite3.Connection, name: str) -> str:
+    """Return one of the journal's own facts, empty where it is not told."""
+    row = db.execute("SELECT value FROM meta WHERE name = ?", (name,)).fetchone()
+    return "" if row is None else str(row[0])
 
 
 def insert(db: sqlite3.Connection, rows: dict[str, list[Row]]) -> None:

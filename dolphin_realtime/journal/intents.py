@@ -5,6 +5,7 @@ those that the journal holds belong here; what an intent means does not (writer.
 """
 
 import os
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import msgspec
 
 from dolphin_realtime import fault_points
 from dolphin_realtime.append_file import open_lines
-from dolphin_realtime.model.plan import InFlight
+from dolphin_realtime.model.orders import InFlight
 
 
 class Intent(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,9 +36,12 @@ class IntentFile:
         self._fd = open_lines(path)
         self._size = os.fstat(self._fd).st_size
 
-    def append(self, epoch: int, scan_number: int, orders: list[InFlight]) -> str | None:
+    def append(self, epoch: int, scan_number: int, orders: Sequence[InFlight]) -> str | None:
         """Append one intent by one write; return why it could not be, with nothing torn left."""
-        line = _encoder.encode(Intent(epoch=epoch, scan_number=scan_number, orders=orders)) + b"\n"
+        line = (
+            _encoder.encode(Intent(epoch=epoch, scan_number=scan_number, orders=list(orders)))
+            + b"\n"
+        )
         try:
             written = os.write(self._fd, line)
         except OSError as e:

@@ -1,7 +1,7 @@
 """Writing a running trader's journal.
 
 The order of writing belongs here; the tables are database.py's, the rows of a scan
-recorder.py's. An intent is appended before its order leaves;
+rows.py's. An intent is appended before its order leaves;
 everything else of a scan is one transaction of a helper thread, so the trader's loop never
 waits for a disk. A reserve of disk space is kept: when the disk is full it is given up for
 exits, and nothing is opened until it is there again.
@@ -11,18 +11,18 @@ import fcntl
 import queue
 import sqlite3
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
 from dolphin_realtime import fault_points
-from dolphin_realtime.journal.database import Row, insert, open_new
+from dolphin_realtime.journal.database import LIFE, Row, insert, meta, open_new
 from dolphin_realtime.journal.intents import IntentFile
 from dolphin_realtime.journal.reserve import Reserve
 from dolphin_realtime.model.errors import JournalError
-from dolphin_realtime.model.plan import InFlight
+from dolphin_realtime.model.orders import InFlight
 
 BACKLOG_MAX: Final = 1000
 """Scans waiting for the disk after which nothing may be opened."""
@@ -51,6 +51,9 @@ class Journal:
     Raises:
         JournalError: If another process holds it, it cannot be opened, or another version of
             Dolphin wrote it.
+
+    Attributes:
+        life: Four characters drawn when the journal was begun; part of every order's id.
     """
 
     def __init__(self, folder: Path, on_commit: Callable[[ScanRecord], None]) -> None:
@@ -67,6 +70,7 @@ class Journal:
         except JournalError:
             self._lock.close()
             raise
+        self.life = meta(self._db, LIFE)
         self.intents = IntentFile(folder / "intents.jsonl")
         self.reserve = Reserve(folder / "reserve")
         self._queue: queue.Queue[ScanRecord | None] = queue.Queue()
@@ -93,7 +97,7 @@ class Journal:
             return "JOURNAL_FULL"
         return "JOURNAL_BEHIND" if self._queue.qsize() > BACKLOG_MAX else None
 
-    def intend(self, epoch: int, scan_number: int, orders: list[InFlight]) -> bool:
+    def intend(self, epoch: int, scan_number: int, orders: Sequence[InFlight]) -> bool:
         """Append the intent of a scan's orders; return False where it could not be written.
 
         One write: it survives a kill of the process from here on. A full disk gives up the

@@ -11,8 +11,6 @@ import msgspec
 
 from dolphin_realtime.model.errors import JournalError
 
-FLAT_BELOW: Final = 1e-9
-"""A position smaller than this is rounding noise of decimal steps, and is flat."""
 TOLERANCE_USD: Final = 1e-6
 
 
@@ -23,15 +21,21 @@ class Position(msgspec.Struct):
     average_price: float = 0.0
     realised: float = 0.0
 
-    def apply(self, signed_quantity: float, price: float) -> float:
-        """Take one fill and return the profit it realised, before fees."""
+    def apply(self, signed_quantity: float, price: float, digits: int) -> float:
+        """Take one fill and return the profit it realised, before fees.
+
+        Args:
+            signed_quantity: Units, positive for a purchase.
+            price: USDT a unit.
+            digits: Decimal places of the instrument's size: flat is when the last step is gone.
+        """
         before = self.quantity
         realised = 0.0
         if before * signed_quantity < 0.0:
             closed = min(abs(signed_quantity), abs(before))
             realised = closed * (price - self.average_price) * (1.0 if before > 0.0 else -1.0)
         after = before + signed_quantity
-        if abs(after) < FLAT_BELOW:
+        if round(after, digits) == 0.0:
             after, self.average_price = 0.0, 0.0
         elif before * after <= 0.0:
             self.average_price = price
@@ -69,9 +73,12 @@ class Account(msgspec.Struct):
         """start_cash + realised - fees - funding."""
         return self.start_cash + self.realised - self.fees - self.funding
 
-    def apply_fill(self, asset: str, signed_quantity: float, price: float, fee: float) -> float:
+    def apply_fill(
+        self, asset: str, signed_quantity: float, price: float, fee: float, digits: int
+    ) -> float:
         """Book one fill and return the profit it realised, before fees."""
-        realised = self.positions.setdefault(asset, Position()).apply(signed_quantity, price)
+        position = self.positions.setdefault(asset, Position())
+        realised = position.apply(signed_quantity, price, digits)
         self.realised += realised
         self.fees += fee
         return realised

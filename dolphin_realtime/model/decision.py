@@ -1,19 +1,17 @@
 """One asset's decision: from a target and what is held to orders, or to the reason for none.
 
 The records of a decision and its rules belong here; how large targets are is target.py's,
-sending is strategy.py's. Notionals and equity are USDT, quantities units of the base.
+sending is an engine's. Notionals and equity are USDT, quantities units of the base.
 """
 
 from collections.abc import Mapping
-from typing import Annotated, Final
+from typing import Annotated
 
 import msgspec
 
 from dolphin_realtime.model.instrument import InstrumentSpec
 from dolphin_realtime.model.posture import Posture
 
-CLOSING_REASONS: Final = frozenset({"OK", "NO_DIRECTION", "RISK_SCALER"})
-"""Reasons under which a zero or turned signal closes; every other leaves what is held."""
 Fraction = Annotated[float, msgspec.Meta(gt=0, le=10)]
 
 
@@ -120,7 +118,7 @@ class AssetDecision:
         self.price = market.prices[asset]
         self.limits, self.market, self.p = limits, market, p
         self.spec = market.instruments.get(asset)
-        self.least = least_usd(market, p)
+        self.least = max(least_usd(market, p), self.spec.least_usd if self.spec else 0.0)
 
     def decide(self) -> Decision:
         """Return the decision: closes first, then the blocks of entries, then the band."""
@@ -150,6 +148,8 @@ class AssetDecision:
 
     def _close_and_open(self) -> Decision:
         close = self._intent(-_sign(self.held), abs(self.held), "C", is_reduce_only=True)
+        if close.quantity <= 0.0:
+            return self._refuse("BELOW_STEP")
         orders = [close]
         reason = self.reason
         if self.target != 0.0 and abs(self.target) >= self.least:

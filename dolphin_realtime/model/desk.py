@@ -1,12 +1,13 @@
 """The trading desk: everything a trader remembers, and what one scan makes it do. Pure.
 
 The order of work at a scan (signal, funding, decision, limits, then fills) and orders in
-flight belong here; the fill rule (fill_rule.py), sending orders to a venue (strategy.py)
-and keeping the journal (journal/) do not. Scan timestamps decide everything; wall time
+flight belong here; the fill rule (fill_rule.py), sending orders (engine/), the order of a
+scan's steps (trading/) and keeping the journal (journal/) do not. Scan timestamps decide everything; wall time
 comes in only as `Limits`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from typing import Final
 
 import msgspec
 
@@ -20,32 +21,41 @@ from dolphin_realtime.model.decision import (
 from dolphin_realtime.model.fill_rule import Execution, Tape, due
 from dolphin_realtime.model.funding import FundingCharge, funding_charges, may_settle
 from dolphin_realtime.model.gates import Book, Factors
-from dolphin_realtime.model.instrument import InstrumentSpec, spec_of
+from dolphin_realtime.model.instrument import InstrumentSpec
 from dolphin_realtime.model.market_posture import MarketPosture
-from dolphin_realtime.model.marks import Marks
-from dolphin_realtime.model.plan import (
+from dolphin_realtime.model.marks import Marks, has_leapt
+from dolphin_realtime.model.orders import (
     FLATTEN_LEG,
-    CostParams,
     InFlight,
-    Plan,
+    OrderEvent,
+    OrderState,
+    Traded,
+    advanced,
+    base36,
+    closing,
     order_id,
-    usable_prices,
+    owner_of,
+    unknown_assets,
 )
-from dolphin_realtime.model.pre_trade import (
-    Pace,
-    PreTradeParams,
-    Standing,
-    check,
-    let_through,
-)
+from dolphin_realtime.model.plan import CostParams, Plan, usable_prices
+from dolphin_realtime.model.pre_trade import Pace, PreTradeParams, Standing
 from dolphin_realtime.model.scan import Scan
+from dolphin_realtime.model.screening import screen
 from dolphin_realtime.model.signal import SignalState
 from dolphin_realtime.model.signal_params import SignalParams
 from dolphin_realtime.model.target import Decisions, Wanted
+from dolphin_realtime.model.venue import Venue, paper_venue
+
+NO_LIFE: Final = "0000"
+"""Life of a desk without a journal of its own, as in a backtest."""
 
 
 class Desk:
-    """State of one instance; `take` a scan, then `due` orders fill by `fill`."""
+    """State of one instance; `take` a scan, then `due` orders end by `book`.
+
+    Attributes:
+        life: Four characters that the journal drew; part of every order's id.
+    """
 
     def __init__(
         self,
@@ -54,12 +64,15 @@ class Desk:
         target: TargetParams | None = None,
         costs: CostParams | None = None,
         pre_trade: PreTradeParams | None = None,
+        venue: Venue | None = None,
     ) -> None:
         self.instance = instance
         self.signals = SignalState(signal)
         self.target = target or TargetParams()
         self.costs = costs or CostParams()
         self.pre_trade = pre_trade or PreTradeParams()
+        self.venue = venue or paper_venue(self.costs)
+        self.life = NO_LIFE
         self.account = Account(start_cash=self.costs.start_cash_usd, positions={})
         self.in_flight: dict[str, InFlight] = {}
         self.prices: dict[str, float] = {}
@@ -96,7 +109,8 @@ class Desk:
         if plan.draft is None:
             return
         self.signals.end()
-        self.marks.is_doubtful = self._has_leapt(plan.prices)
+        held, collar = self.account.held(), self.pre_trade.max_price_move
+        self.marks.is_doubtful = has_leapt(held, plan.prices, self.prices, collar)
         plan.decisions, plan.rest = plan.complete(), None
         self._learn(plan.prices)
 
@@ -158,31 +172,58 @@ class Desk:
         held = self.account.held()
         for order in self.in_flight.values():
             asset = order.order.asset
-            held[asset] = held.get(asset, 0.0) + order.signed_quantity
-        return {a: 0.0 if abs(q) < 1e-9 else q for a, q in held.items()}
+            held[asset] = held.get(asset, 0.0) + order.left
+        return {a: q if round(q, self.digits(a)) else 0.0 for a, q in held.items()}
+
+    def digits(self, asset: str) -> int:
+        """Return the decimal places of an asset's size: its step is the last of them."""
+        return self.instruments[asset].size_precision
 
     def due(self, tape: Tape) -> tuple[list[Execution], list[InFlight]]:
         """Return the orders of earlier scans that (fill, lapse unfilled) at this scan."""
         gap_us = round(self.signals.params.gap_max_s * 1e6)
         return due(self.in_flight.values(), tape, gap_us, self.costs, self.instruments)
 
-    def fill(self, order_id: str, quantity: float, price: float, fee: float, mid: float) -> float:
-        """Book a fill of an order in flight and return the profit it realised.
+    def book(self, event: OrderEvent, mid: float = 0.0) -> float:
+        """Take what became of an order in flight; return the profit that a fill realised.
+
+        Args:
+            event: What became of it.
+            mid: The market's mid at a fill, for its slippage.
 
         Raises:
             KeyError: If the order is not in flight: a fill is booked once.
+            OrderMismatch: If the order cannot have such an outcome; nothing is booked.
         """
-        order = self.in_flight.pop(order_id)
+        order = self.in_flight[event.order_id]
+        after = advanced(order, event, self.digits(order.order.asset))
+        if after is None:
+            del self.in_flight[event.order_id]
+        else:
+            self.in_flight[event.order_id] = after
+        return self._book_fill(order, event, mid) if isinstance(event, Traded) else 0.0
+
+    def _book_fill(self, order: InFlight, fill: Traded, mid: float) -> float:
+        asset, quantity = order.order.asset, fill.quantity
         signed = quantity if order.order.side == "BUY" else -quantity
-        realised = self.account.apply_fill(order.order.asset, signed, price, fee)
-        self.account.slippage += quantity * abs(price - mid)
+        digits = self.digits(asset)
+        realised = self.account.apply_fill(asset, signed, fill.price, fill.fee, digits)
+        self.account.slippage += quantity * abs(fill.price - mid)
         if self.marks.day is not None:
             self.marks.day.trades += 1
         return realised
 
-    def lapse(self, order_id: str) -> None:
-        """Forget an order that was cancelled or refused."""
-        self.in_flight.pop(order_id, None)
+    def mark_sent(self, order_ids: Iterable[str]) -> None:
+        """Note that orders have been handed over."""
+        for i in order_ids:
+            order = self.in_flight.get(i)
+            if order is not None and order.state is OrderState.INTENDED:
+                self.in_flight[i] = msgspec.structs.replace(order, state=OrderState.SENT)
+
+    def take_back(self, orders: Iterable[InFlight]) -> None:
+        """Forget orders that never left."""
+        for order in orders:
+            self.in_flight.pop(order.client_order_id, None)
 
     def mark(self) -> DayPnl:
         """Close the books of a scan: return the day's figures at the last prices."""
@@ -192,35 +233,19 @@ class Desk:
         """Close every position, decided at the last scan; each time with ids of its own."""
         self.n_flattened += 1
         epoch, number = self.last_key or (0, 0)
-        orders = []
-        for asset, held in self.account.held().items():
-            side = "SELL" if held > 0.0 else "BUY"
-            intent = OrderIntent(
-                asset=asset,
-                side=side,
-                quantity=abs(held),
-                leg=f"{FLATTEN_LEG}{self.n_flattened}",
-                is_reduce_only=True,
-            )
-            orders.append(self._fly(intent, epoch, number, self.last_us))
-        return orders
+        leg = f"{FLATTEN_LEG}{base36(self.n_flattened, 1)}"
+        return [
+            self._fly(closing(asset, held, self.digits(asset), leg), epoch, number, self.last_us)
+            for asset, held in self.account.held().items()
+        ]
 
     def add_instruments(self, assets: list[str]) -> None:
         """Make new names tradable."""
         for asset in assets:
             if asset not in self.instruments:
-                spec = spec_of(asset)
+                spec = self.venue.spec(asset)
                 if spec is not None:
                     self.instruments[asset] = spec
-
-    def _has_leapt(self, prices: Mapping[str, float]) -> bool:
-        """Return whether a held asset's price moved beyond the collar: no peak is made of it."""
-        collar = self.pre_trade.max_price_move
-        return any(
-            abs(prices[a] / self.prices[a] - 1.0) > collar
-            for a in self.account.held()
-            if a in prices and self.prices.get(a)
-        )
 
     def _learn(self, prices: Mapping[str, float]) -> None:
         self.add_instruments(list(prices))
@@ -238,46 +263,22 @@ class Desk:
         )
 
     def _send(self, plan: Plan, market: Market) -> None:
-        """Put what the limits let through in flight; a stopped order gives its code as reason."""
+        """Put what the limits let through in flight."""
         if not any(d.orders for d in plan.decisions):
             return
-        standing = self._standing(plan.scan.timestamp_us, market)
-        for n, decision in enumerate(plan.decisions):
-            kept, code = [], None
-            for intent in decision.orders:
-                refusal = check(intent, standing, self.pre_trade)
-                if refusal is not None:
-                    plan.refusals.append(refusal)
-                    code = refusal.code
-                    continue
-                let_through(intent, standing)
-                kept.append(intent)
-                number, now_us = plan.scan.scan_number, plan.scan.timestamp_us
-                plan.orders.append(self._fly(intent, plan.key[0], number, now_us))
-            if code is not None:
-                plan.decisions[n] = msgspec.structs.replace(
-                    decision, orders=tuple(kept), reason=code
-                )
-
-    def _standing(self, now_us: int, market: Market) -> Standing:
+        (epoch, number), now_us = plan.key, plan.scan.timestamp_us
         self.pace.at(now_us)
-        now, before = market.prices, market.last_prices
-        return Standing(
-            now_us=now_us,
-            prices=market.prices,
-            last_prices=market.last_prices,
-            notionals={
-                a: q * (now.get(a) or before.get(a, 0.0)) for a, q in market.held.items() if q
-            },
-            equity=market.equity,
-            day_loss_share=self.marks.day_loss(market.equity, now_us),
-            instruments=self.instruments,
-            pace=self.pace,
-        )
+        day_loss = self.marks.day_loss(market.equity, now_us)
+        unknown = unknown_assets(self.in_flight.values())
+        standing = Standing.of(market, now_us, day_loss, self.pace, unknown)
+        fly = lambda intent: self._fly(intent, epoch, number, now_us)  # noqa: E731
+        screen(plan, standing, self.pre_trade, fly)
 
     def _fly(self, intent: OrderIntent, epoch: int, scan_number: int, now_us: int) -> InFlight:
         order = InFlight(
-            client_order_id=order_id(self.instance, epoch, scan_number, intent),
+            client_order_id=order_id(
+                owner_of(self.instance, self.life), epoch, scan_number, intent
+            ),
             order=intent,
             epoch=epoch,
             scan_number=scan_number,

@@ -12,7 +12,7 @@ from dolphin_realtime.model.desk import Desk
 from dolphin_realtime.model.instrument import InstrumentSpec
 from dolphin_realtime.model.market_posture import MarketPosture
 from dolphin_realtime.model.marks import Marks
-from dolphin_realtime.model.plan import InFlight
+from dolphin_realtime.model.orders import InFlight
 from dolphin_realtime.model.pre_trade import Pace
 from dolphin_realtime.model.signal import SignalState
 
@@ -45,16 +45,24 @@ def restore(desk: Desk, saved: bytes) -> None:
     desk.signals = SignalState.load(raw["signals"])
     desk.signals.params = params
     desk.account = msgspec.convert(raw["account"], Account)
+    desk.instruments = msgspec.convert(raw["instruments"], dict[str, InstrumentSpec])
+    _to_whole_steps(desk)
     flying = msgspec.convert(raw["in_flight"], list[InFlight])
     desk.in_flight = {o.client_order_id: o for o in flying}
     desk.prices = raw["prices"]
-    desk.instruments = msgspec.convert(raw["instruments"], dict[str, InstrumentSpec])
     desk.last_key = None if raw["last_key"] is None else tuple(raw["last_key"])
     desk.last_us = raw["last_us"]
     desk.market_posture = msgspec.convert(raw["market_posture"], MarketPosture)
     desk.marks = msgspec.convert(raw["marks"], Marks)
     desk.pace = msgspec.convert(raw["pace"], Pace)
     desk.flattened_id, desk.n_flattened = raw["flattened"]
+
+
+def _to_whole_steps(desk: Desk) -> None:
+    """Drop what is less than half a step of a position: versions before schema 4 kept it."""
+    for asset, position in desk.account.positions.items():
+        if position.quantity and not round(position.quantity, desk.digits(asset)):
+            position.quantity = position.average_price = 0.0
 
 
 class Books(msgspec.Struct, frozen=True):

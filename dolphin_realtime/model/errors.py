@@ -15,6 +15,9 @@
       x SourceError        a factor's source is of no use now: keep the last reading
         + SourceUnavailable    no answer, a refusal, nothing new: ask less often
         + SourceFormatChanged  an answer that is not what was agreed: a person must look
+      x NoOrderId          an order that cannot be named: it alone is refused
+      x OrderMismatch      an outcome contradicts its order: open nothing until a restart
+      x EngineError        the trading engine was used as it must not be, or is not up: do not trade
       x JournalError       the journal cannot be read or breaks an identity: do not trade
       x SafetyRefused      the safety service will not do that in this posture
       x DeliveryError      a receiver did not take an alert: try again later
@@ -88,6 +91,18 @@ class SourceUnavailable(SourceError):  # noqa: N818 - a state of the source, not
 
 class SourceFormatChanged(SourceError):  # noqa: N818 - a finding, not a fault of ours
     """A source whose answer is of another shape, unit or range than agreed."""
+
+
+class NoOrderId(DolphinError):  # noqa: N818 - a state of the journal's life, not a fault
+    """An order for which there is no client order id left."""
+
+
+class OrderMismatch(DolphinError):  # noqa: N818 - a finding, not a fault of the order
+    """An outcome that its order cannot have: over-filled, or ended otherwise than it filled."""
+
+
+class EngineError(DolphinError):
+    """The trading engine did not start, or was called as it must not be."""
 
 
 class JournalError(DolphinError):

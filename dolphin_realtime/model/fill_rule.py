@@ -13,7 +13,8 @@ import msgspec
 
 from dolphin_realtime.model.instrument import InstrumentSpec
 from dolphin_realtime.model.order_book import Level, walk
-from dolphin_realtime.model.plan import FLATTEN_LEG, CostParams, InFlight
+from dolphin_realtime.model.orders import FLATTEN_LEG, InFlight
+from dolphin_realtime.model.plan import CostParams
 
 PRICE_MIN: Final = 1e-8
 PRICE_MAX: Final = 1e12

@@ -1,7 +1,8 @@
 """What may be traded: precision and steps of each instrument.
 
-The table of the shipped perpetuals and the rule for any other name belong here; Nautilus'
-own instrument objects do not (strategy.py). Precisions are decimal places.
+The table of the shipped perpetuals and what a name must look like belong here; which of them a
+venue lists is venue.py's, NautilusTrader's own instruments are engine/'s. Precisions are
+decimal places.
 """
 
 import math
@@ -18,10 +19,11 @@ _NAME: Final = re.compile(r"[A-Za-z0-9_:-]{1,32}", re.ASCII)
 
 
 class InstrumentSpec(msgspec.Struct, frozen=True):
-    """Decimal places of one perpetual's price and size."""
+    """Rules of one perpetual: decimal places of its price and size, its smallest order in USDT."""
 
     price_precision: int
     size_precision: int
+    least_usd: float = 0.0
 
     def floor_quantity(self, quantity: float) -> float:
         """Return ``quantity`` in units, rounded toward zero to the size step.
@@ -60,11 +62,6 @@ half spread of 2 bps by as much as itself on the cheap names."""
 OTHER: Final = InstrumentSpec(OTHER_PRICE_PRECISION, OTHER_SIZE_PRECISION)
 
 
-def spec_of(asset: str) -> InstrumentSpec | None:
-    """Return the instrument of a name; a name not in the table gets fine steps.
-
-    None where the name is not one an instrument can have: it cannot be traded.
-    """
-    if not _NAME.fullmatch(asset):
-        return None
-    return SHIPPED.get(asset, OTHER)
+def is_name(asset: str) -> bool:
+    """Return whether an instrument can have this name."""
+    return _NAME.fullmatch(asset) is not None

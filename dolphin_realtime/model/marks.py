@@ -3,7 +3,7 @@
 Money is USDT; a loss is a fraction. Booking fills is account.py's.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 
 import msgspec
 
@@ -57,3 +57,12 @@ class Marks(msgspec.Struct):
         if self.day is None:
             return 0.0
         return self.day.loss(from_us(now_us).date().isoformat(), equity)
+
+
+def has_leapt(
+    held: Iterable[str], prices: Mapping[str, float], before: Mapping[str, float], collar: float
+) -> bool:
+    """Return whether a held asset's price moved by more than the collar: no peak is made of it."""
+    return any(
+        abs(prices[a] / before[a] - 1.0) > collar for a in held if a in prices and before.get(a)
+    )

@@ -3,12 +3,13 @@
 Records and their small rules belong here; deciding is desk.py's and target.py's.
 """
 
-from typing import Annotated, Final
+from typing import Annotated
 
 import msgspec
 
-from dolphin_realtime.model.decision import Decision, Limits, OrderIntent
+from dolphin_realtime.model.decision import Decision, Limits
 from dolphin_realtime.model.funding import FundingCharge
+from dolphin_realtime.model.orders import InFlight
 from dolphin_realtime.model.pre_trade import Refusal
 from dolphin_realtime.model.scan import Scan
 from dolphin_realtime.model.signal_draft import Draft
@@ -28,21 +29,6 @@ class CostParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     venue_latency_ms: NonNegative = 50.0
 
 
-class InFlight(msgspec.Struct, frozen=True, kw_only=True):
-    """An order that was sent and has no outcome yet."""
-
-    client_order_id: str
-    order: OrderIntent
-    epoch: int
-    scan_number: int
-    decided_us: int
-
-    @property
-    def signed_quantity(self) -> float:
-        """Quantity in units, positive for BUY."""
-        return self.order.quantity if self.order.side == "BUY" else -self.order.quantity
-
-
 class Plan(msgspec.Struct, kw_only=True):
     """What one scan made the desk do: all of it goes to the journal.
 
@@ -52,6 +38,8 @@ class Plan(msgspec.Struct, kw_only=True):
         refusals: Orders that a pre-trade limit stopped.
         draft: The scan's signals; None for a repeat.
         prices: The scan's usable prices.
+        sent_ns: When the first and the last order had been handed over, monotonic; None: none was.
+        latency_us: From the scan's callback to the last order, None where not measured.
     """
 
     scan: Scan
@@ -63,6 +51,8 @@ class Plan(msgspec.Struct, kw_only=True):
     refusals: list[Refusal] = []
     rest: Decisions | None = None
     prices: dict[str, float] = {}
+    sent_ns: tuple[int, int] | None = None
+    latency_us: float | None = None
 
     @property
     def is_new(self) -> bool:
@@ -83,20 +73,20 @@ class Plan(msgspec.Struct, kw_only=True):
             raise AssertionError("the scan is not settled")
         return self.draft.record
 
+    def give_up(self, reason: str) -> None:
+        """Drop the orders, none of which has left; their decisions say why."""
+        self.orders = []
+        self.decisions = [
+            msgspec.structs.replace(d, orders=(), reason=reason) if d.orders else d
+            for d in self.decisions
+        ]
+
     def complete(self) -> list[Decision]:
         """Return all decisions in scan order; those that move as they stand by now."""
         if self.rest is None:
             return self.decisions
         done = {d.asset: d for d in self.decisions}
         return [done.get(d.asset, d) for d in self.rest.all()]
-
-
-FLATTEN_LEG: Final = "F"
-
-
-def order_id(instance: str, epoch: int, scan_number: int, intent: OrderIntent) -> str:
-    """Return the client order id: the same order of the same scan always has the same one."""
-    return f"{instance}-{epoch}-{scan_number}-{intent.asset}-{intent.leg}"
 
 
 def usable_prices(draft: Draft) -> dict[str, float]:

@@ -1,7 +1,7 @@
 """Pre-trade limits: the last pure check before an order leaves, one table.
 
 Every limit, its setting, its unit and its code belong here; what to want is target.py's,
-what a venue refuses is the venue's. Nautilus checks none of these on a margin account.
+what a venue refuses is the venue's. NautilusTrader checks none of these on a margin account.
 Limits guard what opens or enlarges a position: an order that only reduces is stopped by
 NOT_FINITE alone, because a position nobody can leave is the worse danger. Market time is
 the clock, so a backtest refuses what the trader refuses.
@@ -13,7 +13,7 @@ from typing import Annotated, Final
 
 import msgspec
 
-from dolphin_realtime.model.decision import OrderIntent
+from dolphin_realtime.model.decision import Market, OrderIntent
 from dolphin_realtime.model.instrument import MAX_STEPS, InstrumentSpec
 
 MINUTE_US: Final = 60_000_000
@@ -87,6 +87,7 @@ class Standing(msgspec.Struct, kw_only=True):
         day_loss_share: Loss since the UTC day began, a fraction, negative for a profit.
         instruments: What may be traded.
         pace: Orders that left lately.
+        unknown: Assets with an order of which nobody knows whether it is at the venue.
     """
 
     now_us: int
@@ -97,12 +98,38 @@ class Standing(msgspec.Struct, kw_only=True):
     day_loss_share: float
     instruments: Mapping[str, InstrumentSpec]
     pace: Pace
+    unknown: frozenset[str] = frozenset()
     gross: float = 0.0
     net: float = 0.0
 
     def __post_init__(self) -> None:
         self.gross = sum(map(abs, self.notionals.values()))
         self.net = sum(self.notionals.values())
+
+    @classmethod
+    def of(
+        cls,
+        market: Market,
+        now_us: int,
+        day_loss_share: float,
+        pace: Pace,
+        unknown: frozenset[str] = frozenset(),
+    ) -> "Standing":
+        """Return how a desk stands at a scan's market, nothing of this scan let through yet."""
+        now, before = market.prices, market.last_prices
+        return cls(
+            now_us=now_us,
+            prices=now,
+            last_prices=before,
+            notionals={
+                a: q * (now.get(a) or before.get(a, 0.0)) for a, q in market.held.items() if q
+            },
+            equity=market.equity,
+            day_loss_share=day_loss_share,
+            instruments=market.instruments,
+            pace=pace,
+            unknown=unknown,
+        )
 
     def held(self, asset: str) -> float:
         """Return the asset's projected position in USD."""
@@ -180,6 +207,10 @@ def _duplicates(order: OrderIntent, s: Standing, p: PreTradeParams) -> tuple[flo
     return float(is_repeat), 0.0
 
 
+def _unknown_orders(order: OrderIntent, s: Standing, p: PreTradeParams) -> tuple[float, float]:  # noqa: ARG001
+    return float(order.asset in s.unknown), 0.0
+
+
 def _daily_loss(order: OrderIntent, s: Standing, p: PreTradeParams) -> tuple[float, float]:  # noqa: ARG001
     return s.day_loss_share, p.max_daily_loss_share
 
@@ -207,6 +238,7 @@ LIMITS: Final = (
     PreTradeLimit(
         code="DUPLICATE_ORDER", setting="duplicate_window_s", unit="s", measure=_duplicates
     ),
+    PreTradeLimit(code="ORDER_UNKNOWN", setting="", unit="orders", measure=_unknown_orders),
     PreTradeLimit(
         code="DAILY_LOSS", setting="max_daily_loss_share", unit="of equity", measure=_daily_loss
     ),
@@ -221,15 +253,20 @@ def check(order: OrderIntent, standing: Standing, p: PreTradeParams) -> Refusal 
             continue
         value, bound = limit.measure(order, standing, p)
         if not value <= bound:
-            return Refusal(
-                asset=order.asset,
-                side=order.side,
-                quantity=order.quantity,
-                code=limit.code,
-                value=value,
-                bound=bound,
-            )
+            return refusal_of(order, limit.code, value, bound)
     return None
+
+
+def refusal_of(order: OrderIntent, code: str, value: float, bound: float) -> Refusal:
+    """Return that an order was stopped: by which code, and by how much."""
+    return Refusal(
+        asset=order.asset,
+        side=order.side,
+        quantity=order.quantity,
+        code=code,
+        value=value,
+        bound=bound,
+    )
 
 
 def let_through(order: OrderIntent, standing: Standing) -> None:

@@ -26,7 +26,7 @@ _CLOCK: Final = {
     "equity": "timestamp_us",
     "decisions": "timestamp_us",
     "fills": "booked_us",
-    "cancels": "timestamp_us",
+    "order_events": "timestamp_us",
     "refusals": "timestamp_us",
 }
 """The column of each append-only table that never falls."""
@@ -203,7 +203,7 @@ def _counts(db: sqlite3.Connection, span: Span) -> dict[str, int]:
     for name, table, condition in (
         ("orders", "decisions", "side IS NOT NULL"),
         ("fills", "fills", "1"),
-        ("cancels", "cancels", "1"),
+        ("cancels", "order_events", "state NOT IN ('FILLED', 'UNKNOWN')"),
         ("refusals", "refusals", "1"),
     ):
         query = f"SELECT count(*) FROM {table} WHERE {_where(db, table, span)} AND {condition}"

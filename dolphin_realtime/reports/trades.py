@@ -84,7 +84,7 @@ class _Book:
             self.trade = Trade(asset=fill["asset"], side=side, opened_us=fill["timestamp_us"])
             self.opened = self.closed = 0.0
         trade, before = self.trade, self.position.quantity
-        trade.realised += self.position.apply(signed, fill["price"])
+        trade.realised += self.position.apply(signed, fill["price"], fill["size_digits"])
         trade.fees += fill["fee"]
         self._average(trade, before, fill)
         trade.quantity = max(trade.quantity, abs(self.position.quantity))
@@ -113,9 +113,8 @@ def trades_of(fills: Iterable[dict[str, Any]]) -> list[Trade]:
     """Return the trades of all fills since the account was flat, by when they opened.
 
     Args:
-        fills: Rows with asset, side, quantity, price, fee, timestamp_us and
-            client_order_id, in order. A change
-            of sign comes as a close and an open.
+        fills: Rows with asset, side, quantity, price, fee, timestamp_us, client_order_id and
+            size_digits, in order. A change of sign comes as a close and an open.
     """
     books: dict[str, _Book] = {}
     closed: list[Trade] = []

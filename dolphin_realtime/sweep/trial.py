@@ -15,7 +15,7 @@ import msgspec
 
 import dolphin_realtime
 from dolphin_realtime.backtest.days import traded
-from dolphin_realtime.backtest.engine import run_backtest
+from dolphin_realtime.backtest.loop import run_backtest
 from dolphin_realtime.book_documents import BookFeed
 from dolphin_realtime.factor_files import read_factors
 from dolphin_realtime.journal.database import Row

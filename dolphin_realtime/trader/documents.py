@@ -27,7 +27,7 @@ TRADING_STATE: Final = {
 
 def state_document(session: Session, guard: Guard, mode: str) -> dict[str, Any]:
     """Return DOLPHIN_STATE_<INSTANCE>["latest_nautilus"]."""
-    desk, recorder, now = session.desk, session.recorder, datetime.now(UTC)
+    desk, booking, now = session.desk, session.booking, datetime.now(UTC)
     posture = guard.posture(now)
     epoch, scan_number = desk.last_key or (0, 0)
     return {
@@ -49,10 +49,10 @@ def state_document(session: Session, guard: Guard, mode: str) -> dict[str, Any]:
         "drawdown": desk.marks.drawdown(desk.equity()),
         "day_loss": desk.marks.day_loss(desk.equity(), desk.last_us),
         "is_shocked": desk.market_posture.is_shocked(desk.last_us),
-        "rejected_of_last_10": sum(recorder.outcomes),
+        "rejected_of_last_10": sum(booking.outcomes),
         "flattened_id": desk.flattened_id,
-        "reasons": dict(recorder.reasons),
-        "refused": dict(recorder.refused),
+        "reasons": dict(booking.rows.reasons),
+        "refused": dict(booking.refused),
         "gap_share": desk.signals.n_gaps / max(1, desk.signals.n_scans),
         "journal": {
             "committed": session.journal.n_committed,
@@ -62,7 +62,7 @@ def state_document(session: Session, guard: Guard, mode: str) -> dict[str, Any]:
         "mismatch": session.mismatch,
         "handled_at": session.handled_at.isoformat(),
         "scans": session.n_scans,
-        "fills": recorder.n_fills,
+        "fills": booking.n_fills,
         "latency_us": percentiles(session.latencies_us),
         "since": desk.marks.day.day if desk.marks.day else None,
     }

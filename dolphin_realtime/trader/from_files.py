@@ -1,11 +1,10 @@
 """`dolphin service trader NAME --scans PATH`: the trader's process fed from files, full speed.
 
-The same session, node, venue and journal as when it is fed through the grid, with the
+The same session, engine and journal as when it is fed through the grid, with the
 posture NORMAL and no grid at all: what a parity test compares, and how a recorded day is
 traded again. Reading the files is scan_files.py's and book_documents.py's.
 """
 
-import asyncio
 import gc
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +14,7 @@ import msgspec
 from dolphin_realtime import log
 from dolphin_realtime.book_documents import BookFeed
 from dolphin_realtime.book_shelf import BookShelf
+from dolphin_realtime.engine.paper import PaperEngine
 from dolphin_realtime.factor_documents import FactorHistory
 from dolphin_realtime.factor_files import read_factors
 from dolphin_realtime.journal.writer import Journal
@@ -25,8 +25,8 @@ from dolphin_realtime.model.errors import ScanOutOfOrder
 from dolphin_realtime.model.scan import Scan
 from dolphin_realtime.settings import Settings
 from dolphin_realtime.trace import Trace
-from dolphin_realtime.trader.node import Node, started
-from dolphin_realtime.trader.session import Session
+from dolphin_realtime.trader.session import Session, make_booking
+from dolphin_realtime.trading.execution import Start
 from dolphin_realtime.warm_up import make_desk, warm_up
 
 
@@ -49,24 +49,24 @@ async def trade_files(
 
     Raises:
         JournalError: If another trader of the instance runs, or the journal cannot be opened.
-        ServiceError: If Nautilus' node does not start.
+        EngineError: If the trading engine does not start.
     """
     journal = Journal(settings.journal_dir(instance), lambda _: None)
     desk, saved = make_desk(instance), journal.load_desk()
+    desk.life = journal.life
     if saved is not None:
         desk_state.restore(desk, saved)
     else:
         warm_up(desk, settings.archive, settings.warm_up_days)
     journal.start()
-    shelf = BookShelf(desk)
-    session = Session(desk, journal, Trace("", ""), shelf)
-    node = Node(desk, session.strategy, asyncio.get_running_loop())
-    session.node = node
-    async with started(node):
+    booking = make_booking(desk)
+    engine = PaperEngine(desk.venue, booking)
+    session = Session(desk, journal, Trace("", ""), BookShelf(desk), booking, engine)
+    async with engine.running(Start.of(desk)):
         gc.collect()
         gc.freeze()
         gc.disable()
-        session.strategy.send(list(desk.in_flight.values()))
+        session.turn.resume()
         run = FileRun()
         for scan in scans:
             await _one(session, desk, scan, books, factors, run)
@@ -86,14 +86,13 @@ async def _one(
     scan.epoch = desk.signals.order.epoch or 1
     for views in books.until(scan.timestamp_us):
         session.shelf.take_views(views)
-    known = session.shelf.books(scan.timestamp_us), factors.at(scan.timestamp_us)
     try:
-        plan = session.take(scan, Limits(), *known)
+        plan = session.take(scan, Limits(), factors.at(scan.timestamp_us))
     except ScanOutOfOrder as e:
         run.refused += 1
         log.get().warning("trader.refused", why=str(e))
         return
-    await session.finish_or_block(plan)
+    await session.finish(plan)
     run.scans += 1
 
 

@@ -12,7 +12,8 @@ from typing import Any, Final
 
 from dolphin_realtime.journal.intents import Intent
 from dolphin_realtime.model.errors import ScanOutOfOrder, ScanSchemaError
-from dolphin_realtime.model.plan import InFlight, Plan
+from dolphin_realtime.model.orders import InFlight
+from dolphin_realtime.model.plan import Plan
 from dolphin_realtime.model.scan import MAX_EPOCH_STEP, Scan, decode_scan
 from dolphin_realtime.service import GRID_FAULTS, Frame
 from dolphin_realtime.trader.factor_shelf import FactorShelf
@@ -89,8 +90,7 @@ class Inbox:
             self._pending = scan
             self._wake.set()
             return
-        self._session.stamp_callback(scan, began_ns)
-        plan = self._take(scan)
+        plan = self._take(scan, began_ns)
         if plan is not None:
             self._is_busy = True
             asyncio.get_running_loop().create_task(self._finish(plan))
@@ -117,13 +117,10 @@ class Inbox:
             scan.epoch = order.epoch + 1
         return True
 
-    def _take(self, scan: Scan) -> Plan | None:
+    def _take(self, scan: Scan, began_ns: int) -> Plan | None:
         try:
             plan = self._session.take(
-                scan,
-                self._guard.limits(scan),
-                self._session.shelf.books(scan.timestamp_us),
-                self._factors.at(scan.timestamp_us),
+                scan, self._guard.limits(scan), self._factors.at(scan.timestamp_us), began_ns
             )
         except ScanOutOfOrder as e:
             self._frame.refuse("out_of_order", why=str(e))
@@ -135,7 +132,7 @@ class Inbox:
 
     async def _finish(self, plan: Plan) -> None:
         try:
-            await self._session.finish_or_block(plan)
+            await self._session.finish(plan)
             self._guard.measure_cadence()
         finally:
             self._is_busy = False
@@ -180,10 +177,9 @@ class Inbox:
             await self._follow(newest, orders)
             return
         await self._give_up_intents()
-        self._session.stamp_callback(newest, time.monotonic_ns())
-        plan = self._take(newest)
+        plan = self._take(newest, time.monotonic_ns())
         if plan is not None:
-            await self._session.finish_or_block(plan)
+            await self._session.finish(plan)
             self._guard.measure_cadence()
 
     async def _missed(self, newest: Scan) -> list[Scan]:
@@ -207,23 +203,17 @@ class Inbox:
 
     async def _follow(self, scan: Scan, orders: list[InFlight]) -> None:
         try:
-            plan = self._session.take(
-                scan,
-                self._guard.limits(scan),
-                self._session.shelf.books(scan.timestamp_us),
-                self._factors.at(scan.timestamp_us),
-                follow=orders,
-            )
+            plan = self._session.turn.catch_up(scan, orders, self._factors.at(scan.timestamp_us))
         except ScanOutOfOrder as e:
             self._frame.refuse("out_of_order", why=str(e))
             return
         self._last_key, self._last_seq = scan.key, scan.seq
-        await self._session.finish_or_block(plan, is_acted_on=bool(orders))
+        await self._session.finish(plan, is_acted_on=bool(orders))
 
     async def _give_up_intents(self) -> None:
         """Send recovered orders whose scan is nowhere to be had: they fill by the same rule."""
         for orders in self._intents.values():
-            self._session.recover(orders)
+            self._session.turn.recover(orders)
         self._intents.clear()
 
 

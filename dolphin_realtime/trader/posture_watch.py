@@ -1,4 +1,4 @@
-"""Obeying the safety document the moment it comes: the fence, a halt, a flatten.
+"""Obeying the safety document the moment it comes: what may leave, a halt, a flatten.
 
 What a document asks for between scans belongs here; what it allows at a scan is guard.py's,
 carrying it out is the session's.
@@ -26,7 +26,7 @@ class PostureWatch:
         posture = self._guard.posture(datetime.now(UTC))
         self.follow(posture)
         if posture is Posture.HALTED and self._session.desk.in_flight:
-            self._act(self._session.halt)
+            self._act(self._session.turn.halt)
         order = self._guard.flatten
         if order is None or posture in (None, Posture.HALTED):
             return
@@ -35,6 +35,5 @@ class PostureWatch:
             self._act(lambda: self._session.flatten(flatten_id, reason))
 
     def follow(self, posture: Posture | None) -> None:
-        """Set Nautilus' trading state, once there is a node."""
-        if self._session.node is not None:
-            self._session.node.set_fence(posture)
+        """Have the engine refuse what the posture forbids: the second fence."""
+        self._session.engine.fence(posture)

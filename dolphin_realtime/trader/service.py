@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 
 from dolphin_realtime import grid
 from dolphin_realtime.book_shelf import BookShelf
+from dolphin_realtime.engine.paper import PaperEngine
 from dolphin_realtime.feed import LatestFeed
 from dolphin_realtime.journal.writer import Journal, ScanRecord
 from dolphin_realtime.model import desk_state
@@ -21,9 +22,9 @@ from dolphin_realtime.trader.documents import StatePublisher
 from dolphin_realtime.trader.factor_shelf import FactorShelf
 from dolphin_realtime.trader.guard import Guard
 from dolphin_realtime.trader.inbox import Inbox, Ring, intents_of
-from dolphin_realtime.trader.node import Node, started
 from dolphin_realtime.trader.posture_watch import PostureWatch
-from dolphin_realtime.trader.session import Session
+from dolphin_realtime.trader.session import Session, make_booking
+from dolphin_realtime.trading.execution import Start
 from dolphin_realtime.warm_up import make_desk, warm_up
 
 
@@ -46,13 +47,17 @@ class TraderService:
         settings = frame.settings
         self.journal = Journal(settings.journal_dir(instance), self._committed)
         self.desk = make_desk(instance)
+        self.desk.life = self.journal.life
         saved = self.journal.load_desk()
         if saved is not None:
             desk_state.restore(self.desk, saved)
         self.is_restored = saved is not None
         self.trace = Trace(settings.trace, f"trader-{instance}")
         self.factors = FactorShelf()
-        self.session = Session(self.desk, self.journal, self.trace, BookShelf(self.desk))
+        booking = make_booking(self.desk)
+        self.engine = PaperEngine(self.desk.venue, booking)
+        shelf = BookShelf(self.desk)
+        self.session = Session(self.desk, self.journal, self.trace, shelf, booking, self.engine)
         self.guard = Guard(
             is_replay=settings.market_clock == "replay",
             cadence_min_s=settings.stale_cadence_min_s,
@@ -75,15 +80,12 @@ class TraderService:
         intents = self.journal.intents.recover(self.desk.last_key if self.is_restored else None)
         self.inbox.recover(intents_of(intents))
         self.journal.start()
-        node = Node(self.desk, self.session.strategy, self.loop)
-        self.session.node = node
         self.frame.own_signals()
-        async with started(node):
+        async with self.engine.running(Start.of(self.desk)):
             await self._trade(len(intents))
 
     async def _trade(self, n_intents: int) -> None:
-        in_flight = list(self.desk.in_flight.values())
-        self.session.strategy.send(in_flight)
+        n_in_flight = self.session.turn.resume()
         feeds = await self._feeds()
         gc.collect()
         gc.freeze()
@@ -94,7 +96,7 @@ class TraderService:
         self.frame.log.info(
             "trader.started",
             restored=self.is_restored,
-            in_flight=len(in_flight),
+            in_flight=n_in_flight,
             intents=n_intents,
         )
         try:
@@ -145,8 +147,8 @@ class TraderService:
     async def _describe(self) -> None:
         while True:
             s = self.session
-            refused = sum(s.recorder.refused.values())
-            fills = s.recorder.n_fills
+            refused = sum(s.booking.refused.values())
+            fills = s.booking.n_fills
             self.frame.detail = f"{s.n_scans} scans, {fills} fills, {refused} orders refused"
             self.watch.follow(self.guard.posture(datetime.now(UTC)))
             if self._trouble():

@@ -25,6 +25,7 @@ from dolphin_realtime.scan_files import parse_scan, refuse_unpublishable, to_byt
 from dolphin_realtime.trader.factor_shelf import FactorShelf
 from dolphin_realtime.trader.guard import Guard
 from tests.fuzz.mutate import Choose, flip, mutate, paths
+from tests.orders import fill
 from tests.scans import walk
 
 SCANS = walk(421, volatility=2e-3)
@@ -40,7 +41,7 @@ def _warm_desk() -> bytes:
         tape = Tape(now_us=scan.timestamp_us, prices=plan.prices)
         for execution in desk.due(tape)[0]:
             order = execution.order
-            desk.fill(order.client_order_id, order.order.quantity, execution.quote.bid, 0.0, 1.0)
+            fill(desk, order, execution.quote.bid, 0.0, 1.0)
         desk.mark()
     return desk_state.save(desk)
 

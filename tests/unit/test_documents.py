@@ -14,6 +14,7 @@ from dolphin_realtime.meta_health import healer
 from dolphin_realtime.meta_health import telling as service_telling
 from dolphin_realtime.model import errors
 from dolphin_realtime.model.decision import TargetParams
+from dolphin_realtime.model.paper_faults import PaperFaults
 from dolphin_realtime.model.plan import CostParams
 from dolphin_realtime.model.posture import SafetyParams
 from dolphin_realtime.model.pre_trade import PreTradeParams
@@ -31,6 +32,7 @@ GROUPS = {
     "DOLPHIN_TARGET_": TargetParams,
     "DOLPHIN_COST_": CostParams,
     "DOLPHIN_LIMIT_": PreTradeParams,
+    "DOLPHIN_PAPER_": PaperFaults,
     "DOLPHIN_SAFETY_LIMIT_": SafetyParams,
     "DOLPHIN_REPLAY_": ReplaySettings,
     "DOLPHIN_SOURCE_": SourceSettings,
@@ -114,6 +116,6 @@ def test_map_names_are_spelt_in_one_file_only():
 def test_the_pins_are_those_of_the_lock():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     lock = (ROOT / "requirements.lock").read_text()
-    for pin in ("dagster==1.13.27", "nautilus_trader==1.231.0", "hazelcast-python-client==5.7.0"):
+    for pin in ("dagster==1.13.27", "nautilus_trader==2.0.0rc7", "hazelcast-python-client==5.7.0"):
         assert pin in project["dependencies"]
         assert re.search(rf"^{pin.replace('_', '[-_]')} ", lock, re.MULTILINE)

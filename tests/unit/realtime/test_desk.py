@@ -14,6 +14,7 @@ from dolphin_realtime.model.fill_rule import Tape
 from dolphin_realtime.model.gates import Factors, Reading
 from dolphin_realtime.model.plan import CostParams
 from dolphin_realtime.model.posture import Posture
+from tests.orders import fill, lapse
 from tests.scans import walk
 
 SCANS = walk(420, volatility=2e-3)
@@ -32,9 +33,9 @@ def trade(desk, scans, factors=None):
             order, quote = execution.order, execution.quote
             price = quote.ask if order.order.side == "BUY" else quote.bid
             fee = order.order.quantity * price * desk.costs.taker_fee_bps * 1e-4
-            desk.fill(order.client_order_id, order.order.quantity, price, fee, quote.mid)
+            fill(desk, order, price, fee, quote.mid)
         for order in lapses:
-            desk.lapse(order.client_order_id)
+            lapse(desk, order)
         desk.mark()
         found.append((plan, fills, lapses))
     return found
@@ -146,14 +147,14 @@ def test_a_market_frozen_for_more_than_three_scans_is_close_only():
 
 def test_average_cost_by_hand():
     position = Position()
-    assert position.apply(2.0, 100.0) == 0
-    assert position.apply(2.0, 110.0) == 0
+    assert position.apply(2.0, 100.0, 6) == 0
+    assert position.apply(2.0, 110.0, 6) == 0
     assert position.average_price == 105.0
-    assert position.apply(-1.0, 120.0) == 15.0
-    assert position.apply(-5.0, 90.0) == pytest.approx(-45.0)
+    assert position.apply(-1.0, 120.0, 6) == 15.0
+    assert position.apply(-5.0, 90.0, 6) == pytest.approx(-45.0)
     assert (position.quantity, position.average_price) == (-2.0, 90.0)
     assert position.unrealised(80.0) == 20.0
-    assert position.apply(2.0, 80.0) == 20.0
+    assert position.apply(2.0, 80.0, 6) == 20.0
     assert (position.quantity, position.average_price) == (0.0, 0.0)
 
 
@@ -175,7 +176,7 @@ def test_each_flatten_has_ids_of_its_own_and_outlives_a_gap():
     desk, last = held_desk()
     first = desk.flatten()
     for order in first:
-        desk.lapse(order.client_order_id)
+        lapse(desk, order)
     second = desk.flatten()
     assert {o.client_order_id for o in first}.isdisjoint(o.client_order_id for o in second)
     late = msgspec.structs.replace(SCANS[-60], timestamp_us=last.timestamp_us + 3_000_000_000)

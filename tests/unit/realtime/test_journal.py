@@ -13,7 +13,7 @@ from dolphin_realtime.model import desk_state
 from dolphin_realtime.model.decision import OrderIntent
 from dolphin_realtime.model.desk import Desk
 from dolphin_realtime.model.errors import JournalError
-from dolphin_realtime.model.plan import InFlight
+from dolphin_realtime.model.orders import InFlight
 from dolphin_realtime.reports.figures import figures
 
 ORDER = InFlight(
@@ -29,7 +29,8 @@ def a_desk():
     """Return the saved desk that the two scans of `write` leave."""
     desk = Desk("X")
     desk.account.start_cash = 100.0
-    desk.account.apply_fill("A", 2.0, 10.0, 0.5)
+    desk.add_instruments(["A"])
+    desk.account.apply_fill("A", 2.0, 10.0, 0.5, desk.digits("A"))
     return desk_state.save(desk)
 
 
@@ -65,6 +66,7 @@ def write(folder):
             rows={
                 "fills": [
                     (
+                        "X-1-1-A-O-1",
                         "X-1-1-A-O",
                         1,
                         1,
@@ -78,8 +80,10 @@ def write(folder):
                         0.0,
                         "scan",
                         2_000_000,
+                        6,
                     )
                 ],
+                "order_events": [("X-1-1-A-O", "A", 2_000_000, "FILLED", "", 2.0)],
                 "equity": [equity_row(2, 2_000_000, 99.5, 0.0, 3.0, 0.5, 102.5)],
                 "days": [("1970-01-01", 0.0, 3.0, 0.5, 0.0, 102.5, 1, 0.0)],
             },
@@ -96,7 +100,7 @@ def test_what_is_committed_comes_back(tmp_path):
     assert journal.load_desk() == DESK
     journal.close()
     result = check(tmp_path)
-    assert (result.ok, result.rows, result.first_break) == (True, 5, None)
+    assert (result.ok, result.rows, result.first_break) == (True, 6, None)
 
 
 @pytest.mark.parametrize(
@@ -112,7 +116,19 @@ def test_what_is_committed_comes_back(tmp_path):
         ("UPDATE equity SET fees = 0 WHERE scan_number = 2", "equity epoch 1 scan 2"),
         ("UPDATE days SET fees = 1", "days 1970-01-01: fees"),
         ("UPDATE days SET equity = 1", "days 1970-01-01: equity"),
-        ("INSERT INTO cancels VALUES ('X-1-1-A-O', 1, 'x')", "cancels X-1-1-A-O"),
+        (
+            "INSERT INTO order_events VALUES ('X-1-1-A-O', 'A', 1, 'CANCELED', 'x', 0.0)",
+            "order_events X-1-1-A-O: has two ends",
+        ),
+        (
+            "UPDATE order_events SET state = 'EXPIRED', filled = 1.0",
+            "order_events X-1-1-A-O: ended EXPIRED with 1.0 filled, its fills give 2.0",
+        ),
+        ("UPDATE order_events SET filled = 1.0", "order_events X-1-1-A-O: ended FILLED"),
+        (
+            "DELETE FROM order_events",
+            "orders X-1-1-A-O of 1970-01-01T00:00:01+00:00: has no outcome",
+        ),
         ("UPDATE days SET trades = 7", "days 1970-01-01: 7 trades"),
         ("UPDATE orders SET epoch = 9", "orders X-1-1-A-O: its scan was never handled"),
         ("UPDATE fills SET timestamp_us = booked_us + 1", "fills X-1-1-A-O"),
@@ -167,7 +183,7 @@ def test_a_journal_of_another_version_is_refused(tmp_path):
     with sqlite3.connect(database.path_of(tmp_path)) as db:
         db.execute("PRAGMA user_version = 1")
     db.close()
-    with pytest.raises(JournalError, match="has schema 1, this Dolphin writes 3"):
+    with pytest.raises(JournalError, match="has schema 1, this Dolphin writes 4"):
         Journal(tmp_path, lambda _: None)
 
 
@@ -187,13 +203,30 @@ def test_a_record_that_contradicts_the_journal_is_set_aside_and_said(tmp_path):
     db.close()
 
 
-def test_a_journal_of_the_version_before_is_brought_up(tmp_path):
+AS_SCHEMA_3 = (
+    "DROP VIEW cancels",
+    "CREATE TABLE cancels (client_order_id TEXT PRIMARY KEY, timestamp_us INTEGER, reason TEXT)",
+    "DROP TABLE order_events",
+    "ALTER TABLE fills RENAME TO fills_4",
+    """CREATE TABLE fills (client_order_id TEXT PRIMARY KEY, epoch INTEGER, scan_number INTEGER,
+       timestamp_us INTEGER, asset TEXT, side TEXT, quantity REAL, price REAL, mid REAL, fee REAL,
+       realised REAL, source TEXT, booked_us INTEGER)""",
+    """INSERT INTO fills SELECT client_order_id, epoch, scan_number, timestamp_us, asset, side,
+       quantity, price, mid, fee, realised, source, booked_us FROM fills_4""",
+    "DROP TABLE fills_4",
+    "DELETE FROM meta WHERE name IN ('life', 'mode')",
+)
+
+
+def test_a_journal_of_a_version_long_before_is_brought_up(tmp_path):
     write(tmp_path)
     with sqlite3.connect(database.path_of(tmp_path)) as db:
         for column in ("long_usd", "short_usd", "r_ar", "r_vol", "assets", "gated", "latency_us"):
             db.execute(f"ALTER TABLE equity DROP COLUMN {column}")
         for column in ("score", "direction"):
             db.execute(f"ALTER TABLE decisions DROP COLUMN {column}")
+        for statement in AS_SCHEMA_3:
+            db.execute(statement)
         db.execute("DROP TABLE openings")
         db.execute("PRAGMA user_version = 2")
     db.close()

@@ -81,8 +81,13 @@ CASES = {
         {},
         {"duplicate_window_s": 0.5},
     ),
+    "ORDER_UNKNOWN": (standing(unknown=frozenset({"A"})), order(), {}, {}),
     "DAILY_LOSS": (standing(day_loss_share=0.031), order(), {}, {"max_daily_loss_share": 0.04}),
 }
+
+
+FIXED = ("NOT_FINITE", "ORDER_UNKNOWN")
+"""Limits without a setting."""
 
 
 def test_every_limit_has_its_case():
@@ -95,7 +100,7 @@ def test_every_limit_has_its_case():
 def test_a_limit_stops_what_is_over_it_and_nothing_at_it(name):
     state, intent, tight, loose = CASES[name]
     assert code(intent, state, **tight) == name
-    if name != "NOT_FINITE":
+    if name not in FIXED:
         assert code(intent, state, **loose) is None
 
 

@@ -5,10 +5,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dolphin_realtime.model.decision import CLOSING_REASONS, Limits, Market, TargetParams
-from dolphin_realtime.model.instrument import InstrumentSpec, spec_of
+from dolphin_realtime.model.decision import Limits, Market, TargetParams
+from dolphin_realtime.model.instrument import InstrumentSpec
+from dolphin_realtime.model.plan import CostParams
 from dolphin_realtime.model.posture import Posture
 from dolphin_realtime.model.target import Decisions, Wanted, capped_weights
+from dolphin_realtime.model.venue import paper_venue
 
 SPEC = InstrumentSpec(4, 3)
 PARAMS = TargetParams()
@@ -38,7 +40,9 @@ def wanted(rows):
         position={a: i for i, a in enumerate(names)},
         prices=np.array([p for _, _, p in rows.values()]),
         signal=np.array([s for s, _, _ in rows.values()]),
-        is_active=np.array([r in CLOSING_REASONS for _, r, _ in rows.values()]),
+        is_active=np.array(
+            [r in ("OK", "NO_DIRECTION", "RISK_SCALER") for _, r, _ in rows.values()]
+        ),
         reason=lambda asset: rows[asset][1] if asset in rows else "ABSENT",
     )
 
@@ -123,8 +127,9 @@ def test_reduced_halves_the_target():
 
 def test_an_unknown_instrument_is_not_traded():
     assert one(1.0, spec=None).reason == "NO_INSTRUMENT"
-    assert spec_of("bad name!") is None
-    assert spec_of("NEWUSDT") == InstrumentSpec(9, 6)
+    venue = paper_venue(CostParams())
+    assert venue.spec("bad name!") is None
+    assert venue.spec("NEWUSDT") == InstrumentSpec(9, 6)
 
 
 @given(

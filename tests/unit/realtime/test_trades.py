@@ -11,7 +11,7 @@ from dolphin_realtime.reports.trades import LONG, SHORT, figures_of_trades, trad
 def fill(n, asset, side, quantity, price, fee=0.0):
     return {
         "client_order_id": f"X-{n}", "asset": asset, "side": side, "quantity": quantity,
-        "price": price, "fee": fee, "timestamp_us": n * 60_000_000,
+        "price": price, "fee": fee, "timestamp_us": n * 60_000_000, "size_digits": 6,
     }  # fmt: skip
 
 
@@ -59,7 +59,7 @@ def test_trades_realise_what_the_account_does(events):
         signed = quantity if is_buy else -quantity
         if held * signed < 0:
             signed = max(-abs(held), min(abs(held), signed))
-        account.apply_fill(asset, signed, price, 0.5)
+        account.apply_fill(asset, signed, price, 0.5, 6)
         rows.append(fill(n, asset, "BUY" if signed > 0 else "SELL", abs(signed), price, 0.5))
     trades = trades_of(rows)
     assert sum(t.realised for t in trades) == pytest.approx(account.realised, abs=1e-6)

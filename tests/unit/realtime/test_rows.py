@@ -2,7 +2,7 @@
 
 import json
 
-from dolphin_realtime.journal.recorder import CATCH_UP, Recorder
+from dolphin_realtime.journal.rows import CATCH_UP, Rows
 from dolphin_realtime.model import desk_state
 from dolphin_realtime.model.decision import Limits
 from dolphin_realtime.model.desk import Desk
@@ -12,35 +12,36 @@ from tests.scans import walk
 REASON = 9
 
 
-def rows_of(recorder, scan, *, is_acted_on=True):
-    desk = recorder.desk
-    recorder.open_scan(scan.timestamp_us)
+def rows_of(rows, scan, *, is_acted_on=True):
+    desk = rows.desk
+    rows.open_scan(scan.timestamp_us)
     plan = desk.take(scan, Limits()) if is_acted_on else desk.follow(scan, [])
     desk.settle(plan)
-    return recorder.close_scan(plan, is_acted_on=is_acted_on)
+    return rows.close_scan(plan, is_acted_on=is_acted_on)
 
 
 def test_a_scan_that_came_too_late_says_so():
-    rows = rows_of(Recorder(Desk("X")), walk(1)[0], is_acted_on=False)
+    rows = rows_of(Rows(Desk("X")), walk(1)[0], is_acted_on=False)
     assert {row[REASON] for row in rows["decisions"]} == {CATCH_UP}
 
 
 def test_what_repeats_without_consequence_is_kept_once():
-    recorder = Recorder(Desk("X"))
-    first, second, *_ = (rows_of(recorder, scan)["decisions"] for scan in walk(3))
+    kept = Rows(Desk("X"))
+    first, second, *_ = (rows_of(kept, scan)["decisions"] for scan in walk(3))
     assert len(first) == 12
     assert second == []
 
 
 def test_a_day_opens_with_the_desk_before_its_first_scan():
     desk = Desk("X")
-    recorder, scans = Recorder(desk), walk(3)
-    recorder.saved = before = desk_state.save(desk)
+    kept, scans = Rows(desk), walk(3)
+    before = desk_state.save(desk)
     scans[2].timestamp_us += DAY_US
     found = []
     for scan in scans:
-        found.append(rows_of(recorder, scan)["openings"])
-        recorder.saved = desk_state.save(desk)
+        if kept.begins_day(scan.timestamp_us):
+            kept.opening = desk_state.save(desk)
+        found.append(rows_of(kept, scan)["openings"])
     ((day, at_us, saved, prices),) = found[0]
     assert (day, at_us, saved) == (day_of(scans[0].timestamp_us), scans[0].timestamp_us, before)
     assert json.loads(prices)["A00"] == scans[0].prices[0]

@@ -1,107 +1,78 @@
-"""One scan's rows for the journal, and the fills it books into the desk on the way.
+"""The rows that one scan adds to the journal.
 
-Shared by the trader and the backtest, so that both keep the same book of the same events.
-Writing the rows is writer.py's, deciding and filling are the desk's and the fill rule's.
+Shared by the trader and the backtest. What is booked is trading/booking.py's, the tables are
+database.py's, writing them writer.py's.
 """
 
-import math
-from collections import Counter, deque
+from collections import Counter
 from typing import Final
 
 import msgspec
 
-from dolphin_realtime import fault_points
 from dolphin_realtime.journal.database import TABLES, Row
 from dolphin_realtime.model.decision import Decision
 from dolphin_realtime.model.desk import Desk
-from dolphin_realtime.model.fill_rule import Execution, Quote
-from dolphin_realtime.model.plan import InFlight, Plan
+from dolphin_realtime.model.fill_rule import Quote
+from dolphin_realtime.model.instant import day_of
+from dolphin_realtime.model.orders import Acked, Ended, InFlight, OrderEvent, Traded, Unknown
+from dolphin_realtime.model.plan import Plan
 
-OUTCOMES_KEPT: Final = 10
-SAME_QUANTITY: Final = 1e-12
-"""The engine counts in decimal steps: its double may differ from ours in the last place."""
 RECOVERED: Final = "RECOVERED"
 """Reason of an order whose process died and whose scan is nowhere to be had."""
 CATCH_UP: Final = "CATCH_UP"
 """Reason of every asset at a scan that came too late to act on."""
-REJECTED: Final = ("REJECTED", "DENIED")
 
 
-class Recorder:
-    """Takes outcomes of orders as they come and closes the book of each scan.
+class Rows:
+    """Gathers the rows of a scan, from `open_scan` to `close_scan`.
 
     Attributes:
-        refused: Orders that had no fill, and orders that a limit stopped, by reason.
         reasons: Decisions of the last scan, by reason.
-        outcomes: Whether each of the last ten orders with an outcome was rejected.
-        mismatch: Why the desk and the venue's engine disagree, or None.
-        saved: The desk as it stood before the scan at hand; the opening of a day is made of it.
-        latency_us: Callback to last order of the scan at hand, None where not measured.
+        opening: The desk as it stood before the scan that begins a day.
     """
 
     def __init__(self, desk: Desk) -> None:
         self.desk = desk
-        self.refused: Counter[str] = Counter()
         self.reasons: Counter[str] = Counter()
-        self.outcomes: deque[bool] = deque(maxlen=OUTCOMES_KEPT)
-        self.mismatch: str | None = None
-        self.n_fills = 0
-        self.quotes: dict[str, Quote] = {}
-        self.cancel_reasons: dict[str, str] = {}
+        self.opening = b""
         self._now_us = 0
         self._rows: dict[str, list[Row]] = {table: [] for table in (*TABLES, "meta")}
         self._last_reason: dict[str, str] = {}
         self._has_start_cash = False
-        self.saved = b""
-        self.latency_us: float | None = None
         self._day: str | None = None
+
+    def begins_day(self, timestamp_us: int) -> bool:
+        """Return whether a scan is the first of its day that these rows are made for."""
+        return day_of(timestamp_us) != self._day
 
     def open_scan(self, now_us: int) -> None:
         """Begin a scan's rows."""
         self._now_us = now_us
 
-    def expect(self, execution: Execution) -> None:
-        """Remember the quote that an order is about to fill at."""
-        self.quotes[execution.order.client_order_id] = execution.quote
-
-    def filled(self, order_id: str, quantity: float, price: float, fee: float) -> None:
-        """Book a fill that the venue's engine reports."""
-        order, quote = self.desk.in_flight.get(order_id), self.quotes.pop(order_id, None)
-        if order is None or quote is None:
-            self.mismatch = f"a fill of {order_id}, which is not in flight"
-            return
-        if math.isclose(quantity, order.order.quantity, rel_tol=SAME_QUANTITY):
-            quantity = order.order.quantity
-        if fault_points.reach("fill") == "skew":
-            quantity *= 1.5
-        realised = self.desk.fill(order_id, quantity, price, fee, quote.mid)
-        self.n_fills += 1
-        self.outcomes.append(False)
+    def fill(self, order: InFlight, fill: Traded, quote: Quote, realised: float) -> None:
+        """Keep a fill."""
         o = order.order
         self._rows["fills"].append(
-            (order_id, order.epoch, order.scan_number, quote.at_us, o.asset, o.side, quantity,
-             price, quote.mid, fee, realised, quote.source, self._now_us)
+            (fill.fill_id, order.client_order_id, order.epoch, order.scan_number, quote.at_us,
+             o.asset, o.side, fill.quantity, fill.price, quote.mid, fill.fee, realised,
+             quote.source, self._now_us, self.desk.digits(o.asset))
         )  # fmt: skip
 
-    def unfilled(self, order_id: str, reason: str) -> None:
-        """Forget an order that the engine or the venue refused or cancelled; keep why."""
-        self.desk.lapse(order_id)
-        code = reason.split(":", maxsplit=1)[0]
-        self.refused[code] += 1
-        if code in REJECTED:
-            self.outcomes.append(True)
-        self._rows["cancels"].append((order_id, self._now_us, reason))
-
-    def cancelled(self, order_id: str) -> None:
-        """Forget an order that was cancelled for the reason given before."""
-        self.unfilled(order_id, self.cancel_reasons.pop(order_id, "CANCELED: by the venue"))
+    def order_event(self, order: InFlight, event: OrderEvent) -> None:
+        """Keep an order's end, or that nobody knows of it; on paper an acknowledgement tells nothing."""
+        if isinstance(event, Acked | Traded):
+            return
+        state, why = _told(event)
+        self._rows["order_events"].append(
+            (order.client_order_id, order.order.asset, self._now_us, state, why, order.filled)
+        )
 
     def sent(self, orders: list[InFlight], reason: str) -> None:
         """Keep orders that no scan's signal asked for, e.g. those of a flatten."""
         for o in orders:
             self._rows["orders"].append(_order_row(o))
             self._rows["decisions"].append(
-                (o.epoch, o.scan_number, o.decided_us, o.order.asset, 0.0, 0.0, -o.signed_quantity,
+                (o.epoch, o.scan_number, o.decided_us, o.order.asset, 0.0, 0.0, -o.left,
                  o.order.side, o.order.quantity, reason, None, None)
             )  # fmt: skip
 
@@ -112,11 +83,10 @@ class Recorder:
         account, rows = self.desk.account, self._rows
         rows["decisions"] += self._decision_rows(plan, key, is_acted_on)
         rows["orders"] += [_order_row(o) for o in plan.orders]
-        for r in plan.refusals:
-            self.refused[r.code] += 1
-            rows["refusals"].append(
-                (*key, self._now_us, r.asset, r.side, r.quantity, r.code, r.value, r.bound)
-            )
+        rows["refusals"] += [
+            (*key, self._now_us, r.asset, r.side, r.quantity, r.code, r.value, r.bound)
+            for r in plan.refusals
+        ]
         rows["funding"] = [
             (f.settlement_us, f.asset, f.quantity, f.rate, f.amount) for f in plan.funding
         ]
@@ -134,18 +104,17 @@ class Recorder:
         if not self._has_start_cash:
             rows["meta"] = [("start_cash", repr(account.start_cash))]
             self._has_start_cash = True
-        return self.take_rows()
+        return self.take()
 
     def _market_columns(self, plan: Plan) -> Row:
         """Return exposure, the signal's scalers, how much of it was gated, and the latency."""
         exposures = self.desk.account.exposures(self.desk.prices)
-        signal, latency_us = plan.signal, self.latency_us
-        self.latency_us = None
+        signal = plan.signal
         reasons = Counter(signal.reason)
         gated = sum(n for reason, n in reasons.items() if reason.startswith("GATE_"))
         return (
             sum(x for x in exposures if x > 0.0), -sum(x for x in exposures if x < 0.0),
-            signal.r_ar, signal.r_vol, len(signal.assets), gated, latency_us,
+            signal.r_ar, signal.r_vol, len(signal.assets), gated, plan.latency_us,
         )  # fmt: skip
 
     def _opening_rows(self, plan: Plan, day: str) -> list[Row]:
@@ -154,9 +123,9 @@ class Recorder:
             return []
         self._day = day
         prices = msgspec.json.encode(plan.prices).decode()
-        return [(day, self._now_us, self.saved, prices)]
+        return [(day, self._now_us, self.opening, prices)]
 
-    def take_rows(self) -> dict[str, list[Row]]:
+    def take(self) -> dict[str, list[Row]]:
         """Return what was kept since the last call."""
         rows, self._rows = self._rows, {table: [] for table in (*TABLES, "meta")}
         return rows
@@ -199,3 +168,9 @@ class Recorder:
 def _order_row(o: InFlight) -> Row:
     return (o.client_order_id, o.epoch, o.scan_number, o.decided_us, o.order.asset, o.order.side,
             o.order.quantity, o.order.leg, int(o.order.is_reduce_only))  # fmt: skip
+
+
+def _told(event: Ended | Unknown) -> tuple[str, str]:
+    if isinstance(event, Ended):
+        return event.kind.value, event.reason
+    return "UNKNOWN", event.why

@@ -1,0 +1,103 @@
+"""A backtest's loop: every recorded scan through the trader's own turn, one after the other.
+
+Which scans there are and what is known at each belongs here; what happens at a scan is
+trading/turn.py's, meeting the exchange engine/backtest.py's.
+"""
+
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+
+import msgspec
+
+from dolphin_realtime.book_documents import BookFeed
+from dolphin_realtime.book_shelf import BookShelf
+from dolphin_realtime.engine.backtest import BacktestOrders
+from dolphin_realtime.factor_documents import FactorHistory
+from dolphin_realtime.journal.database import Row
+from dolphin_realtime.journal.rows import Rows
+from dolphin_realtime.model import desk_state
+from dolphin_realtime.model.decision import Limits
+from dolphin_realtime.model.desk import Desk
+from dolphin_realtime.model.errors import EngineError, ScanOutOfOrder
+from dolphin_realtime.model.orders import InFlight
+from dolphin_realtime.model.plan import Plan
+from dolphin_realtime.model.scan import Scan
+from dolphin_realtime.trading.booking import Booking
+from dolphin_realtime.trading.execution import Start
+from dolphin_realtime.trading.turn import Turn
+
+OnScan = Callable[[Plan, dict[str, list[Row]]], None]
+FREE = Limits()
+
+
+class BacktestResult(msgspec.Struct):
+    """What a backtest took and left out."""
+
+    scans: int = 0
+    refused: int = 0
+
+
+class _Kept:
+    """The turn's journal: rows go to whoever runs the backtest, intents need no disk."""
+
+    def __init__(self, desk: Desk, on_scan: OnScan) -> None:
+        self._desk, self._on_scan = desk, on_scan
+
+    def opening(self) -> bytes:
+        return desk_state.save(self._desk)
+
+    def intend(self, epoch: int, scan_number: int, orders: Sequence[InFlight]) -> bool:  # noqa: ARG002
+        return True
+
+    def commit(self, key: tuple[int, int], rows: dict[str, list[Row]], plan: Plan | None) -> None:  # noqa: ARG002
+        if plan is not None:
+            self._on_scan(plan, rows)
+
+
+def run_backtest(
+    desk: Desk,
+    scans: Iterator[Scan],
+    on_scan: OnScan,
+    books: BookFeed,
+    factors: FactorHistory,
+) -> BacktestResult:
+    """Trade scans with ``desk``; ``on_scan`` gets each scan's plan and journal rows.
+
+    Args:
+        desk: A desk, new, warmed up, or as it stood when a trader's day began.
+        scans: In the order of (timestamp, scan_number); streamed, never all in memory.
+        on_scan: Called after each scan.
+        books: Order books by event time.
+        factors: External factors by fetch time.
+
+    Raises:
+        EngineError: If an engine runs in this process already, or the engine failed.
+    """
+    result, booking = BacktestResult(), Booking(desk, Rows(desk))
+    engine, shelf = BacktestOrders(desk.venue, booking), BookShelf(desk)
+    turn = Turn(desk, booking, engine, shelf, _Kept(desk, on_scan))
+    with engine.running(Start.of(desk)):
+        turn.resume()
+        shelf.keep(desk.in_flight.values())
+        for scan in scans:
+            scan.epoch = desk.signals.order.epoch or 1
+            for views in books.until(scan.timestamp_us):
+                shelf.take_views(views)
+            try:
+                plan = turn.begin(scan, FREE, factors.at(scan.timestamp_us))
+            except ScanOutOfOrder:
+                result.refused += 1
+                continue
+            _at_once(turn.finish(plan))
+            result.scans += plan.is_new
+            if booking.mismatch is not None:
+                raise EngineError(f"the backtest stopped at {scan.scan_number}: {booking.mismatch}")
+    return result
+
+
+def _at_once(step: Coroutine[None, None, None]) -> None:
+    """Run a coroutine that never waits: all that a backtest's engine tells has come already."""
+    try:
+        step.send(None)
+    except StopIteration:
+        return
+    raise AssertionError("a turn waited in a backtest")

@@ -1,0 +1,209 @@
+"""The backtest engine: NautilusTrader's, driven one order at a time, market time its only clock.
+
+The core's own matching knows no rule of ours: an order is kept here until it is due, then it is
+handed over with a book of its own that holds exactly the quote the fill rule chose. Its outcome
+has come before `execute` returns, so nothing here ever waits.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from decimal import Decimal
+from typing import Any, Final
+
+import msgspec
+from nautilus_trader.backtest import BacktestEngine, BacktestEngineConfig
+from nautilus_trader.common import CacheConfig
+from nautilus_trader.execution import FeeModel, FillModel
+from nautilus_trader.model import (
+    AccountType,
+    BookOrder,
+    BookType,
+    Money,
+    OmsType,
+    OrderBook,
+    OrderSide,
+    Price,
+    Quantity,
+    QuoteTick,
+    Venue,
+)
+from nautilus_trader.risk import RiskEngineConfig
+
+from dolphin_realtime.engine.nautilus import (
+    RESTORED,
+    SILENT,
+    USDT,
+    Hands,
+    alone,
+    instrument_id,
+    make_instrument,
+)
+from dolphin_realtime.engine.simulated import SimulatedEngine
+from dolphin_realtime.model.decision import OrderIntent
+from dolphin_realtime.model.fill_rule import Execution
+from dolphin_realtime.model.instrument import InstrumentSpec
+from dolphin_realtime.model.orders import EndKind, InFlight, Traded
+from dolphin_realtime.model.venue import Venue as VenueRules
+from dolphin_realtime.trading.execution import Outcomes, Start
+
+BOOK_SIZE: Final = 1_000_000_000.0
+"""Size of a modelled quote in units: never the limit of a fill."""
+LEVERAGE: Final = Decimal(20)
+
+
+class BacktestOrders(SimulatedEngine):
+    """Orders of a backtest; `running` around it."""
+
+    def __init__(self, venue: VenueRules, outcomes: Outcomes) -> None:
+        super().__init__(venue, outcomes)
+        self._model = _FillModel()
+        self._fees = _FeeModel()
+        self._at_us = 1
+        self._heard: list[Traded | tuple[str, EndKind, str]] = []
+
+    @contextmanager
+    def running(self, start: Start) -> Iterator[None]:
+        """Run the core around a block of work.
+
+        Raises:
+            EngineError: If another engine runs in this process.
+        """
+        with alone(f"the backtest of {start.owner}"):
+            self._core = _core(self.venue, start.cash, self._model, self._fees)
+            try:
+                self._hands = Hands.of(start.owner)
+                self._hands.traded = self._heard.append
+                self._hands.closed = lambda *end: self._heard.append(end)
+                self._hands.failed = self._failed
+                self._core.add_strategy(self._hands)
+                self.add_instruments(start.specs)
+                self._restore(start)
+                yield
+            finally:
+                self._core.end()
+                self._core.dispose()
+
+    def _restore(self, start: Start) -> None:
+        """Open the positions that there are already, at their average price and without a fee."""
+        for asset, (quantity, price) in start.positions.items():
+            intent = OrderIntent(
+                asset=asset,
+                side="BUY" if quantity > 0.0 else "SELL",
+                quantity=abs(quantity),
+                leg="O",
+                is_reduce_only=False,
+            )
+            order = InFlight(
+                client_order_id=f"{RESTORED}-{asset}",
+                order=intent,
+                epoch=0,
+                scan_number=0,
+                decided_us=0,
+            )
+            self._run(order, abs(quantity), price, 0.0)
+
+    async def until(self, is_so: Callable[[], bool], timeout_s: float) -> bool:
+        """Return whether it is so: here everything has come already."""
+        return is_so()
+
+    def add_instruments(self, specs: Mapping[str, InstrumentSpec]) -> None:
+        """Make those of the instruments known that are not."""
+        for asset in specs.keys() - self.specs.keys():
+            self.specs[asset] = specs[asset]
+            self._core.add_instrument(make_instrument(self.venue.name, asset, specs[asset]))
+
+    def position(self, asset: str) -> float:
+        """Return the core's net position."""
+        return float(self._core.portfolio.net_position(instrument_id(self.venue.name, asset)))
+
+    def purge(self) -> None:
+        """Drop closed orders, positions and account events from the core's memory."""
+        now_ns = self._at_us * 1000
+        self._core.cache.purge_closed_positions(now_ns, 0)
+        self._core.cache.purge_closed_orders(now_ns, 0)
+        self._core.cache.purge_account_events(now_ns, 0)
+
+    def execute(self, execution: Execution) -> None:
+        """Let an order meet its quote at the scan's instant; its outcome is told before this returns."""
+        self._at_us = max(self._at_us, execution.quote.at_us)
+        super().execute(execution)
+
+    def _hand_over(self, order: InFlight) -> None:
+        self._arrived(order.client_order_id)
+
+    def _fill(self, order: InFlight, fill: Traded) -> None:
+        self._run(order, fill.quantity, fill.price, fill.fee)
+        heard, self._heard[:] = list(self._heard), []
+        for event in heard:
+            if isinstance(event, Traded):
+                self._traded(msgspec.structs.replace(event, fill_id=fill.fill_id))
+            else:
+                self._ended(*event)
+
+    def _close(self, order: InFlight, kind: EndKind, reason: str) -> None:
+        self._ended(order.client_order_id, kind, reason)
+
+    def _run(self, order: InFlight, quantity: float, price: float, fee: float) -> None:
+        """Hand an order to the core with a book of its own, and let the core's time go on."""
+        asset = order.order.asset
+        spec = self.specs[asset]
+        at = Price(price, spec.price_precision)
+        size = Quantity(BOOK_SIZE, spec.size_precision)
+        self._model.price, self._model.size, self._fees.fee = at, size, Money(fee, USDT)
+        self._hands.submit(self.venue.name, order, Quantity(quantity, spec.size_precision))
+        now_ns = self._at_us * 1000
+        quote = QuoteTick(instrument_id(self.venue.name, asset), at, at, size, size, now_ns, now_ns)
+        self._core.add_data([quote], validate=False)
+        self._core.run(streaming=True)
+        self._core.clear_data()
+
+
+class _FillModel(FillModel):
+    """Gives each order a book with one level a side, at the price it fills at."""
+
+    price: Price
+    size: Quantity
+
+    def get_orderbook_for_fill_simulation(
+        self, instrument: Any, order: Any, best_bid: Any = None, best_ask: Any = None
+    ) -> OrderBook:  # fmt: skip
+        """Return the book that an order meets."""
+        book = OrderBook(instrument.id, BookType.L2_MBP)
+        book.add(BookOrder(OrderSide.BUY, self.price, self.size, 1), 0, 1, 0)
+        book.add(BookOrder(OrderSide.SELL, self.price, self.size, 2), 0, 2, 0)
+        return book
+
+
+class _FeeModel(FeeModel):
+    """Charges the fee that the venue's rules gave."""
+
+    fee: Money
+
+    def get_commission(
+        self, order: Any, fill_quantity: Any, fill_px: Any, instrument: Any
+    ) -> Money:
+        """Return the fee of the order at hand."""
+        return self.fee
+
+
+def _core(venue: VenueRules, cash: float, fills: FillModel, fees: FeeModel) -> BacktestEngine:
+    core = BacktestEngine(
+        BacktestEngineConfig(
+            logging=SILENT,
+            bypass_logging=True,
+            run_analysis=False,
+            risk_engine=RiskEngineConfig(bypass=True),
+            cache=CacheConfig(tick_capacity=2, bar_capacity=1, persist_account_events=False),
+        )
+    )
+    core.add_venue(
+        venue=Venue(venue.name),
+        oms_type=OmsType.NETTING,
+        account_type=AccountType.MARGIN,
+        base_currency=USDT,
+        starting_balances=[Money(cash, USDT)],
+        default_leverage=LEVERAGE,
+        fill_model=fills,
+        fee_model=fees,
+    )
+    return core

@@ -1,0 +1,178 @@
+"""NautilusTrader's words for Dolphin's: instruments, orders, and the strategy that hands them over.
+
+Shared by paper.py and backtest.py. An exception never leaves a callback: NautilusTrader would
+log and swallow it; it is told as a failure of the engine, and nothing is opened any more.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from decimal import Decimal
+from functools import cache
+from typing import Any, Final
+
+from nautilus_trader.common import LoggerConfig
+from nautilus_trader.core import UUID4
+from nautilus_trader.model import (
+    ClientOrderId,
+    CryptoPerpetual,
+    Currency,
+    InstrumentId,
+    MarketOrder,
+    OmsType,
+    OrderSide,
+    Price,
+    Quantity,
+    StrategyId,
+    Symbol,
+    TimeInForce,
+    Venue,
+)
+from nautilus_trader.trading import Strategy, StrategyConfig
+
+from dolphin_realtime.model.errors import EngineError
+from dolphin_realtime.model.instrument import InstrumentSpec
+from dolphin_realtime.model.orders import EndKind, InFlight, Traded
+
+USDT: Final = Currency.from_str("USDT")
+ANY_BASE: Final = Currency.from_str("BTC")
+"""Base currency of every instrument: positions count units, and nothing is settled in it."""
+SILENT: Final = LoggerConfig(bypass_logging=True)
+RESTORED: Final = "RESTORED"
+"""What ids of orders begin with that only open a position the journal already has."""
+_running: list[str] = []
+
+
+@contextmanager
+def alone(what: str) -> Iterator[None]:
+    """Hold the process's one place for an engine.
+
+    Raises:
+        EngineError: If an engine runs already: a second one would unhook the first, silently.
+    """
+    if _running:
+        raise EngineError(f"{_running[0]} runs in this process; a process has one trading engine")
+    _running.append(what)
+    try:
+        yield
+    finally:
+        _running.clear()
+
+
+@cache
+def instrument_id(venue: str, asset: str) -> InstrumentId:
+    """Return the id of an asset at a venue."""
+    return InstrumentId(Symbol(asset), Venue(venue))
+
+
+def make_instrument(venue: str, asset: str, spec: InstrumentSpec) -> CryptoPerpetual:
+    """Return a linear perpetual by a venue's rules; margins are 0, Dolphin's own caps decide."""
+    return CryptoPerpetual(
+        instrument_id=instrument_id(venue, asset),
+        raw_symbol=Symbol(asset),
+        base_currency=ANY_BASE,
+        quote_currency=USDT,
+        settlement_currency=USDT,
+        is_inverse=False,
+        price_precision=spec.price_precision,
+        size_precision=spec.size_precision,
+        price_increment=Price(10.0**-spec.price_precision, spec.price_precision),
+        size_increment=Quantity(10.0**-spec.size_precision, spec.size_precision),
+        ts_event=0,
+        ts_init=0,
+        margin_init=Decimal(0),
+        margin_maint=Decimal(0),
+    )
+
+
+class Hands(Strategy):
+    """Hands orders over and tells what the core made of them; it decides nothing.
+
+    Attributes:
+        traded: Called with each fill.
+        closed: Called with (order id, kind, reason) at every other end.
+        failed: Called with why the core cannot be trusted any more.
+    """
+
+    traded: Callable[[Traded], None]
+    closed: Callable[[str, EndKind, str], None]
+    failed: Callable[[str], None]
+
+    @classmethod
+    def of(cls, owner: str) -> "Hands":
+        """Return the strategy of an instance."""
+        return cls(
+            StrategyConfig(
+                strategy_id=StrategyId(f"Dolphin-{owner}"),
+                order_id_tag=owner,
+                oms_type=OmsType.NETTING,
+                log_events=False,
+                log_commands=False,
+            )
+        )
+
+    def on_start(self) -> None:
+        """Do nothing: orders come by call."""
+
+    def submit(self, venue: str, order: InFlight, size: Quantity) -> None:
+        """Hand a market order over."""
+        intent, owner = order.order, self.trader_id
+        if owner is None:
+            raise EngineError("an order was handed over before the engine was running")
+        self.submit_order(
+            MarketOrder(
+                owner,
+                self.strategy_id,
+                instrument_id(venue, intent.asset),
+                ClientOrderId(order.client_order_id),
+                OrderSide.BUY if intent.side == "BUY" else OrderSide.SELL,
+                size,
+                UUID4(),
+                self.clock.timestamp_ns(),
+                TimeInForce.GTC,
+                intent.is_reduce_only,
+                False,
+            )
+        )
+
+    def knows(self, order_id: str) -> bool:
+        """Return whether the core has an order of this id."""
+        return self.cache.order(ClientOrderId(order_id)) is not None
+
+    def on_order_filled(self, event: Any) -> None:
+        """Tell a fill."""
+        order_id = event.client_order_id.value
+        if order_id.startswith(RESTORED):
+            return
+        fill = Traded(
+            order_id,
+            event.trade_id.value,
+            event.last_qty.as_double(),
+            event.last_px.as_double(),
+            event.commission.as_double() if event.commission is not None else 0.0,
+        )
+        self._guarded(lambda: self.traded(fill))
+
+    def on_order_rejected(self, event: Any) -> None:
+        """Tell a refusal of the venue."""
+        self._tell(event, EndKind.REJECTED, f"REJECTED: {event.reason}")
+
+    def on_order_denied(self, event: Any) -> None:
+        """Tell a refusal of the core."""
+        self._tell(event, EndKind.REJECTED, f"DENIED: {event.reason}")
+
+    def on_order_canceled(self, event: Any) -> None:
+        """Tell a cancel."""
+        self._tell(event, EndKind.CANCELED, "CANCELED: by the venue")
+
+    def on_order_expired(self, event: Any) -> None:
+        """Tell that the venue let the rest of an order go."""
+        self._tell(event, EndKind.EXPIRED, "EXPIRED: by the venue")
+
+    def _tell(self, event: Any, kind: EndKind, reason: str) -> None:
+        self._guarded(lambda: self.closed(event.client_order_id.value, kind, reason))
+
+    def _guarded(self, tell: Callable[[], None]) -> None:
+        try:
+            tell()
+        except Exception as e:  # noqa: BLE001 - the core would swallow it
+            self.failed(f"{type(e).__name__} while an order's event was taken: {e}")

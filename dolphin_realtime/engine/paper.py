@@ -1,0 +1,332 @@
+"""The paper engine: a NautilusTrader node in the trader's own loop, with a venue that holds orders.
+
+Every switch of the node that matters is set here, explicitly. The venue matches nothing: an order
+waits until the fill rule has found its quote, and fills at that price with the fee we computed.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from decimal import Decimal
+from typing import Any, Final
+
+from nautilus_trader.common import CacheConfig, Environment
+from nautilus_trader.live import (
+    DataClientConfig,
+    ExecutionClientConfig,
+    LiveExecutionEngineConfig,
+    LiveNode,
+    LiveRiskEngineConfig,
+)
+from nautilus_trader.live.clients import (
+    DataClient,
+    DataClientFactory,
+    ExecutionClient,
+    ExecutionClientFactory,
+)
+from nautilus_trader.model import (
+    AccountBalance,
+    AccountId,
+    AccountType,
+    LiquiditySide,
+    Money,
+    OmsType,
+    OrderStatus,
+    PositionSide,
+    PositionStatusReport,
+    Price,
+    Quantity,
+    TradeId,
+    TraderId,
+    Venue,
+    VenueOrderId,
+)
+
+from dolphin_realtime.engine.nautilus import (
+    SILENT,
+    USDT,
+    Hands,
+    alone,
+    instrument_id,
+    make_instrument,
+)
+from dolphin_realtime.engine.simulated import SimulatedEngine
+from dolphin_realtime.model.errors import EngineError
+from dolphin_realtime.model.instrument import InstrumentSpec
+from dolphin_realtime.model.orders import EndKind, InFlight, OrderEvent, Traded
+from dolphin_realtime.model.venue import Venue as VenueRules
+from dolphin_realtime.trading.execution import Outcomes, Start
+
+START_TIMEOUT_S: Final = 30.0
+STOP_TIMEOUT_S: Final = 5.0
+NO_RATE_LIMIT: Final = "1000000/00:00:01"
+FEED: Final = "EIGEN"
+"""Name of the data client that makes instruments known; scans never pass through the node."""
+
+
+class PaperEngine(SimulatedEngine):
+    """One instance's node; everything is asked of it on the loop that runs it."""
+
+    def __init__(self, venue: VenueRules, outcomes: Outcomes) -> None:
+        super().__init__(venue, outcomes)
+        self._changed = asyncio.Event()
+        self._ends: dict[str, tuple[EndKind, str]] = {}
+        self.core_orders: dict[str, Any] = {}
+
+    @asynccontextmanager
+    async def running(self, start: Start) -> AsyncIterator[None]:
+        """Run the node around a block of work, and stop it in order.
+
+        Raises:
+            EngineError: If it is not up in time, or another engine runs in this process.
+        """
+        with alone(f"the paper engine of {start.owner}"):
+            self.specs.update(start.specs)
+            node = self._build(start)
+            self._cache, self._portfolio = node.cache, node.portfolio
+            handle = node.handle()
+            task = asyncio.create_task(node.run_async())
+            await self._until_up(task, handle)
+            try:
+                yield
+            finally:
+                handle.stop()
+                await asyncio.wait([task], timeout=STOP_TIMEOUT_S)
+
+    def _build(self, start: Start) -> LiveNode:
+        builder = (
+            LiveNode.builder("DOLPHIN", TraderId(f"DOLPHIN-{start.owner}"), Environment.SANDBOX)
+            .with_logging(SILENT)
+            .with_cache_config(
+                CacheConfig(tick_capacity=2, bar_capacity=1, persist_account_events=False)
+            )
+            .with_risk_engine_config(
+                LiveRiskEngineConfig(
+                    bypass=True,
+                    max_order_submit_rate=NO_RATE_LIMIT,
+                    max_order_modify_rate=NO_RATE_LIMIT,
+                )
+            )
+            .with_exec_engine_config(
+                LiveExecutionEngineConfig(
+                    reconciliation=True,
+                    reconciliation_startup_delay_secs=0.0,
+                    inflight_check_interval_ms=0,
+                    open_check_interval_secs=None,
+                    position_check_interval_secs=None,
+                )
+            )
+            .with_reconciliation(True)
+            .with_timeout_connection(10)
+            .with_timeout_portfolio(5)
+            .with_delay_post_stop_secs(0)
+            .with_timeout_disconnection_secs(2)
+            .add_data_client(FEED, _factory(DataClientFactory, self._make_feed), DataClientConfig())
+            .add_exec_client(
+                self.venue.name,
+                _factory(ExecutionClientFactory, lambda **kw: self._make_client(start, **kw)),
+                ExecutionClientConfig(),
+            )
+        )
+        node = builder.build()
+        self._hands = Hands.of(start.owner)
+        self._hands.traded, self._hands.closed = self._traded, self._closed
+        self._hands.failed = self._failed
+        node.add_strategy(self._hands)
+        self._hands.set_external_order_instrument_ids(
+            [instrument_id(self.venue.name, asset) for asset in start.positions]
+        )
+        return node
+
+    def _make_feed(self, **kwargs: Any) -> "_Feed":
+        self._feed = _Feed(self, **kwargs)
+        return self._feed
+
+    def _make_client(self, start: Start, **kwargs: Any) -> "_Venue":
+        self._client = _Venue(self, start, **kwargs)
+        return self._client
+
+    async def _until_up(self, task: asyncio.Task[Any], handle: Any) -> None:
+        try:
+            async with asyncio.timeout(START_TIMEOUT_S):
+                while not (handle.is_running and self._hands.is_running()):
+                    if task.done():
+                        raise EngineError(f"the node ended at its start: {task.exception()}")
+                    await asyncio.sleep(0.001)
+        except TimeoutError:
+            handle.stop()
+            raise EngineError(f"the node was not up within {START_TIMEOUT_S:.0f} s") from None
+
+    async def until(self, is_so: Callable[[], bool], timeout_s: float) -> bool:
+        """Wait until something is so, looking after each event."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                while not is_so():
+                    self._changed.clear()
+                    await self._changed.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    def add_instruments(self, specs: Mapping[str, InstrumentSpec]) -> None:
+        """Make new names known; orders of them may leave from the next turn of the loop on."""
+        for asset in specs.keys() - self.specs.keys():
+            self.specs[asset] = specs[asset]
+            self._feed.show(asset)
+
+    def position(self, asset: str) -> float:
+        """Return the node's net position."""
+        return float(self._portfolio.net_position(instrument_id(self.venue.name, asset)))
+
+    def purge(self) -> None:
+        """Drop closed orders, positions and account events from the node's memory."""
+        now_ns = self._client.clock.timestamp_ns()
+        self._cache.purge_closed_positions(now_ns, 0)
+        self._cache.purge_closed_orders(now_ns, 0)
+        self._cache.purge_account_events(now_ns, 0)
+
+    def arrived(self, core_order: Any) -> None:
+        """Take that the venue has an order; called by the venue, never raising into the core."""
+        order_id = core_order.client_order_id.value
+        self.core_orders[order_id] = core_order
+        try:
+            self._arrived(order_id)
+        except Exception as e:  # noqa: BLE001 - the core would swallow it
+            self._failed(f"{type(e).__name__} when {order_id} came to the venue: {e}")
+
+    def _hand_over(self, order: InFlight) -> None:
+        spec = self.specs[order.order.asset]
+        self._hands.submit(
+            self.venue.name, order, Quantity(order.order.quantity, spec.size_precision)
+        )
+
+    def _fill(self, order: InFlight, fill: Traded) -> None:
+        spec = self.specs[order.order.asset]
+        self._client.fill(
+            self.core_orders[order.client_order_id],
+            fill.fill_id,
+            Quantity(fill.quantity, spec.size_precision),
+            Price(fill.price, spec.price_precision),
+            Money(fill.fee, USDT),
+        )
+
+    def _close(self, order: InFlight, kind: EndKind, reason: str) -> None:
+        self._ends[order.client_order_id] = (kind, reason)
+        self._client.close(self.core_orders[order.client_order_id], kind, reason)
+
+    def _closed(self, order_id: str, kind: EndKind, reason: str) -> None:
+        self._ended(order_id, *self._ends.pop(order_id, (kind, reason)))
+
+    def _is_known(self, order_id: str) -> bool:
+        return super()._is_known(order_id) or self._hands.knows(order_id)
+
+    def _tell(self, event: OrderEvent) -> None:
+        super()._tell(event)
+        if event.order_id not in self._orders:
+            self.core_orders.pop(event.order_id, None)
+        self._changed.set()
+
+    def _failed(self, why: str) -> None:
+        super()._failed(why)
+        self._changed.set()
+
+
+def _factory(base: Any, make: Callable[..., Any]) -> Any:
+    """Return a factory class of the node's kind that calls ``make``."""
+    return type("Factory", (base,), {"create": staticmethod(make)})
+
+
+class _Feed(DataClient):
+    """Shows instruments to the node; nothing is subscribed."""
+
+    def __init__(self, engine: PaperEngine, **kwargs: Any) -> None:
+        super().__init__(**kwargs, venue=Venue(engine.venue.name))
+        self._engine = engine
+
+    async def _connect(self) -> None:
+        for asset in self._engine.specs:
+            self.show(asset)
+
+    async def _disconnect(self) -> None:
+        pass
+
+    def show(self, asset: str) -> None:
+        """Make an instrument known."""
+        self._handle_instrument(
+            make_instrument(self._engine.venue.name, asset, self._engine.specs[asset])
+        )
+
+
+class _Venue(ExecutionClient):
+    """The simulated venue: keeps what is submitted, and reports what the engine decides of it."""
+
+    def __init__(self, engine: PaperEngine, start: Start, **kwargs: Any) -> None:
+        rules = engine.venue
+        super().__init__(
+            **kwargs,
+            venue=Venue(rules.name),
+            account_id=AccountId(f"{rules.name}-{rules.account}"),
+            account_type=AccountType.MARGIN,
+            oms_type=OmsType.NETTING,
+            base_currency=USDT,
+        )
+        self._engine, self._start = engine, start
+
+    async def _connect(self) -> None:
+        cash = Money(self._start.cash, USDT)
+        balance = AccountBalance(cash, Money(0, USDT), cash)
+        self.generate_account_state([balance], [], True, self.clock.timestamp_ns())
+
+    async def _disconnect(self) -> None:
+        pass
+
+    async def _submit_order(self, command: Any) -> None:
+        self._engine.arrived(command.order)
+
+    async def _generate_order_status_reports(self, command: Any) -> list[Any]:
+        return []
+
+    async def _generate_fill_reports(self, command: Any) -> list[Any]:
+        return []
+
+    async def _generate_position_status_reports(self, command: Any) -> list[Any]:
+        now_ns = self.clock.timestamp_ns()
+        return [
+            PositionStatusReport(
+                self.account_id,
+                instrument_id(self._engine.venue.name, asset),
+                PositionSide.LONG if quantity > 0.0 else PositionSide.SHORT,
+                Quantity(abs(quantity), self._engine.specs[asset].size_precision),
+                now_ns,
+                now_ns,
+                avg_px_open=Decimal(repr(price)),
+            )
+            for asset, (quantity, price) in self._start.positions.items()
+        ]
+
+    def fill(self, order: Any, fill_id: str, size: Quantity, price: Price, fee: Money) -> None:
+        """Report a fill."""
+        now_ns, venue_id = self._accept(order)
+        self.generate_order_filled(
+            order, venue_id, None, TradeId(fill_id), size, price, USDT, fee,
+            LiquiditySide.TAKER, now_ns,
+        )  # fmt: skip
+
+    def close(self, order: Any, kind: EndKind, reason: str) -> None:
+        """Report an end that is no whole fill."""
+        if kind in (EndKind.REJECTED, EndKind.NEVER_THERE):
+            self.generate_order_submitted(order)
+            self.generate_order_rejected(order, reason, self.clock.timestamp_ns(), False)
+            return
+        now_ns, venue_id = self._accept(order)
+        if kind is EndKind.EXPIRED:
+            self.generate_order_expired(order, venue_id, now_ns)
+        else:
+            self.generate_order_canceled(order, venue_id, now_ns)
+
+    def _accept(self, order: Any) -> tuple[int, VenueOrderId]:
+        now_ns, venue_id = self.clock.timestamp_ns(), VenueOrderId(order.client_order_id.value)
+        if order.status == OrderStatus.INITIALIZED:
+            self.generate_order_submitted(order)
+            self.generate_order_accepted(order, venue_id, now_ns)
+        return now_ns, venue_id

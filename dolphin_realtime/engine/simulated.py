@@ -1,0 +1,271 @@
+"""Orders at a simulated venue: held until their quote, in chains, with faults that can be set.
+
+What paper.py and backtest.py share belongs here: when an order leaves, what is decided of it
+before it has arrived, how it ends. How NautilusTrader is told is theirs.
+"""
+
+import threading
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Final
+
+import msgspec
+
+from dolphin_realtime import fault_points
+from dolphin_realtime.model.errors import EngineError
+from dolphin_realtime.model.fill_rule import Execution
+from dolphin_realtime.model.instrument import InstrumentSpec
+from dolphin_realtime.model.orders import (
+    Acked,
+    Ended,
+    EndKind,
+    InFlight,
+    OrderEvent,
+    Traded,
+    Unknown,
+    chains,
+)
+from dolphin_realtime.model.paper_faults import Fault
+from dolphin_realtime.model.posture import Posture
+from dolphin_realtime.model.venue import Venue
+from dolphin_realtime.trading.execution import Outcomes
+
+UNKNOWN_FAULTS: Final = (Fault.UNKNOWN_FILLED, Fault.UNKNOWN_NEVER)
+
+
+class SimulatedEngine(ABC):
+    """Keeps every order from `send` to its one end.
+
+    Attributes:
+        specs: Rules of the instruments known to the core.
+    """
+
+    def __init__(self, venue: Venue, outcomes: Outcomes) -> None:
+        self.venue, self._outcomes = venue, outcomes
+        self.specs: dict[str, InstrumentSpec] = {}
+        self._orders: dict[str, InFlight] = {}
+        self._unanswered: set[str] = set()
+        self._held: set[str] = set()
+        self._later: dict[str, list[InFlight]] = {}
+        self._decided: dict[str, Execution | str] = {}
+        self._posture: Posture | None = Posture.NORMAL
+        self._thread = threading.get_ident()
+
+    @property
+    def unanswered(self) -> Collection[str]:
+        """Orders handed over of which nothing was heard yet."""
+        return self._unanswered
+
+    def fence(self, posture: Posture | None) -> None:
+        """Refuse from now on what a posture forbids."""
+        self._posture = posture
+
+    def send(self, orders: Sequence[InFlight]) -> tuple[int, int]:
+        """Hand orders over, first legs first; see `Engine.send`."""
+        self._check(orders)
+        first_ns = 0
+        for chain in chains(orders):
+            refusal = self._fenced(chain[0])
+            self._take_on(chain)
+            if refusal is None:
+                self._leave(chain[0])
+            else:
+                self._ended(chain[0].client_order_id, EndKind.REJECTED, refusal)
+            first_ns = first_ns or time.monotonic_ns()
+        return first_ns, time.monotonic_ns()
+
+    def resume(self, orders: Sequence[InFlight]) -> None:
+        """Hand a dead process's orders to this venue, under the same ids."""
+        self._check(orders)
+        for chain in chains(orders):
+            self._take_on(chain)
+            self._leave(chain[0])
+
+    def execute(self, execution: Execution) -> None:
+        """Let an order meet its quote, at once or when it has arrived."""
+        self._check(())
+        self._decide(execution.order.client_order_id, execution)
+
+    def cancel(self, order_id: str, reason: str) -> None:
+        """Take an order back, at once or when it has arrived."""
+        self._check(())
+        if order_id in self._orders and order_id not in self._unanswered | self._held:
+            self._forget_later(order_id)
+            self._ended(order_id, EndKind.CANCELED, reason)
+        else:
+            self._decide(order_id, reason)
+
+    @abstractmethod
+    async def until(self, is_so: Callable[[], bool], timeout_s: float) -> bool:
+        """Wait until something is so; see `Engine.until`."""
+
+    @abstractmethod
+    def add_instruments(self, specs: Mapping[str, InstrumentSpec]) -> None:
+        """Make those of the instruments known that are not."""
+
+    @abstractmethod
+    def position(self, asset: str) -> float:
+        """Return the core's own view of a position."""
+
+    @abstractmethod
+    def purge(self) -> None:
+        """Forget what is closed."""
+
+    @abstractmethod
+    def _hand_over(self, order: InFlight) -> None:
+        """Give an order to the core; `_arrived` is called when the venue has it."""
+
+    @abstractmethod
+    def _fill(self, order: InFlight, fill: Traded) -> None:
+        """Have the core book a fill; `_traded` is called when it has."""
+
+    @abstractmethod
+    def _close(self, order: InFlight, kind: EndKind, reason: str) -> None:
+        """Have the core close an order that the venue has; `_ended` is called when it has."""
+
+    def _tell(self, event: OrderEvent) -> None:
+        self._outcomes.take(event)
+
+    def _failed(self, why: str) -> None:
+        self._outcomes.failed(why)
+
+    def _check(self, orders: Sequence[InFlight]) -> None:
+        """Raise before the core would abort, unhook or swallow.
+
+        Raises:
+            EngineError: From another thread than the engine's, or for an id in use.
+        """
+        if threading.get_ident() != self._thread:
+            raise EngineError("a trading engine is used on the thread that made it, no other")
+        seen: set[str] = set()
+        for order in orders:
+            if order.client_order_id in seen or self._is_known(order.client_order_id):
+                raise EngineError(f"{order.client_order_id} is in use: an order is sent once")
+            seen.add(order.client_order_id)
+
+    def _is_known(self, order_id: str) -> bool:
+        return order_id in self._orders
+
+    def _fenced(self, order: InFlight) -> str | None:
+        if self._posture is Posture.HALTED:
+            return "FENCED: nothing leaves in HALTED"
+        if self._posture in (None, Posture.CLOSE_ONLY) and not order.order.is_reduce_only:
+            return f"FENCED: nothing opens in {self._posture or 'an unknown posture'}"
+        return None
+
+    def _take_on(self, chain: list[InFlight]) -> None:
+        for order in chain:
+            self._orders[order.client_order_id] = order
+        self._later[chain[0].client_order_id] = chain[1:]
+
+    def _leave(self, order: InFlight) -> None:
+        """Hand one order over; one that cannot be built ends alone, with the cause."""
+        order_id, why = order.client_order_id, self._unsendable(order)
+        if why is None:
+            self._unanswered.add(order_id)
+            try:
+                self._hand_over(order)
+            except Exception as e:  # noqa: BLE001 - one order never decides over the others
+                why = f"{type(e).__name__}: {e}"
+        if why is not None:
+            self._ended(order_id, EndKind.REJECTED, f"CANNOT_SEND: {why}")
+
+    def _unsendable(self, order: InFlight) -> str | None:
+        asset, quantity = order.order.asset, order.order.quantity
+        if asset not in self.specs:
+            return f"{self.venue.name} has no instrument {asset}"
+        if not round(quantity, self.specs[asset].size_precision) > 0.0:
+            return f"a quantity of {quantity} is no whole step"
+        return None
+
+    def _arrived(self, order_id: str) -> None:
+        """Take that the venue has an order."""
+        order = self._orders.get(order_id)
+        if order is None:
+            self._failed(f"the venue has {order_id}, which was not sent")
+            return
+        self._held.add(order_id)
+        fault = self._fault_of(order)
+        if fault is Fault.REJECT:
+            self._close(order, EndKind.REJECTED, "REJECTED: fault")
+            return
+        self._unanswered.discard(order_id)
+        is_unknown = fault in UNKNOWN_FAULTS
+        self._tell(Unknown(order_id, "fault") if is_unknown else Acked(order_id))
+        decided = self._decided.pop(order_id, None)
+        if decided is not None:
+            self._decide(order_id, decided)
+
+    def _fault_of(self, order: InFlight) -> Fault | None:
+        if fault_points.reach("venue") == "reject":
+            return Fault.REJECT
+        return self.venue.faults.of(order)
+
+    def _decide(self, order_id: str, decided: Execution | str) -> None:
+        """Act on what was decided of an order; an order that has ended meanwhile is left."""
+        order = self._orders.get(order_id)
+        if order is None:
+            return
+        if order_id not in self._held or order_id in self._unanswered:
+            self._decided[order_id] = decided
+        elif isinstance(decided, str):
+            self._close(order, EndKind.CANCELED, decided)
+        else:
+            self._meet(order, decided)
+
+    def _meet(self, order: InFlight, execution: Execution) -> None:
+        fault = self.venue.faults.of(order)
+        if fault is Fault.UNKNOWN_NEVER:
+            self._close(order, EndKind.NEVER_THERE, "NEVER_THERE: fault")
+            return
+        quantity = order.order.quantity
+        if fault is Fault.PARTIAL:
+            quantity = self.specs[order.order.asset].floor_quantity(quantity / 2.0) or quantity
+        quote = execution.quote
+        price = quote.ask if order.order.side == "BUY" else quote.bid
+        fee = self.venue.fee(quantity, price)
+        fill = Traded(order.client_order_id, f"{order.client_order_id}-1", quantity, price, fee)
+        self._fill(order, fill)
+
+    def _traded(self, fill: Traded) -> None:
+        """Take that the core has booked a fill."""
+        order = self._orders.get(fill.order_id)
+        if order is None:
+            self._failed(f"a fill of {fill.order_id}, which was not sent or has ended")
+            return
+        self._tell(_skewed(fill) if fault_points.reach("fill") == "skew" else fill)
+        if round(
+            fill.quantity - order.order.quantity, self.specs[order.order.asset].size_precision
+        ):
+            self._close(order, EndKind.EXPIRED, "EXPIRED: fault")
+        else:
+            self._ended(fill.order_id, EndKind.FILLED, "")
+
+    def _ended(self, order_id: str, kind: EndKind, reason: str) -> None:
+        """Tell an order's end, and let the next leg of its chain leave or drop."""
+        if self._orders.pop(order_id, None) is None:
+            self._failed(f"{order_id} ended {kind}: {reason}, but was not sent or has ended")
+            return
+        self._unanswered.discard(order_id)
+        self._held.discard(order_id)
+        later = self._later.pop(order_id, [])
+        self._tell(Ended(order_id, kind, reason))
+        if later and kind is EndKind.FILLED:
+            self._later[later[0].client_order_id] = later[1:]
+            self._leave(later[0])
+        else:
+            for leg in later:
+                self._decided.pop(leg.client_order_id, None)
+                dropped = f"DROPPED: {order_id} before it ended {kind}"
+                self._ended(leg.client_order_id, EndKind.DROPPED, dropped)
+        self._decided.pop(order_id, None)
+
+    def _forget_later(self, order_id: str) -> None:
+        for legs in self._later.values():
+            legs[:] = [leg for leg in legs if leg.client_order_id != order_id]
+
+
+def _skewed(fill: Traded) -> Traded:
+    """Return a fill of which the venue tells half: a fault that the books must notice."""
+    return msgspec.structs.replace(fill, quantity=fill.quantity / 2.0)

@@ -1,0 +1,70 @@
+"""What brings a journal of an older version up to the next one, each step in one transaction.
+
+New columns stay empty where the older version did not tell. Nothing is left out or rounded.
+"""
+
+import sqlite3
+from collections.abc import Callable
+from typing import Any, Final
+
+import msgspec
+
+from dolphin_realtime.model.instrument import OTHER_SIZE_PRECISION
+
+_EQUITY_OF_3: Final = (
+    "long_usd REAL", "short_usd REAL", "r_ar REAL", "r_vol REAL", "assets INTEGER",
+    "gated INTEGER", "latency_us REAL",
+)  # fmt: skip
+
+
+def _to_3(db: sqlite3.Connection) -> None:
+    columns = " ".join(f"ALTER TABLE equity ADD COLUMN {column};" for column in _EQUITY_OF_3)
+    db.executescript(
+        f"BEGIN; {columns} ALTER TABLE decisions ADD COLUMN score REAL;"
+        " ALTER TABLE decisions ADD COLUMN direction INTEGER; PRAGMA user_version = 3; COMMIT;"
+    )
+
+
+_TO_4: Final = (
+    "ALTER TABLE fills RENAME TO fills_3",
+    """CREATE TABLE fills (
+      fill_id TEXT PRIMARY KEY, client_order_id TEXT, epoch INTEGER, scan_number INTEGER,
+      timestamp_us INTEGER, asset TEXT, side TEXT, quantity REAL, price REAL, mid REAL, fee REAL,
+      realised REAL, source TEXT, booked_us INTEGER, size_digits INTEGER)""",
+    """INSERT INTO fills SELECT client_order_id || '-1', client_order_id, epoch, scan_number,
+      timestamp_us, asset, side, quantity, price, mid, fee, realised, source, booked_us,
+      digits_of(asset) FROM fills_3 ORDER BY rowid""",
+    """CREATE TABLE order_events (client_order_id TEXT, asset TEXT, timestamp_us INTEGER,
+      state TEXT, reason TEXT, filled REAL)""",
+    """INSERT INTO order_events
+      SELECT client_order_id, asset, booked_us AS at_us, 'FILLED', '', quantity FROM fills_3
+      UNION ALL
+      SELECT c.client_order_id, o.asset, c.timestamp_us,
+        CASE WHEN c.reason LIKE 'REJECTED%' OR c.reason LIKE 'DENIED%' THEN 'REJECTED'
+             ELSE 'CANCELED' END, c.reason, 0.0
+      FROM cancels c LEFT JOIN orders o USING (client_order_id) ORDER BY at_us""",
+    "DROP TABLE fills_3",
+    "DROP TABLE cancels",
+    "PRAGMA user_version = 4",
+)  # fmt: skip
+
+
+def _to_4(db: sqlite3.Connection) -> None:
+    """Key fills by an id of their own, and keep each order's end as an event."""
+    row = db.execute("SELECT desk FROM state").fetchone()
+    desk: dict[str, Any] = msgspec.msgpack.decode(row[0]) if row else {}
+    specs = desk.get("instruments", {})
+
+    def digits_of(asset: str) -> int:
+        spec = specs.get(asset)
+        return int(spec["size_precision"]) if spec else OTHER_SIZE_PRECISION
+
+    db.create_function("digits_of", 1, digits_of)
+    with db:
+        db.execute("BEGIN")
+        for statement in _TO_4:
+            db.execute(statement)
+
+
+UPGRADES: Final[dict[int, Callable[[sqlite3.Connection], None]]] = {2: _to_3, 3: _to_4}
+"""By a version: what brings its tables up to the next one's."""

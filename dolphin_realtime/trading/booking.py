@@ -1,0 +1,108 @@
+"""Booking what becomes of orders: into the desk, and as rows of the journal.
+
+Shared by trader and backtest, so that both keep the same book of the same events. Which rows
+there are is journal/rows.py's; what an event does to an order model/orders.py's.
+"""
+
+from collections import Counter, deque
+from collections.abc import Iterable
+from typing import Final
+
+import msgspec
+
+from dolphin_realtime.journal.rows import Rows
+from dolphin_realtime.model.desk import Desk
+from dolphin_realtime.model.errors import OrderMismatch
+from dolphin_realtime.model.fill_rule import Execution, Quote
+from dolphin_realtime.model.orders import Ended, EndKind, InFlight, OrderEvent, Traded
+from dolphin_realtime.model.pre_trade import Refusal
+
+OUTCOMES_KEPT: Final = 10
+
+
+class Booking:
+    """Takes events of orders as an engine tells them; the `Outcomes` of its engine.
+
+    Attributes:
+        refused: Orders that ended otherwise than filled, or that a limit stopped, by code.
+        outcomes: Whether each of the last ten orders that filled or were rejected was rejected.
+        mismatch: Why the desk and the engine disagree, or None. It stays until a restart.
+        n_fills: Fills since the start.
+    """
+
+    def __init__(self, desk: Desk, rows: Rows) -> None:
+        self.desk, self.rows = desk, rows
+        self.refused: Counter[str] = Counter()
+        self.outcomes: deque[bool] = deque(maxlen=OUTCOMES_KEPT)
+        self.mismatch: str | None = None
+        self.n_fills = 0
+        self._quotes: dict[str, Quote] = {}
+        self._waiting: dict[str, list[OrderEvent]] = {}
+
+    def expect(self, execution: Execution) -> None:
+        """Hold back an order's events until `settle`, and know the quote it fills at."""
+        order_id = execution.order.client_order_id
+        self._quotes[order_id] = execution.quote
+        self._waiting[order_id] = []
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether every expected order has its end."""
+        return all(e and isinstance(e[-1], Ended) for e in self._waiting.values())
+
+    def settle(self) -> None:
+        """Book what was held back in the order of `expect`, in whatever order it came."""
+        waiting, self._waiting = self._waiting, {}
+        for events in waiting.values():
+            for event in events:
+                self._book(event)
+        self._quotes.clear()
+
+    def take(self, event: OrderEvent) -> None:
+        """Take one event of an engine."""
+        waiting = self._waiting.get(event.order_id)
+        if waiting is None:
+            self._book(event)
+        else:
+            waiting.append(event)
+
+    def failed(self, why: str) -> None:
+        """Remember why nothing may be opened until a restart; the first cause stays."""
+        self.mismatch = self.mismatch or why
+
+    def count(self, refusals: Iterable[Refusal]) -> None:
+        """Count the orders of a plan that a limit stopped."""
+        self.refused.update(r.code for r in refusals)
+
+    def _book(self, event: OrderEvent) -> None:
+        order = self.desk.in_flight.get(event.order_id)
+        if order is None:
+            self.failed(f"{type(event).__name__} of {event.order_id}, which is not in flight")
+            return
+        try:
+            if isinstance(event, Traded):
+                self._fill(order, event)
+            else:
+                self.desk.book(event)
+                self.rows.order_event(order, event)
+                if isinstance(event, Ended):
+                    self._count_end(event)
+        except OrderMismatch as e:
+            self.failed(str(e))
+
+    def _fill(self, order: InFlight, event: Traded) -> None:
+        quote = self._quotes.get(event.order_id)
+        if quote is None:
+            self.failed(f"a fill of {event.order_id} that nothing called for")
+            return
+        steps = round(event.quantity, self.desk.digits(order.order.asset))
+        event = msgspec.structs.replace(event, quantity=steps)
+        realised = self.desk.book(event, quote.mid)
+        self.n_fills += 1
+        self.rows.fill(order, event, quote, realised)
+
+    def _count_end(self, event: Ended) -> None:
+        if event.kind is not EndKind.FILLED:
+            self.refused[event.code] += 1
+        if event.kind in (EndKind.FILLED, EndKind.REJECTED):
+            self.outcomes.append(event.kind is EndKind.REJECTED)

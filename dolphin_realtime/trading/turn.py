@@ -1,0 +1,213 @@
+"""The turn: one scan from decision to journal rows, the same for trader and backtest.
+
+The order of a scan's steps belongs here and nowhere else: decide, write the intent, send, let
+the signal learn, match what earlier scans sent, mark, rows. What to do is the desk's, when an
+order fills the fill rule's, how it is sent an engine's, which scan is next the caller's.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Final, Protocol
+
+from dolphin_realtime import fault_points
+from dolphin_realtime.book_shelf import BookShelf
+from dolphin_realtime.journal.database import Row
+from dolphin_realtime.journal.rows import RECOVERED, Rows
+from dolphin_realtime.model.decision import Limits
+from dolphin_realtime.model.desk import Desk
+from dolphin_realtime.model.fill_rule import Tape
+from dolphin_realtime.model.gates import Factors
+from dolphin_realtime.model.orders import InFlight
+from dolphin_realtime.model.plan import Plan
+from dolphin_realtime.model.posture import Posture
+from dolphin_realtime.model.scan import Scan
+from dolphin_realtime.trading.booking import Booking
+from dolphin_realtime.trading.execution import Engine
+
+ANSWER_TIMEOUT_S: Final = 5.0
+PURGE_EVERY_FILLS: Final = 50
+UNFILLED: Final = "UNFILLED: no quote in time"
+HALTED: Final = "HALTED: nothing may fill"
+FLATTENED: Final = "FLATTEN: closed instead"
+
+
+class TurnJournal(Protocol):
+    """Where a turn's intents and rows go."""
+
+    def opening(self) -> bytes:
+        """Return the desk as it stood before the scan at hand."""
+
+    def intend(self, epoch: int, scan_number: int, orders: Sequence[InFlight]) -> bool:
+        """Write the intent of orders before they leave; return whether it was written."""
+
+    def commit(self, key: tuple[int, int], rows: dict[str, list[Row]], plan: Plan | None) -> None:
+        """Keep the rows of a scan; without a plan, of what was done between scans."""
+
+
+class Turn:
+    """Trades scans for one desk: `begin` and then `finish`, one scan at a time."""
+
+    def __init__(
+        self, desk: Desk, booking: Booking, engine: Engine, shelf: BookShelf, journal: TurnJournal
+    ) -> None:
+        self.desk, self.booking, self.engine, self.shelf = desk, booking, engine, shelf
+        self._journal, self._rows = journal, booking.rows
+        self._purged_at = self._n_instruments = 0
+
+    @property
+    def rows(self) -> Rows:
+        """The rows of the scan at hand."""
+        return self._rows
+
+    def begin(self, scan: Scan, limits: Limits, factors: Factors | None = None) -> Plan:
+        """Decide on a scan and send its orders.
+
+        Raises:
+            ScanOutOfOrder: If the scan is not later than the last one.
+        """
+        self._open_day(scan)
+        plan = self.desk.take(scan, limits, self.shelf.books(scan.timestamp_us), factors)
+        if not plan.orders:
+            return plan
+        if not self._journal.intend(*plan.key, plan.orders):
+            self.desk.take_back(plan.orders)
+            plan.give_up("JOURNAL_FAILED")
+            return plan
+        self._know_instruments()
+        plan.sent_ns = self.engine.send(plan.orders)
+        self._mark_sent()
+        return plan
+
+    def catch_up(self, scan: Scan, orders: list[InFlight], factors: Factors | None = None) -> Plan:
+        """Step through a scan that is too old to act on; ``orders`` were sent at it before.
+
+        Raises:
+            ScanOutOfOrder: If the scan is not later than the last one.
+        """
+        self._open_day(scan)
+        plan = self.desk.follow(scan, orders, self.shelf.books(scan.timestamp_us), factors)
+        if plan.is_new and orders:
+            self._resume(orders)
+        return plan
+
+    def resume(self) -> int:
+        """Take over what was in flight when the process before this one died; return how many."""
+        self._know_instruments()
+        orders = list(self.desk.in_flight.values())
+        self._resume(orders)
+        return len(orders)
+
+    def recover(self, orders: list[InFlight]) -> None:
+        """Take over such orders whose scan is nowhere to be had, and journal them as what they are."""
+        self.desk.in_flight.update({o.client_order_id: o for o in orders})
+        self._resume(orders)
+        self._rows.sent(orders, RECOVERED)
+
+    async def finish(self, plan: Plan, *, is_acted_on: bool = True) -> None:
+        """End a scan: learn from it, match what earlier scans sent, mark the books, keep the rows."""
+        if not plan.is_new:
+            return
+        self._rows.open_scan(plan.scan.timestamp_us)
+        await self._until_answered()
+        fault_points.reach("order")
+        self.desk.settle(plan)
+        self._know_instruments()
+        if plan.limits.posture is Posture.HALTED:
+            await self._cancel(list(self.desk.in_flight.values()), HALTED)
+        else:
+            await self._match(plan)
+        self.shelf.keep(self.desk.in_flight.values())
+        self.desk.account.check()
+        self.booking.count(plan.refusals)
+        rows = self._rows.close_scan(plan, is_acted_on=is_acted_on)
+        self._journal.commit(plan.key, rows, plan)
+        self._purge()
+
+    async def halt(self) -> None:
+        """Cancel every order in flight, now: between scans."""
+        if self.desk.in_flight:
+            self._rows.open_scan(self.desk.last_us)
+            await self._cancel(list(self.desk.in_flight.values()), HALTED)
+            self._commit_between()
+
+    async def flatten(self, flatten_id: str) -> int | None:
+        """Cancel what is in flight and close every position, reduce-only.
+
+        Returns:
+            How many orders were sent; None where nothing was done, because this id was obeyed
+            before or the intent could not be written.
+        """
+        if flatten_id == self.desk.flattened_id:
+            return None
+        self._rows.open_scan(self.desk.last_us)
+        await self._cancel(list(self.desk.in_flight.values()), FLATTENED)
+        orders = self.desk.flatten()
+        if orders and not self._journal.intend(*(self.desk.last_key or (0, 0)), orders):
+            self.desk.take_back(orders)
+            self.booking.refused["FLATTEN_NOT_WRITTEN"] += 1
+            return None
+        self.desk.flattened_id = flatten_id
+        self.engine.send(orders)
+        self._mark_sent()
+        await self._until_answered()
+        self._rows.sent(orders, "FLATTEN")
+        self._commit_between()
+        return len(orders)
+
+    def _open_day(self, scan: Scan) -> None:
+        if self._rows.begins_day(scan.timestamp_us):
+            self._rows.opening = self._journal.opening()
+
+    def _resume(self, orders: list[InFlight]) -> None:
+        self.engine.resume(orders)
+        self._mark_sent()
+
+    def _mark_sent(self) -> None:
+        self.desk.mark_sent(self.engine.unanswered)
+
+    async def _match(self, plan: Plan) -> None:
+        """Let due orders meet their quotes, and take back those without one in time."""
+        now_us = plan.scan.timestamp_us
+        quotes = self.shelf.quotes(now_us)
+        fills, lapses = self.desk.due(Tape(now_us=now_us, prices=plan.prices, books=quotes))
+        for execution in fills:
+            self.booking.expect(execution)
+        for execution in fills:
+            self.engine.execute(execution)
+        await self._until(lambda: self.booking.is_settled)
+        self.booking.settle()
+        await self._cancel(lapses, UNFILLED)
+        for asset in {e.order.order.asset for e in fills}:
+            self._compare(asset)
+
+    async def _cancel(self, orders: list[InFlight], reason: str) -> None:
+        ids = [o.client_order_id for o in orders]
+        for order_id in reversed(ids):  # the later legs of a chain first: they never left
+            self.engine.cancel(order_id, reason)
+        await self._until(lambda: not any(i in self.desk.in_flight for i in ids))
+
+    async def _until_answered(self) -> None:
+        await self._until(lambda: not self.engine.unanswered)
+
+    async def _until(self, is_so: Callable[[], bool]) -> None:
+        if not is_so() and not await self.engine.until(is_so, ANSWER_TIMEOUT_S):
+            self.booking.failed(f"orders after scan {self.desk.last_key} were not answered in time")
+
+    def _know_instruments(self) -> None:
+        if len(self.desk.instruments) != self._n_instruments:
+            self._n_instruments = len(self.desk.instruments)
+            self.engine.add_instruments(self.desk.instruments)
+
+    def _compare(self, asset: str) -> None:
+        position = self.desk.account.positions.get(asset)
+        ours = position.quantity if position else 0.0
+        theirs = self.engine.position(asset)
+        if round(ours - theirs, self.desk.digits(asset)):
+            self.booking.failed(f"{asset}: the desk holds {ours}, the engine {theirs}")
+
+    def _commit_between(self) -> None:
+        self._journal.commit(self.desk.last_key or (0, 0), self._rows.take(), None)
+
+    def _purge(self) -> None:
+        if self.booking.n_fills - self._purged_at >= PURGE_EVERY_FILLS:
+            self._purged_at = self.booking.n_fills
+            self.engine.purge()
