@@ -13,10 +13,10 @@ class ScriptedDesk(Desk):
 
     def __init__(self, script, costs: CostParams | None = None) -> None:
         super().__init__("TEST", costs=costs)
+        self.add_instruments([f"A{n:02d}" for n in range(12)])
         self.script = script
 
     def take(self, scan, limits: Limits, book=None, factors=None):
-        self.add_instruments(scan.assets)
         plan = self._advance(scan, limits, book, factors)
         if plan.draft is None:
             return plan

@@ -5,7 +5,7 @@ handed over with a book of its own that holds exactly the quote the fill rule ch
 has come before `execute` returns, so nothing here ever waits.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from decimal import Decimal
 from typing import Any, Final
@@ -41,7 +41,7 @@ from dolphin_realtime.engine.nautilus import (
 from dolphin_realtime.engine.simulated import SimulatedEngine
 from dolphin_realtime.model.decision import OrderIntent
 from dolphin_realtime.model.fill_rule import Execution
-from dolphin_realtime.model.instrument import InstrumentSpec
+from dolphin_realtime.model.instrument import OTHER, InstrumentSpec
 from dolphin_realtime.model.orders import EndKind, InFlight, Traded
 from dolphin_realtime.model.venue import Venue as VenueRules
 from dolphin_realtime.trading.execution import Outcomes, Start
@@ -49,6 +49,9 @@ from dolphin_realtime.trading.execution import Outcomes, Start
 BOOK_SIZE: Final = 1_000_000_000.0
 """Size of a modelled quote in units: never the limit of a fill."""
 LEVERAGE: Final = Decimal(20)
+CLOCK: Final = "CLOCK"
+"""A name that no scan has: its quote starts the core, else a node that ran on this thread before
+would get the first order."""
 
 
 class BacktestOrders(SimulatedEngine):
@@ -71,12 +74,13 @@ class BacktestOrders(SimulatedEngine):
         with alone(f"the backtest of {start.owner}"):
             self._core = _core(self.venue, start.cash, self._model, self._fees)
             try:
-                self._hands = Hands.of(start.owner)
+                self._hands = Hands.of(start.owner, self.venue.name)
                 self._hands.traded = self._heard.append
                 self._hands.closed = lambda *end: self._heard.append(end)
                 self._hands.failed = self._failed
                 self._core.add_strategy(self._hands)
-                self.add_instruments(start.specs)
+                self._learn({CLOCK: OTHER})
+                self._learn(start.specs)
                 self._restore(start)
                 yield
             finally:
@@ -106,11 +110,18 @@ class BacktestOrders(SimulatedEngine):
         """Return whether it is so: here everything has come already."""
         return is_so()
 
-    def add_instruments(self, specs: Mapping[str, InstrumentSpec]) -> None:
+    async def add_instruments(self, specs: Mapping[str, InstrumentSpec]) -> None:
         """Make those of the instruments known that are not."""
-        for asset in specs.keys() - self.specs.keys():
+        self._learn(specs)
+
+    def _learn(self, specs: Mapping[str, InstrumentSpec]) -> None:
+        """Add names to the core, each with a first quote: without one it has no market for them."""
+        new = [asset for asset in specs if asset not in self.specs]
+        for asset in new:
             self.specs[asset] = specs[asset]
             self._core.add_instrument(make_instrument(self.venue.name, asset, specs[asset]))
+        if new:
+            self._show([(asset, 1.0) for asset in new])
 
     def position(self, asset: str) -> float:
         """Return the core's net position."""
@@ -133,10 +144,12 @@ class BacktestOrders(SimulatedEngine):
 
     def _fill(self, order: InFlight, fill: Traded) -> None:
         self._run(order, fill.quantity, fill.price, fill.fee)
+
+    def _hear(self) -> None:
         heard, self._heard[:] = list(self._heard), []
         for event in heard:
             if isinstance(event, Traded):
-                self._traded(msgspec.structs.replace(event, fill_id=fill.fill_id))
+                self._traded(msgspec.structs.replace(event, fill_id=f"{event.order_id}-1"))
             else:
                 self._ended(*event)
 
@@ -145,17 +158,24 @@ class BacktestOrders(SimulatedEngine):
 
     def _run(self, order: InFlight, quantity: float, price: float, fee: float) -> None:
         """Hand an order to the core with a book of its own, and let the core's time go on."""
-        asset = order.order.asset
-        spec = self.specs[asset]
-        at = Price(price, spec.price_precision)
-        size = Quantity(BOOK_SIZE, spec.size_precision)
-        self._model.price, self._model.size, self._fees.fee = at, size, Money(fee, USDT)
-        self._hands.submit(self.venue.name, order, Quantity(quantity, spec.size_precision))
-        now_ns = self._at_us * 1000
-        quote = QuoteTick(instrument_id(self.venue.name, asset), at, at, size, size, now_ns, now_ns)
-        self._core.add_data([quote], validate=False)
+        spec = self.specs[order.order.asset]
+        self._model.price = Price(price, spec.price_precision)
+        self._model.size = Quantity(BOOK_SIZE, spec.size_precision)
+        self._fees.fee = Money(fee, USDT)
+        self._hands.submit(order, Quantity(quantity, spec.size_precision))
+        self._show([(order.order.asset, price)])
+
+    def _show(self, prices: Sequence[tuple[str, float]]) -> None:
+        """Let the core go on to the instant at hand, with a quote of each asset."""
+        self._core.add_data([self._quote(*pair) for pair in prices], validate=False)
         self._core.run(streaming=True)
         self._core.clear_data()
+
+    def _quote(self, asset: str, price: float) -> QuoteTick:
+        spec, now_ns = self.specs[asset], self._at_us * 1000
+        at = Price(price, spec.price_precision)
+        size = Quantity(BOOK_SIZE, spec.size_precision)
+        return QuoteTick(instrument_id(self.venue.name, asset), at, at, size, size, now_ns, now_ns)
 
 
 class _FillModel(FillModel):

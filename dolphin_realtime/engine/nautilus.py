@@ -91,16 +91,20 @@ class Hands(Strategy):
         traded: Called with each fill.
         closed: Called with (order id, kind, reason) at every other end.
         failed: Called with why the core cannot be trusted any more.
+        known: Called with each name that the core has learnt while running.
+        venue: Name of the venue whose instruments it hears of.
     """
 
     traded: Callable[[Traded], None]
     closed: Callable[[str, EndKind, str], None]
     failed: Callable[[str], None]
+    known: Callable[[str], None] | None = None
+    venue: str
 
     @classmethod
-    def of(cls, owner: str) -> "Hands":
+    def of(cls, owner: str, venue: str) -> "Hands":
         """Return the strategy of an instance."""
-        return cls(
+        hands = cls(
             StrategyConfig(
                 strategy_id=StrategyId(f"Dolphin-{owner}"),
                 order_id_tag=owner,
@@ -109,11 +113,21 @@ class Hands(Strategy):
                 log_commands=False,
             )
         )
+        hands.venue = venue
+        return hands
 
     def on_start(self) -> None:
-        """Do nothing: orders come by call."""
+        """Follow the instruments where new ones come while running; orders come by call."""
+        if self.known is not None:
+            self.subscribe_instruments(Venue(self.venue))
 
-    def submit(self, venue: str, order: InFlight, size: Quantity) -> None:
+    def on_instrument(self, instrument: Any) -> None:
+        """Tell that a name is known."""
+        known = self.known
+        if known is not None:
+            self._guarded(lambda: known(instrument.id.symbol.value))
+
+    def submit(self, order: InFlight, size: Quantity) -> None:
         """Hand a market order over."""
         intent, owner = order.order, self.trader_id
         if owner is None:
@@ -122,7 +136,7 @@ class Hands(Strategy):
             MarketOrder(
                 owner,
                 self.strategy_id,
-                instrument_id(venue, intent.asset),
+                instrument_id(self.venue, intent.asset),
                 ClientOrderId(order.client_order_id),
                 OrderSide.BUY if intent.side == "BUY" else OrderSide.SELL,
                 size,

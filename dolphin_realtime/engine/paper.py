@@ -59,6 +59,7 @@ from dolphin_realtime.trading.execution import Outcomes, Start
 
 START_TIMEOUT_S: Final = 30.0
 STOP_TIMEOUT_S: Final = 5.0
+INSTRUMENT_TIMEOUT_S: Final = 5.0
 NO_RATE_LIMIT: Final = "1000000/00:00:01"
 FEED: Final = "EIGEN"
 """Name of the data client that makes instruments known; scans never pass through the node."""
@@ -71,6 +72,7 @@ class PaperEngine(SimulatedEngine):
         super().__init__(venue, outcomes)
         self._changed = asyncio.Event()
         self._ends: dict[str, tuple[EndKind, str]] = {}
+        self._known: set[str] = set()
         self.core_orders: dict[str, Any] = {}
 
     @asynccontextmanager
@@ -129,9 +131,9 @@ class PaperEngine(SimulatedEngine):
             )
         )
         node = builder.build()
-        self._hands = Hands.of(start.owner)
+        self._hands = Hands.of(start.owner, self.venue.name)
         self._hands.traded, self._hands.closed = self._traded, self._closed
-        self._hands.failed = self._failed
+        self._hands.failed, self._hands.known = self._failed, self._learnt
         node.add_strategy(self._hands)
         self._hands.set_external_order_instrument_ids(
             [instrument_id(self.venue.name, asset) for asset in start.positions]
@@ -168,11 +170,17 @@ class PaperEngine(SimulatedEngine):
             return False
         return True
 
-    def add_instruments(self, specs: Mapping[str, InstrumentSpec]) -> None:
-        """Make new names known; orders of them may leave from the next turn of the loop on."""
-        for asset in specs.keys() - self.specs.keys():
-            self.specs[asset] = specs[asset]
-            self._feed.show(asset)
+    async def add_instruments(self, specs: Mapping[str, InstrumentSpec]) -> None:
+        """Make new names known, and wait until the node knows them: else it would lose their orders."""
+        new = [asset for asset in specs if asset not in self.specs]
+        for asset in new:
+            self._feed.show(asset, specs[asset])
+        await self.until(lambda: self._known.issuperset(new), INSTRUMENT_TIMEOUT_S)
+        self.specs.update({asset: specs[asset] for asset in new if asset in self._known})
+
+    def _learnt(self, asset: str) -> None:
+        self._known.add(asset)
+        self._changed.set()
 
     def position(self, asset: str) -> float:
         """Return the node's net position."""
@@ -196,9 +204,7 @@ class PaperEngine(SimulatedEngine):
 
     def _hand_over(self, order: InFlight) -> None:
         spec = self.specs[order.order.asset]
-        self._hands.submit(
-            self.venue.name, order, Quantity(order.order.quantity, spec.size_precision)
-        )
+        self._hands.submit(order, Quantity(order.order.quantity, spec.size_precision))
 
     def _fill(self, order: InFlight, fill: Traded) -> None:
         spec = self.specs[order.order.asset]
@@ -244,17 +250,18 @@ class _Feed(DataClient):
         self._engine = engine
 
     async def _connect(self) -> None:
-        for asset in self._engine.specs:
-            self.show(asset)
+        for asset, spec in self._engine.specs.items():
+            self.show(asset, spec)
 
     async def _disconnect(self) -> None:
         pass
 
-    def show(self, asset: str) -> None:
+    async def _subscribe_instruments(self, command: Any) -> None:
+        pass
+
+    def show(self, asset: str, spec: InstrumentSpec) -> None:
         """Make an instrument known."""
-        self._handle_instrument(
-            make_instrument(self._engine.venue.name, asset, self._engine.specs[asset])
-        )
+        self._handle_instrument(make_instrument(self._engine.venue.name, asset, spec))
 
 
 class _Venue(ExecutionClient):

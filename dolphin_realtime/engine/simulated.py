@@ -31,6 +31,8 @@ from dolphin_realtime.model.posture import Posture
 from dolphin_realtime.model.venue import Venue
 from dolphin_realtime.trading.execution import Outcomes
 
+CANNOT_SEND: Final = "CANNOT_SEND"
+"""Code of an order that could not be built, or that the core did not take."""
 UNKNOWN_FAULTS: Final = (Fault.UNKNOWN_FILLED, Fault.UNKNOWN_NEVER)
 
 
@@ -101,7 +103,7 @@ class SimulatedEngine(ABC):
         """Wait until something is so; see `Engine.until`."""
 
     @abstractmethod
-    def add_instruments(self, specs: Mapping[str, InstrumentSpec]) -> None:
+    async def add_instruments(self, specs: Mapping[str, InstrumentSpec]) -> None:
         """Make those of the instruments known that are not."""
 
     @abstractmethod
@@ -164,12 +166,19 @@ class SimulatedEngine(ABC):
         order_id, why = order.client_order_id, self._unsendable(order)
         if why is None:
             self._unanswered.add(order_id)
-            try:
-                self._hand_over(order)
-            except Exception as e:  # noqa: BLE001 - one order never decides over the others
-                why = f"{type(e).__name__}: {e}"
-        if why is not None:
-            self._ended(order_id, EndKind.REJECTED, f"CANNOT_SEND: {why}")
+            self._ask(order, lambda: self._hand_over(order))
+        else:
+            self._ended(order_id, EndKind.REJECTED, f"{CANNOT_SEND}: {why}")
+
+    def _ask(self, order: InFlight, core: Callable[[], None]) -> bool:
+        """Ask something of the core for an order; where it raises, that order ends, and no other."""
+        try:
+            core()
+        except Exception as e:  # noqa: BLE001 - one order never decides over the others
+            why = f"{CANNOT_SEND}: {type(e).__name__}: {e}"
+            self._ended(order.client_order_id, EndKind.REJECTED, why)
+            return False
+        return True
 
     def _unsendable(self, order: InFlight) -> str | None:
         asset, quantity = order.order.asset, order.order.quantity
@@ -226,7 +235,11 @@ class SimulatedEngine(ABC):
         price = quote.ask if order.order.side == "BUY" else quote.bid
         fee = self.venue.fee(quantity, price)
         fill = Traded(order.client_order_id, f"{order.client_order_id}-1", quantity, price, fee)
-        self._fill(order, fill)
+        if self._ask(order, lambda: self._fill(order, fill)):
+            self._hear()
+
+    def _hear(self) -> None:  # noqa: B027 - a running node says it by itself
+        """Take what the core has said by now, where it cannot say it by itself."""
 
     def _traded(self, fill: Traded) -> None:
         """Take that the core has booked a fill."""

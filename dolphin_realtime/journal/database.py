@@ -129,21 +129,31 @@ def open_new(folder: Path, mode: str = PAPER) -> sqlite3.Connection:
     """
     path = path_of(folder)
     try:
-        db = sqlite3.connect(path, check_same_thread=False, isolation_level="DEFERRED")
-        db.execute("PRAGMA journal_mode=WAL")
-        db.execute("PRAGMA synchronous=FULL")
-        _bring_up(db, path)
-        db.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
-        with db:
-            life = "".join(secrets.choice(_ALPHABET) for _ in range(LIFE_LENGTH))
-            db.executemany("INSERT OR IGNORE INTO meta VALUES (?, ?)", [(LIFE, life), (MODE, mode)])
-        was = meta(db, MODE)
+        db = sqlite3.connect(path, check_same_thread=False)
     except sqlite3.Error as e:
         raise JournalError(f"{path}: {e}") from e
-    if was != mode:
+    try:
+        _make_ready(db, path, mode)
+    except sqlite3.Error as e:
         db.close()
-        raise JournalError(f"{path} is a {was} journal and stays one; move it aside for {mode}")
+        raise JournalError(f"{path}: {e}") from e
+    except JournalError:
+        db.close()
+        raise
     return db
+
+
+def _make_ready(db: sqlite3.Connection, path: Path, mode: str) -> None:
+    db.execute("PRAGMA journal_mode=WAL")
+    db.execute("PRAGMA synchronous=FULL")
+    _bring_up(db, path)
+    db.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
+    with db:
+        life = "".join(secrets.choice(_ALPHABET) for _ in range(LIFE_LENGTH))
+        db.executemany("INSERT OR IGNORE INTO meta VALUES (?, ?)", [(LIFE, life), (MODE, mode)])
+    was = meta(db, MODE)
+    if was != mode:
+        raise JournalError(f"{path} is a {was} journal and stays one; move it aside for {mode}")
 
 
 def _bring_up(db: sqlite3.Connection, path: Path) -> None:
@@ -152,7 +162,6 @@ def _bring_up(db: sqlite3.Connection, path: Path) -> None:
         return
     version = db.execute("PRAGMA user_version").fetchone()[0]
     if version != SCHEMA_VERSION and version not in UPGRADES:
-        db.close()
         raise JournalError(
             f"{path} has schema {version}, this Dolphin writes {SCHEMA_VERSION}; "
             "export it with the version that wrote it and move it aside"

@@ -27,15 +27,16 @@ class Position(msgspec.Struct):
         Args:
             signed_quantity: Units, positive for a purchase.
             price: USDT a unit.
-            digits: Decimal places of the instrument's size: flat is when the last step is gone.
+            digits: Decimal places of the instrument's size. A quantity is whole steps of it: the
+                double next to that decimal, however many fills made it.
         """
         before = self.quantity
         realised = 0.0
         if before * signed_quantity < 0.0:
             closed = min(abs(signed_quantity), abs(before))
             realised = closed * (price - self.average_price) * (1.0 if before > 0.0 else -1.0)
-        after = before + signed_quantity
-        if round(after, digits) == 0.0:
+        after = round(before + signed_quantity, digits)
+        if after == 0.0:
             after, self.average_price = 0.0, 0.0
         elif before * after <= 0.0:
             self.average_price = price

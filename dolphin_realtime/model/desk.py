@@ -173,7 +173,7 @@ class Desk:
         for order in self.in_flight.values():
             asset = order.order.asset
             held[asset] = held.get(asset, 0.0) + order.left
-        return {a: q if round(q, self.digits(a)) else 0.0 for a, q in held.items()}
+        return {a: round(q, self.digits(a)) for a, q in held.items()}
 
     def digits(self, asset: str) -> int:
         """Return the decimal places of an asset's size: its step is the last of them."""

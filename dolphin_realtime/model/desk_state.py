@@ -59,10 +59,11 @@ def restore(desk: Desk, saved: bytes) -> None:
 
 
 def _to_whole_steps(desk: Desk) -> None:
-    """Drop what is less than half a step of a position: versions before schema 4 kept it."""
+    """Round positions to whole size steps: versions before schema 4 kept the dust of sums."""
     for asset, position in desk.account.positions.items():
-        if position.quantity and not round(position.quantity, desk.digits(asset)):
-            position.quantity = position.average_price = 0.0
+        if position.quantity:
+            position.quantity = round(position.quantity, desk.digits(asset))
+            position.average_price = position.average_price if position.quantity else 0.0
 
 
 class Books(msgspec.Struct, frozen=True):

@@ -133,7 +133,7 @@ def advanced(order: InFlight, event: OrderEvent, digits: int) -> InFlight | None
             )
         return msgspec.structs.replace(order, filled=filled, state=OrderState.PARTLY_FILLED)
     if isinstance(event, Ended):
-        is_whole = order.filled == order.order.quantity
+        is_whole = 0.0 < order.filled == order.order.quantity
         if is_whole != (event.kind is EndKind.FILLED):
             raise OrderMismatch(
                 f"{order.client_order_id} ended {event.kind} with {order.filled}"

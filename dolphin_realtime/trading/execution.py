@@ -85,8 +85,8 @@ class Engine(Protocol):
     async def until(self, is_so: Callable[[], bool], timeout_s: float) -> bool:
         """Wait until something is so, looking after each event; return False when it is not in time."""
 
-    def add_instruments(self, specs: Mapping[str, InstrumentSpec]) -> None:
-        """Make those of the instruments known that are not."""
+    async def add_instruments(self, specs: Mapping[str, InstrumentSpec]) -> None:
+        """Make those of the instruments known that are not; orders of them may leave afterwards."""
 
     def position(self, asset: str) -> float:
         """Return the engine's own view of a position, signed units."""

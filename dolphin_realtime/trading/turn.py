@@ -52,6 +52,7 @@ class Turn:
         self.desk, self.booking, self.engine, self.shelf = desk, booking, engine, shelf
         self._journal, self._rows = journal, booking.rows
         self._purged_at = self._n_instruments = 0
+        self._silent: set[str] = set()
 
     @property
     def rows(self) -> Rows:
@@ -72,7 +73,6 @@ class Turn:
             self.desk.take_back(plan.orders)
             plan.give_up("JOURNAL_FAILED")
             return plan
-        self._know_instruments()
         plan.sent_ns = self.engine.send(plan.orders)
         self._mark_sent()
         return plan
@@ -91,7 +91,6 @@ class Turn:
 
     def resume(self) -> int:
         """Take over what was in flight when the process before this one died; return how many."""
-        self._know_instruments()
         orders = list(self.desk.in_flight.values())
         self._resume(orders)
         return len(orders)
@@ -110,7 +109,7 @@ class Turn:
         await self._until_answered()
         fault_points.reach("order")
         self.desk.settle(plan)
-        self._know_instruments()
+        await self._know_instruments()
         if plan.limits.posture is Posture.HALTED:
             await self._cancel(list(self.desk.in_flight.values()), HALTED)
         else:
@@ -169,6 +168,7 @@ class Turn:
         now_us = plan.scan.timestamp_us
         quotes = self.shelf.quotes(now_us)
         fills, lapses = self.desk.due(Tape(now_us=now_us, prices=plan.prices, books=quotes))
+        fills = [e for e in fills if e.order.client_order_id not in self._silent]
         for execution in fills:
             self.booking.expect(execution)
         for execution in fills:
@@ -180,22 +180,25 @@ class Turn:
             self._compare(asset)
 
     async def _cancel(self, orders: list[InFlight], reason: str) -> None:
-        ids = [o.client_order_id for o in orders]
+        ids = [i for i in (o.client_order_id for o in orders) if i not in self._silent]
         for order_id in reversed(ids):  # the later legs of a chain first: they never left
             self.engine.cancel(order_id, reason)
         await self._until(lambda: not any(i in self.desk.in_flight for i in ids))
 
     async def _until_answered(self) -> None:
-        await self._until(lambda: not self.engine.unanswered)
+        """Wait for a word of each order sent; one without is not waited for again."""
+        await self._until(lambda: self._silent.issuperset(self.engine.unanswered))
+        self._silent.update(self.engine.unanswered)
 
     async def _until(self, is_so: Callable[[], bool]) -> None:
         if not is_so() and not await self.engine.until(is_so, ANSWER_TIMEOUT_S):
-            self.booking.failed(f"orders after scan {self.desk.last_key} were not answered in time")
+            open_orders = ", ".join(sorted(self.engine.unanswered)) or "what was due"
+            self.booking.failed(f"no word of {open_orders} after scan {self.desk.last_key}")
 
-    def _know_instruments(self) -> None:
+    async def _know_instruments(self) -> None:
         if len(self.desk.instruments) != self._n_instruments:
             self._n_instruments = len(self.desk.instruments)
-            self.engine.add_instruments(self.desk.instruments)
+            await self.engine.add_instruments(self.desk.instruments)
 
     def _compare(self, asset: str) -> None:
         position = self.desk.account.positions.get(asset)

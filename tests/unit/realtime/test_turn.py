@@ -1,0 +1,200 @@
+"""The turn with a fake engine: what goes wrong with one order stays with that order."""
+
+import itertools
+
+import msgspec
+import pytest
+
+from dolphin_realtime.backtest.loop import run_backtest
+from dolphin_realtime.book_documents import BookFeed
+from dolphin_realtime.book_shelf import BookShelf
+from dolphin_realtime.factor_documents import FactorHistory
+from dolphin_realtime.journal.rows import Rows
+from dolphin_realtime.model.decision import Limits, OrderIntent, TargetParams
+from dolphin_realtime.model.desk import Desk
+from dolphin_realtime.model.instrument import SHIPPED
+from dolphin_realtime.model.orders import Ended, EndKind, InFlight, OrderState, Traded
+from dolphin_realtime.model.paper_faults import PaperFaults
+from dolphin_realtime.model.plan import CostParams
+from dolphin_realtime.model.signal_params import SignalParams
+from dolphin_realtime.model.venue import paper_venue
+from dolphin_realtime.trading.booking import Booking
+from dolphin_realtime.trading.execution import Start
+from dolphin_realtime.trading.turn import Turn
+from tests.engines import FakeEngine
+from tests.scans import walk
+
+SCANS = walk(420, volatility=2e-3)
+SIGNAL = SignalParams(s_in=0.5, s_out=0.2, tau_x_s=600)
+TARGET = TargetParams(band=0.02)
+
+
+class Kept:
+    """A turn's journal in memory; ``is_writable`` False refuses every intent."""
+
+    def __init__(self):
+        self.rows, self.intents, self.is_writable = [], [], True
+
+    def opening(self):
+        return b""
+
+    def intend(self, epoch, scan_number, orders):
+        self.intents += [o.client_order_id for o in orders]
+        return self.is_writable
+
+    def commit(self, key, rows, plan):
+        self.rows.append(rows)
+
+    def all(self, table):
+        return list(itertools.chain.from_iterable(rows[table] for rows in self.rows))
+
+
+class Trader:
+    """A desk whose turns go to a fake engine."""
+
+    def __init__(self, venue=None, desk=None):
+        self.desk = desk or Desk("TEST", SIGNAL, TARGET, venue=venue)
+        self.booking, self.journal = Booking(self.desk, Rows(self.desk)), Kept()
+        self.engine = FakeEngine(self.desk.venue, self.booking)
+        self.engine.specs.update(Start.of(self.desk).specs)
+        shelf = BookShelf(self.desk)
+        self.turn = Turn(self.desk, self.booking, self.engine, shelf, self.journal)
+
+    async def trade(self, scans, limits=None):
+        plans = []
+        for scan in scans:
+            plan = self.turn.begin(msgspec.structs.replace(scan), limits or Limits())
+            await self.turn.finish(plan)
+            plans.append(plan)
+        return plans
+
+    def ends(self):
+        return [row[3] for row in self.journal.all("order_events")]
+
+
+async def test_every_order_has_one_end_and_the_books_hold():
+    trader = Trader()
+    plans = await trader.trade(SCANS)
+    sent = [o.client_order_id for plan in plans for o in plan.orders]
+    ended = [row[0] for row in trader.journal.all("order_events")]
+    assert len(sent) > 200
+    assert sorted(ended + list(trader.desk.in_flight)) == sorted(sent)
+    assert trader.journal.intents == sent
+    assert trader.booking.mismatch is None
+    trader.desk.account.check()
+
+
+async def test_an_intent_that_cannot_be_written_keeps_every_order_back():
+    trader = Trader()
+    trader.journal.is_writable = False
+    plans = await trader.trade(SCANS)
+    assert trader.journal.intents
+    assert not any(plan.orders for plan in plans)
+    assert {d.reason for plan in plans for d in plan.decisions} >= {"JOURNAL_FAILED"}
+    assert trader.journal.all("orders") == []
+    assert trader.desk.in_flight == {}
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_faults_of_the_venue_end_orders_and_never_the_trader(seed):
+    faults = PaperFaults(
+        reject_share=0.1, partial_share=0.2, unknown_filled_share=0.1, unknown_never_share=0.1,
+        fault_seed=seed,
+    )  # fmt: skip
+    trader = Trader(paper_venue(CostParams(), faults))
+    plans = await trader.trade(SCANS)
+    assert set(trader.ends()) == {*EndKind, "UNKNOWN"} - {"CANCELED"}
+    assert trader.booking.mismatch is None
+    refused = {r.code for plan in plans for r in plan.refusals}
+    assert "ORDER_UNKNOWN" in refused
+    for asset, position in trader.desk.account.positions.items():
+        digits = trader.desk.digits(asset)
+        assert position.quantity == round(position.quantity, digits)
+        assert trader.engine.position(asset) == pytest.approx(position.quantity, abs=1e-12)
+    trader.desk.account.check()
+
+
+async def test_while_an_order_is_unknown_its_asset_opens_nothing_and_others_do():
+    trader = Trader(paper_venue(CostParams(), PaperFaults(unknown_filled_share=0.3)))
+    for scan in SCANS:
+        unknown = {
+            o.order.asset for o in trader.desk.in_flight.values() if o.state is OrderState.UNKNOWN
+        }
+        (plan,) = await trader.trade([scan])
+        opening = {o.order.asset for o in plan.orders if not o.order.is_reduce_only}
+        assert not opening & unknown
+    assert trader.booking.n_fills > 100
+
+
+async def test_an_order_of_no_step_in_an_old_intent_is_refused_and_the_others_go_on():
+    trader = Trader()
+    await trader.trade(SCANS[:300])
+    first, second, *_ = trader.desk.instruments
+    for asset, leg, quantity in ((first, "C", 0.0), (second, "A", 1.0)):
+        intent = OrderIntent(
+            asset=asset, side="BUY", quantity=quantity, leg=leg, is_reduce_only=leg == "C"
+        )
+        one = InFlight(
+            client_order_id=f"OLD-1-301-{leg}", order=intent, epoch=1, scan_number=301,
+            decided_us=SCANS[300].timestamp_us,
+        )  # fmt: skip
+        trader.journal.intents.append(one)
+    orders = trader.journal.intents[-2:]
+    plan = trader.turn.catch_up(msgspec.structs.replace(SCANS[300]), orders)
+    await trader.turn.finish(plan)
+    await trader.trade(SCANS[301:303])
+    told = {row[0]: (row[3], row[4]) for row in trader.journal.all("order_events")}
+    assert told["OLD-1-301-C"] == ("REJECTED", "CANNOT_SEND: a quantity of 0.0 is no whole step")
+    assert told["OLD-1-301-A"] == ("FILLED", "")
+    assert trader.booking.refused["CANNOT_SEND"] == 1
+    assert trader.booking.mismatch is None
+
+
+async def test_a_name_that_the_venue_does_not_list_is_not_traded_and_says_so():
+    listed = {asset: spec for asset, spec in SHIPPED.items() if asset != "BTCUSDT"}
+    venue = msgspec.structs.replace(paper_venue(CostParams()), listed=listed, other=None)
+    names = list(SHIPPED)[:12]
+    scans = [msgspec.structs.replace(scan, assets=names) for scan in SCANS]
+    trader = Trader(venue)
+    plans = await trader.trade(scans)
+    assert any(plan.orders for plan in plans)
+    decided = [d for plan in plans for d in plan.decisions if d.asset == "BTCUSDT" and d.signal]
+    assert decided
+    assert {d.reason for d in decided} == {"NO_INSTRUMENT"}
+
+
+async def test_a_fill_that_nothing_called_for_blocks_entries_and_is_not_booked():
+    trader = Trader()
+    plans = await trader.trade(SCANS)
+    while not trader.desk.in_flight:
+        plans += await trader.trade([msgspec.structs.replace(
+            SCANS[-1], timestamp_us=SCANS[-1].timestamp_us + 60_000_000 * len(plans),
+            scan_number=len(plans) + 1)])  # fmt: skip
+    order_id = next(iter(trader.desk.in_flight))
+    cash = trader.desk.account.cash
+    trader.booking.take(Traded(order_id, "F", 1.0, 100.0, 0.1))
+    assert "nothing called for" in trader.booking.mismatch
+    assert trader.desk.account.cash == cash
+    trader.booking.take(Ended("X-UNKNOWN", EndKind.CANCELED, "CANCELED"))
+    assert "nothing called for" in trader.booking.mismatch
+
+
+@pytest.mark.parametrize("price", [8.1e-6, 5e-5, 5e-4])
+def test_a_coin_of_little_worth_leaves_no_dust(price):
+    """A close of the last step leaves exactly nothing; no order of no step is ever made."""
+    scans = [
+        msgspec.structs.replace(scan, prices=[scan.prices[0] * price / 100.0, *scan.prices[1:]])
+        for scan in SCANS
+    ]
+    desk, rows = Desk("TEST", SIGNAL, TARGET), []
+    result = run_backtest(
+        desk, iter(scans), lambda _, found: rows.append(found), BookFeed([]), FactorHistory([])
+    )
+    assert result.scans == len(scans)
+    orders = [o for found in rows for o in found["orders"] if o[4] == "A00"]
+    assert len(orders) > 20
+    assert all(o[6] > 0.0 for o in orders)
+    flat = [d for found in rows for d in found["decisions"] if d[3] == "A00" and d[6] == 0.0]
+    assert flat
+    position = desk.account.positions["A00"]
+    assert position.quantity == round(position.quantity, 6)
