@@ -52,7 +52,7 @@ def make_daily_backtest(settings: Settings) -> dg.AssetsDefinition:
         deps=[SCAN_ARCHIVE, "orderbook_archive"],
         check_specs=[NET_CHECK],
         description=(
-            "One archived day traded by the trader's own strategy in Nautilus' backtest engine, "
+            "One archived day traded by the trader's own turn on NautilusTrader's backtest engine, "
             "flat at its start, warmed up with the days before, at the paper venue's costs. "
             "Tables and report in `reports/backtest/<day>/`."
         ),

@@ -21,6 +21,7 @@ class FakeEngine(SimulatedEngine):
     @asynccontextmanager
     async def running(self, start):
         self.specs.update(start.specs)
+        self._begin(start)
         self.positions = {asset: quantity for asset, (quantity, _) in start.positions.items()}
         yield
 

@@ -215,7 +215,7 @@ def _is_bad(subsystem: dict[str, Any]) -> bool:
 
 
 def state_holds(instance: str) -> Rule:
-    """Return a rule: a trader's state is young, agrees with Nautilus, and goes on."""
+    """Return a rule: a trader's state is young, agrees with its engine, and goes on."""
 
     def rule(snapshot: Snapshot) -> Verdict:
         state = snapshot.states.get(instance)

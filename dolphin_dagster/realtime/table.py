@@ -116,7 +116,7 @@ def _traders(instance: str) -> Iterator[CheckRule]:
         asset=trader(instance),
         heading="trader",
         name="state_holds",
-        means="its state is fresh, agrees with Nautilus, follows the scans and can be journalled",
+        means="its state is fresh, agrees with its trading engine, follows the scans and can be journalled",
         look="`dolphin status`, `df -h`, `dolphin journal check`",
         do=f"make room, or `dolphin restart trader@{instance}`",
         rule=state_holds(instance),

@@ -1,1 +1,1 @@
-"""The trader's own strategy over recorded scans, in Nautilus' backtest engine. No Dagster here."""
+"""The trader's own turn over recorded scans, on NautilusTrader's backtest engine. No Dagster here."""

@@ -17,7 +17,7 @@ from dolphin_realtime.book_documents import BookFeed
 from dolphin_realtime.book_files import read_books
 from dolphin_realtime.factor_documents import FactorHistory
 from dolphin_realtime.factor_files import read_factors
-from dolphin_realtime.journal.database import reading
+from dolphin_realtime.journal.database import faults_of, reading
 from dolphin_realtime.model import desk_state
 from dolphin_realtime.model.desk import Desk
 from dolphin_realtime.model.errors import JournalError
@@ -42,19 +42,21 @@ def scans_of(settings: Settings, day: str) -> ScanDays:
 
 
 def opening_desk(journal_folder: Path, instance: str, day: str) -> Desk:
-    """Return an instance's desk as it stood before the first scan of a day.
+    """Return an instance's desk as it stood before the first scan of a day, at the same venue.
 
     Raises:
         JournalError: If the journal does not know that day's opening.
     """
     with reading(journal_folder) as db:
         row = db.execute("SELECT desk FROM openings WHERE day = ?", (day,)).fetchone()
+        faults = faults_of(db)
     if row is None:
         raise JournalError(
             f"{journal_folder}: no opening of {day}; the instance did not trade that day, or an "
             "older version of Dolphin did"
         )
     desk = make_desk(instance)
+    desk.venue = msgspec.structs.replace(desk.venue, faults=faults)
     desk_state.restore(desk, row[0])
     return desk
 

@@ -1,4 +1,4 @@
-"""What Nautilus alone takes: five market orders handed over in one callback, after a pause.
+"""What NautilusTrader alone takes: five market orders handed over in one callback, after a pause.
 
 The floor of `dolphin bench latency` on this machine and at this hour: no signal, no limits,
 no journal, the same node and the same simulated venue.

@@ -82,10 +82,13 @@ class BacktestOrders(SimulatedEngine):
                 self._learn({CLOCK: OTHER})
                 self._learn(start.specs)
                 self._restore(start)
+                self._begin(start)
                 yield
             finally:
                 self._core.end()
                 self._core.dispose()
+                self._hands.let_go()
+                del self._core, self._hands  # the core dies on the thread that made it
 
     def _restore(self, start: Start) -> None:
         """Open the positions that there are already, at their average price and without a fee."""

@@ -148,6 +148,11 @@ class Hands(Strategy):
             )
         )
 
+    def let_go(self) -> None:
+        """Forget who hears: what the core holds must not wait for the collector of another thread."""
+        del self.traded, self.closed, self.failed
+        self.known = None
+
     def knows(self, order_id: str) -> bool:
         """Return whether the core has an order of this id."""
         return self.cache.order(ClientOrderId(order_id)) is not None

@@ -7,7 +7,7 @@ waits until the fill rule has found its quote, and fills at that price with the 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from decimal import Decimal
+from functools import partial
 from typing import Any, Final
 
 from nautilus_trader.common import CacheConfig, Environment
@@ -18,38 +18,11 @@ from nautilus_trader.live import (
     LiveNode,
     LiveRiskEngineConfig,
 )
-from nautilus_trader.live.clients import (
-    DataClient,
-    DataClientFactory,
-    ExecutionClient,
-    ExecutionClientFactory,
-)
-from nautilus_trader.model import (
-    AccountBalance,
-    AccountId,
-    AccountType,
-    LiquiditySide,
-    Money,
-    OmsType,
-    OrderStatus,
-    PositionSide,
-    PositionStatusReport,
-    Price,
-    Quantity,
-    TradeId,
-    TraderId,
-    Venue,
-    VenueOrderId,
-)
+from nautilus_trader.live.clients import DataClientFactory, ExecutionClientFactory
+from nautilus_trader.model import Money, Price, Quantity, TraderId
 
-from dolphin_realtime.engine.nautilus import (
-    SILENT,
-    USDT,
-    Hands,
-    alone,
-    instrument_id,
-    make_instrument,
-)
+from dolphin_realtime.engine.nautilus import SILENT, USDT, Hands, alone, instrument_id
+from dolphin_realtime.engine.paper_clients import Feed, HoldingVenue
 from dolphin_realtime.engine.simulated import SimulatedEngine
 from dolphin_realtime.model.errors import EngineError
 from dolphin_realtime.model.instrument import InstrumentSpec
@@ -84,6 +57,7 @@ class PaperEngine(SimulatedEngine):
         """
         with alone(f"the paper engine of {start.owner}"):
             self.specs.update(start.specs)
+            self._begin(start)
             node = self._build(start)
             self._cache, self._portfolio = node.cache, node.portfolio
             handle = node.handle()
@@ -94,6 +68,9 @@ class PaperEngine(SimulatedEngine):
             finally:
                 handle.stop()
                 await asyncio.wait([task], timeout=STOP_TIMEOUT_S)
+                self._hands.let_go()
+                del self._hands, self._client, self._feed, self._cache, self._portfolio
+                self.core_orders.clear()
 
     def _build(self, start: Start) -> LiveNode:
         builder = (
@@ -123,10 +100,14 @@ class PaperEngine(SimulatedEngine):
             .with_timeout_portfolio(5)
             .with_delay_post_stop_secs(0)
             .with_timeout_disconnection_secs(2)
-            .add_data_client(FEED, _factory(DataClientFactory, self._make_feed), DataClientConfig())
+            .add_data_client(
+                FEED,
+                _factory(DataClientFactory, partial(self._make_feed, start)),
+                DataClientConfig(),
+            )
             .add_exec_client(
                 self.venue.name,
-                _factory(ExecutionClientFactory, lambda **kw: self._make_client(start, **kw)),
+                _factory(ExecutionClientFactory, partial(self._make_client, start)),
                 ExecutionClientConfig(),
             )
         )
@@ -140,12 +121,12 @@ class PaperEngine(SimulatedEngine):
         )
         return node
 
-    def _make_feed(self, **kwargs: Any) -> "_Feed":
-        self._feed = _Feed(self, **kwargs)
+    def _make_feed(self, start: Start, **kwargs: Any) -> Feed:
+        self._feed = Feed(self.venue, start, **kwargs)
         return self._feed
 
-    def _make_client(self, start: Start, **kwargs: Any) -> "_Venue":
-        self._client = _Venue(self, start, **kwargs)
+    def _make_client(self, start: Start, **kwargs: Any) -> HoldingVenue:
+        self._client = HoldingVenue(self.venue, start, self.arrived, **kwargs)
         return self._client
 
     async def _until_up(self, task: asyncio.Task[Any], handle: Any) -> None:
@@ -240,100 +221,3 @@ class PaperEngine(SimulatedEngine):
 def _factory(base: Any, make: Callable[..., Any]) -> Any:
     """Return a factory class of the node's kind that calls ``make``."""
     return type("Factory", (base,), {"create": staticmethod(make)})
-
-
-class _Feed(DataClient):
-    """Shows instruments to the node; nothing is subscribed."""
-
-    def __init__(self, engine: PaperEngine, **kwargs: Any) -> None:
-        super().__init__(**kwargs, venue=Venue(engine.venue.name))
-        self._engine = engine
-
-    async def _connect(self) -> None:
-        for asset, spec in self._engine.specs.items():
-            self.show(asset, spec)
-
-    async def _disconnect(self) -> None:
-        pass
-
-    async def _subscribe_instruments(self, command: Any) -> None:
-        pass
-
-    def show(self, asset: str, spec: InstrumentSpec) -> None:
-        """Make an instrument known."""
-        self._handle_instrument(make_instrument(self._engine.venue.name, asset, spec))
-
-
-class _Venue(ExecutionClient):
-    """The simulated venue: keeps what is submitted, and reports what the engine decides of it."""
-
-    def __init__(self, engine: PaperEngine, start: Start, **kwargs: Any) -> None:
-        rules = engine.venue
-        super().__init__(
-            **kwargs,
-            venue=Venue(rules.name),
-            account_id=AccountId(f"{rules.name}-{rules.account}"),
-            account_type=AccountType.MARGIN,
-            oms_type=OmsType.NETTING,
-            base_currency=USDT,
-        )
-        self._engine, self._start = engine, start
-
-    async def _connect(self) -> None:
-        cash = Money(self._start.cash, USDT)
-        balance = AccountBalance(cash, Money(0, USDT), cash)
-        self.generate_account_state([balance], [], True, self.clock.timestamp_ns())
-
-    async def _disconnect(self) -> None:
-        pass
-
-    async def _submit_order(self, command: Any) -> None:
-        self._engine.arrived(command.order)
-
-    async def _generate_order_status_reports(self, command: Any) -> list[Any]:
-        return []
-
-    async def _generate_fill_reports(self, command: Any) -> list[Any]:
-        return []
-
-    async def _generate_position_status_reports(self, command: Any) -> list[Any]:
-        now_ns = self.clock.timestamp_ns()
-        return [
-            PositionStatusReport(
-                self.account_id,
-                instrument_id(self._engine.venue.name, asset),
-                PositionSide.LONG if quantity > 0.0 else PositionSide.SHORT,
-                Quantity(abs(quantity), self._engine.specs[asset].size_precision),
-                now_ns,
-                now_ns,
-                avg_px_open=Decimal(repr(price)),
-            )
-            for asset, (quantity, price) in self._start.positions.items()
-        ]
-
-    def fill(self, order: Any, fill_id: str, size: Quantity, price: Price, fee: Money) -> None:
-        """Report a fill."""
-        now_ns, venue_id = self._accept(order)
-        self.generate_order_filled(
-            order, venue_id, None, TradeId(fill_id), size, price, USDT, fee,
-            LiquiditySide.TAKER, now_ns,
-        )  # fmt: skip
-
-    def close(self, order: Any, kind: EndKind, reason: str) -> None:
-        """Report an end that is no whole fill."""
-        if kind in (EndKind.REJECTED, EndKind.NEVER_THERE):
-            self.generate_order_submitted(order)
-            self.generate_order_rejected(order, reason, self.clock.timestamp_ns(), False)
-            return
-        now_ns, venue_id = self._accept(order)
-        if kind is EndKind.EXPIRED:
-            self.generate_order_expired(order, venue_id, now_ns)
-        else:
-            self.generate_order_canceled(order, venue_id, now_ns)
-
-    def _accept(self, order: Any) -> tuple[int, VenueOrderId]:
-        now_ns, venue_id = self.clock.timestamp_ns(), VenueOrderId(order.client_order_id.value)
-        if order.status == OrderStatus.INITIALIZED:
-            self.generate_order_submitted(order)
-            self.generate_order_accepted(order, venue_id, now_ns)
-        return now_ns, venue_id

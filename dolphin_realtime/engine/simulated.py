@@ -27,13 +27,12 @@ from dolphin_realtime.model.orders import (
     chains,
 )
 from dolphin_realtime.model.paper_faults import Fault
-from dolphin_realtime.model.posture import Posture
+from dolphin_realtime.model.posture import Posture, forbidden
 from dolphin_realtime.model.venue import Venue
-from dolphin_realtime.trading.execution import Outcomes
+from dolphin_realtime.trading.execution import Outcomes, Start
 
 CANNOT_SEND: Final = "CANNOT_SEND"
 """Code of an order that could not be built, or that the core did not take."""
-UNKNOWN_FAULTS: Final = (Fault.UNKNOWN_FILLED, Fault.UNKNOWN_NEVER)
 
 
 class SimulatedEngine(ABC):
@@ -51,6 +50,7 @@ class SimulatedEngine(ABC):
         self._held: set[str] = set()
         self._later: dict[str, list[InFlight]] = {}
         self._decided: dict[str, Execution | str] = {}
+        self._net: dict[str, float] = {}
         self._posture: Posture | None = Posture.NORMAL
         self._thread = threading.get_ident()
 
@@ -68,12 +68,12 @@ class SimulatedEngine(ABC):
         self._check(orders)
         first_ns = 0
         for chain in chains(orders):
-            refusal = self._fenced(chain[0])
             self._take_on(chain)
+            refusal = forbidden(self._posture, is_reduce_only=chain[0].order.is_reduce_only)
             if refusal is None:
                 self._leave(chain[0])
             else:
-                self._ended(chain[0].client_order_id, EndKind.REJECTED, refusal)
+                self._ended(chain[0].client_order_id, EndKind.REJECTED, f"FENCED: {refusal}")
             first_ns = first_ns or time.monotonic_ns()
         return first_ns, time.monotonic_ns()
 
@@ -93,10 +93,15 @@ class SimulatedEngine(ABC):
         """Take an order back, at once or when it has arrived."""
         self._check(())
         if order_id in self._orders and order_id not in self._unanswered | self._held:
-            self._forget_later(order_id)
+            for legs in self._later.values():
+                legs[:] = [leg for leg in legs if leg.client_order_id != order_id]
             self._ended(order_id, EndKind.CANCELED, reason)
         else:
             self._decide(order_id, reason)
+
+    def _begin(self, start: Start) -> None:
+        """Take over the positions that an engine begins with."""
+        self._net.update({asset: quantity for asset, (quantity, _) in start.positions.items()})
 
     @abstractmethod
     async def until(self, is_so: Callable[[], bool], timeout_s: float) -> bool:
@@ -149,13 +154,6 @@ class SimulatedEngine(ABC):
     def _is_known(self, order_id: str) -> bool:
         return order_id in self._orders
 
-    def _fenced(self, order: InFlight) -> str | None:
-        if self._posture is Posture.HALTED:
-            return "FENCED: nothing leaves in HALTED"
-        if self._posture in (None, Posture.CLOSE_ONLY) and not order.order.is_reduce_only:
-            return f"FENCED: nothing opens in {self._posture or 'an unknown posture'}"
-        return None
-
     def _take_on(self, chain: list[InFlight]) -> None:
         for order in chain:
             self._orders[order.client_order_id] = order
@@ -197,11 +195,13 @@ class SimulatedEngine(ABC):
         self._held.add(order_id)
         fault = self._fault_of(order)
         if fault is Fault.REJECT:
-            self._close(order, EndKind.REJECTED, "REJECTED: fault")
+            self._close(order, EndKind.REJECTED, "REJECTED: set on purpose")
             return
         self._unanswered.discard(order_id)
-        is_unknown = fault in UNKNOWN_FAULTS
-        self._tell(Unknown(order_id, "fault") if is_unknown else Acked(order_id))
+        if fault in (Fault.UNKNOWN_FILLED, Fault.UNKNOWN_NEVER):
+            self._tell(Unknown(order_id, "set on purpose"))
+        else:
+            self._tell(Acked(order_id))
         decided = self._decided.pop(order_id, None)
         if decided is not None:
             self._decide(order_id, decided)
@@ -226,9 +226,12 @@ class SimulatedEngine(ABC):
     def _meet(self, order: InFlight, execution: Execution) -> None:
         fault = self.venue.faults.of(order)
         if fault is Fault.UNKNOWN_NEVER:
-            self._close(order, EndKind.NEVER_THERE, "NEVER_THERE: fault")
+            self._close(order, EndKind.NEVER_THERE, "NEVER_THERE: set on purpose")
             return
-        quantity = order.order.quantity
+        quantity = self._fillable(order)
+        if quantity <= 0.0:
+            self._close(order, EndKind.EXPIRED, "REDUCE_ONLY: nothing is left to reduce")
+            return
         if fault is Fault.PARTIAL:
             quantity = self.specs[order.order.asset].floor_quantity(quantity / 2.0) or quantity
         quote = execution.quote
@@ -236,7 +239,22 @@ class SimulatedEngine(ABC):
         fee = self.venue.fee(quantity, price)
         fill = Traded(order.client_order_id, f"{order.client_order_id}-1", quantity, price, fee)
         if self._ask(order, lambda: self._fill(order, fill)):
+            self._count(order, quantity)
             self._hear()
+
+    def _fillable(self, order: InFlight) -> float:
+        """Return how much of an order may fill: of a reduce-only one, no more than there is to reduce."""
+        intent = order.order
+        if not intent.is_reduce_only:
+            return intent.quantity
+        held = self._net.get(intent.asset, 0.0)
+        return min(intent.quantity, max(0.0, -held if intent.side == "BUY" else held))
+
+    def _count(self, order: InFlight, quantity: float) -> None:
+        asset = order.order.asset
+        signed = quantity if order.order.side == "BUY" else -quantity
+        net = self._net.get(asset, 0.0) + signed
+        self._net[asset] = round(net, self.specs[asset].size_precision)
 
     def _hear(self) -> None:  # noqa: B027 - a running node says it by itself
         """Take what the core has said by now, where it cannot say it by itself."""
@@ -251,7 +269,8 @@ class SimulatedEngine(ABC):
         if round(
             fill.quantity - order.order.quantity, self.specs[order.order.asset].size_precision
         ):
-            self._close(order, EndKind.EXPIRED, "EXPIRED: fault")
+            why = "EXPIRED: the rest, by a fault set on purpose or for want of a position to reduce"
+            self._close(order, EndKind.EXPIRED, why)
         else:
             self._ended(fill.order_id, EndKind.FILLED, "")
 
@@ -273,10 +292,6 @@ class SimulatedEngine(ABC):
                 dropped = f"DROPPED: {order_id} before it ended {kind}"
                 self._ended(leg.client_order_id, EndKind.DROPPED, dropped)
         self._decided.pop(order_id, None)
-
-    def _forget_later(self, order_id: str) -> None:
-        for legs in self._later.values():
-            legs[:] = [leg for leg in legs if leg.client_order_id != order_id]
 
 
 def _skewed(fill: Traded) -> Traded:

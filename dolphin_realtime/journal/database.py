@@ -11,9 +11,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
+import msgspec
+
 from dolphin_realtime.journal.upgrades import UPGRADES
 from dolphin_realtime.model.errors import JournalError
 from dolphin_realtime.model.orders import LIFE_LENGTH
+from dolphin_realtime.model.paper_faults import PaperFaults
 
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS decisions (
@@ -59,6 +62,8 @@ TABLES: Final = (
 SCHEMA_VERSION: Final = 4
 LIFE: Final = "life"
 MODE: Final = "mode"
+FAULTS: Final = "faults"
+"""Name of the faults of the simulated venue, as JSON."""
 PAPER: Final = "paper"
 BACKTEST: Final = "backtest"
 _ALPHABET: Final = "0123456789abcdefghijklmnopqrstuvwxyz"
@@ -175,6 +180,12 @@ def meta(db: sqlite3.Connection, name: str) -> str:
     """Return one of the journal's own facts, empty where it is not told."""
     row = db.execute("SELECT value FROM meta WHERE name = ?", (name,)).fetchone()
     return "" if row is None else str(row[0])
+
+
+def faults_of(db: sqlite3.Connection) -> PaperFaults:
+    """Return what went wrong on purpose at the venue that a journal was traded at."""
+    text = meta(db, FAULTS)
+    return msgspec.json.decode(text, type=PaperFaults) if text else PaperFaults()
 
 
 def insert(db: sqlite3.Connection, rows: dict[str, list[Row]]) -> None:

@@ -9,7 +9,7 @@ from typing import Final
 
 import msgspec
 
-from dolphin_realtime.journal.database import TABLES, Row
+from dolphin_realtime.journal.database import FAULTS, TABLES, Row
 from dolphin_realtime.model.decision import Decision
 from dolphin_realtime.model.desk import Desk
 from dolphin_realtime.model.fill_rule import Quote
@@ -102,7 +102,8 @@ class Rows:
              account.funding - day.start_funding, day.equity, day.trades, day.max_drawdown)
         ]  # fmt: skip
         if not self._has_start_cash:
-            rows["meta"] = [("start_cash", repr(account.start_cash))]
+            faults = msgspec.json.encode(self.desk.venue.faults).decode()
+            rows["meta"] = [("start_cash", repr(account.start_cash)), (FAULTS, faults)]
             self._has_start_cash = True
         return self.take()
 

@@ -18,7 +18,7 @@ from dolphin_realtime.model.plan import CostParams
 
 PRICE_MIN: Final = 1e-8
 PRICE_MAX: Final = 1e12
-"""Beyond these Nautilus has no price: what is in flight waits for a quote, or lapses."""
+"""Beyond these a venue has no price: what is in flight waits for a quote, or lapses."""
 
 
 class Quote(msgspec.Struct, frozen=True, kw_only=True):

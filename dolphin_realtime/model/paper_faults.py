@@ -37,16 +37,31 @@ class PaperFaults(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     unknown_never_share: Share = 0.0
     fault_seed: int = 1
 
+    @property
+    def is_any(self) -> bool:
+        """Whether anything goes wrong on purpose."""
+        return self != PaperFaults(fault_seed=self.fault_seed)
+
+    @property
+    def told(self) -> str:
+        """What goes wrong on purpose, for a person."""
+        shares = msgspec.structs.asdict(self)
+        return ", ".join(
+            f"{name.removesuffix('_share')} {100 * share:g} %"
+            for name, share in shares.items()
+            if name.endswith("_share") and share
+        )
+
     def of(self, order: InFlight) -> Fault | None:
         """Return what hits an order, None nearly always."""
+        if not self.is_any:
+            return None
         shares = (
             (Fault.REJECT, self.reject_share),
             (Fault.PARTIAL, self.partial_share),
             (Fault.UNKNOWN_FILLED, self.unknown_filled_share),
             (Fault.UNKNOWN_NEVER, self.unknown_never_share),
         )
-        if not any(share for _, share in shares):
-            return None
         text = f"{self.fault_seed} {order.decided_us} {order.order.asset} {order.order.leg}"
         drawn = int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest()) / 2**64
         for fault, share in shares:

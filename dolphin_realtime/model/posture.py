@@ -40,6 +40,15 @@ class Posture(StrEnum):
         return {Posture.NORMAL: 1.0, Posture.REDUCED: 0.5}.get(self, 0.0)
 
 
+def forbidden(posture: Posture | None, *, is_reduce_only: bool) -> str | None:
+    """Return why an order may not leave in a posture, None where it may; None is an unknown one."""
+    if posture is Posture.HALTED:
+        return "nothing leaves in HALTED"
+    if posture in (None, Posture.CLOSE_ONLY) and not is_reduce_only:
+        return f"nothing opens in {posture or 'an unknown posture'}"
+    return None
+
+
 class SafetyDocument(msgspec.Struct, kw_only=True):
     """DOLPHIN_SAFETY["latest"] on the wire."""
 

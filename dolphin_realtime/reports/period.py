@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dolphin_realtime.journal.check import rows_of, start_cash
+from dolphin_realtime.journal.database import faults_of
 from dolphin_realtime.model.desk_state import Books, books
 from dolphin_realtime.model.instant import DAY_US, day_us
 from dolphin_realtime.reports.trades import Trade, trades_of
@@ -224,4 +225,8 @@ def _counted(
 def _notes(db: sqlite3.Connection, span: Span) -> list[str]:
     scans = _counted(db, "equity", "simulated", span, "simulated IS NOT NULL")
     fills = _counted(db, "fills", "source", span, "source LIKE 'simulated%'")
-    return sorted(scans) + [f"{n} fills at a {source}" for source, n in sorted(fills.items())]
+    notes = sorted(scans) + [f"{n} fills at a {source}" for source, n in sorted(fills.items())]
+    faults = faults_of(db)
+    return (
+        [*notes, f"faults of the venue set on purpose: {faults.told}"] if faults.is_any else notes
+    )

@@ -1,5 +1,5 @@
-"""The trader: Hazelcast entry listener, `compute_signal`, Nautilus orders, journal.
+"""The trader: Hazelcast entry listener, `compute_signal`, orders, journal.
 
-node.py builds the Nautilus node, venue.py is the paper venue, session.py takes one scan
-from callback to journal, inbox.py decides which scan is next, service.py ties them.
+inbox.py decides which scan is next, session.py times and keeps its turn (trading/turn.py),
+guard.py says what may be done, service.py ties them to the engine and the grid.
 """

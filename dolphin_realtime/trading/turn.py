@@ -65,7 +65,7 @@ class Turn:
         Raises:
             ScanOutOfOrder: If the scan is not later than the last one.
         """
-        self._open_day(scan)
+        self._open(scan)
         plan = self.desk.take(scan, limits, self.shelf.books(scan.timestamp_us), factors)
         if not plan.orders:
             return plan
@@ -83,7 +83,7 @@ class Turn:
         Raises:
             ScanOutOfOrder: If the scan is not later than the last one.
         """
-        self._open_day(scan)
+        self._open(scan)
         plan = self.desk.follow(scan, orders, self.shelf.books(scan.timestamp_us), factors)
         if plan.is_new and orders:
             self._resume(orders)
@@ -105,7 +105,6 @@ class Turn:
         """End a scan: learn from it, match what earlier scans sent, mark the books, keep the rows."""
         if not plan.is_new:
             return
-        self._rows.open_scan(plan.scan.timestamp_us)
         await self._until_answered()
         fault_points.reach("order")
         self.desk.settle(plan)
@@ -152,7 +151,9 @@ class Turn:
         self._commit_between()
         return len(orders)
 
-    def _open_day(self, scan: Scan) -> None:
+    def _open(self, scan: Scan) -> None:
+        """Begin a scan's rows: what an engine tells from now on is of this scan."""
+        self._rows.open_scan(scan.timestamp_us)
         if self._rows.begins_day(scan.timestamp_us):
             self._rows.opening = self._journal.opening()
 

@@ -58,6 +58,19 @@ async def test_an_order_is_acknowledged_and_fills_at_the_quote_it_is_given(name)
 
 
 @each_engine
+async def test_the_first_order_of_a_name_fills_however_long_nothing_happened(name):
+    heard, one = Heard(), order("L", at_us=1)
+    late = met(one)
+    late = msgspec.structs.replace(
+        late, quote=msgspec.structs.replace(late.quote, at_us=1_723_010_580_000_000)
+    )
+    async with running(name, VENUE, heard) as engine:
+        await sent(engine, one)
+        engine.execute(late)
+        assert await ends(engine, heard, one) == ["FILLED"]
+
+
+@each_engine
 async def test_part_of_an_order_fills_and_the_rest_expires(name):
     heard, one = Heard(), order("P", quantity=3.0)
     async with running(name, faulty(partial_share=1.0), heard) as engine:
@@ -66,6 +79,21 @@ async def test_part_of_an_order_fills_and_the_rest_expires(name):
         assert await ends(engine, heard, one) == ["EXPIRED"]
         assert engine.position("BTCUSDT") == 1.5
     assert [f.quantity for f in heard.fills("P")] == [1.5]
+
+
+@each_engine
+async def test_what_only_reduces_never_opens(name):
+    heard, more = Heard(), order("M", side="SELL", quantity=3.0, leg="A")
+    nothing = order("N", "ETHUSDT", "SELL", leg="C")
+    start = Start("TEST", 100_000.0, {"BTCUSDT": (2.0, 90.0)}, dict(VENUE.listed))
+    async with running(name, VENUE, heard, start) as engine:
+        await sent(engine, more, nothing)
+        for one in (more, nothing):
+            engine.execute(met(one))
+        assert await ends(engine, heard, more, nothing) == ["EXPIRED", "EXPIRED"]
+        assert (engine.position("BTCUSDT"), engine.position("ETHUSDT")) == (0.0, 0.0)
+    assert [f.quantity for f in heard.fills("M")] == [2.0]
+    assert heard.end("N").code == "REDUCE_ONLY"
 
 
 @each_engine

@@ -21,7 +21,7 @@ from dolphin_realtime.model.venue import paper_venue
 from dolphin_realtime.trading.booking import Booking
 from dolphin_realtime.trading.execution import Start
 from dolphin_realtime.trading.turn import Turn
-from tests.engines import FakeEngine
+from tests.engines import ENGINES, FakeEngine
 from tests.scans import walk
 
 SCANS = walk(420, volatility=2e-3)
@@ -52,11 +52,10 @@ class Kept:
 class Trader:
     """A desk whose turns go to a fake engine."""
 
-    def __init__(self, venue=None, desk=None):
-        self.desk = desk or Desk("TEST", SIGNAL, TARGET, venue=venue)
+    def __init__(self, venue=None, kind=FakeEngine):
+        self.desk = Desk("TEST", SIGNAL, TARGET, venue=venue)
         self.booking, self.journal = Booking(self.desk, Rows(self.desk)), Kept()
-        self.engine = FakeEngine(self.desk.venue, self.booking)
-        self.engine.specs.update(Start.of(self.desk).specs)
+        self.engine = kind(self.desk.venue, self.booking)
         shelf = BookShelf(self.desk)
         self.turn = Turn(self.desk, self.booking, self.engine, shelf, self.journal)
 
@@ -82,6 +81,65 @@ async def test_every_order_has_one_end_and_the_books_hold():
     assert trader.journal.intents == sent
     assert trader.booking.mismatch is None
     trader.desk.account.check()
+
+
+TABLES = ("decisions", "orders", "fills", "order_events", "refusals", "equity")
+
+
+async def lists_of(name):
+    """Return what a day with every fault comes to through one engine, rows in their order."""
+    shares = {f"{f}_share": 0.05 for f in ("reject", "partial", "unknown_filled", "unknown_never")}
+    trader = Trader(paper_venue(CostParams(), PaperFaults(**shares)), ENGINES[name])
+    running = trader.engine.running(Start.of(trader.desk))
+    if name == "backtest":
+        with running:
+            await trader.trade(SCANS)
+    else:
+        async with running:
+            await trader.trade(SCANS)
+    assert trader.booking.mismatch is None
+    lists = {table: trader.journal.all(table) for table in TABLES}
+    lists["order_events"].sort(
+        key=lambda row: (row[2], row[0], row[3])
+    )  # within a scan as they come
+    return lists
+
+
+async def test_a_day_comes_to_the_same_through_each_engine():
+    """Names are learnt while running, scans come without a pause, orders meet every fault."""
+    fake = await lists_of("fake")
+    assert len(fake["fills"]) > 200
+    for name in ("paper", "backtest"):
+        found = await lists_of(name)
+        for table in TABLES:
+            assert found[table] == fake[table], (name, table)
+
+
+class Deaf(FakeEngine):
+    """Loses every third order, as a core that does not know a name does."""
+
+    def _hand_over(self, order):
+        if int(order.client_order_id[7:12], 36) % 3:
+            super()._hand_over(order)
+
+
+async def test_an_order_that_is_never_answered_blocks_entries_and_is_not_waited_for_again():
+    trader = Trader(kind=Deaf)
+    asked = []
+    until = trader.engine.until
+
+    async def counted(is_so, timeout_s):
+        asked.append(timeout_s)
+        return await until(is_so, timeout_s)
+
+    trader.engine.until = counted
+    plans = await trader.trade(SCANS)
+    lost = set(trader.engine.unanswered)
+    assert lost
+    assert "no word of" in trader.booking.mismatch
+    assert len(asked) <= sum(1 for plan in plans if plan.orders)
+    assert lost <= trader.desk.in_flight.keys()
+    assert trader.booking.n_fills > 50
 
 
 async def test_an_intent_that_cannot_be_written_keeps_every_order_back():
