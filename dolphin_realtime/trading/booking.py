@@ -46,9 +46,9 @@ class Booking:
         self._waiting[order_id] = []
 
     @property
-    def is_settled(self) -> bool:
-        """Whether every expected order has its end."""
-        return all(e and isinstance(e[-1], Ended) for e in self._waiting.values())
+    def unsettled(self) -> list[str]:
+        """Expected orders that have no end yet."""
+        return [i for i, e in self._waiting.items() if not (e and isinstance(e[-1], Ended))]
 
     def settle(self) -> None:
         """Book what was held back in the order of `expect`, in whatever order it came."""

@@ -174,7 +174,8 @@ class Turn:
             self.booking.expect(execution)
         for execution in fills:
             self.engine.execute(execution)
-        await self._until(lambda: self.booking.is_settled)
+        await self._until(lambda: not self.booking.unsettled)
+        self._silent.update(self.booking.unsettled)
         self.booking.settle()
         await self._cancel(lapses, UNFILLED)
         for asset in {e.order.order.asset for e in fills}:

@@ -99,7 +99,7 @@ def test_every_command_has_help():
 
 
 def test_no_lock_names_a_host():
-    for name in ("requirements.lock", "requirements-dev.lock"):
+    for name in ("requirements.lock", "requirements-dev.lock", "requirements-java.lock"):
         assert not re.search(r"https?://", (ROOT / name).read_text())
 
 
@@ -119,3 +119,5 @@ def test_the_pins_are_those_of_the_lock():
     for pin in ("dagster==1.13.27", "nautilus_trader==2.0.0rc7", "hazelcast-python-client==5.7.0"):
         assert pin in project["dependencies"]
         assert re.search(rf"^{pin.replace('_', '[-_]')} ", lock, re.MULTILINE)
+    (java,) = project["optional-dependencies"]["java"]
+    assert re.search(rf"^{java} ", (ROOT / "requirements-java.lock").read_text(), re.MULTILINE)

@@ -142,6 +142,37 @@ async def test_an_order_that_is_never_answered_blocks_entries_and_is_not_waited_
     assert trader.booking.n_fills > 50
 
 
+class Stuck(FakeEngine):
+    """Acknowledges everything and never fills the first order it is asked to."""
+
+    stuck = None
+
+    def _fill(self, order, fill):
+        self.stuck = self.stuck or order.client_order_id
+        if order.client_order_id != self.stuck:
+            super()._fill(order, fill)
+
+    def _close(self, order, kind, reason):
+        if order.client_order_id != self.stuck:
+            super()._close(order, kind, reason)
+
+
+async def test_an_order_that_never_ends_is_waited_for_once_and_the_others_are_booked():
+    trader = Trader(kind=Stuck)
+    waited = []
+    until = trader.engine.until
+
+    async def counted(is_so, timeout_s):
+        waited.append(timeout_s)
+        return await until(is_so, timeout_s)
+
+    trader.engine.until = counted
+    await trader.trade(SCANS)
+    assert len(waited) == 1
+    assert trader.engine.stuck in trader.desk.in_flight
+    assert trader.booking.n_fills > 100
+
+
 async def test_an_intent_that_cannot_be_written_keeps_every_order_back():
     trader = Trader()
     trader.journal.is_writable = False
