@@ -153,10 +153,6 @@ class Hands(Strategy):
         del self.traded, self.closed, self.failed
         self.known = None
 
-    def knows(self, order_id: str) -> bool:
-        """Return whether the core has an order of this id."""
-        return self.cache.order(ClientOrderId(order_id)) is not None
-
     def on_order_filled(self, event: Any) -> None:
         """Tell a fill."""
         order_id = event.client_order_id.value

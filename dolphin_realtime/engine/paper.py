@@ -204,9 +204,6 @@ class PaperEngine(SimulatedEngine):
     def _closed(self, order_id: str, kind: EndKind, reason: str) -> None:
         self._ended(order_id, *self._ends.pop(order_id, (kind, reason)))
 
-    def _is_known(self, order_id: str) -> bool:
-        return super()._is_known(order_id) or self._hands.knows(order_id)
-
     def _tell(self, event: OrderEvent) -> None:
         super()._tell(event)
         if event.order_id not in self._orders:

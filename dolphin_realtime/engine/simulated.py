@@ -13,6 +13,7 @@ from typing import Final
 import msgspec
 
 from dolphin_realtime import fault_points
+from dolphin_realtime.engine.recent_ids import RecentIds
 from dolphin_realtime.model.errors import EngineError
 from dolphin_realtime.model.fill_rule import Execution
 from dolphin_realtime.model.instrument import InstrumentSpec
@@ -51,6 +52,7 @@ class SimulatedEngine(ABC):
         self._later: dict[str, list[InFlight]] = {}
         self._decided: dict[str, Execution | str] = {}
         self._net: dict[str, float] = {}
+        self._recent = RecentIds()
         self._posture: Posture | None = Posture.NORMAL
         self._thread = threading.get_ident()
 
@@ -147,12 +149,10 @@ class SimulatedEngine(ABC):
             raise EngineError("a trading engine is used on the thread that made it, no other")
         seen: set[str] = set()
         for order in orders:
-            if order.client_order_id in seen or self._is_known(order.client_order_id):
-                raise EngineError(f"{order.client_order_id} is in use: an order is sent once")
-            seen.add(order.client_order_id)
-
-    def _is_known(self, order_id: str) -> bool:
-        return order_id in self._orders
+            order_id = order.client_order_id
+            if order_id in seen or order_id in self._orders or order_id in self._recent:
+                raise EngineError(f"{order_id} is in use: an order is sent once")
+            seen.add(order_id)
 
     def _take_on(self, chain: list[InFlight]) -> None:
         for order in chain:
@@ -279,6 +279,7 @@ class SimulatedEngine(ABC):
         if self._orders.pop(order_id, None) is None:
             self._failed(f"{order_id} ended {kind}: {reason}, but was not sent or has ended")
             return
+        self._recent.add(order_id)
         self._unanswered.discard(order_id)
         self._held.discard(order_id)
         later = self._later.pop(order_id, [])

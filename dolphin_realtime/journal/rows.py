@@ -10,7 +10,6 @@ from typing import Final
 import msgspec
 
 from dolphin_realtime.journal.database import FAULTS, TABLES, Row
-from dolphin_realtime.model.decision import Decision
 from dolphin_realtime.model.desk import Desk
 from dolphin_realtime.model.fill_rule import Quote
 from dolphin_realtime.model.instant import day_of
@@ -133,29 +132,15 @@ class Rows:
 
     def _decision_rows(self, plan: Plan, key: tuple[int, int], is_acted_on: bool) -> list[Row]:
         """Return a row for each order, and for each asset with a signal, a position or news."""
-        known = plan.decisions
-        decided = {d.asset for d in known}
-        idle = [
-            Decision(
-                asset=asset,
-                signal=0.0,
-                target=0.0,
-                held=0.0,
-                reason=reason if is_acted_on else CATCH_UP,
-            )
-            for asset, reason in zip(plan.signal.assets, plan.signal.reason, strict=True)
-            if asset not in decided
-        ]
-        decisions = [*known, *idle]
-        self.reasons = Counter(d.reason for d in decisions)
-        signal = plan.signal
-        read = dict(
-            zip(signal.assets, zip(signal.s_score, signal.direction, strict=True), strict=True)
-        )
-        rows: list[Row] = []
-        for d in decisions:
-            is_news = self._last_reason.get(d.asset) != d.reason
-            self._last_reason[d.asset] = d.reason
+        signal, last = plan.signal, self._last_reason
+        scores = zip(signal.s_score, signal.direction, strict=True)
+        read = dict(zip(signal.assets, scores, strict=True))
+        rows, decided = [], set()
+        reasons: list[str] = []
+        for d in plan.decisions:
+            decided.add(d.asset)
+            reasons.append(d.reason)
+            is_news, last[d.asset] = last.get(d.asset) != d.reason, d.reason
             if not (d.orders or d.signal or d.held or is_news or d.reason.startswith("GATE_")):
                 continue
             head = (*key, self._now_us, d.asset, d.signal, d.target, d.held)
@@ -163,6 +148,17 @@ class Rows:
             rows += [(*head, o.side, o.quantity, *tail) for o in d.orders] or [
                 (*head, None, 0.0, *tail)
             ]
+        for asset, found in zip(signal.assets, signal.reason, strict=True):
+            if asset in decided:
+                continue
+            reason = found if is_acted_on else CATCH_UP
+            reasons.append(reason)
+            if last.get(asset) != reason or reason.startswith("GATE_"):
+                last[asset] = reason
+                rows.append(
+                    (*key, self._now_us, asset, 0.0, 0.0, 0.0, None, 0.0, reason, *read[asset])
+                )
+        self.reasons = Counter(reasons)
         return rows
 
 

@@ -137,7 +137,27 @@ class Decisions:
             if signal or held
         ]
         others = [a for a in self._left if a not in self._wanted.position]
-        return [done.get(a) or self._decide(a) for a in (*wanted, *others)]
+        return [done.get(a) or self._left_alone(a) for a in (*wanted, *others)]
+
+    def _left_alone(self, asset: str) -> Decision:
+        """Return the decision of an asset that does not move: why it is left as it is."""
+        at = self._wanted.position.get(asset)
+        if at is None or not self._wanted.is_active[at]:
+            return self._decide(asset)
+        target, reason = float(self._targets[at]), self._wanted.reason(asset)
+        if self._limits.posture is Posture.HALTED:
+            reason = "POSTURE_HALTED"
+        elif asset not in self._market.instruments:
+            reason = "NO_INSTRUMENT"
+        elif target != 0.0:
+            reason = "BELOW_BAND"
+        return Decision(
+            asset=asset,
+            signal=float(self._wanted.signal[at]),
+            target=target,
+            held=self._market.held.get(asset, 0.0),
+            reason=reason,
+        )
 
     def _decide(self, asset: str) -> Decision:
         held, reason = self._market.held.get(asset, 0.0), self._wanted.reason(asset)

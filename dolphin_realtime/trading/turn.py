@@ -114,7 +114,6 @@ class Turn:
         else:
             await self._match(plan)
         self.shelf.keep(self.desk.in_flight.values())
-        self.desk.account.check()
         self.booking.count(plan.refusals)
         rows = self._rows.close_scan(plan, is_acted_on=is_acted_on)
         self._journal.commit(plan.key, rows, plan)
@@ -178,6 +177,8 @@ class Turn:
         self._silent.update(self.booking.unsettled)
         self.booking.settle()
         await self._cancel(lapses, UNFILLED)
+        if fills:
+            self.desk.account.check()
         for asset in {e.order.order.asset for e in fills}:
             self._compare(asset)
 

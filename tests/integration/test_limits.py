@@ -33,6 +33,7 @@ PROVOKED_BY = {
     "MAX_ORDERS_PER_MINUTE": {"max_orders_per_minute": 1},
     "DUPLICATE_ORDER": {"duplicate_window_s": 86_400},
     "DAILY_LOSS": {"max_daily_loss_share": 1e-9},
+    "ORDER_UNKNOWN": {"paper_unknown_filled_share": 0.9},
 }
 
 
@@ -59,7 +60,7 @@ def rows(home, instance, query, *values):
 def test_each_limit_is_provoked_and_journalled(tmp_path, capsys):
     assert set(PROVOKED_BY) == {limit.code for limit in LIMITS}
     settings = {
-        f"{instance_of(code)}__limit_{name}": value
+        f"{instance_of(code)}__{name if name.startswith('paper_') else f'limit_{name}'}": value
         for code, given in PROVOKED_BY.items()
         for name, value in given.items()
     }

@@ -220,6 +220,10 @@ async def test_an_id_is_used_once_and_nothing_is_sent_where_it_is_not(name):
             with pytest.raises(EngineError, match="is in use"):
                 engine.send(orders)
         assert {e.order_id for e in heard.events} == {"I"}
+        engine.execute(met(one))
+        await ends(engine, heard, one)
+        with pytest.raises(EngineError, match="is in use"):
+            engine.send([order("I")])
 
 
 @each_engine
