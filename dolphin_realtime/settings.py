@@ -198,7 +198,7 @@ TRADER_PREFIXES = (
 )  # fmt: skip
 GROUP_PREFIXES = (*TRADER_PREFIXES, "DOLPHIN_REPLAY_", "DOLPHIN_SAFETY_LIMIT_", "DOLPHIN_SOURCE_")
 """Groups of parameters, read by `load_group` where they are used."""
-_OF_INSTANCE = re.compile(r"DOLPHIN_([A-Za-z0-9]+)__((?:SIGNAL|TARGET|COST|LIMIT)_.+)")
+_OF_INSTANCE = re.compile(r"DOLPHIN_([A-Za-z0-9]+)__((?:SIGNAL|TARGET|COST|LIMIT|PAPER)_.+)")
 """A trader's parameter for one instance alone, e.g. DOLPHIN_GREEN__SIGNAL_S_IN."""
 
 
