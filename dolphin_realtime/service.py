@@ -46,15 +46,10 @@ class Frame:
         self.log = log.get()
 
     def own_signals(self) -> None:
-        """Make SIGTERM and SIGINT stop this service, and SIGABRT end it, whatever took them before.
-
-        SIGABRT is a watchdog's: Nautilus would stop its node and leave the process trading on.
-        """
+        """Make SIGTERM and SIGINT stop this service; SIGABRT, a watchdog's, ends it as it is."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.stopping.set)
-        loop.remove_signal_handler(signal.SIGABRT)
-        signal.signal(signal.SIGABRT, signal.SIG_DFL)
 
     def ready(self, phase: str = "ready") -> None:
         """Tell the manager that the service does its work from now on."""

@@ -60,16 +60,25 @@ class PaperEngine(SimulatedEngine):
             self._begin(start)
             node = self._build(start)
             self._cache, self._portfolio = node.cache, node.portfolio
-            handle = node.handle()
+            handle = self._handle = node.handle()
             task = asyncio.create_task(node.run_async())
             await self._until_up(task, handle)
+            task.add_done_callback(self._node_ended)
             try:
                 yield
             finally:
+                task.remove_done_callback(self._node_ended)
                 handle.stop()
                 await asyncio.wait([task], timeout=STOP_TIMEOUT_S)
                 self._hands.let_go()
-                del self._hands, self._client, self._feed, self._cache, self._portfolio
+                del (
+                    self._hands,
+                    self._client,
+                    self._feed,
+                    self._cache,
+                    self._portfolio,
+                    self._handle,
+                )
                 self.core_orders.clear()
 
     def _build(self, start: Start) -> LiveNode:
@@ -139,6 +148,10 @@ class PaperEngine(SimulatedEngine):
         except TimeoutError:
             handle.stop()
             raise EngineError(f"the node was not up within {START_TIMEOUT_S:.0f} s") from None
+
+    def _node_ended(self, task: asyncio.Task[Any]) -> None:
+        why = None if task.cancelled() else task.exception()
+        self._failed(f"the node ended by itself: {why or 'it was stopped'}")
 
     async def until(self, is_so: Callable[[], bool], timeout_s: float) -> bool:
         """Wait until something is so, looking after each event."""

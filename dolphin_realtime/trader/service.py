@@ -80,7 +80,6 @@ class TraderService:
         intents = self.journal.intents.recover(self.desk.last_key if self.is_restored else None)
         self.inbox.recover(intents_of(intents))
         self.journal.start()
-        self.frame.own_signals()
         async with self.engine.running(Start.of(self.desk)):
             await self._trade(len(intents))
 

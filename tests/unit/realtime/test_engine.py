@@ -281,6 +281,14 @@ async def test_an_exception_in_a_callback_is_told_and_never_silent(event):
     assert "no room for it" in heard.failures[0]
 
 
+async def test_a_node_that_ends_by_itself_is_told():
+    heard = Heard()
+    async with running("paper", VENUE, heard) as engine:
+        engine._handle.stop()
+        assert await engine.until(lambda: heard.failures, SOON_S)
+    assert heard.failures == ["the node ended by itself: it was stopped"]
+
+
 @nautilus_alone
 @pytest.mark.parametrize(
     ("callback", "kind", "code"),
