@@ -2,7 +2,7 @@
 
 from contextlib import asynccontextmanager
 
-from dolphin_realtime.engine.backtest import BacktestOrders
+from dolphin_realtime.engine.backtest import BacktestEngine
 from dolphin_realtime.engine.paper import PaperEngine
 from dolphin_realtime.engine.simulated import SimulatedEngine
 from dolphin_realtime.model.decision import OrderIntent
@@ -49,7 +49,7 @@ class FakeEngine(SimulatedEngine):
         self._ended(order.client_order_id, kind, reason)
 
 
-ENGINES = {"fake": FakeEngine, "paper": PaperEngine, "backtest": BacktestOrders}
+ENGINES = {"fake": FakeEngine, "paper": PaperEngine, "backtest": BacktestEngine}
 
 
 class Heard:

@@ -10,7 +10,7 @@ import msgspec
 
 from dolphin_realtime.book_documents import BookFeed
 from dolphin_realtime.book_shelf import BookShelf
-from dolphin_realtime.engine.backtest import BacktestOrders
+from dolphin_realtime.engine.backtest import BacktestEngine
 from dolphin_realtime.factor_documents import FactorHistory
 from dolphin_realtime.journal.database import Row
 from dolphin_realtime.journal.rows import Rows
@@ -73,7 +73,7 @@ def run_backtest(
         EngineError: If an engine runs in this process already, or the engine failed.
     """
     result, booking = BacktestResult(), Booking(desk, Rows(desk))
-    engine, shelf = BacktestOrders(desk.venue, booking), BookShelf(desk)
+    engine, shelf = BacktestEngine(desk.venue, booking), BookShelf(desk)
     turn = Turn(desk, booking, engine, shelf, _Kept(desk, on_scan))
     with engine.running(Start.of(desk)):
         turn.resume()

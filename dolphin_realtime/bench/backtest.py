@@ -14,7 +14,7 @@ from dolphin_realtime.bench.market import label, make_table
 from dolphin_realtime.bench.memory import alone, peak_mb
 from dolphin_realtime.bench.stopwatch import Stopwatch
 from dolphin_realtime.book_documents import BookFeed
-from dolphin_realtime.engine.backtest import BacktestOrders
+from dolphin_realtime.engine.backtest import BacktestEngine
 from dolphin_realtime.factor_documents import FactorHistory
 from dolphin_realtime.journal import database
 from dolphin_realtime.journal.rows import Rows
@@ -131,14 +131,14 @@ class _Parts:
             (database, "insert", "journal"),
         ):
             self._put(owner, name, self._watch.wrap(part, getattr(owner, name)))
-        meet = BacktestOrders.execute
+        meet = BacktestEngine.execute
 
         def timed(*args: Any) -> None:
             began = time.perf_counter()
             meet(*args)
             self._marks.meets.append(time.perf_counter() - began)
 
-        self._put(BacktestOrders, "execute", timed)
+        self._put(BacktestEngine, "execute", timed)
 
     def _put(self, owner: Any, name: str, new: Any) -> None:
         self._old.append((owner, name, getattr(owner, name)))

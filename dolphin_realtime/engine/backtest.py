@@ -11,7 +11,8 @@ from decimal import Decimal
 from typing import Any, Final
 
 import msgspec
-from nautilus_trader.backtest import BacktestEngine, BacktestEngineConfig
+from nautilus_trader.backtest import BacktestEngine as Core
+from nautilus_trader.backtest import BacktestEngineConfig
 from nautilus_trader.common import CacheConfig
 from nautilus_trader.execution import FeeModel, FillModel
 from nautilus_trader.model import (
@@ -33,7 +34,7 @@ from dolphin_realtime.engine.nautilus import (
     RESTORED,
     SILENT,
     USDT,
-    Hands,
+    OrderStrategy,
     alone,
     instrument_id,
     make_instrument,
@@ -54,7 +55,7 @@ CLOCK: Final = "CLOCK"
 would get the first order."""
 
 
-class BacktestOrders(SimulatedEngine):
+class BacktestEngine(SimulatedEngine):
     """Orders of a backtest; `running` around it."""
 
     def __init__(self, venue: VenueRules, outcomes: Outcomes) -> None:
@@ -74,11 +75,11 @@ class BacktestOrders(SimulatedEngine):
         with alone(f"the backtest of {start.owner}"):
             self._core = _core(self.venue, start.cash, self._model, self._fees)
             try:
-                self._hands = Hands.of(start.owner, self.venue.name)
-                self._hands.traded = self._heard.append
-                self._hands.closed = lambda *end: self._heard.append(end)
-                self._hands.failed = self._failed
-                self._core.add_strategy(self._hands)
+                self._strategy = OrderStrategy.of(start.owner, self.venue.name)
+                self._strategy.traded = self._heard.append
+                self._strategy.closed = lambda *end: self._heard.append(end)
+                self._strategy.failed = self._failed
+                self._core.add_strategy(self._strategy)
                 self._learn({CLOCK: OTHER})
                 self._learn(start.specs)
                 self._restore(start)
@@ -87,8 +88,8 @@ class BacktestOrders(SimulatedEngine):
             finally:
                 self._core.end()
                 self._core.dispose()
-                self._hands.let_go()
-                del self._core, self._hands  # the core dies on the thread that made it
+                self._strategy.forget_callers()
+                del self._core, self._strategy  # the core dies on the thread that made it
 
     def _restore(self, start: Start) -> None:
         """Open the positions that there are already, at their average price and without a fee."""
@@ -165,7 +166,7 @@ class BacktestOrders(SimulatedEngine):
         self._model.price = Price(price, spec.price_precision)
         self._model.size = Quantity(BOOK_SIZE, spec.size_precision)
         self._fees.fee = Money(fee, USDT)
-        self._hands.submit(order, Quantity(quantity, spec.size_precision))
+        self._strategy.submit(order, Quantity(quantity, spec.size_precision))
         self._show([(order.order.asset, price)])
 
     def _show(self, prices: Sequence[tuple[str, float]]) -> None:
@@ -209,8 +210,8 @@ class _FeeModel(FeeModel):
         return self.fee
 
 
-def _core(venue: VenueRules, cash: float, fills: FillModel, fees: FeeModel) -> BacktestEngine:
-    core = BacktestEngine(
+def _core(venue: VenueRules, cash: float, fills: FillModel, fees: FeeModel) -> Core:
+    core = Core(
         BacktestEngineConfig(
             logging=SILENT,
             bypass_logging=True,

@@ -84,7 +84,7 @@ def make_instrument(venue: str, asset: str, spec: InstrumentSpec) -> CryptoPerpe
     )
 
 
-class Hands(Strategy):
+class OrderStrategy(Strategy):
     """Hands orders over and tells what the core made of them; it decides nothing.
 
     Attributes:
@@ -102,9 +102,9 @@ class Hands(Strategy):
     venue: str
 
     @classmethod
-    def of(cls, owner: str, venue: str) -> "Hands":
+    def of(cls, owner: str, venue: str) -> "OrderStrategy":
         """Return the strategy of an instance."""
-        hands = cls(
+        strategy = cls(
             StrategyConfig(
                 strategy_id=StrategyId(f"Dolphin-{owner}"),
                 order_id_tag=owner,
@@ -113,8 +113,8 @@ class Hands(Strategy):
                 log_commands=False,
             )
         )
-        hands.venue = venue
-        return hands
+        strategy.venue = venue
+        return strategy
 
     def on_start(self) -> None:
         """Follow the instruments where new ones come while running; orders come by call."""
@@ -148,7 +148,7 @@ class Hands(Strategy):
             )
         )
 
-    def let_go(self) -> None:
+    def forget_callers(self) -> None:
         """Forget who hears: what the core holds must not wait for the collector of another thread."""
         del self.traded, self.closed, self.failed
         self.known = None

@@ -21,7 +21,7 @@ from nautilus_trader.live import (
 from nautilus_trader.live.clients import DataClientFactory, ExecutionClientFactory
 from nautilus_trader.model import Money, Price, Quantity, TraderId
 
-from dolphin_realtime.engine.nautilus import SILENT, USDT, Hands, alone, instrument_id
+from dolphin_realtime.engine.nautilus import SILENT, USDT, OrderStrategy, alone, instrument_id
 from dolphin_realtime.engine.paper_clients import Feed, HoldingVenue
 from dolphin_realtime.engine.simulated import SimulatedEngine
 from dolphin_realtime.model.errors import EngineError
@@ -70,9 +70,9 @@ class PaperEngine(SimulatedEngine):
                 task.remove_done_callback(self._node_ended)
                 handle.stop()
                 await asyncio.wait([task], timeout=STOP_TIMEOUT_S)
-                self._hands.let_go()
+                self._strategy.forget_callers()
                 del (
-                    self._hands,
+                    self._strategy,
                     self._client,
                     self._feed,
                     self._cache,
@@ -121,11 +121,11 @@ class PaperEngine(SimulatedEngine):
             )
         )
         node = builder.build()
-        self._hands = Hands.of(start.owner, self.venue.name)
-        self._hands.traded, self._hands.closed = self._traded, self._closed
-        self._hands.failed, self._hands.known = self._failed, self._learnt
-        node.add_strategy(self._hands)
-        self._hands.set_external_order_instrument_ids(
+        self._strategy = OrderStrategy.of(start.owner, self.venue.name)
+        self._strategy.traded, self._strategy.closed = self._traded, self._closed
+        self._strategy.failed, self._strategy.known = self._failed, self._learnt
+        node.add_strategy(self._strategy)
+        self._strategy.set_external_order_instrument_ids(
             [instrument_id(self.venue.name, asset) for asset in start.positions]
         )
         return node
@@ -141,7 +141,7 @@ class PaperEngine(SimulatedEngine):
     async def _until_up(self, task: asyncio.Task[Any], handle: Any) -> None:
         try:
             async with asyncio.timeout(START_TIMEOUT_S):
-                while not (handle.is_running and self._hands.is_running()):
+                while not (handle.is_running and self._strategy.is_running()):
                     if task.done():
                         raise EngineError(f"the node ended at its start: {task.exception()}")
                     await asyncio.sleep(0.001)
@@ -198,7 +198,7 @@ class PaperEngine(SimulatedEngine):
 
     def _hand_over(self, order: InFlight) -> None:
         spec = self.specs[order.order.asset]
-        self._hands.submit(order, Quantity(order.order.quantity, spec.size_precision))
+        self._strategy.submit(order, Quantity(order.order.quantity, spec.size_precision))
 
     def _fill(self, order: InFlight, fill: Traded) -> None:
         spec = self.specs[order.order.asset]

@@ -195,14 +195,14 @@ async def test_an_order_that_cannot_be_built_ends_alone_and_the_others_go(name):
 async def test_what_the_core_does_not_take_is_a_refusal_of_that_order(name, monkeypatch):
     heard, bad, good = Heard(), order("B"), order("G", "ETHUSDT")
     async with running(name, VENUE, heard) as engine:
-        submit = type(engine._hands).submit
+        submit = type(engine._strategy).submit
 
         def refusing(self, one, size):
             if one.client_order_id == "B":
                 raise OverflowError("too many digits")
             submit(self, one, size)
 
-        monkeypatch.setattr(type(engine._hands), "submit", refusing)
+        monkeypatch.setattr(type(engine._strategy), "submit", refusing)
         engine.send([bad, good])
         for one in (bad, good):
             engine.execute(met(one))
@@ -307,7 +307,7 @@ async def test_an_end_that_the_core_chose_is_an_end_with_its_code(name, callback
     heard, one = Heard(), order("K")
     async with running(name, VENUE, heard) as engine:
         await sent(engine, one)
-        getattr(engine._hands, callback)(Event)
+        getattr(engine._strategy, callback)(Event)
         if name == "backtest":  # what the core says is taken when its run is over
             engine.execute(met(one))
     assert (heard.end("K").kind, heard.end("K").code) == (kind, code)
