@@ -41,6 +41,7 @@ def archive(tmp_path_factory):
     return folder
 
 
+@pytest.mark.timeout(240)
 def test_ten_days_one_at_a_time(archive, tmp_path):
     days = sorted(path.stem for path in archive.iterdir())
     assert len(days) == N_DAYS
