@@ -290,7 +290,7 @@ class SimulatedEngine(ABC):
         else:
             for leg in later:
                 self._decided.pop(leg.client_order_id, None)
-                dropped = f"DROPPED: {order_id} before it ended {kind}"
+                dropped = f"DROPPED: the leg before it ended {kind}"
                 self._ended(leg.client_order_id, EndKind.DROPPED, dropped)
         self._decided.pop(order_id, None)
 
