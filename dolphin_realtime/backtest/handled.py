@@ -3,19 +3,16 @@
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 
 from dolphin_realtime.journal.check import rows_of
-from dolphin_realtime.journal.database import reading
+from dolphin_realtime.journal.database import UNFILLED, reading
 from dolphin_realtime.reports.period import Span, rows_in
 
 Key = tuple[int, str, str]
 """(instant of the decision, asset, leg); of an order in flight when the span began: (0, asset, id)"""
-
-UNFILLED: Final = "t.state NOT IN ('FILLED', 'UNKNOWN') AND t.filled = 0"
-"""Ends of orders of which nothing filled."""
 
 
 class Decided(msgspec.Struct, kw_only=True):
@@ -111,7 +108,7 @@ def _ends(db: sqlite3.Connection, span: Span) -> Iterator[tuple[int, Filled]]:
     """Yield (instant of the scan at which it ended, how an order ended)."""
     for table, columns, which in (
         ("fills", "t.booked_us, t.quantity, t.price, t.source, t.fee", "1"),
-        ("order_events", "t.timestamp_us, 0.0, NULL, t.reason, 0.0", UNFILLED),
+        ("order_events", "t.timestamp_us, 0.0, NULL, t.reason, 0.0", f"{UNFILLED} AND filled = 0"),
     ):
         first, end = rows_in(db, table, span)
         cursor = db.execute(

@@ -33,7 +33,7 @@ from dolphin_realtime.model.venue import Venue
 from dolphin_realtime.trading.execution import Outcomes, Start
 
 CANNOT_SEND: Final = "CANNOT_SEND"
-"""Code of an order that could not be built, or that the core did not take."""
+"""Code of an order that could not be built or handed over."""
 
 
 class SimulatedEngine(ABC):
@@ -94,7 +94,8 @@ class SimulatedEngine(ABC):
     def cancel(self, order_id: str, reason: str) -> None:
         """Take an order back, at once or when it has arrived."""
         self._check(())
-        if order_id in self._orders and order_id not in self._unanswered | self._held:
+        is_later = order_id not in self._unanswered and order_id not in self._held
+        if is_later and order_id in self._orders:
             for legs in self._later.values():
                 legs[:] = [leg for leg in legs if leg.client_order_id != order_id]
             self._ended(order_id, EndKind.CANCELED, reason)
@@ -162,11 +163,11 @@ class SimulatedEngine(ABC):
     def _leave(self, order: InFlight) -> None:
         """Hand one order over; one that cannot be built ends alone, with the cause."""
         order_id, why = order.client_order_id, self._unsendable(order)
-        if why is None:
-            self._unanswered.add(order_id)
-            self._ask(order, lambda: self._hand_over(order))
-        else:
+        if why is not None:
             self._ended(order_id, EndKind.REJECTED, f"{CANNOT_SEND}: {why}")
+            return
+        self._unanswered.add(order_id)
+        self._ask(order, lambda: self._hand_over(order))
 
     def _ask(self, order: InFlight, core: Callable[[], None]) -> bool:
         """Ask something of the core for an order; where it raises, that order ends, and no other."""
@@ -251,8 +252,7 @@ class SimulatedEngine(ABC):
         return min(intent.quantity, max(0.0, -held if intent.side == "BUY" else held))
 
     def _count(self, order: InFlight, quantity: float) -> None:
-        asset = order.order.asset
-        signed = quantity if order.order.side == "BUY" else -quantity
+        asset, signed = order.order.asset, quantity if order.order.side == "BUY" else -quantity
         net = self._net.get(asset, 0.0) + signed
         self._net[asset] = round(net, self.specs[asset].size_precision)
 

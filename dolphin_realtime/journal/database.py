@@ -18,7 +18,9 @@ from dolphin_realtime.model.errors import JournalError
 from dolphin_realtime.model.orders import LIFE_LENGTH
 from dolphin_realtime.model.paper_faults import PaperFaults
 
-_SCHEMA: Final = """
+UNFILLED: Final = "state NOT IN ('FILLED', 'UNKNOWN')"
+"""Of `order_events`: ends that are no whole fill."""
+_SCHEMA: Final = f"""
 CREATE TABLE IF NOT EXISTS decisions (
   epoch INTEGER, scan_number INTEGER, timestamp_us INTEGER, asset TEXT,
   signal REAL, target REAL, held REAL, side TEXT, quantity REAL, reason TEXT,
@@ -34,7 +36,7 @@ CREATE TABLE IF NOT EXISTS order_events (
   client_order_id TEXT, asset TEXT, timestamp_us INTEGER, state TEXT, reason TEXT, filled REAL);
 CREATE VIEW IF NOT EXISTS cancels AS
   SELECT client_order_id, timestamp_us, reason FROM order_events
-  WHERE state NOT IN ('FILLED', 'UNKNOWN');
+  WHERE {UNFILLED};
 CREATE TABLE IF NOT EXISTS refusals (
   epoch INTEGER, scan_number INTEGER, timestamp_us INTEGER, asset TEXT, side TEXT,
   quantity REAL, code TEXT, value REAL, bound REAL);
@@ -53,7 +55,7 @@ CREATE TABLE IF NOT EXISTS openings (
   day TEXT PRIMARY KEY, timestamp_us INTEGER, desk BLOB, prices TEXT);
 CREATE TABLE IF NOT EXISTS state (only_row INTEGER PRIMARY KEY CHECK (only_row = 0), desk BLOB);
 CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT);
-"""
+"""  # noqa: S608 - a constant of our own
 TABLES: Final = (
     "decisions", "orders", "fills", "order_events", "refusals", "funding", "equity", "days",
     "openings",

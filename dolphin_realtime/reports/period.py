@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dolphin_realtime.journal.check import rows_of, start_cash
-from dolphin_realtime.journal.database import faults_of
+from dolphin_realtime.journal.database import UNFILLED, faults_of
 from dolphin_realtime.model.desk_state import Books, books
 from dolphin_realtime.model.instant import DAY_US, day_us
 from dolphin_realtime.reports.trades import Trade, trades_of
@@ -204,7 +204,7 @@ def _counts(db: sqlite3.Connection, span: Span) -> dict[str, int]:
     for name, table, condition in (
         ("orders", "decisions", "side IS NOT NULL"),
         ("fills", "fills", "1"),
-        ("cancels", "order_events", "state NOT IN ('FILLED', 'UNKNOWN')"),
+        ("cancels", "order_events", UNFILLED),
         ("refusals", "refusals", "1"),
     ):
         query = f"SELECT count(*) FROM {table} WHERE {_where(db, table, span)} AND {condition}"

@@ -11,7 +11,7 @@ from typing import Final, Protocol
 from dolphin_realtime import fault_points
 from dolphin_realtime.book_shelf import BookShelf
 from dolphin_realtime.journal.database import Row
-from dolphin_realtime.journal.rows import RECOVERED, Rows
+from dolphin_realtime.journal.rows import RECOVERED
 from dolphin_realtime.model.decision import Limits
 from dolphin_realtime.model.desk import Desk
 from dolphin_realtime.model.fill_rule import Tape
@@ -53,11 +53,6 @@ class Turn:
         self._journal, self._rows = journal, booking.rows
         self._purged_at = self._n_instruments = 0
         self._silent: set[str] = set()
-
-    @property
-    def rows(self) -> Rows:
-        """The rows of the scan at hand."""
-        return self._rows
 
     def begin(self, scan: Scan, limits: Limits, factors: Factors | None = None) -> Plan:
         """Decide on a scan and send its orders.

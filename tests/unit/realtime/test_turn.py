@@ -115,6 +115,18 @@ async def test_a_day_comes_to_the_same_through_each_engine():
             assert found[table] == fake[table], (name, table)
 
 
+def waits_of(engine):
+    """Return a list that grows with every wait for an engine."""
+    waits, until = [], engine.until
+
+    async def counted(is_so, timeout_s):
+        waits.append(timeout_s)
+        return await until(is_so, timeout_s)
+
+    engine.until = counted
+    return waits
+
+
 class Deaf(FakeEngine):
     """Loses every third order, as a core that does not know a name does."""
 
@@ -125,14 +137,7 @@ class Deaf(FakeEngine):
 
 async def test_an_order_that_is_never_answered_blocks_entries_and_is_not_waited_for_again():
     trader = Trader(kind=Deaf)
-    asked = []
-    until = trader.engine.until
-
-    async def counted(is_so, timeout_s):
-        asked.append(timeout_s)
-        return await until(is_so, timeout_s)
-
-    trader.engine.until = counted
+    asked = waits_of(trader.engine)
     plans = await trader.trade(SCANS)
     lost = set(trader.engine.unanswered)
     assert lost
@@ -159,14 +164,7 @@ class Stuck(FakeEngine):
 
 async def test_an_order_that_never_ends_is_waited_for_once_and_the_others_are_booked():
     trader = Trader(kind=Stuck)
-    waited = []
-    until = trader.engine.until
-
-    async def counted(is_so, timeout_s):
-        waited.append(timeout_s)
-        return await until(is_so, timeout_s)
-
-    trader.engine.until = counted
+    waited = waits_of(trader.engine)
     await trader.trade(SCANS)
     assert len(waited) == 1
     assert trader.engine.stuck in trader.desk.in_flight
