@@ -36,8 +36,11 @@ def is_told(folder, what):
 
 
 def wait_for_words(folder, what, *words):
+    """Return once what was told of something begins with these words: more may have come since."""
+
     def are_there():
-        return [word for word, said in received(folder) if said == what] == list(words)
+        found = [word for word, said in received(folder) if said == what]
+        return found[: len(words)] == list(words)
 
     wait_for(are_there, WITHIN_S, f"{what} {words}; there is {received(folder)}")
 
