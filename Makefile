@@ -4,7 +4,7 @@ BIN := .venv/bin
 FOR ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev demo test window production runs prove-runs backtests factors recovery systemd e2e check fuzz chaos chaos-short prove-fuzz prove-backtests prove-reference record-reference prove-recovery format lock clean
+.PHONY: share prove-share help setup dev demo test window production runs prove-runs backtests factors recovery systemd e2e check fuzz chaos chaos-short prove-fuzz prove-backtests prove-reference record-reference prove-recovery format lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /|/' | awk -F'|' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -34,6 +34,12 @@ systemd: dev ## the rendered units, and the stack under a systemd booted in a co
 	@$(BIN)/python -m compileall -q dolphin_realtime dolphin_dagster
 	@$(BIN)/pytest tests/systemd
 
+share: dev ## the bridge's reader on a slow, odd, failing network share (needs root and FUSE)
+	@$(BIN)/pytest tests/share
+
+prove-share: dev ## the same with 30,000 files and latencies of 0.1 to 2 ms a call: prints the table
+	@SHARE_FILES=30000 SHARE_S=45 $(BIN)/pytest -s tests/share
+
 fuzz: dev ## 10,000 mutated documents and files for each parser, twice
 	@$(BIN)/pytest tests/fuzz
 
@@ -58,7 +64,13 @@ chaos-short: dev ## kills at each step, a few at random, a dying member, a full 
 chaos: dev ## the same with 50 random kills and 10 deaths of the member
 	@CHAOS_KILLS=50 CHAOS_MEMBER_KILLS=10 $(BIN)/pytest -s tests/chaos
 
-prove-fuzz: dev ## 100,000 mutated documents and files for each parser, twice
+prove-share: dev ## the bridge's reader on a slow, odd, failing network share (needs root and FUSE)
+	@$(BIN)/pytest tests/share
+
+prove-share: dev ## the same with 30,000 files and latencies of 0.1 to 2 ms a call: prints the table
+	@SHARE_FILES=30000 SHARE_S=45 $(BIN)/pytest -s tests/share
+
+fuzz: dev ## 100,000 mutated documents and files for each parser, twice
 	@FUZZ_RUNS=100000 $(BIN)/pytest tests/fuzz
 
 prove-backtests: dev ## the same over every recorded day

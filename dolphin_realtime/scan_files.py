@@ -98,7 +98,7 @@ def parse_scan(data: bytes, name: str) -> Scan:
         ScanFileError: If they can never become a scan; names the file, field and value.
     """
     if len(data) <= 2 * len(_MAGIC) or not data.endswith(_MAGIC):
-        if data and not _MAGIC.startswith(data[:6]):
+        if data[:6].strip(b"\0") and not _MAGIC.startswith(data[:6]):
             raise ScanFileError(f"{name}: not an Arrow file, it begins with {data[:6]!r}")
         raise ScanIncomplete(f"{name}: {len(data)} bytes without an Arrow footer")
     try:

@@ -12,6 +12,8 @@ from typing import Final
 
 from dolphin_realtime.bridge.child import ReaderChild, ReaderOverdue
 from dolphin_realtime.bridge.ledger import Ledger
+from dolphin_realtime.bridge.pace import NAME as PACE_FILE
+from dolphin_realtime.bridge.pace import said as pace_said
 from dolphin_realtime.bridge.publish import OUTBOX, Publisher
 from dolphin_realtime.bridge.reader import BATCH, Found, Request
 from dolphin_realtime.model.errors import ScanOutOfOrder
@@ -26,6 +28,7 @@ DENSE_SHARE: Final = 0.5
 DENSE_MAX_S: Final = 1.0
 LATE_CADENCES: Final = 3.0
 CADENCE_WINDOW: Final = 20
+DESCRIBE_S: Final = 0.5
 LOOK_S: Final = 1.0
 """Longest single request: the loop turns at least this often."""
 
@@ -72,7 +75,9 @@ class Bridge:
         self._cadence = Cadence(s.scan_idle_poll_s, s.scan_dense_poll_s)
         self._publisher = Publisher(frame)
         self._trace = Trace(s.trace, "bridge")
+        self._pace_file = self._ledger.folder.with_name(PACE_FILE)
         self._last_number = self._ledger.order.scan_number
+        self._described_at = -DESCRIBE_S
 
     async def run(self) -> None:
         """Bridge scans until the service stops."""
@@ -123,6 +128,7 @@ class Bridge:
                 documents.append(encode_scan(scan, datetime.now(UTC)))
                 self._trace.stamp("put", scan.epoch, scan.scan_number)
                 self._cadence.saw(time.monotonic())
+                self._frame.went_well()
         return lines, documents
 
     def _place(self, found: Found) -> tuple[Line, Scan | None]:
@@ -179,9 +185,13 @@ class Bridge:
         self._frame.figures.set("scan_number", self._last_number or 0)
         self._frame.figures.set("scans", self._ledger.seq)
         self._frame.figures.set("quarantined", self._ledger.bad)
+        if time.monotonic() - self._described_at < DESCRIBE_S:
+            return
+        self._described_at = time.monotonic()
+        slow = pace_said(self._pace_file)
         self._frame.detail = (
             f"scan {self._last_number}, epoch {self._ledger.order.epoch}, "
-            f"seq {self._ledger.seq}, {self._ledger.bad} quarantined"
+            f"seq {self._ledger.seq}, {self._ledger.bad} quarantined{'; ' if slow else ''}{slow}"
         )
 
 

@@ -1,5 +1,6 @@
 """Finding, reading and remembering scan files."""
 
+import math
 import os
 
 import msgspec
@@ -39,7 +40,7 @@ def look_until_idle(reader):
 def test_new_files_are_found_once_and_read_in_order(tmp_path):
     for scan in reversed(SCANS[:5]):
         write_scan(tmp_path, scan)
-    reader = Reader(tmp_path, {})
+    reader = Reader(tmp_path, tmp_path.with_name("ledger"))
     found = look_until_idle(reader)
     assert sorted(f.scan.scan_number for f in found) == [1, 2, 3, 4, 5]
     assert look_until_idle(reader) == []
@@ -49,10 +50,10 @@ def test_new_files_are_found_once_and_read_in_order(tmp_path):
 
 def test_a_name_written_again_is_new_by_its_time_and_size(tmp_path):
     path = write_scan(tmp_path, SCANS[0])
-    reader = Reader(tmp_path, {})
+    reader = Reader(tmp_path, tmp_path.with_name("ledger"))
     look_until_idle(reader)
     os.utime(path, ns=(1, 1))
-    reader._watch.sweep_next()
+    reader.sweep_next()
     assert [f.scan.scan_number for f in look_until_idle(reader)] == [1]
 
 
@@ -60,16 +61,16 @@ def test_a_cut_off_file_is_waited_for_then_bad(tmp_path, monkeypatch):
     clock = [0.0]
     monkeypatch.setattr(reading.time, "monotonic", lambda: clock[0])
     path = faults.write_cut_off(tmp_path, SCANS[0])
-    reader = Reader(tmp_path, {})
+    reader = Reader(tmp_path, tmp_path.with_name("ledger"))
     assert reader.look() == []
     clock[0] = reading.PATIENCE_S - 0.1
     assert reader.look() == []
     clock[0] = reading.PATIENCE_S + 0.1
     (found,) = reader.look()
     assert found.scan is None
-    assert "stopped growing" in found.reason
+    assert "unchanged for 3 s" in found.reason
     path.write_bytes(to_bytes(SCANS[0]))
-    reader._watch.sweep_next()
+    reader.sweep_next()
     assert [f.scan.scan_number for f in reader.look()] == [1]
 
 
@@ -172,8 +173,8 @@ def test_a_watched_folder_forgets_files_of_days_long_gone(tmp_path):
     write_scan(tmp_path, scans[0])
     old = {f"2020-01-{day:02d}/a.arrow": (1, 1) for day in range(1, 12)}
     watch = FolderWatch(tmp_path, dict(old))
-    assert [path.split("/")[0] for path in watch.changed()] == [day]
-    assert list(watch.seen) == list(old)[-8:]
+    assert [path.split("/")[0] for path in watch.new_names(math.inf)] == [day]
+    assert [f"{d}/a.arrow" for d in watch.known if d != day] == list(old)[-8:]
 
 
 def test_a_ledger_in_one_file_is_divided_by_day(tmp_path):
@@ -191,7 +192,8 @@ def test_a_ledger_in_one_file_is_divided_by_day(tmp_path):
 def test_scan_order_over_restarts():
     order = ScanOrder()
     assert order.accept(5, 100)
-    assert not order.accept(5, 200)
+    assert not order.accept(5, 100)
+    assert not order.accept(5, 99)
     assert order.accept(6, 200)
     with pytest.raises(ScanOutOfOrder):
         order.accept(7, 200)
@@ -199,6 +201,13 @@ def test_scan_order_over_restarts():
         order.accept(1, 150)
     assert order.accept(1, 300)
     assert order.epoch == 2
+
+
+def test_ng6_that_dies_after_its_first_scan_again_and_again_is_followed():
+    order = ScanOrder()
+    assert [order.accept(1, at) for at in (100, 200, 300)] == [True] * 3
+    assert order.epoch == 3
+    assert not order.accept(1, 300)
 
 
 def test_polling_is_dense_around_the_expected_scan_and_idle_when_it_is_long_overdue():
@@ -225,7 +234,7 @@ def test_no_entry_of_a_day_folder_stops_the_scans_beside_it(tmp_path):
         f.truncate(1 << 40)
     (tmp_path / "9998-junk").mkdir()
     (tmp_path / "9999-12-31").mkdir()
-    found = {f.path: f for f in look_until_idle(Reader(tmp_path, {}))}
+    found = {f.path: f for f in look_until_idle(Reader(tmp_path, tmp_path.with_name("ledger")))}
     assert found[f"{day.name}/{good.name}"].scan == SCANS[0]
     for name in ("scan_folder.arrow", "scan_fifo.arrow", "scan_huge.arrow"):
         assert "not a regular file" in found[f"{day.name}/{name}"].reason
