@@ -29,6 +29,7 @@ class _Weighed(msgspec.Struct):
     lifetime_s: Annotated[float, msgspec.Meta(ge=0.0)]
     percentile_90: float | None = None
     interval_h: float | None = None
+    next_time: datetime | None = None
 
 
 class _WeighedFactors(msgspec.Struct, frozen=True):
@@ -64,7 +65,8 @@ def read_factor_document(text: str) -> Factors:
 
 def _usable(raw: _Weighed) -> Reading | None:
     numbers = (raw.value, raw.lifetime_s, raw.percentile_90 or 0.0, raw.interval_h or 0.0)
-    if raw.fetch_time.tzinfo is None or not all(math.isfinite(n) for n in numbers):
+    instants = (raw.fetch_time, raw.next_time or raw.fetch_time)
+    if any(at.tzinfo is None for at in instants) or not all(math.isfinite(n) for n in numbers):
         return None
     return Reading(
         value=raw.value,
@@ -72,6 +74,7 @@ def _usable(raw: _Weighed) -> Reading | None:
         lifetime_s=min(raw.lifetime_s, LIFETIME_MAX_S),
         percentile_90=raw.percentile_90,
         interval_h=raw.interval_h,
+        next_us=None if raw.next_time is None else instant.to_us(raw.next_time),
     )
 
 
@@ -104,7 +107,8 @@ class FactorHistory:
     """Factor documents over time; each replaces the one before it."""
 
     def __init__(self, history: list[tuple[int, Factors]]) -> None:
-        self._history = sorted(history, key=lambda pair: pair[0])
+        in_order = sorted(history, key=lambda pair: pair[0])
+        self._history = [(t, msgspec.structs.replace(f, past=self)) for t, f in in_order]
         self._times = [t for t, _ in self._history]
 
     def __bool__(self) -> bool:
@@ -115,6 +119,12 @@ class FactorHistory:
         """Return the newest document's factors as of ``now_us``."""
         n = bisect_right(self._times, now_us)
         return self._history[n - 1][1] if n else NO_FACTORS
+
+    def funding_before(self, asset: str, at_us: int) -> Reading | None:
+        """Return the newest funding reading of an asset that was fetched before an instant."""
+        n = bisect_right(self._times, at_us - 1)
+        reading = self._history[n - 1][1].funding.get(asset) if n else None
+        return reading if reading is not None and reading.fetch_us < at_us else None
 
 
 def read_factor_documents(path: Path) -> FactorHistory:

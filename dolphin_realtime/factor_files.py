@@ -5,7 +5,7 @@ are model/factor_document.py's. A reading counts from its fetch time on: nothing
 fetched, whatever instant it is about.
 """
 
-from datetime import date
+from datetime import date, datetime
 from itertools import groupby
 from pathlib import Path
 from typing import Any, Final
@@ -18,6 +18,7 @@ from dolphin_realtime.factor_documents import FactorHistory, read_factor_documen
 from dolphin_realtime.model.errors import SettingsError
 from dolphin_realtime.model.factor_document import DVOL_BTC, FUNDING, FUNDING_INTERVAL
 from dolphin_realtime.model.gates import NO_FACTORS, Factors, Reading
+from dolphin_realtime.model.instant import to_us
 from dolphin_realtime.scan_files import day_files
 
 _TIME: Final = pa.timestamp("us", tz="UTC")
@@ -36,13 +37,14 @@ SCHEMA: Final = pa.schema(
         ("simulated", pa.string()),
         ("backfilled_at", _TIME),
         ("fetched_at", _TIME),
+        ("next_time", _TIME),
     ]
 )
 """One row a reading; ``asset`` is null where a factor is of the whole market.
 
 ``fetch_time`` is since when a reading could be known. Of one that was fetched long after
 that, to fill the past, ``backfilled_at`` is when it was fetched; else it is null. In a replay
-``fetched_at`` is the wall time of the fetch."""
+``fetched_at`` is the wall time of the fetch. ``next_time`` is of a funding rate: when it is settled next."""
 _WEIGHED: Final = [FUNDING, FUNDING_INTERVAL, DVOL_BTC]
 _NEEDED: Final = ("name", "asset", "value", "fetch_time", "lifetime_s")
 LONGEST_LIFETIME_DAYS: Final = 7
@@ -153,4 +155,10 @@ def _reading(row: dict[str, Any]) -> Reading:
         lifetime_s=row["lifetime_s"],
         percentile_90=row.get("percentile_90"),
         interval_h=row.get("interval_h"),
+        next_us=_us(row.get("next_time")),
+        settled_us=_us(row.get("event_time")) if row.get("backfilled_at") is not None else None,
     )
+
+
+def _us(moment: datetime | None) -> int | None:
+    return None if moment is None else to_us(moment)

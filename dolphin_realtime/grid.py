@@ -185,6 +185,19 @@ def decode(value: object) -> dict[str, Any] | None:
     return document if isinstance(document, dict) else None
 
 
+def refusals(beat: dict[str, Any] | None) -> str:
+    """Return what a service refused since its last good scan, in words; empty where nothing."""
+    found = beat.get("refused_since") if beat else None
+    if not isinstance(found, dict):
+        return ""
+    parts = [
+        f"{one.get('n')} {reason}" + (f" ({one['why']})" if one.get("why") else "")
+        for reason, one in found.items()
+        if isinstance(one, dict)
+    ]
+    return ", ".join(parts)
+
+
 def is_deaf(state: dict[str, Any], scan: dict[str, Any] | None) -> bool:
     """Return whether a trader has handled nothing for DEAF_S while scans came."""
     handled = instant.parse(state.get("handled_at"))

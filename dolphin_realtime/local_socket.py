@@ -28,6 +28,11 @@ _NO_CLEAN_UP: Final[dict[str, Any]] = (
 Handler = Callable[[dict[str, Any]], Awaitable[dict[str, Any]]]
 
 
+def trader_socket(run_dir: Path, instance: str) -> Path:
+    """Return where an instance's trader takes a person's orders about positions."""
+    return run_dir / f"trader-{instance}.sock"
+
+
 def _address(path: Path, folder_fd: int) -> str:
     return f"/proc/self/fd/{folder_fd}/{path.name}"
 

@@ -23,6 +23,7 @@ from dolphin_realtime.process import notify
 from dolphin_realtime.settings import Settings
 
 BEAT_S: Final = 2.0
+WHY_LENGTH: Final = 200
 GRID_FAULTS: Final = (HazelcastError, OSError, TimeoutError)
 
 
@@ -33,6 +34,7 @@ class Frame:
         phase: One word for the heartbeat; "ready" when all is well.
         detail: One line for `dolphin status`.
         counts: What was refused or lost, by reason.
+        refused_since: What was refused since the last good scan, by reason: how often, and why.
         figures: What Prometheus is told besides.
     """
 
@@ -42,6 +44,7 @@ class Frame:
         self.phase = "starting"
         self.detail = ""
         self.counts: Counter[str] = Counter()
+        self.refused_since: dict[str, dict[str, object]] = {}
         self.figures = Figures(refused=lambda: self.counts)
         self.log = log.get()
 
@@ -69,8 +72,15 @@ class Frame:
     def refuse(self, reason: str, **facts: object) -> None:
         """Count a refusal, and log it the first time of its kind."""
         self.counts[reason] += 1
+        n = self.refused_since.get(reason, {}).get("n", 0)
+        why = str(facts.get("why", ""))[:WHY_LENGTH]
+        self.refused_since[reason] = {"n": int(str(n)) + 1, "why": why}
         if self.counts[reason] == 1:
             self.log.warning(f"{self.name}.refused", reason=reason, **facts)
+
+    def went_well(self) -> None:
+        """Note that a scan was taken: what was refused before it is no cause any more."""
+        self.refused_since = {}
 
     def alert(
         self, asset: str, check: str, state: AlertState, facts: dict[str, Any], runbook: str
@@ -97,6 +107,7 @@ class Frame:
         document: dict[str, Any] = {"ts": grid.now_iso(), "pid": os.getpid(), "phase": self.phase}
         document["detail"] = self.detail
         document["refused"] = dict(self.counts)
+        document["refused_since"] = self.refused_since
         return grid.encode(document)
 
     async def beat(self) -> None:

@@ -34,6 +34,9 @@ class FakeEngine(SimulatedEngine):
     def position(self, asset):
         return self.positions.get(asset, 0.0)
 
+    def adjust(self, asset, quantity, price):
+        self.positions[asset] = self._net[asset] = quantity
+
     def purge(self):
         pass
 

@@ -32,6 +32,7 @@ class Observation(msgspec.Struct, frozen=True, kw_only=True):
         known_at: Since when it could be known; None: since now.
         percentile_90: Of its own 30 days before, where that is told with it.
         interval_h: Hours since the settlement before, of a past funding.
+        next_time: When a funding rate is settled next.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Observation(msgspec.Struct, frozen=True, kw_only=True):
     known_at: datetime | None = None
     percentile_90: float | None = None
     interval_h: float | None = None
+    next_time: datetime | None = None
 
 
 class Ask:
@@ -53,6 +55,7 @@ class Ask:
         history: Folder of the readings so far.
         simulated: How the answers were made up, None where they are real.
         left_out: What was refused of single assets while the others were taken.
+        n_others: Rows of the last list that nobody asked for.
     """
 
     def __init__(
@@ -67,6 +70,7 @@ class Ask:
         self.now, self.symbols, self.history = now, symbols, history
         self.simulated: str | None = None
         self.left_out: list[str] = []
+        self.n_others = 0
         self._asked = 0
 
     @property
@@ -89,6 +93,24 @@ class Ask:
             SourceFormatChanged: If it is of another shape.
         """
         return answers.decode(self.where(path), self._get(path, params).body, kind)
+
+    def rows[T](
+        self, path: str, kind: type[T], **params: Any
+    ) -> tuple[dict[str, T], dict[str, SourceFormatChanged]]:
+        """Return a JSON list's rows of the newest scan's assets, and those that cannot be read.
+
+        Raises:
+            SourceUnavailable: If there is no answer, or nothing in it.
+            SourceFormatChanged: If it is no list, or no row of an asset can be read.
+        """
+        wanted, body = frozenset(self.assets), self._get(path, params).body
+        found, refused, n_others = answers.rows(self.where(path), body, kind, wanted)
+        if refused and not found:
+            raise next(iter(refused.values()))
+        if not (found or n_others):
+            raise self.nothing(path, "the list is empty")
+        self.n_others = n_others
+        return found, refused
 
     def text(self, path: str, **params: Any) -> str:
         """Return an answer as text; raises as `json` does."""

@@ -115,6 +115,7 @@ def readings(
             source=f"{indicator.host}{indicator.path}",
             fetched_at=at.wall,
             percentile_90=percentiles.get(one.name),
+            next_time=one.next_time,
             simulated=simulated,
         )
     return made

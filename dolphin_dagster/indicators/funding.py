@@ -35,6 +35,7 @@ class Premium(msgspec.Struct, rename="camel"):
     index_price: str
     last_funding_rate: str
     interest_rate: str
+    next_funding_time: int
     time: int
 
 
@@ -49,20 +50,18 @@ class Settlement(msgspec.Struct, rename="camel"):
 def fetch(ask: Ask) -> list[Observation]:
     """Return rate and mark price of each asset of the newest scan that the venue knows."""
     ask.learn_limit()
-    rows = {row.symbol: row for row in ask.json(PATH, list[Premium])}
-    found, refused = [], []
-    for asset in ask.assets:
-        row = rows.get(asset)
-        if row is None:
-            ask.left_out.append(f"{asset} is not listed")
-            continue
+    rows, refused = ask.rows(PATH, Premium)
+    listed = rows.keys() | refused.keys()
+    ask.left_out += [f"{asset} is not listed" for asset in ask.assets if asset not in listed]
+    found: list[Observation] = []
+    for symbol, row in rows.items():
         try:
             found += read(ask, row)
         except SourceFormatChanged as e:
-            refused.append(e)
+            refused[symbol] = e
     if len(refused) > REFUSED_MAX * len(ask.assets):
-        raise refused[0]
-    ask.left_out += [str(e) for e in refused]
+        raise next(iter(refused.values()))
+    ask.left_out += map(str, refused.values())
     return found
 
 
@@ -80,8 +79,10 @@ def read(ask: Ask, row: Premium) -> list[Observation]:
         raise ask.changed(PATH, f"markPrice of {row.symbol}", row.mark_price, f"near index {index}")
     rate = ask.number(PATH, f"lastFundingRate of {row.symbol}", row.last_funding_rate)
     at = ask.milliseconds(PATH, f"time of {row.symbol}", row.time)
+    field = f"nextFundingTime of {row.symbol}"
+    after = ask.milliseconds(PATH, field, row.next_funding_time) if row.next_funding_time else None
     return [
-        Observation(name=FUNDING, asset=row.symbol, value=rate, event_time=at),
+        Observation(name=FUNDING, asset=row.symbol, value=rate, event_time=at, next_time=after),
         Observation(name=MARK_PRICE, asset=row.symbol, value=mark, event_time=at),
     ]
 

@@ -23,10 +23,9 @@ class Info(msgspec.Struct, rename="camel"):
 def fetch(ask: Ask) -> list[Observation]:
     """Return the interval of each asset of the newest scan; one that is not listed has 8 hours."""
     ask.learn_limit()
-    rows = ask.json(PATH, list[Info])
-    if not rows:
-        raise ask.nothing(PATH, "the list is empty")
-    hours = {row.symbol: float(row.funding_interval_hours) for row in rows}
+    rows, refused = ask.rows(PATH, Info)
+    ask.left_out += map(str, refused.values())
+    hours = {symbol: float(row.funding_interval_hours) for symbol, row in rows.items()}
     return [
         Observation(
             name=FUNDING_INTERVAL,
@@ -35,6 +34,7 @@ def fetch(ask: Ask) -> list[Observation]:
             event_time=ask.now,
         )
         for asset in ask.assets
+        if asset not in refused
     ]
 
 

@@ -15,6 +15,7 @@ from dolphin_dagster.realtime.snapshot import Document, Snapshot
 from dolphin_realtime import grid
 from dolphin_realtime.book_documents import number as finite
 from dolphin_realtime.model.posture import Posture
+from dolphin_realtime.model.unpriced import UNPRICED_SCANS
 
 HEARTBEAT_LIMIT_S: Final = 15.0
 SCAN_LIMIT_S: Final = 25.0
@@ -129,8 +130,13 @@ def grid_answers(snapshot: Snapshot) -> Verdict:
 
 
 def scan_is_fresh(snapshot: Snapshot) -> Verdict:
-    """Judge when the newest scan was bridged."""
-    return _age(snapshot.scan, "bridge_ts", SCAN_LIMIT_S, snapshot)
+    """Judge when the newest scan was bridged; a red one says what the bridge refused since."""
+    verdict = _age(snapshot.scan, "bridge_ts", SCAN_LIMIT_S, snapshot)
+    refused = grid.refusals(snapshot.heartbeats.get("bridge"))
+    if verdict.passed or not refused:
+        return verdict
+    why = f"{verdict.facts['why']}; the bridge refused since the last good scan: {refused}"
+    return _red(why[:FACT_LENGTH], dict(verdict.facts))
 
 
 def scan_is_coherent(snapshot: Snapshot) -> Verdict:
@@ -238,6 +244,22 @@ def state_holds(instance: str) -> Rule:
             "fills": _number(state.get("fills")),
         }
         return _red(str(wrong), facts) if wrong else Verdict(True, facts)
+
+    return rule
+
+
+def positions_are_priced(instance: str) -> Rule:
+    """Return a rule: each held asset had a sound price in one of the last scans."""
+
+    def rule(snapshot: Snapshot) -> Verdict:
+        state = snapshot.states.get(instance)
+        young = _age(state, "updated_at", DOCUMENT_LIMIT_S, snapshot)
+        if not young.passed or state is None:
+            return young
+        found = [one for one in state.get("unpriced") or [] if one["scans"] >= UNPRICED_SCANS]
+        facts: Facts = {"held_without_price": float(len(found))}
+        names = [f"{one['asset']} {one['reason']} since {one['since'][:19]}" for one in found]
+        return _red("; ".join(names)[:FACT_LENGTH], facts) if found else Verdict(True, facts)
 
     return rule
 

@@ -17,6 +17,7 @@ from dolphin_dagster.realtime.rules import (
     is_alive,
     is_green,
     may_trade,
+    positions_are_priced,
     scan_is_coherent,
     scan_is_fresh,
     sensor_is_well,
@@ -120,6 +121,15 @@ def _traders(instance: str) -> Iterator[CheckRule]:
         look="`dolphin status`, `df -h`, `dolphin journal check`",
         do=f"make room, or `dolphin restart trader@{instance}`",
         rule=state_holds(instance),
+    )
+    yield CheckRule(
+        asset=trader(instance),
+        heading="trader",
+        name="positions_are_priced",
+        means="every held asset had a sound price in one of the last three scans",
+        look="`dolphin status` names them, with their age",
+        do="`dolphin position`, or wait for its next sound price",
+        rule=positions_are_priced(instance),
     )
     yield CheckRule(
         asset=journal(instance),

@@ -6,6 +6,7 @@ like belongs here.
 
 import math
 import re
+from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -38,6 +39,49 @@ def decode[T](where: str, body: bytes, kind: type[T]) -> T:
     except (msgspec.DecodeError, UnicodeDecodeError) as e:
         shown = _show(body[:SHOWN].decode(errors="replace"))
         raise SourceFormatChanged(f"{where}: body is {shown}: no JSON ({e})") from e
+
+
+class _Named(msgspec.Struct):
+    """What a row is told apart by."""
+
+    symbol: str
+
+
+def rows[T](
+    where: str, body: bytes, kind: type[T], wanted: Collection[str]
+) -> tuple[dict[str, T], dict[str, SourceFormatChanged], int]:
+    """Return the rows of a JSON list by symbol, those that are not as agreed, and how many others.
+
+    Each row is read by itself, and only where it was asked for: what a source adds of another
+    kind is no fault.
+
+    Args:
+        where: The source, for messages.
+        body: The answer.
+        kind: The type of a row.
+        wanted: Symbols that are asked for.
+
+    Raises:
+        SourceFormatChanged: If it is no list of rows.
+    """
+    found: dict[str, T] = {}
+    refused: dict[str, SourceFormatChanged] = {}
+    raw_rows = decode(where, body, list[msgspec.Raw])
+    n_others = 0
+    for raw in raw_rows:
+        try:
+            symbol = msgspec.json.decode(raw, type=_Named).symbol
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            n_others += 1
+            continue
+        if symbol not in wanted:
+            n_others += 1
+            continue
+        try:
+            found[symbol] = decode(f"{where}: {symbol}", bytes(raw), kind)
+        except SourceFormatChanged as e:
+            refused[symbol] = e
+    return found, refused, n_others
 
 
 def _at(body: bytes, path: str) -> Any:

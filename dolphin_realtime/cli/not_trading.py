@@ -44,8 +44,15 @@ def not_trading(overview: "Overview") -> Reason | None:
         return Reason(text, safety.get("ts") if safety else None)
     if safety["posture"] not in TRADING_POSTURES:
         why = "; ".join(safety["reasons"]) or "cooling down"
-        return Reason(f"POSTURE_{safety['posture']}: {why}", safety["since"])
+        refused = _refused(overview, "bridge") if "SCAN" in why else ""
+        return Reason(f"POSTURE_{safety['posture']}: {why}{refused}", safety["since"])
     return _first_of(list(_of_instances(overview)))
+
+
+def _refused(overview: "Overview", service: str) -> str:
+    """Return what a service refused since its last good scan: the cause of what it lacks."""
+    words = grid.refusals(overview.beats.get(service))
+    return f"; {service} refused since the last good scan: {words}" if words else ""
 
 
 def _services(what: str, services: list[Any]) -> Reason:
@@ -67,13 +74,13 @@ def _first_of(reasons: list[Reason]) -> Reason | None:
 
 def _of_instances(overview: "Overview") -> Iterator[Reason]:
     for instance, state in overview.states.items():
-        reason = _of_instance(instance, state, overview.scan)
+        reason = _of_instance(instance, state, overview)
         if reason is not None:
             yield reason
 
 
 def _of_instance(
-    instance: str, state: dict[str, Any] | None, scan: dict[str, Any] | None
+    instance: str, state: dict[str, Any] | None, overview: "Overview"
 ) -> Reason | None:
     if state is None:
         return Reason(f"NO_STATE: trader {instance} has published nothing")
@@ -82,13 +89,25 @@ def _of_instance(
     journal = state.get("journal") or {}
     if journal.get("trouble"):
         return Reason(f"{journal['trouble']}: {instance}: {journal.get('fault') or 'see df -h'}")
-    if grid.is_deaf(state, scan):
-        text = f"TRADER_DEAF: {instance} takes none of the scans that come; see dolphin logs"
-        return Reason(text, state.get("handled_at"))
+    refused = _refused(overview, f"trader@{instance}")
+    if grid.is_deaf(state, overview.scan):
+        text = f"TRADER_DEAF: {instance} takes none of the scans that come{refused}"
+        return Reason(text if refused else f"{text}; see dolphin logs", state.get("handled_at"))
     block = state.get("entry_block")
     if block:
         name = block["reason"]
-        return Reason(f"{name}: {instance}: {BLOCKS.get(name, 'see dolphin logs')}", block["since"])
+        refused += _refused(overview, "bridge") if name == "STALE_SCAN" else ""
+        text = f"{name}: {instance}: {BLOCKS.get(name, 'see dolphin logs')}{refused}"
+        return Reason(text, block["since"])
     if set(state.get("reasons") or {}) == {"WARMING_UP"}:
         return Reason(f"WARMING_UP: {instance} has too little history")
-    return None
+    return _untradable(instance, state)
+
+
+def _untradable(instance: str, state: dict[str, Any]) -> Reason | None:
+    """Return why none of the names may be opened, None where one may."""
+    found = state.get("untradable") or {}
+    if not found.get("of") or found["names"] < found["of"]:
+        return None
+    reasons = ", ".join(f"{why} {n}" for why, n in found["reasons"].items())
+    return Reason(f"NO_TRADABLE_NAME: {instance}: {reasons} of {found['of']} names")

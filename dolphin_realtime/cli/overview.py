@@ -180,10 +180,29 @@ def _instance_lines(
         f"{k} {v}" for k, v in sorted(state["reasons"].items(), key=lambda kv: -kv[1])
     )
     lines.append(Text(f"          decisions of the last scan: {reasons or 'none yet'}"))
+    lines += [Text(text, style="yellow") for text in _price_lines(state)]
     missing = (state.get("last_signal") or {}).get("missing") or {}
     if missing:
         gates = ", ".join(f"{gate} of {n}" for gate, n in sorted(missing.items()))
         lines.append(Text(f"          gates open for lack of input: {gates} (dolphin factors)"))
+    return lines
+
+
+def _price_lines(state: dict[str, Any]) -> list[str]:
+    """Return what a person must know of prices: held assets without one, names that are out."""
+    lines = [
+        f"          held without a sound price: {one['asset']} {one['reason']}, last {one['price']:g} "
+        f"{span(one['age_s'])} ago"
+        + (f", {one['waits_at']:g} waits to be believed" if one["waits_at"] else "")
+        + " (dolphin position)"
+        for one in state.get("unpriced") or []
+    ]
+    out = state.get("untradable") or {}
+    if out.get("names"):
+        reasons = ", ".join(f"{why} {n}" for why, n in out["reasons"].items())
+        lines.append(
+            f"          {out['names']} of {out['of']} names cannot be opened now: {reasons}"
+        )
     return lines
 
 

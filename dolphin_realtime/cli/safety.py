@@ -2,6 +2,7 @@
 
 import getpass
 import sys
+from typing import Any
 
 import click
 
@@ -12,6 +13,7 @@ from dolphin_realtime.cli.not_trading import TRADING_POSTURES
 from dolphin_realtime.cli.running import load_here
 from dolphin_realtime.local_socket import ask
 from dolphin_realtime.model.errors import SafetyRefused
+from dolphin_realtime.model.instant import span
 from dolphin_realtime.model.posture import Posture
 from dolphin_realtime.safety.orders import SOCKET
 
@@ -90,6 +92,22 @@ def flatten(reason: str) -> None:
     """
     _order(action="flatten", reason=reason)
     say("ordered: positions are closed at the next quotes; dolphin status shows what is left")
+    for instance, one in _without_price():
+        say(
+            f"{instance}: {one['asset']} cannot be closed before it has a sound price again "
+            f"({one['reason']} for {span(one['age_s'])}); see dolphin position",
+            fg="yellow",
+        )
+
+
+def _without_price() -> list[tuple[str, dict[str, Any]]]:
+    """Return each instance's held assets without a sound price, as its state names them."""
+    settings = load_here()
+    found = []
+    for instance in settings.instance_names:
+        state = grid.decode(fetch(grid.state_map(instance), grid.LATEST_STATE))
+        found += [(instance, one) for one in (state or {}).get("unpriced") or []]
+    return found
 
 
 posture.add_command(resume)

@@ -31,7 +31,6 @@ from nautilus_trader.model import (
 from nautilus_trader.risk import RiskEngineConfig
 
 from dolphin_realtime.engine.nautilus import (
-    RESTORED,
     SILENT,
     USDT,
     OrderStrategy,
@@ -39,8 +38,8 @@ from dolphin_realtime.engine.nautilus import (
     instrument_id,
     make_instrument,
 )
+from dolphin_realtime.engine.restoring import restoring
 from dolphin_realtime.engine.simulated import SimulatedEngine
-from dolphin_realtime.model.decision import OrderIntent
 from dolphin_realtime.model.fill_rule import Execution
 from dolphin_realtime.model.instrument import OTHER, InstrumentSpec
 from dolphin_realtime.model.orders import EndKind, InFlight, Traded
@@ -63,6 +62,7 @@ class BacktestEngine(SimulatedEngine):
         self._model = _FillModel()
         self._fees = _FeeModel()
         self._at_us = 1
+        self._n_restored = 0
         self._heard: list[Traded | tuple[str, EndKind, str]] = []
 
     @contextmanager
@@ -94,21 +94,18 @@ class BacktestEngine(SimulatedEngine):
     def _restore(self, start: Start) -> None:
         """Open the positions that there are already, at their average price and without a fee."""
         for asset, (quantity, price) in start.positions.items():
-            intent = OrderIntent(
-                asset=asset,
-                side="BUY" if quantity > 0.0 else "SELL",
-                quantity=abs(quantity),
-                leg="O",
-                is_reduce_only=False,
-            )
-            order = InFlight(
-                client_order_id=f"{RESTORED}-{asset}",
-                order=intent,
-                epoch=0,
-                scan_number=0,
-                decided_us=0,
-            )
-            self._run(order, abs(quantity), price, 0.0)
+            self._restore_by(asset, quantity, price)
+
+    def _restore_by(self, asset: str, signed: float, price: float) -> None:
+        self._n_restored += 1
+        self._run(restoring(asset, signed, self._n_restored), abs(signed), price, 0.0)
+
+    def adjust(self, asset: str, quantity: float, price: float) -> None:
+        """Bring the core's position to ``quantity``; see `Engine.adjust`."""
+        signed = round(quantity - self.position(asset), self.specs[asset].size_precision)
+        self._net[asset] = quantity
+        if signed:
+            self._restore_by(asset, signed, price)
 
     async def until(self, is_so: Callable[[], bool], timeout_s: float) -> bool:
         """Return whether it is so: here everything has come already."""

@@ -29,6 +29,7 @@ from nautilus_trader.model import (
 )
 from nautilus_trader.trading import Strategy, StrategyConfig
 
+from dolphin_realtime.engine.restoring import RESTORED
 from dolphin_realtime.model.errors import EngineError
 from dolphin_realtime.model.instrument import InstrumentSpec
 from dolphin_realtime.model.orders import EndKind, InFlight, Traded
@@ -37,8 +38,6 @@ USDT: Final = Currency.from_str("USDT")
 ANY_BASE: Final = Currency.from_str("BTC")
 """Base currency of every instrument: positions count units, and nothing is settled in it."""
 SILENT: Final = LoggerConfig(bypass_logging=True)
-RESTORED: Final = "RESTORED"
-"""What ids of orders begin with that only open a position the journal already has."""
 _running: list[str] = []
 
 
@@ -92,6 +91,7 @@ class OrderStrategy(Strategy):
         closed: Called with (order id, kind, reason) at every other end.
         failed: Called with why the core cannot be trusted any more.
         known: Called with each name that the core has learnt while running.
+        restored: Called when the core has booked an order of restoring.py.
         venue: Name of the venue whose instruments it hears of.
     """
 
@@ -99,6 +99,7 @@ class OrderStrategy(Strategy):
     closed: Callable[[str, EndKind, str], None]
     failed: Callable[[str], None]
     known: Callable[[str], None] | None = None
+    restored: Callable[[], None] | None = None
     venue: str
 
     @classmethod
@@ -151,12 +152,14 @@ class OrderStrategy(Strategy):
     def forget_callers(self) -> None:
         """Forget who hears: what the core holds must not wait for the collector of another thread."""
         del self.traded, self.closed, self.failed
-        self.known = None
+        self.known = self.restored = None
 
     def on_order_filled(self, event: Any) -> None:
         """Tell a fill."""
         order_id = event.client_order_id.value
         if order_id.startswith(RESTORED):
+            if self.restored is not None:
+                self.restored()
             return
         fill = Traded(
             order_id,

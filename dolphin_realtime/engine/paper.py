@@ -23,6 +23,7 @@ from nautilus_trader.model import Money, Price, Quantity, TraderId
 
 from dolphin_realtime.engine.nautilus import SILENT, USDT, OrderStrategy, alone, instrument_id
 from dolphin_realtime.engine.paper_clients import Feed, HoldingVenue
+from dolphin_realtime.engine.restoring import restoring
 from dolphin_realtime.engine.simulated import SimulatedEngine
 from dolphin_realtime.model.errors import EngineError
 from dolphin_realtime.model.instrument import InstrumentSpec
@@ -47,6 +48,8 @@ class PaperEngine(SimulatedEngine):
         self._ends: dict[str, tuple[EndKind, str]] = {}
         self._known: set[str] = set()
         self.core_orders: dict[str, Any] = {}
+        self._restored: dict[str, float] = {}
+        self._n_restored = 0
 
     @asynccontextmanager
     async def running(self, start: Start) -> AsyncIterator[None]:
@@ -124,6 +127,7 @@ class PaperEngine(SimulatedEngine):
         self._strategy = OrderStrategy.of(start.owner, self.venue.name)
         self._strategy.traded, self._strategy.closed = self._traded, self._closed
         self._strategy.failed, self._strategy.known = self._failed, self._learnt
+        self._strategy.restored = self._changed.set
         node.add_strategy(self._strategy)
         self._strategy.set_external_order_instrument_ids(
             [instrument_id(self.venue.name, asset) for asset in start.positions]
@@ -180,6 +184,24 @@ class PaperEngine(SimulatedEngine):
         """Return the node's net position."""
         return float(self._portfolio.net_position(instrument_id(self.venue.name, asset)))
 
+    def adjust(self, asset: str, quantity: float, price: float) -> None:
+        """Bring the node's position to ``quantity``; see `Engine.adjust`."""
+        spec = self.specs[asset]
+        signed = round(quantity - self.position(asset), spec.size_precision)
+        self._net[asset] = quantity
+        if signed:
+            self._n_restored += 1
+            order = restoring(asset, signed, self._n_restored)
+            self._restored[order.client_order_id] = price
+            self._strategy.submit(order, Quantity(abs(signed), spec.size_precision))
+
+    def _restore(self, order_id: str, core_order: Any) -> None:
+        """Fill an order of `adjust` as it comes to the venue."""
+        spec = self.specs[core_order.instrument_id.symbol.value]
+        price = Price(self._restored.pop(order_id), spec.price_precision)
+        size = Quantity(core_order.quantity.as_double(), spec.size_precision)
+        self._client.fill(core_order, order_id, size, price, Money(0, USDT))
+
     def purge(self) -> None:
         """Drop closed orders, positions and account events from the node's memory."""
         now_ns = self._client.clock.timestamp_ns()
@@ -190,6 +212,9 @@ class PaperEngine(SimulatedEngine):
     def arrived(self, core_order: Any) -> None:
         """Take that the venue has an order; called by the venue, never raising into the core."""
         order_id = core_order.client_order_id.value
+        if order_id in self._restored:
+            self._restore(order_id, core_order)
+            return
         self.core_orders[order_id] = core_order
         try:
             self._arrived(order_id)

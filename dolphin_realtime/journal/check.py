@@ -6,18 +6,15 @@ in flight, each scan handled once, and the saved desk equal to the fold of all r
 """
 
 import sqlite3
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 
 from dolphin_realtime.journal import database
+from dolphin_realtime.journal.fold import TOLERANCE_USD, Fold, rows_of
 from dolphin_realtime.model.account import Account
 from dolphin_realtime.model.instant import from_us
-
-TOLERANCE_USD: Final = 1e-6
-START_CASH: Final = "start_cash"
 
 
 class CheckResult(msgspec.Struct, kw_only=True):
@@ -26,14 +23,6 @@ class CheckResult(msgspec.Struct, kw_only=True):
     ok: bool
     rows: int
     first_break: str | None
-
-
-def rows_of(db: sqlite3.Connection, query: str) -> Iterator[dict[str, Any]]:
-    """Yield the rows of a query by column name."""
-    cursor = db.execute(query)
-    names = [d[0] for d in cursor.description]
-    for row in cursor:
-        yield dict(zip(names, row, strict=True))
 
 
 def check(folder: Path) -> CheckResult:
@@ -106,48 +95,6 @@ def _scans(db: sqlite3.Connection) -> str | None:
             return f"equity epoch {row['epoch']} scan {row['scan_number']}: not later than scan {last['scan_number']} before it"
         last = row
     return None
-
-
-def start_cash(db: sqlite3.Connection) -> float:
-    """Return what the account opened with, 0 where nothing was journalled yet."""
-    row = db.execute("SELECT value FROM meta WHERE name = ?", (START_CASH,)).fetchone()
-    return float(row[0]) if row else 0.0
-
-
-class Fold:
-    """The account as the fills and funding rows give it, up to a scan."""
-
-    def __init__(self, db: sqlite3.Connection) -> None:
-        self.account = Account(start_cash=start_cash(db), positions={})
-        self._fills = rows_of(db, "SELECT * FROM fills ORDER BY rowid")
-        self._charges = rows_of(db, "SELECT * FROM funding ORDER BY settlement_us, rowid")
-        self._fill, self._charge = next(self._fills, None), next(self._charges, None)
-
-    def up_to(self, timestamp_us: int) -> str | None:
-        """Take everything booked up to a scan; return the first fill that contradicts itself."""
-        while self._charge is not None and self._charge["settlement_us"] <= timestamp_us:
-            self.account.funding += self._charge["amount"]
-            self._charge = next(self._charges, None)
-        while self._fill is not None and self._fill["booked_us"] <= timestamp_us:
-            row, signed = self._fill, self._fill["quantity"]
-            signed = signed if row["side"] == "BUY" else -signed
-            realised = self.account.apply_fill(
-                row["asset"], signed, row["price"], row["fee"], row["size_digits"]
-            )
-            self.account.slippage += row["quantity"] * abs(row["price"] - row["mid"])
-            if abs(realised - row["realised"]) > TOLERANCE_USD:
-                id_ = row["client_order_id"]
-                return f"fills {id_}: realised is {row['realised']!r}, the fills before it give {realised!r}"
-            self._fill = next(self._fills, None)
-        return None
-
-    def rest(self) -> str | None:
-        """Return what is booked later than every scan."""
-        if self._fill is not None:
-            return f"fills {self._fill['client_order_id']}: later than every equity row"
-        if self._charge is not None:
-            return f"funding {self._charge['asset']} at {self._charge['settlement_us']}: later than every equity row"
-        return None
 
 
 def _money(db: sqlite3.Connection) -> str | None:

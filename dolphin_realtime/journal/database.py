@@ -41,13 +41,17 @@ CREATE TABLE IF NOT EXISTS refusals (
   epoch INTEGER, scan_number INTEGER, timestamp_us INTEGER, asset TEXT, side TEXT,
   quantity REAL, code TEXT, value REAL, bound REAL);
 CREATE TABLE IF NOT EXISTS funding (
-  settlement_us INTEGER, asset TEXT, quantity REAL, rate REAL, amount REAL,
+  settlement_us INTEGER, asset TEXT, quantity REAL, rate REAL, amount REAL, booked_us INTEGER,
   PRIMARY KEY (settlement_us, asset));
+CREATE TABLE IF NOT EXISTS position_changes (
+  id TEXT PRIMARY KEY, timestamp_us INTEGER, at TEXT, act TEXT, asset TEXT, value REAL,
+  undoes TEXT, quantity_before REAL, quantity REAL, average_before REAL, average REAL,
+  price_before REAL, price REAL, realised REAL, size_digits INTEGER, who TEXT, reason TEXT);
 CREATE TABLE IF NOT EXISTS equity (
   epoch INTEGER, scan_number INTEGER, timestamp_us INTEGER, cash REAL, realised REAL,
   unrealised REAL, fees REAL, funding REAL, equity REAL, posture TEXT, is_acted_on INTEGER,
   simulated TEXT, long_usd REAL, short_usd REAL, r_ar REAL, r_vol REAL, assets INTEGER,
-  gated INTEGER, latency_us REAL, PRIMARY KEY (epoch, scan_number));
+  gated INTEGER, latency_us REAL, entry_block TEXT, PRIMARY KEY (epoch, scan_number));
 CREATE TABLE IF NOT EXISTS days (
   day TEXT PRIMARY KEY, realised REAL, unrealised REAL, fees REAL, funding REAL, equity REAL,
   trades INTEGER, max_drawdown REAL);
@@ -58,10 +62,10 @@ CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT);
 """  # noqa: S608 - a constant of our own
 TABLES: Final = (
     "decisions", "orders", "fills", "order_events", "refusals", "funding", "equity", "days",
-    "openings",
+    "openings", "position_changes",
 )  # fmt: skip
 """`order_events` has an order's end, and that nobody knew of it; `cancels` shows ends without a whole fill."""
-SCHEMA_VERSION: Final = 4
+SCHEMA_VERSION: Final = 5
 LIFE: Final = "life"
 MODE: Final = "mode"
 FAULTS: Final = "faults"

@@ -15,6 +15,8 @@ from dolphin_realtime.model.fill_rule import Quote
 from dolphin_realtime.model.instant import day_of
 from dolphin_realtime.model.orders import Acked, Ended, InFlight, OrderEvent, Traded, Unknown
 from dolphin_realtime.model.plan import Plan
+from dolphin_realtime.model.position_change import PositionChange
+from dolphin_realtime.model.position_orders import PositionOrder
 
 RECOVERED: Final = "RECOVERED"
 """Reason of an order whose process died and whose scan is nowhere to be had."""
@@ -75,6 +77,15 @@ class Rows:
                  o.order.side, o.order.quantity, reason, None, None)
             )  # fmt: skip
 
+    def position_change(self, order: PositionOrder, change: PositionChange) -> None:
+        """Keep what a person changed of a position, and what they said."""
+        c = change
+        self._rows["position_changes"].append(
+            (c.id, self._now_us, order.at.isoformat(), c.act.value, c.asset, c.value, c.undoes,
+             c.quantity_before, c.quantity, c.average_before, c.average, c.price_before, c.price,
+             c.realised, self.desk.digits(c.asset), order.who, order.reason)
+        )  # fmt: skip
+
     def close_scan(self, plan: Plan, *, is_acted_on: bool) -> dict[str, list[Row]]:
         """Mark the books at a scan and return all of its rows by table."""
         key = plan.key
@@ -87,13 +98,15 @@ class Rows:
             for r in plan.refusals
         ]
         rows["funding"] = [
-            (f.settlement_us, f.asset, f.quantity, f.rate, f.amount) for f in plan.funding
+            (f.settlement_us, f.asset, f.quantity, f.rate, f.amount, self._now_us)
+            for f in plan.funding
         ]
         unrealised = account.unrealised(self.desk.prices)
         rows["equity"] = [
             (*key, self._now_us, account.cash, account.realised, unrealised, account.fees,
              account.funding, account.cash + unrealised, plan.limits.posture.value,
-             int(is_acted_on), plan.scan.simulated, *self._market_columns(plan))
+             int(is_acted_on), plan.scan.simulated, *self._market_columns(plan),
+             plan.limits.entry_block)
         ]  # fmt: skip
         rows["openings"] = self._opening_rows(plan, day.day)
         rows["days"] = [

@@ -66,5 +66,14 @@ def _to_4(db: sqlite3.Connection) -> None:
             db.execute(statement)
 
 
-UPGRADES: Final[dict[int, Callable[[sqlite3.Connection], None]]] = {2: _to_3, 3: _to_4}
+def _to_5(db: sqlite3.Connection) -> None:
+    """Say of funding when it was booked, and of each scan what kept entries out."""
+    db.executescript(
+        "BEGIN; ALTER TABLE funding ADD COLUMN booked_us INTEGER;"
+        " UPDATE funding SET booked_us = settlement_us;"
+        " ALTER TABLE equity ADD COLUMN entry_block TEXT; PRAGMA user_version = 5; COMMIT;"
+    )
+
+
+UPGRADES: Final[dict[int, Callable[[sqlite3.Connection], None]]] = {2: _to_3, 3: _to_4, 4: _to_5}
 """By a version: what brings its tables up to the next one's."""

@@ -77,7 +77,7 @@ class Journal:
         self._thread = threading.Thread(target=self._write_all, name="journal", daemon=True)
         self.fault: str | None = None
         self.broken: str | None = None
-        self.n_committed = 0
+        self.n_committed = self.n_handed = 0
 
     def load_desk(self) -> bytes | None:
         """Return the desk as it stood after the last committed scan."""
@@ -112,6 +112,7 @@ class Journal:
 
     def commit(self, record: ScanRecord) -> None:
         """Hand a scan's record to the helper thread."""
+        self.n_handed += 1
         self._queue.put(record)
 
     def close(self) -> None:

@@ -5,7 +5,7 @@ belong here; what a whole scan means does not (signal.py). Returns are logarithm
 variances per second, instants microseconds since the Unix epoch.
 """
 
-from typing import Any, Final
+from typing import ClassVar, Final
 
 import msgspec
 import numpy as np
@@ -13,16 +13,9 @@ from numpy.typing import NDArray
 
 from dolphin_realtime.model.ewma import Ewma, step_weights, weight
 from dolphin_realtime.model.signal_params import SignalParams
+from dolphin_realtime.model.slots import Floats, Ints, SlotArrays, Slots
+from dolphin_realtime.model.sound_prices import SoundPrices
 
-Floats = NDArray[np.float64]
-Slots = NDArray[np.intp] | slice
-"""Where assets are: a slice where they are all and in order, which numpy reads without a copy."""
-
-_FLOAT_FIELDS: Final = (
-    "price", "span_s", "var", "var_w", "cov", "market", "beta_w", "x", "x_var",
-    "spread_w", "spread_m",
-)  # fmt: skip
-_INT_FIELDS: Final = ("price_us", "n_returns", "direction", "n_books")
 NEVER_US: Final = -1
 
 
@@ -48,7 +41,7 @@ class Ready(msgspec.Struct, frozen=True):
     n_known: int
 
 
-class AssetStates:
+class AssetStates(SlotArrays):
     """State arrays of all assets ever seen and not forgotten.
 
     Attributes:
@@ -61,10 +54,18 @@ class AssetStates:
         market: Mean squared market return per second over the asset's own scans.
         x: Decaying sum of residual returns.
         x_var: Mean squared x (weight beta_w).
-        position: Index of each asset in the list last asked for.
         direction: -1, 0 or +1.
         spread_m: Mean log spread in ln bps, over n_books books.
     """
+
+    FLOATS: ClassVar = dict.fromkeys(
+        (
+            "price", "span_s", "var", "var_w", "cov", "market", "beta_w", "x", "x_var",
+            "spread_w", "spread_m",
+        ),
+        0.0,
+    )  # fmt: skip
+    INTS: ClassVar = {"price_us": NEVER_US, "n_returns": 0, "direction": 0, "n_books": 0}
 
     price: Floats
     span_s: Floats
@@ -77,44 +78,14 @@ class AssetStates:
     x_var: Floats
     spread_w: Floats
     spread_m: Floats
-    price_us: NDArray[np.int64]
-    n_returns: NDArray[np.int64]
-    direction: NDArray[np.int64]
-    n_books: NDArray[np.int64]
+    price_us: Ints
+    n_returns: Ints
+    direction: Ints
+    n_books: Ints
 
     def __init__(self) -> None:
-        self._slot: dict[str, int] = {}
-        self._names: list[str] = []
-        self._last_asked: list[str] = []
-        self._last_slots: Slots = slice(0, 0)
-        self.position: dict[str, int] = {}
+        super().__init__()
         self._ready: Ready | None = None
-        for name in _FLOAT_FIELDS:
-            setattr(self, name, np.zeros(0))
-        for name in _INT_FIELDS:
-            setattr(self, name, np.zeros(0, dtype=np.int64))
-
-    def slots_of(self, names: list[str]) -> Slots:
-        """Return the slots of ``names`` in order, making room for new ones."""
-        if names == self._last_asked:
-            return self._last_slots
-        new = [n for n in names if n not in self._slot]
-        for name in new:
-            self._slot[name] = len(self._names)
-            self._names.append(name)
-        if new:
-            for field in (*_FLOAT_FIELDS, *_INT_FIELDS):
-                old = getattr(self, field)
-                fill = NEVER_US if field == "price_us" else 0
-                added = np.full(len(new), fill, dtype=old.dtype)
-                setattr(self, field, np.concatenate([old, added]))
-        self._last_asked = list(names)
-        self.position = {n: i for i, n in enumerate(names)}
-        if names == self._names:
-            self._last_slots = slice(0, len(names))
-        else:
-            self._last_slots = np.array([self._slot[n] for n in names], dtype=np.intp)
-        return self._last_slots
 
     def forget_older(self, now_us: int, tau_x_s: float) -> bool:
         """Reset every asset whose last price is more than ``tau_x_s`` old; say whether any was."""
@@ -122,8 +93,7 @@ class AssetStates:
             return False
         old = (self.price_us != NEVER_US) & (now_us - self.price_us > round(tau_x_s * 1e6))
         if old.any():
-            for field in (*_FLOAT_FIELDS, *_INT_FIELDS):
-                getattr(self, field)[old] = NEVER_US if field == "price_us" else 0
+            self.clear(old)
             self._ready = None
         return bool(old.any())
 
@@ -204,18 +174,12 @@ class AssetStates:
         self.n_books[slot] += 1
         return spread_bps <= limit
 
-    def save(self) -> dict[str, Any]:
-        """Return the state as names and raw array bytes; nothing is rounded."""
-        fields = {f: getattr(self, f).tobytes() for f in (*_FLOAT_FIELDS, *_INT_FIELDS)}
-        return {"names": self._names, **fields}
-
-    @classmethod
-    def load(cls, saved: dict[str, Any]) -> "AssetStates":
-        """Return the states held in what `save` returned."""
-        states = cls()
-        states.slots_of(saved["names"])
-        for field in _FLOAT_FIELDS:
-            setattr(states, field, np.frombuffer(saved[field], dtype=np.float64).copy())
-        for field in _INT_FIELDS:
-            setattr(states, field, np.frombuffer(saved[field], dtype=np.int64).copy())
-        return states
+    def as_sound(self) -> SoundPrices:
+        """Return the last prices as sound ones: what a state saved before there was a rule knows."""
+        memory = SoundPrices()
+        slots, has = memory.slots_of(self._names), self.price_us != NEVER_US
+        memory.price[slots] = np.where(has, self.price, 0.0)
+        for field in ("sound_us", "changed_us", "seen_us"):
+            instants = getattr(memory, field)
+            instants[slots] = np.where(has, self.price_us, instants[slots])
+        return memory

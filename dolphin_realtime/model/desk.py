@@ -12,18 +12,13 @@ from typing import Final
 import msgspec
 
 from dolphin_realtime.model.account import Account, DayPnl
-from dolphin_realtime.model.decision import (
-    Limits,
-    Market,
-    OrderIntent,
-    TargetParams,
-)
+from dolphin_realtime.model.decision import Limits, Market, OrderIntent, TargetParams
 from dolphin_realtime.model.fill_rule import Execution, Tape, due
-from dolphin_realtime.model.funding import FundingCharge, funding_charges, may_settle
+from dolphin_realtime.model.funding import FundingClock
 from dolphin_realtime.model.gates import Book, Factors
 from dolphin_realtime.model.instrument import InstrumentSpec
 from dolphin_realtime.model.market_posture import MarketPosture
-from dolphin_realtime.model.marks import Marks, has_leapt
+from dolphin_realtime.model.marks import Marks
 from dolphin_realtime.model.orders import (
     FLATTEN_LEG,
     InFlight,
@@ -37,13 +32,15 @@ from dolphin_realtime.model.orders import (
     owner_of,
     unknown_assets,
 )
-from dolphin_realtime.model.plan import CostParams, Plan, usable_prices
+from dolphin_realtime.model.plan import CostParams, Plan, sound_prices
+from dolphin_realtime.model.position_change import PositionChange
 from dolphin_realtime.model.pre_trade import Pace, PreTradeParams, Standing
 from dolphin_realtime.model.scan import Scan
 from dolphin_realtime.model.screening import screen
 from dolphin_realtime.model.signal import SignalState
 from dolphin_realtime.model.signal_params import SignalParams
 from dolphin_realtime.model.target import Decisions, Wanted
+from dolphin_realtime.model.unpriced import Unpriced, unpriced
 from dolphin_realtime.model.venue import Venue, paper_venue
 
 NO_LIFE: Final = "0000"
@@ -55,6 +52,8 @@ class Desk:
 
     Attributes:
         life: Four characters that the journal drew; part of every order's id.
+        unpriced: Held assets that had no sound price at the last scan.
+        changes: What a person did last about a position, by asset.
     """
 
     def __init__(
@@ -80,8 +79,11 @@ class Desk:
         self.last_key: tuple[int, int] | None = None
         self.last_us = 0
         self.market_posture = MarketPosture()
-        self.marks = Marks(peak=self.costs.start_cash_usd, sound=self.costs.start_cash_usd)
+        self.marks = Marks(peak=self.costs.start_cash_usd)
+        self.unpriced: dict[str, Unpriced] = {}
+        self.changes: dict[str, PositionChange] = {}
         self.pace = Pace()
+        self.funding = FundingClock()
         self.flattened_id, self.n_flattened = "", 0
 
     def take(
@@ -109,10 +111,12 @@ class Desk:
         if plan.draft is None:
             return
         self.signals.end()
-        held, collar = self.account.held(), self.pre_trade.max_price_move
-        self.marks.is_doubtful = has_leapt(held, plan.prices, self.prices, collar)
         plan.decisions, plan.rest = plan.complete(), None
         self._learn(plan.prices)
+        self.funding.learn(self.account.held(), plan.factors)
+        self.unpriced = unpriced(
+            self.account.held(), plan.draft, self.signals.sound, self.unpriced, self.last_us
+        )
 
     def follow(
         self,
@@ -147,9 +151,12 @@ class Desk:
         plan = Plan(scan=scan, draft=draft, decisions=[], orders=[], funding=[], limits=limits)
         if draft is None:
             return plan
-        plan.prices = usable_prices(draft)
+        plan.prices = sound_prices(draft)
         self.marks.begin_scan(scan.timestamp_us, self.account, self.equity)
-        plan.funding = self._settle_funding(scan.timestamp_us, plan.prices, factors)
+        known, held = {**self.prices, **plan.prices}, self.account.held()
+        plan.funding = self.funding.settle(held, known, factors, self.last_us, scan.timestamp_us)
+        self.account.funding += sum(charge.amount for charge in plan.funding)
+        plan.factors = factors
         self.market_posture.take(draft.flags, scan.timestamp_us)
         plan.limits = self.market_posture.tighten(limits, scan.timestamp_us)
         return plan
@@ -160,7 +167,7 @@ class Desk:
         draft = self.signals.begin(scan)
         if draft is not None:
             self.signals.end()
-            self._learn(usable_prices(draft))
+            self._learn(sound_prices(draft))
         self.signals.order.epoch = 0
 
     def equity(self) -> float:
@@ -286,13 +293,3 @@ class Desk:
         )
         self.in_flight[order.client_order_id] = order
         return order
-
-    def _settle_funding(
-        self, now_us: int, prices: Mapping[str, float], factors: Factors | None
-    ) -> list[FundingCharge]:
-        if not may_settle(self.last_us, now_us):
-            return []
-        known = {**self.prices, **prices}
-        charges = funding_charges(self.account.held(), known, factors, self.last_us, now_us)
-        self.account.funding += sum(charge.amount for charge in charges)
-        return charges

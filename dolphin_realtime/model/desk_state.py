@@ -9,12 +9,15 @@ import msgspec
 
 from dolphin_realtime.model.account import Account
 from dolphin_realtime.model.desk import Desk
+from dolphin_realtime.model.funding import FundingClock
 from dolphin_realtime.model.instrument import InstrumentSpec
 from dolphin_realtime.model.market_posture import MarketPosture
 from dolphin_realtime.model.marks import Marks
 from dolphin_realtime.model.orders import InFlight
+from dolphin_realtime.model.position_change import PositionChange
 from dolphin_realtime.model.pre_trade import Pace
 from dolphin_realtime.model.signal import SignalState
+from dolphin_realtime.model.unpriced import Unpriced
 
 _encoder = msgspec.msgpack.Encoder()
 
@@ -32,7 +35,10 @@ def save(desk: Desk) -> bytes:
         "last_us": desk.last_us,
         "market_posture": desk.market_posture,
         "marks": desk.marks,
+        "unpriced": desk.unpriced,
+        "changes": desk.changes,
         "pace": desk.pace,
+        "funding": desk.funding,
         "flattened": (desk.flattened_id, desk.n_flattened),
     }
     return _encoder.encode(saved)
@@ -54,7 +60,10 @@ def restore(desk: Desk, saved: bytes) -> None:
     desk.last_us = raw["last_us"]
     desk.market_posture = msgspec.convert(raw["market_posture"], MarketPosture)
     desk.marks = msgspec.convert(raw["marks"], Marks)
+    desk.unpriced = msgspec.convert(raw.get("unpriced", {}), dict[str, Unpriced])
+    desk.changes = msgspec.convert(raw.get("changes", {}), dict[str, PositionChange])
     desk.pace = msgspec.convert(raw["pace"], Pace)
+    desk.funding = msgspec.convert(raw.get("funding", {}), FundingClock)
     desk.flattened_id, desk.n_flattened = raw["flattened"]
 
 

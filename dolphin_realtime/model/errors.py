@@ -20,6 +20,7 @@
       x EngineError        the trading engine was used as it must not be, or is not up: do not trade
       x JournalError       the journal cannot be read or breaks an identity: do not trade
       x SafetyRefused      the safety service will not do that in this posture
+      x PositionRefused    what a person asks of a position cannot be done: nothing was
       x DeliveryError      a receiver did not take an alert: try again later
       x ServiceError       a service or the local runner did not do what was asked
 
@@ -111,6 +112,10 @@ class JournalError(DolphinError):
 
 class SafetyRefused(DolphinError):  # noqa: N818 - an answer, not a fault
     """The safety service refuses an order; the message says what to do instead."""
+
+
+class PositionRefused(DolphinError):  # noqa: N818 - an answer, not a fault
+    """What a person asks of a position cannot be done; the message says why."""
 
 
 class DeliveryError(DolphinError):

@@ -15,6 +15,8 @@ FUNDING_INTERVAL: Final = "funding_interval"
 DVOL_BTC: Final = "dvol_btc"
 FORGOTTEN: Final = timedelta(days=7)
 """How long after its end a reading of one asset is shown: an asset that left is forgotten then."""
+HOUR: Final = timedelta(hours=1)
+POSSIBLE_H: Final = (1.0, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 24.0)
 CLOCK_STEP: Final = timedelta(minutes=10)
 """A held reading this much newer than now is of a clock that was set back: it gives way."""
 
@@ -36,6 +38,7 @@ class FactorReading(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
         fetched_at: Wall time of the fetch, in a replay alone.
         percentile_90: Of the factor's own last 30 days, where the signal needs it.
         interval_h: Hours between fundings, of a funding rate.
+        next_time: When a funding rate is settled next, as the venue said with it.
         simulated: How it was made up; absent for a real one.
     """
 
@@ -50,6 +53,7 @@ class FactorReading(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     fetched_at: datetime | None = None
     percentile_90: float | None = None
     interval_h: float | None = None
+    next_time: datetime | None = None
     simulated: str | None = None
 
     def is_current(self, now: datetime) -> bool:
@@ -112,12 +116,33 @@ def merge(held: Readings, new: Readings, now: datetime) -> Readings:
     for (name, asset), reading in merged.items():
         changes: dict[str, Any] = {"expired": now > reading.expires_at}
         if name == FUNDING:
-            interval = merged.get((FUNDING_INTERVAL, asset))
-            is_known = interval is not None and interval.is_current(now)
-            changes["interval_h"] = interval.value if interval and is_known else None
+            told = merged.get((FUNDING_INTERVAL, asset))
+            told = told if told is not None and told.is_current(now) else None
+            changes["interval_h"] = interval_of(reading, held.get((name, asset)), told)
         if any(getattr(reading, field) != value for field, value in changes.items()):
             merged[(name, asset)] = msgspec.structs.replace(reading, **changes)
     return merged
+
+
+def interval_of(
+    rate: FactorReading, before: FactorReading | None, told: FactorReading | None
+) -> float | None:
+    """Return the hours between fundings: as the venue's next instants show, else as it lists them.
+
+    Args:
+        rate: A funding rate.
+        before: The one before it, with the interval known then; it may be the same one.
+        told: The listed interval, asked for every few hours: newer than ``before`` it counts.
+    """
+    listed = told.value if told else None
+    if before is None or before.next_time is None or rate.next_time is None:
+        return listed
+    if told is not None and told.fetch_time > before.fetch_time:
+        return listed
+    apart_h = (rate.next_time - before.next_time) / HOUR
+    known = before.interval_h or listed
+    hours = apart_h if apart_h > 0.0 else apart_h + (known or 0.0)
+    return hours if hours in POSSIBLE_H else known
 
 
 def document_of(readings: Readings, market_clock: str, pushed_at: datetime) -> dict[str, Any]:

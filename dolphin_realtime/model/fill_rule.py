@@ -2,7 +2,8 @@
 
 An order decided at t fills at the first quote of its asset stamped at least the venue's
 latency after t: an order book's where there is one, else the next scan's price plus or
-minus the half spread. Never at the scan's own price. Paper and backtest share this file;
+minus the half spread. Never at the scan's own price, and never while the asset has no sound
+price: then it waits for its first sound quote, or lapses. Paper and backtest share this file;
 meeting a venue's engine with the quote is theirs.
 """
 
@@ -49,7 +50,7 @@ class Tape(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         now_us: The scan's instant.
-        prices: Its usable prices.
+        prices: Its sound prices.
         books: By client order id, the first book quote at least the latency after the
             decision and not after this scan.
     """
@@ -84,21 +85,20 @@ def due(
     for order in in_flight:
         waited_us = tape.now_us - order.decided_us
         asset, book = order.order.asset, tape.books.get(order.client_order_id)
-        if book is not None and book.at_us - order.decided_us <= gap_us:
+        price = tape.prices.get(asset)
+        if price is not None and book is not None and book.at_us - order.decided_us <= gap_us:
             fills.append(Execution(order, book))
         elif waited_us > gap_us and not order.order.leg.startswith(FLATTEN_LEG):
             lapses.append(order)
-        elif (
-            waited_us > 0 and waited_us >= latency_us(costs) and is_quotable(tape.prices.get(asset))
-        ):
-            price, digits = tape.prices[asset], instruments[asset].price_precision
+        elif price is not None and is_quotable(price) and waited_us >= max(1, latency_us(costs)):
+            digits = instruments[asset].price_precision
             fills.append(Execution(order, scan_quote(asset, price, digits, tape.now_us, costs)))
     return fills, lapses
 
 
-def is_quotable(price: float | None) -> bool:
-    """Return whether a price is there and one that a venue could show."""
-    return price is not None and PRICE_MIN < price < PRICE_MAX
+def is_quotable(price: float) -> bool:
+    """Return whether a price is one that a venue could show."""
+    return PRICE_MIN < price < PRICE_MAX
 
 
 def scan_quote(asset: str, mid: float, digits: int, at_us: int, costs: CostParams) -> Quote:

@@ -8,9 +8,8 @@ from collections.abc import Mapping
 
 import msgspec
 import numpy as np
-from numpy.typing import NDArray
 
-from dolphin_realtime.model.asset_states import AssetStates, Slots
+from dolphin_realtime.model.asset_states import AssetStates
 from dolphin_realtime.model.ewma import weight
 from dolphin_realtime.model.gates import (
     Book,
@@ -21,8 +20,7 @@ from dolphin_realtime.model.gates import (
     funding_gate,
     is_book_stale,
 )
-
-Floats = NDArray[np.float64]
+from dolphin_realtime.model.slots import Floats, Slots
 
 
 class GateValues(msgspec.Struct):

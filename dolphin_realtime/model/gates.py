@@ -6,7 +6,7 @@ by the scan's timestamp. Rates are fractions per interval, spreads basis points.
 
 import calendar
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Final, Protocol
 
 import msgspec
 
@@ -31,17 +31,31 @@ class Book(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Reading(msgspec.Struct, frozen=True, kw_only=True):
-    """One factor's value with the span of scan time in which it may be used."""
+    """One factor's value with the span of scan time in which it may be used.
+
+    Attributes:
+        next_us: When a funding rate is settled next, as the venue said with it.
+        settled_us: The settlement that a funding rate is of, where it is told of a past one.
+    """
 
     value: float
     fetch_us: int
     lifetime_s: float
     percentile_90: float | None = None
     interval_h: float | None = None
+    next_us: int | None = None
+    settled_us: int | None = None
 
     def is_current(self, now_us: int) -> bool:
         """Return whether the reading may be used at scan time ``now_us``."""
         return self.fetch_us <= now_us <= self.fetch_us + round(self.lifetime_s * _US)
+
+
+class Past(Protocol):
+    """Where readings before the newest ones can be looked up."""
+
+    def funding_before(self, asset: str, at_us: int) -> Reading | None:
+        """Return the newest funding reading of an asset that was fetched before an instant."""
 
 
 class Factors(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,6 +63,7 @@ class Factors(msgspec.Struct, frozen=True, kw_only=True):
 
     funding: dict[str, Reading] = {}
     dvol_btc: Reading | None = None
+    past: Past | None = None
 
 
 NO_FACTORS: Final = Factors()

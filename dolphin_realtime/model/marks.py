@@ -1,9 +1,10 @@
-"""What equity has been: the day's figures, the peak, and which marks may make one. Pure.
+"""What equity has been: the day's figures and the peak, of sound prices alone. Pure.
 
-Money is USDT; a loss is a fraction. Booking fills is account.py's.
+Money is USDT; a loss is a fraction. Booking fills is account.py's, which prices are sound
+sound_prices.py's: an asset without one is marked at its last.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable
 
 import msgspec
 
@@ -15,16 +16,14 @@ class Marks(msgspec.Struct):
     """Equity over time, one instance.
 
     Attributes:
-        peak: The highest sound equity ever marked.
-        sound: The last equity that no leaping price was part of.
+        peak: The highest equity ever marked.
         day: Figures of the UTC market day, None before the first scan.
-        is_doubtful: Whether a held asset's price has just moved beyond the collar.
+        changed: Profit that a person's changes of positions realised since the last mark.
     """
 
     peak: float
-    sound: float
     day: DayPnl | None = None
-    is_doubtful: bool = False
+    changed: float = 0.0
 
     def begin_scan(self, timestamp_us: int, account: Account, equity: Callable[[], float]) -> None:
         """Begin a new day before anything of its first scan is booked.
@@ -37,15 +36,15 @@ class Marks(msgspec.Struct):
         day = from_us(timestamp_us).date().isoformat()
         if self.day is None or self.day.day != day:
             start = equity() if self.day is None else self.day.equity
-            self.day = DayPnl(day, start, account.realised, account.fees, account.funding)
+            realised = account.realised - self.changed  # booked between scans: of the new day
+            self.day = DayPnl(day, start, realised, account.fees, account.funding)
 
     def mark(self, equity: float) -> DayPnl:
         """Take the equity after a scan and return the day's figures."""
         if self.day is None:
             raise AssertionError("no scan has begun")
         self.day.mark(equity)
-        if not self.is_doubtful:
-            self.sound, self.peak = equity, max(self.peak, equity)
+        self.peak, self.changed = max(self.peak, equity), 0.0
         return self.day
 
     def drawdown(self, equity: float) -> float:
@@ -57,12 +56,3 @@ class Marks(msgspec.Struct):
         if self.day is None:
             return 0.0
         return self.day.loss(from_us(now_us).date().isoformat(), equity)
-
-
-def has_leapt(
-    held: Iterable[str], prices: Mapping[str, float], before: Mapping[str, float], collar: float
-) -> bool:
-    """Return whether a held asset's price moved by more than the collar: no peak is made of it."""
-    return any(
-        abs(prices[a] / before[a] - 1.0) > collar for a in held if a in prices and before.get(a)
-    )

@@ -9,6 +9,7 @@ import msgspec
 
 from dolphin_realtime.model.decision import Decision, Limits
 from dolphin_realtime.model.funding import FundingCharge
+from dolphin_realtime.model.gates import Factors
 from dolphin_realtime.model.orders import InFlight
 from dolphin_realtime.model.pre_trade import Refusal
 from dolphin_realtime.model.scan import Scan
@@ -37,7 +38,7 @@ class Plan(msgspec.Struct, kw_only=True):
             a position. The reason of the rest is the signal's own.
         refusals: Orders that a pre-trade limit stopped.
         draft: The scan's signals; None for a repeat.
-        prices: The scan's usable prices.
+        prices: The scan's sound prices.
         sent_ns: When the first and the last order had been handed over, monotonic; None: none was.
         latency_us: From the scan's callback to the last order, None where not measured.
     """
@@ -51,6 +52,7 @@ class Plan(msgspec.Struct, kw_only=True):
     refusals: list[Refusal] = []
     rest: Decisions | None = None
     prices: dict[str, float] = {}
+    factors: Factors | None = None
     sent_ns: tuple[int, int] | None = None
     latency_us: float | None = None
 
@@ -89,8 +91,8 @@ class Plan(msgspec.Struct, kw_only=True):
         return [done.get(d.asset, d) for d in self.rest.all()]
 
 
-def usable_prices(draft: Draft) -> dict[str, float]:
-    """Return the prices of a scan that may be traded at: none of a failed scan's."""
-    if draft.usable is None and draft.failed is None:
+def sound_prices(draft: Draft) -> dict[str, float]:
+    """Return the sound prices of a scan: none of a failed scan's."""
+    if draft.verdict is None and draft.failed is None:
         return dict(zip(draft.names, draft.scan.prices, strict=True))  # type: ignore[arg-type]
     return dict(zip(draft.names, draft.prices.tolist(), strict=True))

@@ -137,8 +137,8 @@ def refuse_implausible(timestamp_us: int, last_us: int, now_us: int, *, is_repla
 class ScanOrder(msgspec.Struct):
     """The order of scans over restarts of NG6: what was last seen, and what may follow.
 
-    A lower number with a later timestamp begins a new epoch; an equal number is a
-    duplicate; anything else must be later than the last scan.
+    A lower or equal number with a later timestamp begins a new epoch; an equal number that is
+    not later is a duplicate; anything else must be later than the last scan.
     """
 
     epoch: int = 0
@@ -162,10 +162,10 @@ class ScanOrder(msgspec.Struct):
         elif epoch is not None and epoch != self.epoch:
             new_epoch = epoch
             is_later = is_later and epoch > self.epoch
-        elif scan_number == self.scan_number:
+        elif scan_number == self.scan_number and not is_later:
             return False
         else:
-            new_epoch = self.epoch + (scan_number < self.scan_number)
+            new_epoch = self.epoch + (scan_number <= self.scan_number)
         if not is_later:
             raise ScanOutOfOrder(
                 f"scan {scan_number} at {from_us(timestamp_us).isoformat()} is not later than "

@@ -6,32 +6,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dolphin_realtime.model.scan import Scan
-
-Floats = NDArray[np.float64]
+from dolphin_realtime.model.slots import Floats
+from dolphin_realtime.model.sound_prices import Verdict
 
 CORRELATION_SUM_TOLERANCE: Final = 0.05
 
 
-def failed_check(scan: Scan, usable: NDArray[np.bool_] | None, n_min: int) -> str | None:
-    """Return the first check the scan fails, or None; ``usable`` is None on unequal lengths."""
-    if usable is None:
-        return "LENGTH_MISMATCH"
-    if len(set(scan.assets)) != len(scan.assets):
-        return "DUPLICATE_ASSET"
-    if int(usable.sum()) < n_min:
-        return "TOO_FEW_ASSETS"
-    return None
-
-
-def prices_of(scan: Scan) -> tuple[Floats, NDArray[np.bool_] | None]:
-    """Return the prices, and which are usable; None where the lengths differ."""
-    prices = np.array(scan.prices, dtype=np.float64)
+def failed_list(scan: Scan) -> str | None:
+    """Return why a scan's lists cannot be read, or None."""
     if len(scan.prices) != len(scan.assets):
-        return prices, None
+        return "LENGTH_MISMATCH"
+    return "DUPLICATE_ASSET" if len(set(scan.assets)) != len(scan.assets) else None
+
+
+def prices_of(scan: Scan) -> tuple[Floats, NDArray[np.bool_]]:
+    """Return the prices, and which are finite and above 0."""
+    prices = np.array(scan.prices, dtype=np.float64)
     return prices, (prices > 0.0) & (prices < np.inf)
 
 
-def scan_flags(values: Floats, n_assets: int, usable: NDArray[np.bool_]) -> set[str]:
+def scan_flags(
+    values: Floats, n_assets: int, usable: NDArray[np.bool_], verdict: Verdict
+) -> set[str]:
     """Return what is odd about an accepted scan before its returns are looked at."""
     flags: set[str] = set()
     if len(values) < n_assets:
@@ -40,4 +36,10 @@ def scan_flags(values: Floats, n_assets: int, usable: NDArray[np.bool_]) -> set[
         flags.add("not_correlation")
     if not usable.all():
         flags.add("bad_price")
+    if verdict.doubtful.any():
+        flags.add("doubtful_price")
+    if verdict.still.any():
+        flags.add("still_price")
+    if verdict.is_leap:
+        flags.add("leap")
     return flags

@@ -12,20 +12,19 @@ from typing import Final
 
 import msgspec
 import numpy as np
-from numpy.typing import NDArray
 
 from dolphin_realtime.model import eigen
-from dolphin_realtime.model.asset_states import AssetStates, Ready, Slots
+from dolphin_realtime.model.asset_states import AssetStates, Ready
 from dolphin_realtime.model.ewma import Ewma, weight
 from dolphin_realtime.model.gate_values import gate_values
 from dolphin_realtime.model.gates import NO_FACTORS, Book, Factors, clip
 from dolphin_realtime.model.scan import Scan, ScanOrder
-from dolphin_realtime.model.scan_checks import failed_check, prices_of, scan_flags
+from dolphin_realtime.model.scan_checks import failed_list, prices_of, scan_flags
 from dolphin_realtime.model.signal_draft import Draft, Moved, failed_signal, record_of
 from dolphin_realtime.model.signal_params import SignalParams
 from dolphin_realtime.model.signal_result import Signal
-
-Floats = NDArray[np.float64]
+from dolphin_realtime.model.slots import Floats, Slots
+from dolphin_realtime.model.sound_prices import SoundPrices, Verdict, log_returns
 
 SHOCK_TURBULENCE: Final = 9.0
 
@@ -42,6 +41,7 @@ class SignalState:
         self.market_var = Ewma()
         self.market_var_long = Ewma()
         self.assets = AssetStates()
+        self.sound = SoundPrices()
         self.last: Signal | None = None
         self._draft: Draft | None = None
         self._seen_slots: Slots | None = None
@@ -74,16 +74,24 @@ class SignalState:
             self.end()  # sizing failed half-way: the signal goes on all the same
         if not self.order.accept(scan.scan_number, scan.timestamp_us, scan.epoch):
             return None
-        prices, usable = prices_of(scan)
-        reason = failed_check(scan, usable, self.params.n_min)
-        values = None if reason else eigen.spectrum(scan.eigenvalues, len(scan.assets))
-        draft = Draft(scan=scan, epoch=self.order.epoch)
-        if values is None or usable is None or reason is not None:
-            draft.failed = reason or "BAD_EIGENVALUES"
-        else:
-            self._accept(draft, prices, usable, values, book, factors or NO_FACTORS)
-        self._draft = draft
+        draft = self._draft = Draft(scan=scan, epoch=self.order.epoch, failed=failed_list(scan))
+        if draft.failed is None:
+            self._judge(draft, book, factors or NO_FACTORS)
         return draft
+
+    def _judge(self, draft: Draft, book: Mapping[str, Book] | None, factors: Factors) -> None:
+        """Accept a scan of distinct names whose prices and eigenvalues are enough."""
+        scan, n_min = draft.scan, self.params.n_min
+        prices, usable = prices_of(scan)
+        verdict = self.sound.judge(scan.assets, prices, usable, scan.timestamp_us, n_min)
+        values = eigen.spectrum(scan.eigenvalues, len(scan.assets))
+        if int(verdict.sound.sum()) < n_min:
+            draft.failed = "TOO_FEW_ASSETS"
+        elif values is None:
+            draft.failed = "BAD_EIGENVALUES"
+        else:
+            draft.flags = scan_flags(values, len(scan.assets), usable, verdict)
+            self._accept(draft, prices, verdict, values, book, factors)
 
     def end(self) -> Signal:
         """Learn from the scan begun, and return its whole signal."""
@@ -106,6 +114,13 @@ class SignalState:
         self.assets.ready(ready.slots, self.params)
         return self.last
 
+    def set_price(self, asset: str, price: float, now_us: int) -> None:
+        """Take a person's word for an asset's last price: the next one is judged by it."""
+        self.sound.set_price(asset, price, now_us)
+        slot = self.assets.slot(asset)
+        if slot is not None:
+            self.assets.price[slot] = price
+
     def save(self) -> bytes:
         """Return the whole state as MessagePack; `load` gives it back to the last bit."""
         if self._draft is not None:
@@ -116,6 +131,7 @@ class SignalState:
             "accepted_us": self.accepted_us,
             "averages": [self.short, self.long, self.market_var, self.market_var_long],
             "assets": self.assets.save(),
+            "sound": self.sound.save(),
             "last": self.last,
             "n_scans": self.n_scans,
             "n_gaps": self.n_gaps,
@@ -132,6 +148,7 @@ class SignalState:
         averages = msgspec.convert(raw["averages"], list[Ewma])
         state.short, state.long, state.market_var, state.market_var_long = averages
         state.assets = AssetStates.load(raw["assets"])
+        state.sound = SoundPrices.load(raw["sound"]) if "sound" in raw else state.assets.as_sound()
         state.last = None if raw["last"] is None else msgspec.convert(raw["last"], Signal)
         state.n_scans, state.n_gaps = raw["n_scans"], raw["n_gaps"]
         return state
@@ -140,22 +157,22 @@ class SignalState:
         self,
         draft: Draft,
         prices: Floats,
-        usable: NDArray[np.bool_],
+        verdict: Verdict,
         values: Floats,
         book: Mapping[str, Book] | None,
         factors: Factors,
     ) -> None:
         scan, n_assets, p = draft.scan, len(draft.scan.assets), self.params
-        draft.flags, names = scan_flags(values, n_assets, usable), scan.assets
+        names = scan.assets
         now_us = scan.timestamp_us
         dt_s = None if self.accepted_us is None else (now_us - self.accepted_us) / 1e6
         draft.rho = eigen.mean_correlation(values, n_assets)
         draft.share = eigen.market_mode_share(values)
         draft.r_ar = self._correlation_risk(draft.rho, dt_s)
-        if "bad_price" in draft.flags:
-            draft.usable = usable
-            names = [a for a, ok in zip(scan.assets, usable.tolist(), strict=True) if ok]
-            prices = prices[usable]
+        if not verdict.sound.all():
+            draft.verdict = verdict
+            names = [a for a, ok in zip(names, verdict.sound.tolist(), strict=True) if ok]
+            prices = prices[verdict.sound]
         if self.assets.forget_older(now_us, p.tau_x_s):
             self._seen_slots = None
         slots = self.assets.slots_of(names)
@@ -216,7 +233,9 @@ class SignalState:
             return None
         limit = ready.limit * math.sqrt(dt_s)
         r = np.minimum(np.maximum(r, -limit), limit)
-        r_m = math.fsum(r.tolist()) / len(prices)
+        counted = r if ready.are_all_warm else r[ready.warm]
+        counted = counted if len(counted) >= p.n_min else r
+        r_m = math.fsum(counted.tolist()) / len(counted)
         rate = r_m * r_m / dt_s
         self.market_var.update(rate, weight(dt_s, p.tau_v_s))
         self.market_var_long.update(rate, weight(dt_s, p.tau_vol_s))
@@ -226,10 +245,3 @@ class SignalState:
                 flags.add("shock")
         gains = a.take_residuals(ready, r, r_m, dt_s, p)
         return Moved(ready.slots, r, r_m, dt_s, gains)
-
-
-def log_returns(prices: Floats, last: Floats) -> Floats:
-    """Return ln(price / last) of prices above 0, finite even where the quotient is not."""
-    with np.errstate(all="ignore"):
-        r = np.log(prices / last)
-    return r if np.isfinite(r).all() else np.log(prices) - np.log(last)

@@ -11,13 +11,13 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from dolphin_realtime.model.asset_states import Ready, Slots
+from dolphin_realtime.model.asset_states import Ready
 from dolphin_realtime.model.gate_values import GateValues
 from dolphin_realtime.model.gates import calendar_gate
 from dolphin_realtime.model.scan import Scan
 from dolphin_realtime.model.signal_result import REASONS, Signal
-
-Floats = NDArray[np.float64]
+from dolphin_realtime.model.slots import Floats, Ints, Slots
+from dolphin_realtime.model.sound_prices import Verdict
 
 NOTHING: Final = np.zeros(0)
 
@@ -33,13 +33,13 @@ class Moved(msgspec.Struct, frozen=True):
 
 
 class Draft(msgspec.Struct, kw_only=True):
-    """A scan's signals as arrays over its priced assets: all that sizing waits for.
+    """A scan's signals as arrays over its soundly priced assets: all that sizing waits for.
 
     Attributes:
         failed: The check that the scan failed, or None; the arrays are empty then.
         position: Index of each name.
         is_closing: Whether a zero or turned signal of the asset closes what is held.
-        usable: Which listed assets have a price; None where all have.
+        verdict: Which listed assets have a sound price; None where all have.
         record: The whole signal, once the scan has ended.
         reasons: Its reasons by asset, made when the first is asked for.
     """
@@ -55,7 +55,7 @@ class Draft(msgspec.Struct, kw_only=True):
     direction: Floats = NOTHING
     s: Floats = NOTHING
     is_closing: NDArray[np.bool_] = NOTHING.astype(np.bool_)
-    usable: NDArray[np.bool_] | None = None
+    verdict: Verdict | None = None
     ready: Ready | None = None
     gates: GateValues | None = None
     r_ar: float = 0.0
@@ -103,7 +103,7 @@ def failed_signal(scan: Scan, epoch: int, reason: str) -> Signal:
 
 def record_of(draft: Draft, ready: Ready, gates: GateValues) -> Signal:
     """Return the whole signal of an accepted scan, in the order of its list."""
-    rows = _Rows(draft.usable, len(draft.scan.assets))
+    rows = _Rows(draft.verdict, len(draft.scan.assets))
     codes = _reason_codes(ready.warm, draft.direction, gates, draft.r_ar * draft.r_vol)
     return Signal(
         epoch=draft.epoch,
@@ -120,7 +120,7 @@ def record_of(draft: Draft, ready: Ready, gates: GateValues) -> Signal:
         gate_calendar=gates.calendar,
         risk_scaler=draft.r_ar * draft.r_vol * gates.dvol * gates.calendar,
         signal=rows.floats(draft.signal, 0.0),
-        reason=[REASONS[c] for c in rows.ints(codes, len(REASONS) - 1)],
+        reason=[REASONS[c] for c in rows.ints(codes, _absent_codes(draft.verdict))],
         flags=tuple(sorted(draft.flags)),
         missing=gates.missing,
         mean_correlation=draft.rho,
@@ -129,19 +129,19 @@ def record_of(draft: Draft, ready: Ready, gates: GateValues) -> Signal:
 
 
 class _Rows:
-    """Puts values of the priced assets back among all listed ones."""
+    """Puts values of the soundly priced assets back among all listed ones."""
 
-    def __init__(self, usable: NDArray[np.bool_] | None, n_assets: int) -> None:
-        self._at = None if usable is None else np.flatnonzero(usable)
+    def __init__(self, verdict: Verdict | None, n_assets: int) -> None:
+        self._at = None if verdict is None else np.flatnonzero(verdict.sound)
         self._n = n_assets
 
     def floats(self, values: Floats, absent: float) -> list[float]:
         return self._spread(values, absent, np.float64)
 
-    def ints(self, values: NDArray[np.int64], absent: int) -> list[int]:
+    def ints(self, values: Ints, absent: int | Ints) -> list[int]:
         return self._spread(values, absent, np.int64)
 
-    def _spread[T](self, values: NDArray[np.generic], absent: T, kind: type) -> list[T]:
+    def _spread[T](self, values: NDArray[np.generic], absent: T | Ints, kind: type) -> list[T]:
         out: NDArray[Any] = values
         if self._at is not None:
             out = np.full(self._n, absent, dtype=kind)
@@ -150,9 +150,20 @@ class _Rows:
         return listed
 
 
+def _absent_codes(verdict: Verdict | None) -> Ints | int:
+    """Return why each listed asset has no sound price, where it has none."""
+    bad = REASONS.index("BAD_PRICE")
+    if verdict is None:
+        return bad
+    codes = np.full(len(verdict.sound), bad, dtype=np.int64)
+    codes[verdict.doubtful] = REASONS.index("DOUBTFUL_PRICE")
+    codes[verdict.still] = REASONS.index("STILL_PRICE")
+    return codes
+
+
 def _reason_codes(
     warm: NDArray[np.bool_], direction: Floats, gates: GateValues, scaler: float
-) -> NDArray[np.int64]:
+) -> Ints:
     codes = np.zeros(len(warm), dtype=np.int64)
     if scaler == 0.0:
         codes[:] = REASONS.index("RISK_SCALER")

@@ -13,9 +13,13 @@ REASONS: Final = (
     "GATE_SPREAD",
     "NO_DIRECTION",
     "WARMING_UP",
+    "STILL_PRICE",
+    "DOUBTFUL_PRICE",
     "BAD_PRICE",
 )
 """Reasons of single assets, weakest first: a later one that applies replaces an earlier."""
+TRADABLE: Final = ("OK", "NO_DIRECTION")
+"""Reasons of names that a position may be opened in, now or once the signal says so."""
 FAILED_REASONS: Final = ("LENGTH_MISMATCH", "DUPLICATE_ASSET", "TOO_FEW_ASSETS", "BAD_EIGENVALUES")
 
 

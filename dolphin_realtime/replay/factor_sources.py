@@ -86,9 +86,9 @@ class FactorSources:
 
     def _premium(self, query: Query, now_us: int) -> Any:
         wanted = [self._symbol(query)] if "symbol" in query else self._assets
-        hours_us = USUAL_HOURS * HOUR_US
         rows = []
         for asset in wanted:
+            hours_us = FUNDING_HOURS.get(asset, USUAL_HOURS) * HOUR_US
             mark = self._mid(asset) or 1.0
             rows.append(
                 {

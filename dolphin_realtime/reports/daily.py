@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Final
 
 import msgspec
 
@@ -11,6 +12,9 @@ from dolphin_realtime.reports.figures import Figures
 from dolphin_realtime.reports.period import Span
 from dolphin_realtime.reports.write import JSON, Report, write_report
 from dolphin_realtime.settings import Settings
+
+NOT_OVER: Final = "The day is not over"
+"""How the caveat of a report begins that is to be written again."""
 
 
 def paper_folder(settings: Settings, instance: str, day: str) -> Path:
@@ -43,7 +47,7 @@ def write_paper_report(settings: Settings, instance: str, day: str) -> Report:
     caveats: tuple[str, ...] = ()
     if day == days[-1]:
         so_far = f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC"
-        caveats = (f"The day is not over in the journal: this is what it held at {so_far}.",)
+        caveats = (f"{NOT_OVER} in the journal: this is what it held at {so_far}.",)
     title = f"Paper trading {instance}, {day}"
     out = paper_folder(settings, instance, day)
     return write_report(journal_folder, out, title, Span.of_days(day, day), caveats)
@@ -58,6 +62,7 @@ def is_final(settings: Settings, instance: str, day: str) -> bool:
     if not path.is_file():
         return False
     try:
-        return not msgspec.json.decode(path.read_bytes(), type=Figures).caveats
+        caveats = msgspec.json.decode(path.read_bytes(), type=Figures).caveats
     except (OSError, msgspec.DecodeError):
         return False
+    return not any(caveat.startswith(NOT_OVER) for caveat in caveats)

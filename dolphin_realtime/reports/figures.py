@@ -218,7 +218,7 @@ def _add_assets(found: Figures, period: Period) -> None:
     if found.per_asset:
         found.best_asset, *_, found.worst_asset = [*found.per_asset, *found.per_asset]
     found.off_usd = max(
-        abs(found.gross - _profit_at_mids(before, after, period.fills)),
+        abs(found.gross - _profit_at_mids(before, after, period)),
         abs(found.net - math.fsum(net.values())),
     )
     growth = {
@@ -231,14 +231,21 @@ def _add_assets(found: Figures, period: Period) -> None:
         found.benchmark.btc = next((growth[name] for name in BTC if name in growth), None)
 
 
-def _profit_at_mids(before: Books, after: Books, fills: list[dict[str, Any]]) -> float:
-    """Return the change of what is held, minus what was spent on it at the fills' mids."""
+def _profit_at_mids(before: Books, after: Books, period: Period) -> float:
+    """Return the change of what is held, minus what was spent on it at the fills' mids.
+
+    What a person closed without an order came in at its own price.
+    """
 
     def worth(books: Books) -> float:
         return math.fsum(q * books.prices.get(a, 0.0) for a, q in books.account.held().items())
 
     spent = math.fsum(
-        f["quantity"] * f["mid"] * (1.0 if f["side"] == "BUY" else -1.0) for f in fills
+        f["quantity"] * f["mid"] * (1.0 if f["side"] == "BUY" else -1.0) for f in period.fills
+    )
+    spent -= math.fsum(
+        c["realised"] + c["quantity_before"] * c["average_before"] - c["quantity"] * c["average"]
+        for c in period.changes
     )
     return worth(after) - worth(before) - spent
 

@@ -12,10 +12,11 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from dolphin_realtime.journal.check import rows_of, start_cash
 from dolphin_realtime.journal.database import UNFILLED, faults_of
+from dolphin_realtime.journal.fold import rows_of, start_cash
 from dolphin_realtime.model.desk_state import Books, books
 from dolphin_realtime.model.instant import DAY_US, day_us
+from dolphin_realtime.model.unpriced import UNPRICED, UNPRICED_SCANS
 from dolphin_realtime.reports.trades import Trade, trades_of
 
 FOREVER: Final = 1 << 62
@@ -67,6 +68,8 @@ class Period(msgspec.Struct, kw_only=True):
         reasons: Decisions without an order, by reason.
         postures: Scans by posture.
         notes: What the scans and fills say of being simulated.
+        changes: What a person changed of positions.
+        unpriced: Held assets that scans gave no sound price: reason, scans, first and last.
     """
 
     start_equity: float
@@ -84,6 +87,8 @@ class Period(msgspec.Struct, kw_only=True):
     reasons: dict[str, int]
     postures: dict[str, int]
     notes: list[str]
+    changes: list[dict[str, Any]]
+    unpriced: list[dict[str, Any]]
 
     @property
     def n_scans(self) -> int:
@@ -104,7 +109,14 @@ def read_period(db: sqlite3.Connection, span: Span | None = None) -> Period:
     )
     in_span = [f for f in fills if f["booked_us"] >= span.first_us]
     booked = {f["client_order_id"] for f in in_span}
-    trades = trades_of(fills)
+    changes = list(
+        rows_of(
+            db, f"SELECT * FROM position_changes WHERE timestamp_us < {span.last_us} ORDER BY rowid"
+        )
+    )
+    trades = trades_of(fills, changes)
+    of_span = [c for c in changes if c["timestamp_us"] >= span.first_us]
+    booked.update(c["id"] for c in of_span)
     opening, first_prices = _opening(db, first)
     return Period(
         start_equity=before[0],
@@ -122,6 +134,8 @@ def read_period(db: sqlite3.Connection, span: Span | None = None) -> Period:
         reasons=_counted(db, "decisions", "reason", span, "side IS NULL"),
         postures=_counted(db, "equity", "posture", span),
         notes=_notes(db, span),
+        changes=of_span,
+        unpriced=_unpriced(db, span),
     )
 
 
@@ -168,14 +182,28 @@ def _series(db: sqlite3.Connection, first: int, end: int) -> dict[str, NDArray[n
 
 
 def _funding(db: sqlite3.Connection, first: int, end: int) -> list[dict[str, Any]]:
-    """Return the charges booked at the scans of a period: settled after the scan before it."""
+    """Return the charges booked at the scans of a period."""
     query = "SELECT max(timestamp_us) FROM equity WHERE rowid < ?"
     after = db.execute(query, (first,)).fetchone()[0] or 0
     until = db.execute(query, (end,)).fetchone()[0] or 0
     return list(
         rows_of(
             db,
-            f"SELECT * FROM funding WHERE settlement_us > {after} AND settlement_us <= {until} ORDER BY rowid",
+            f"SELECT * FROM funding WHERE booked_us > {after} AND booked_us <= {until} ORDER BY rowid",
+        )
+    )
+
+
+def _unpriced(db: sqlite3.Connection, span: Span) -> list[dict[str, Any]]:
+    """Return the held assets without a sound price, the longest first; one or two scans are a wick."""
+    marks = ", ".join(f"'{reason}'" for reason in UNPRICED)
+    return list(
+        rows_of(
+            db,
+            "SELECT asset, reason, count(*) AS scans, min(timestamp_us) AS first_us,"
+            f" max(timestamp_us) AS last_us FROM decisions WHERE {_where(db, 'decisions', span)}"
+            f" AND held <> 0 AND reason IN ({marks}) GROUP BY asset, reason"
+            f" HAVING scans >= {UNPRICED_SCANS} ORDER BY scans DESC, asset",
         )
     )
 

@@ -4,6 +4,7 @@ Money is USDT, quantities units of the base. A trade's net is its realised profi
 fees; spread and slippage are in its prices already, funding is not in it.
 """
 
+import heapq
 import statistics
 from collections.abc import Iterable
 from typing import Any, Final
@@ -20,7 +21,7 @@ class Trade(msgspec.Struct, kw_only=True):
     """One round trip; ``closed_us`` is None while it is open.
 
     Attributes:
-        closed_by: Client order id of the fill that closed it.
+        closed_by: Client order id of the fill that closed it, or id of the person's change.
         quantity: The most that was held.
         average_open: Average price of the fills that opened or enlarged it.
         average_close: Average price of the fills that shrank or closed it, None before one.
@@ -94,6 +95,28 @@ class _Book:
         self.trade = None
         return trade
 
+    def change(self, row: dict[str, Any]) -> Trade | None:
+        """Take a person's change of the position; return the trade that it closed."""
+        position, trade, by = self.position, self.trade, row["quantity_before"]
+        position.quantity, position.average_price = row["quantity"], row["average"]
+        if trade is None:
+            if row["quantity"]:
+                side = LONG if row["quantity"] > 0.0 else SHORT
+                self.trade = Trade(asset=row["asset"], side=side, opened_us=row["timestamp_us"],
+                                   quantity=abs(row["quantity"]), average_open=row["average"],
+                                   realised=row["realised"])  # fmt: skip
+                self.opened, self.closed = abs(row["quantity"]), 0.0
+            return None
+        trade.realised += row["realised"]
+        if row["quantity"]:
+            factor = row["quantity"] / by if by else 1.0
+            trade.quantity, trade.average_open = trade.quantity * factor, row["average"]
+            self.opened *= factor
+            return None
+        trade.closed_us, trade.closed_by = row["timestamp_us"], row["id"]
+        self.trade = None
+        return trade
+
     def _average(self, trade: Trade, before: float, fill: dict[str, Any]) -> None:
         quantity, price = fill["quantity"], fill["price"]
         if abs(self.position.quantity) > abs(before):
@@ -109,17 +132,26 @@ class _Book:
             self.closed += quantity
 
 
-def trades_of(fills: Iterable[dict[str, Any]]) -> list[Trade]:
+def trades_of(
+    fills: Iterable[dict[str, Any]], changes: Iterable[dict[str, Any]] = ()
+) -> list[Trade]:
     """Return the trades of all fills since the account was flat, by when they opened.
 
     Args:
-        fills: Rows with asset, side, quantity, price, fee, timestamp_us, client_order_id and
-            size_digits, in order. A change of sign comes as a close and an open.
+        fills: Rows with asset, side, quantity, price, fee, timestamp_us, client_order_id,
+            booked_us and size_digits, in order. A change of sign comes as a close and an open.
+        changes: Rows of what a person changed of positions, in order, each after its scan's fills.
     """
     books: dict[str, _Book] = {}
     closed: list[Trade] = []
-    for fill in fills:
-        trade = books.setdefault(fill["asset"], _Book()).take(fill)
+    by_instant = heapq.merge(
+        ((f["booked_us"], 0, f) for f in fills),
+        ((c["timestamp_us"], 1, c) for c in changes),
+        key=lambda event: event[:2],
+    )
+    for _, is_change, row in by_instant:
+        book = books.setdefault(row["asset"], _Book())
+        trade = book.change(row) if is_change else book.take(row)
         if trade is not None:
             closed.append(trade)
     still_open = [book.trade for book in books.values() if book.trade is not None]

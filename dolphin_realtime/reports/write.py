@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 
 from dolphin_realtime.journal.database import reading
 from dolphin_realtime.journal.export import TIME
+from dolphin_realtime.reports.caveats import caveats_of
 from dolphin_realtime.reports.figures import Figures, figures_of
 from dolphin_realtime.reports.page import render
 from dolphin_realtime.reports.period import Period, Span, read_period
@@ -69,7 +70,7 @@ def write_report(
     with reading(journal_folder) as db:
         period = read_period(db, span)
     found = figures_of(period)
-    found.caveats = list(caveats)
+    found.caveats = [*caveats, *caveats_of(period)]
     out.mkdir(parents=True, exist_ok=True)
     replace(out / JSON, msgspec.json.format(msgspec.json.encode(found), indent=2))
     replace(out / HTML, render(title, found, period).encode())

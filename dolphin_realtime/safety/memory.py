@@ -70,12 +70,9 @@ class Peaks:
             except msgspec.DecodeError:
                 self._peaks = {}  # the traders' own peaks stand in
 
-    def drawdown(self, name: str, equity: float, sound_equity: float, own_peak: float) -> float:
-        """Return the loss from the peak, a fraction; a new instance begins at its own peak.
-
-        A peak is made of sound equity alone: not of a price that has just leapt.
-        """
-        peak = max(self._peaks.get(name, own_peak), sound_equity)
+    def drawdown(self, name: str, equity: float, own_peak: float) -> float:
+        """Return the loss from the peak, a fraction; a new instance begins at its own peak."""
+        peak = max(self._peaks.get(name, own_peak), equity)
         if peak != self._peaks.get(name):
             self._set(name, peak)
         return 1.0 - equity / peak if peak > 0.0 else 1.0
@@ -104,14 +101,14 @@ def facts_of(name: str, state: Newest, peaks: Peaks, now: datetime) -> InstanceF
     if document is None or age_s is None:
         return InstanceFacts(name=name, age_s=None)
     equity, own_peak = number(document, "equity"), number(document, "peak_equity")
-    day_loss, sound = number(document, "day_loss"), number(document, "sound_equity")
-    if equity is None or own_peak is None or day_loss is None or sound is None:
+    day_loss = number(document, "day_loss")
+    if equity is None or own_peak is None or day_loss is None:
         return InstanceFacts(name=name, age_s=None)
     mismatch = document.get("mismatch")
     return InstanceFacts(
         name=name,
         age_s=age_s,
-        drawdown=peaks.drawdown(name, equity, sound, own_peak),
+        drawdown=peaks.drawdown(name, equity, own_peak),
         day_loss=day_loss,
         rejected=int(number(document, "rejected_of_last_10") or 0),
         mismatch=None if mismatch is None else str(mismatch),

@@ -4,14 +4,17 @@ Building and publishing the two documents belongs here; the journal stays the on
 """
 
 import asyncio
+from collections import Counter
 from datetime import UTC, datetime
 from typing import Any, Final
 
 from dolphin_realtime import grid
 from dolphin_realtime.metrics import Figures
 from dolphin_realtime.model.desk import Desk
+from dolphin_realtime.model.instant import from_us
 from dolphin_realtime.model.percentiles import percentiles
 from dolphin_realtime.model.posture import Posture
+from dolphin_realtime.model.signal_result import TRADABLE
 from dolphin_realtime.service import GRID_FAULTS, Frame
 from dolphin_realtime.trader.guard import Guard
 from dolphin_realtime.trader.session import Session
@@ -39,13 +42,14 @@ def state_document(session: Session, guard: Guard, mode: str) -> dict[str, Any]:
         "trading_state": TRADING_STATE[posture] if posture else "REDUCING",
         "entry_block": _entry_block(guard),
         "positions": _positions(desk),
+        "unpriced": _unpriced(desk),
+        "untradable": _untradable(desk),
         "in_flight": len(desk.in_flight),
         "cash": desk.account.cash,
         "fees": desk.account.fees,
         "equity": desk.equity(),
         "last_signal": _last_signal(desk),
         "peak_equity": desk.marks.peak,
-        "sound_equity": desk.marks.sound,
         "drawdown": desk.marks.drawdown(desk.equity()),
         "day_loss": desk.marks.day_loss(desk.equity(), desk.last_us),
         "is_shocked": desk.market_posture.is_shocked(desk.last_us),
@@ -84,6 +88,30 @@ def _positions(desk: Desk) -> list[dict[str, Any]]:
         }
         for asset, quantity in sorted(desk.account.held().items())
     ]
+
+
+def _unpriced(desk: Desk) -> list[dict[str, Any]]:
+    """Return the held assets that the last scan gave no sound price, marked at their last one."""
+    return [
+        {
+            "asset": asset,
+            "reason": found.reason,
+            "since": from_us(found.since_us).isoformat(),
+            "age_s": (desk.last_us - found.since_us) / 1e6,
+            "scans": found.scans,
+            "price": desk.prices.get(asset),
+            "waits_at": found.waits_at,
+        }
+        for asset, found in sorted(desk.unpriced.items())
+    ]
+
+
+def _untradable(desk: Desk) -> dict[str, Any]:
+    """Return how many names of the last scan nothing can be opened of, and why."""
+    signal = desk.signals.last
+    found = Counter(signal.reason if signal else ())
+    reasons = {why: n for why, n in found.most_common() if why not in TRADABLE}
+    return {"names": sum(reasons.values()), "of": found.total(), "reasons": reasons}
 
 
 def _last_signal(desk: Desk) -> dict[str, Any] | None:

@@ -7,6 +7,8 @@ that came before it: it gets each reading as it was known at its own instant.
 
 from typing import Final
 
+import msgspec
+
 from dolphin_realtime.factor_documents import read_factor_document
 from dolphin_realtime.model.gates import NO_FACTORS, Factors, Reading
 
@@ -26,7 +28,7 @@ class FactorShelf:
         Raises:
             ValueError: If it is no JSON object.
         """
-        factors = read_factor_document(text)
+        factors = msgspec.structs.replace(read_factor_document(text), past=self)
         if factors == self._documents[0][1]:
             return
         self._documents = [(_newest_us(factors), factors), *self._documents[: KEPT - 1]]
@@ -40,9 +42,16 @@ class FactorShelf:
             asset: self._known(reading, asset, now_us) for asset, reading in newest.funding.items()
         }
         dvol = newest.dvol_btc
-        return Factors(
-            funding=funding, dvol_btc=None if dvol is None else self._known(dvol, None, now_us)
-        )
+        dvol = None if dvol is None else self._known(dvol, None, now_us)
+        return Factors(funding=funding, dvol_btc=dvol, past=self)
+
+    def funding_before(self, asset: str, at_us: int) -> Reading | None:
+        """Return the newest funding reading of an asset that was fetched before an instant."""
+        for _, factors in self._documents:
+            reading = factors.funding.get(asset)
+            if reading is not None and reading.fetch_us < at_us:
+                return reading
+        return None
 
     def _known(self, reading: Reading, asset: str | None, now_us: int) -> Reading:
         """Return the newest reading of a factor that was known at an instant, else this one."""

@@ -127,6 +127,7 @@ class Inbox:
             plan = None
         else:
             self._last_key = scan.key
+            self._frame.went_well()
         self._last_seq = scan.seq
         return plan
 

@@ -22,6 +22,7 @@ from dolphin_realtime.trader.documents import StatePublisher
 from dolphin_realtime.trader.factor_shelf import FactorShelf
 from dolphin_realtime.trader.guard import Guard
 from dolphin_realtime.trader.inbox import Inbox, Ring, intents_of
+from dolphin_realtime.trader.position_door import PositionDoor
 from dolphin_realtime.trader.posture_watch import PostureWatch
 from dolphin_realtime.trader.session import Session, make_booking
 from dolphin_realtime.trading.execution import Start
@@ -65,6 +66,7 @@ class TraderService:
         )
         self.inbox = Inbox(frame, self.session, self.guard, self.factors)
         self.watch = PostureWatch(self.guard, self.session, self.inbox.act)
+        self.door = PositionDoor(self.session, self.inbox.act)
         self.publisher = StatePublisher(frame, self.session, self.guard)
 
     def _committed(self, record: ScanRecord) -> None:  # noqa: ARG002 - the helper thread's callback
@@ -86,6 +88,7 @@ class TraderService:
     async def _trade(self, n_intents: int) -> None:
         n_in_flight = self.session.turn.resume()
         feeds = await self._feeds()
+        door = await self.door.serve(self.frame.settings.run_dir, self.desk.instance)
         gc.collect()
         gc.freeze()
         gc.disable()
@@ -103,6 +106,7 @@ class TraderService:
         finally:
             for feed in feeds:
                 feed.stop()
+            door.close()
             describing.cancel()
             await asyncio.gather(publishing, describing, return_exceptions=True)
             self.journal.close()

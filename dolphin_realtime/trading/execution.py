@@ -91,6 +91,15 @@ class Engine(Protocol):
     def position(self, asset: str) -> float:
         """Return the engine's own view of a position, signed units."""
 
+    def adjust(self, asset: str, quantity: float, price: float) -> None:
+        """Bring the engine's own view of a position to signed units; no outcome is told of it.
+
+        Args:
+            asset: Of which nothing is in flight.
+            quantity: What the desk now holds.
+            price: One that the engine may note; its own profits are not used.
+        """
+
     def fence(self, posture: Posture | None) -> None:
         """Refuse from now on what a posture forbids; None, unknown, forbids to open."""
 

@@ -18,6 +18,8 @@ from dolphin_realtime.model.fill_rule import Tape
 from dolphin_realtime.model.gates import Factors
 from dolphin_realtime.model.orders import InFlight
 from dolphin_realtime.model.plan import Plan
+from dolphin_realtime.model.position_change import PositionChange
+from dolphin_realtime.model.position_orders import PositionOrder, carry_out
 from dolphin_realtime.model.posture import Posture
 from dolphin_realtime.model.scan import Scan
 from dolphin_realtime.trading.booking import Booking
@@ -28,6 +30,7 @@ PURGE_EVERY_FILLS: Final = 50
 UNFILLED: Final = "UNFILLED: no quote in time"
 HALTED: Final = "HALTED: nothing may fill"
 FLATTENED: Final = "FLATTEN: closed instead"
+CHANGED: Final = "POSITION_CHANGED: a person changed what is held"
 
 
 class TurnJournal(Protocol):
@@ -145,6 +148,25 @@ class Turn:
         self._commit_between()
         return len(orders)
 
+    async def change_position(self, order: PositionOrder) -> PositionChange:
+        """Carry out a person's order about a position, between scans; its orders in flight go first.
+
+        Raises:
+            PositionRefused: Saying why not; then nothing was done to the position.
+        """
+        self._rows.open_scan(self.desk.last_us)
+        flying = [o for o in self.desk.in_flight.values() if o.order.asset == order.asset]
+        await self._cancel(flying, CHANGED)
+        try:
+            change = carry_out(self.desk, order)
+            self._rows.position_change(order, change)
+        finally:
+            self._commit_between()
+        if change.quantity != change.quantity_before:
+            self.engine.adjust(order.asset, change.quantity, change.price or change.average or 1.0)
+            await self._until(lambda: self._agrees(order.asset))
+        return change
+
     def _open(self, scan: Scan) -> None:
         """Begin a scan's rows: what an engine tells from now on is of this scan."""
         self._rows.open_scan(scan.timestamp_us)
@@ -171,11 +193,19 @@ class Turn:
         await self._until(lambda: not self.booking.unsettled)
         self._silent.update(self.booking.unsettled)
         self.booking.settle()
-        await self._cancel(lapses, UNFILLED)
+        await self._lapse(lapses, plan)
         if fills:
             self.desk.account.check()
         for asset in {e.order.order.asset for e in fills}:
             self._compare(asset)
+
+    async def _lapse(self, lapses: list[InFlight], plan: Plan) -> None:
+        """Take back what met no quote in time; where its price was at fault, say how."""
+        unsound = [o for o in lapses if o.order.asset not in plan.prices]
+        for order in unsound:
+            why = plan.draft.reason(order.order.asset) if plan.draft else "ABSENT"
+            await self._cancel([order], f"{UNFILLED} ({why})")
+        await self._cancel([o for o in lapses if o.order.asset in plan.prices], UNFILLED)
 
     async def _cancel(self, orders: list[InFlight], reason: str) -> None:
         ids = [i for i in (o.client_order_id for o in orders) if i not in self._silent]
@@ -199,11 +229,17 @@ class Turn:
             await self.engine.add_instruments(self.desk.instruments)
 
     def _compare(self, asset: str) -> None:
-        position = self.desk.account.positions.get(asset)
-        ours = position.quantity if position else 0.0
-        theirs = self.engine.position(asset)
-        if round(ours - theirs, self.desk.digits(asset)):
+        if not self._agrees(asset):
+            ours, theirs = self._held(asset), self.engine.position(asset)
             self.booking.failed(f"{asset}: the desk holds {ours}, the engine {theirs}")
+
+    def _agrees(self, asset: str) -> bool:
+        theirs = self.engine.position(asset)
+        return not round(self._held(asset) - theirs, self.desk.digits(asset))
+
+    def _held(self, asset: str) -> float:
+        position = self.desk.account.positions.get(asset)
+        return position.quantity if position else 0.0
 
     def _commit_between(self) -> None:
         self._journal.commit(self.desk.last_key or (0, 0), self._rows.take(), None)

@@ -126,7 +126,7 @@ def test_events_are_written_on_change_and_refreshed_now_and_then():
     first, calm, red, refreshed = ticks((0, well), (15, well), (30, broken), (refresh_s, broken))
     assert (first[0], set(first[1])) == (ASSETS, EVERYTHING)
     assert calm == ([], [])
-    assert red == ([], ["trader_BLUE:state_holds"])
+    assert red == ([], ["trader_BLUE:state_holds", "trader_BLUE:positions_are_priced"])
     assert (refreshed[0], set(refreshed[1])) == (ASSETS, EVERYTHING)
 
 

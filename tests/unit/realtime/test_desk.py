@@ -113,11 +113,10 @@ def test_funding_is_charged_once_on_the_position_before_the_settlement():
     held = desk.account.held()
     asset, quantity = next(iter(held.items()))
     reading = Reading(value=0.001, fetch_us=0, lifetime_s=1e12)
-    charges = desk._settle_funding(
-        (desk.last_us // (8 * 3_600_000_000) + 1) * 8 * 3_600_000_000,
-        desk.prices,
-        Factors(funding={asset: reading}),
-    )
+    eight_us = (desk.last_us // (8 * 3_600_000_000) + 1) * 8 * 3_600_000_000
+    factors = Factors(funding={asset: reading})
+    charges = desk.funding.settle(held, desk.prices, factors, desk.last_us, eight_us)
+    assert not desk.funding.settle(held, desk.prices, factors, desk.last_us, eight_us)
     mine = [c for c in charges if c.asset == asset]
     assert len(mine) == 1
     assert mine[0].amount == pytest.approx(quantity * desk.prices[asset] * 0.001)
@@ -206,19 +205,58 @@ def test_a_day_begins_before_anything_of_its_first_scan_is_booked():
     assert desk.account.fees > day.start_fees
 
 
-def test_a_price_that_leaps_makes_no_peak():
+@pytest.mark.parametrize("factor", [1000.0, 10.0, 1.3, 0.7, 0.1, 1e-3])
+def test_a_price_that_leaps_is_no_profit_no_peak_and_no_fill(factor):
     desk, last = held_desk()
-    asset, quantity = next(iter(desk.account.held().items()))
-    peak = desk.marks.peak
-    factor = 10.0 if quantity > 0 else 0.1
-    prices = [
-        p * factor if a == asset else p for a, p in zip(last.assets, last.prices, strict=True)
-    ]
-    scan = msgspec.structs.replace(SCANS[-60], prices=prices)
-    trade(desk, [scan])
-    assert desk.equity() > peak
-    assert (desk.marks.peak, desk.marks.sound) != (desk.equity(), desk.equity())
-    assert desk.marks.peak == peak
+    plain, _ = held_desk()
+    asset = next(iter(desk.account.held()))
+    odd = [p * factor if a == asset else p for a, p in zip(last.assets, last.prices, strict=True)]
+    trade(desk, [msgspec.structs.replace(SCANS[-60], prices=odd)])
+    absent = [None if a == asset else p for a, p in zip(last.assets, last.prices, strict=True)]
+    trade(plain, [msgspec.structs.replace(SCANS[-60], prices=absent)])
+    assert desk.equity() == plain.equity()
+    assert desk.marks.peak == plain.marks.peak
+    assert desk.prices[asset] == plain.prices[asset]
+    assert desk.in_flight.keys() == plain.in_flight.keys()
+    assert desk.unpriced[asset].reason == "DOUBTFUL_PRICE"
+    assert desk.unpriced[asset].waits_at == odd[last.assets.index(asset)]
+    assert plain.unpriced[asset].reason == "BAD_PRICE"
+
+
+def test_an_order_in_flight_waits_for_its_first_sound_quote():
+    found = trade(Desk("X"), SCANS)
+    at = next(n for n, (plan, _, _) in enumerate(found) if n > 300 and plan.orders)
+    desk = Desk("X")
+    trade(desk, SCANS[: at + 1])
+    order = next(iter(desk.in_flight.values()))
+    asset, scan = order.order.asset, SCANS[at + 1]
+    wick = [p / 1000 if a == asset else p for a, p in zip(scan.assets, scan.prices, strict=True)]
+    (_, at_wick, lapsed), (_, after, _) = trade(
+        desk, [msgspec.structs.replace(scan, prices=wick), SCANS[at + 2]]
+    )
+    assert order not in at_wick
+    assert not lapsed
+    assert order in after
+
+
+def test_a_held_asset_that_is_absent_is_named_with_its_age():
+    desk, last = held_desk()
+    asset = next(iter(desk.account.held()))
+    at = last.assets.index(asset)
+    gone = [
+        msgspec.structs.replace(s, assets=s.assets[:at] + s.assets[at + 1 :],
+                                prices=s.prices[:at] + s.prices[at + 1 :],
+                                eigenvalues=s.eigenvalues[:-1])
+        for s in SCANS[-60:-56]
+    ]  # fmt: skip
+    trade(desk, gone)
+    found = desk.unpriced[asset]
+    assert (found.reason, found.scans, found.since_us) == ("ABSENT", 4, last.timestamp_us)
+    again = Desk("X")
+    restore(again, save(desk))
+    assert again.unpriced == desk.unpriced
+    trade(desk, [SCANS[-56]])
+    assert not desk.unpriced
 
 
 @pytest.mark.parametrize("price", [1e15, 1e-12])

@@ -39,7 +39,7 @@ DESK = a_desk()
 
 def equity_row(scan, us, cash, realised, unrealised, fees, equity):
     head = (1, scan, us, cash, realised, unrealised, fees, 0.0, equity, "NORMAL", 1, None)
-    return (*head, 0.0, 0.0, 1.0, 1.0, 1, 0, None)
+    return (*head, 0.0, 0.0, 1.0, 1.0, 1, 0, None, None)
 
 
 def write(folder):
@@ -183,7 +183,7 @@ def test_a_journal_of_another_version_is_refused(tmp_path):
     with sqlite3.connect(database.path_of(tmp_path)) as db:
         db.execute("PRAGMA user_version = 1")
     db.close()
-    with pytest.raises(JournalError, match="has schema 1, this Dolphin writes 4"):
+    with pytest.raises(JournalError, match="has schema 1, this Dolphin writes 5"):
         Journal(tmp_path, lambda _: None)
 
 
@@ -215,6 +215,9 @@ AS_SCHEMA_3 = (
        quantity, price, mid, fee, realised, source, booked_us FROM fills_4""",
     "DROP TABLE fills_4",
     "DELETE FROM meta WHERE name IN ('life', 'mode')",
+    "DROP TABLE position_changes",
+    "ALTER TABLE funding DROP COLUMN booked_us",
+    "ALTER TABLE equity DROP COLUMN entry_block",
 )
 
 

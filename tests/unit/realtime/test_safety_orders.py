@@ -58,12 +58,12 @@ def test_a_flatten_puts_a_floor_and_a_resume_takes_both_back(tmp_path):
 
 def test_peaks_outlive_the_service_and_begin_anew_with_a_resume(tmp_path):
     peaks = Peaks(tmp_path / "peaks.json")
-    assert peaks.drawdown("BLUE", 100.0, 100.0, 110.0) == pytest.approx(1 - 100 / 110)
-    peaks.drawdown("BLUE", 120.0, 120.0, 110.0)
+    assert peaks.drawdown("BLUE", 100.0, 110.0) == pytest.approx(1 - 100 / 110)
+    peaks.drawdown("BLUE", 120.0, 110.0)
     again = Peaks(tmp_path / "peaks.json")
-    assert again.drawdown("BLUE", 90.0, 90.0, 100.0) == pytest.approx(0.25)
+    assert again.drawdown("BLUE", 90.0, 100.0) == pytest.approx(0.25)
     again.begin_anew({"BLUE": 90.0})
-    assert Peaks(tmp_path / "peaks.json").drawdown("BLUE", 90.0, 90.0, 120.0) == 0.0
+    assert Peaks(tmp_path / "peaks.json").drawdown("BLUE", 90.0, 120.0) == 0.0
 
 
 @pytest.mark.parametrize(
@@ -72,8 +72,8 @@ def test_peaks_outlive_the_service_and_begin_anew_with_a_resume(tmp_path):
         None,
         "no json",
         '{"updated_at": "2026-01-01T00:00:00+00:00"}',
-        '{"updated_at": "2026-01-01T00:00:00+00:00", "equity": true, "peak_equity": 1, "day_loss": 0, "sound_equity": 1}',
-        '{"updated_at": 5, "equity": 1.0, "peak_equity": 1.0, "day_loss": 0.0, "sound_equity": 1.0}',
+        '{"updated_at": "2026-01-01T00:00:00+00:00", "equity": true, "peak_equity": 1, "day_loss": 0}',
+        '{"updated_at": 5, "equity": 1.0, "peak_equity": 1.0, "day_loss": 0.0.0}',
     ],
 )
 def test_a_state_that_says_nothing_is_unknown(tmp_path, document):

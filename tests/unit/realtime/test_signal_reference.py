@@ -22,7 +22,7 @@ def test_the_public_vector_is_met_in_every_cell(tmp_path):
     write_signals(DATA / "signal_vector_scans.arrow", out, SignalParams(), None, None)
     ours = pq.read_table(out).to_pandas()
     expected = pq.read_table(DATA / "signal_vector_expected.parquet").to_pandas()
-    assert len(ours) == len(expected) == 5038
+    assert len(ours) == len(expected) == 6373
     for name in expected.columns:
         if expected[name].dtype.kind == "f":
             assert np.abs(ours[name] - expected[name]).max() < 1e-9, name

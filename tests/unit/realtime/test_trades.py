@@ -11,7 +11,8 @@ from dolphin_realtime.reports.trades import LONG, SHORT, figures_of_trades, trad
 def fill(n, asset, side, quantity, price, fee=0.0):
     return {
         "client_order_id": f"X-{n}", "asset": asset, "side": side, "quantity": quantity,
-        "price": price, "fee": fee, "timestamp_us": n * 60_000_000, "size_digits": 6,
+        "price": price, "fee": fee, "timestamp_us": n * 60_000_000, "booked_us": n * 60_000_000,
+        "size_digits": 6,
     }  # fmt: skip
 
 

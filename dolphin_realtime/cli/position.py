@@ -1,0 +1,109 @@
+"""`dolphin position`: what a person does about a position whose price is not sound."""
+
+import getpass
+import math
+import secrets
+from collections.abc import Callable
+from typing import Any
+
+import click
+import msgspec
+
+from dolphin_realtime.cli.app import say
+from dolphin_realtime.cli.running import load_here
+from dolphin_realtime.local_socket import ask, trader_socket
+from dolphin_realtime.model.errors import PositionRefused
+from dolphin_realtime.model.position_change import Act, PositionChange
+
+
+@click.group()
+def position() -> None:
+    """A held asset whose price is not sound: redenominated, at a new level, delisted.
+
+    `dolphin status` names such assets, with their age. Each command is journalled with who, when
+    and why, and is never edited: `dolphin position undo` takes the last one back.
+
+    \b
+    Examples: dolphin position redenominate LUNAUSDT --factor 1000 --reason "1 to 1000, notice 123"
+              dolphin position accept PEPEUSDT --reason "the level is real, seen at two venues"
+              dolphin position settle FTTUSDT --price 0 --reason "delisted, written off"
+    """
+
+
+def _options[F: Callable[..., Any]](command: F) -> F:
+    for option in (
+        click.argument("asset"),
+        click.option("--reason", required=True, help="Kept in the journal with who and when."),
+        click.option("--instance", default="BLUE", show_default=True, help="Whose position."),
+        click.option("--json", "as_json", is_flag=True, help="One line of JSON."),
+    ):
+        command = option(command)
+    return command
+
+
+def _order(
+    act: Act, asset: str, value: float | None, reason: str, instance: str, *, as_json: bool
+) -> None:
+    """Give an order to a trader and print what it came to."""
+    request = {
+        "id": secrets.token_hex(6),
+        "act": act.value,
+        "asset": asset,
+        "value": value,
+        "reason": reason,
+        "who": getpass.getuser(),
+    }
+    answer = ask(trader_socket(load_here().run_dir, instance), request)
+    if not answer.get("ok"):
+        raise PositionRefused(str(answer.get("error")))
+    change = msgspec.convert(answer["change"], PositionChange)
+    if as_json:
+        click.echo(msgspec.json.encode(answer).decode())
+        return
+    say(
+        f"{instance} {asset}: {change.quantity_before:g} units at {change.average_before:g} are now "
+        f"{change.quantity:g} at {change.average:g}; {change.realised:,.2f} USDT realised; "
+        f"marked at {'nothing' if change.price is None else f'{change.price:g}'}"
+    )
+    say(f"change {change.id}; dolphin position undo {asset} takes it back")
+    if not answer.get("is_written"):
+        say("not yet on disk: see `dolphin status` for the journal's trouble", fg="red")
+
+
+def _finite(_: click.Context, option: click.Parameter, value: float) -> float:
+    least = 0.0 if option.name == "price" else math.ulp(0.0)
+    if not least <= value < math.inf:
+        raise click.BadParameter(f"{value} is no {option.name}")
+    return value
+
+
+@position.command("redenominate")
+@_options
+@click.option("--factor", required=True, type=float, callback=_finite,
+              help="New units for one old one: 1000 where the price fell to a thousandth.")  # fmt: skip
+def redenominate(asset: str, reason: str, instance: str, as_json: bool, factor: float) -> None:
+    """The quantity times K, prices through K: the same value in other units, no profit."""
+    _order(Act.REDENOMINATE, asset, factor, reason, instance, as_json=as_json)
+
+
+@position.command("accept")
+@_options
+def accept(asset: str, reason: str, instance: str, as_json: bool) -> None:
+    """The price that waits is real: the position is marked there from now on."""
+    _order(Act.ACCEPT, asset, None, reason, instance, as_json=as_json)
+
+
+@position.command("settle")
+@_options
+@click.option("--price", required=True, type=float, callback=_finite,
+              help="What a unit is paid out at; 0 writes it off.")  # fmt: skip
+def settle(asset: str, reason: str, instance: str, as_json: bool, price: float) -> None:
+    """Closed at a price without an order: delisted, or written off."""
+    _order(Act.SETTLE, asset, price, reason, instance, as_json=as_json)
+
+
+@position.command("undo")
+@_options
+def undo(asset: str, reason: str, instance: str, as_json: bool) -> None:
+    """Take the last of these commands for an asset back, by a row of its own."""
+    _order(Act.UNDO, asset, None, reason, instance, as_json=as_json)

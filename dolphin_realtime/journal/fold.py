@@ -1,0 +1,122 @@
+"""The account as a journal's rows give it: fills, funding and a person's changes, in order.
+
+Folding rows, and finding the first that contradicts those before it, belong here; which
+identities a journal must keep is check.py's. Money is USDT.
+"""
+
+import sqlite3
+from collections.abc import Iterator
+from typing import Any, Final
+
+from dolphin_realtime.model.account import Account, Position
+from dolphin_realtime.model.position_change import (
+    Act,
+    PositionChange,
+    change_account,
+    restore_position,
+)
+
+TOLERANCE_USD: Final = 1e-6
+START_CASH: Final = "start_cash"
+
+
+def rows_of(db: sqlite3.Connection, query: str) -> Iterator[dict[str, Any]]:
+    """Yield the rows of a query by column name."""
+    cursor = db.execute(query)
+    names = [d[0] for d in cursor.description]
+    for row in cursor:
+        yield dict(zip(names, row, strict=True))
+
+
+def start_cash(db: sqlite3.Connection) -> float:
+    """Return what the account opened with, 0 where nothing was journalled yet."""
+    row = db.execute("SELECT value FROM meta WHERE name = ?", (START_CASH,)).fetchone()
+    return float(row[0]) if row else 0.0
+
+
+_CHARGES: Final = "SELECT * FROM funding ORDER BY booked_us, settlement_us, rowid"
+_CHANGES: Final = "SELECT * FROM position_changes ORDER BY rowid"
+
+
+class Fold:
+    """The account as the rows give it, up to a scan.
+
+    What a person changed after a scan counts from the next one on.
+    """
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self.account = Account(start_cash=start_cash(db), positions={})
+        self._fills = rows_of(db, "SELECT * FROM fills ORDER BY rowid")
+        self._charges, self._changes = rows_of(db, _CHARGES), rows_of(db, _CHANGES)
+        self._fill, self._charge = next(self._fills, None), next(self._charges, None)
+        self._change = next(self._changes, None)
+        self._done: dict[str, dict[str, Any]] = {}
+
+    def up_to(self, timestamp_us: int) -> str | None:
+        """Take everything booked up to a scan; return the first row that contradicts those before."""
+        while self._change is not None and self._change["timestamp_us"] < timestamp_us:
+            broken = self._take_fills(self._change["timestamp_us"]) or self._take_change()
+            if broken:
+                return broken
+        while self._charge is not None and self._charge["booked_us"] <= timestamp_us:
+            self.account.funding += self._charge["amount"]
+            self._charge = next(self._charges, None)
+        return self._take_fills(timestamp_us)
+
+    def _take_fills(self, timestamp_us: int) -> str | None:
+        while self._fill is not None and self._fill["booked_us"] <= timestamp_us:
+            row, signed = self._fill, self._fill["quantity"]
+            signed = signed if row["side"] == "BUY" else -signed
+            realised = self.account.apply_fill(
+                row["asset"], signed, row["price"], row["fee"], row["size_digits"]
+            )
+            self.account.slippage += row["quantity"] * abs(row["price"] - row["mid"])
+            if abs(realised - row["realised"]) > TOLERANCE_USD:
+                id_ = row["client_order_id"]
+                return f"fills {id_}: realised is {row['realised']!r}, the fills before it give {realised!r}"
+            self._fill = next(self._fills, None)
+        return None
+
+    def _take_change(self) -> str | None:
+        row, self._change = self._change, next(self._changes, None)
+        if row is None:
+            return None
+        position = self.account.positions.setdefault(row["asset"], Position())
+        name = f"position_changes {row['id']}"
+        if abs(position.quantity - row["quantity_before"]) > 10.0 ** -row["size_digits"] / 2:
+            return f"{name}: {row['quantity_before']!r} before it, the rows before it give {position.quantity!r}"
+        realised = self._carry_out(row)
+        self._done[row["id"]] = row
+        if realised is None:
+            return f"{name}: takes back {row['undoes']!r}, which is no change before it"
+        if abs(realised - row["realised"]) > TOLERANCE_USD or position.quantity != row["quantity"]:
+            return (
+                f"{name}: {row['quantity']!r} after it and {row['realised']!r} realised, "
+                f"by its act {position.quantity!r} and {realised!r}"
+            )
+        return None
+
+    def _carry_out(self, row: dict[str, Any]) -> float | None:
+        """Return the profit that a change realised; None where it takes back what there is not."""
+        act = Act(row["act"])
+        if act is Act.ACCEPT:
+            return 0.0
+        if act is Act.UNDO:
+            undone = self._done.get(row["undoes"])
+            return None if undone is None else restore_position(self.account, _change(undone))
+        price = row["price_before"] or 0.0
+        digits = row["size_digits"]
+        return change_account(self.account, act, row["asset"], row["value"], price, digits)
+
+    def rest(self) -> str | None:
+        """Return what is booked later than every scan."""
+        if self._fill is not None:
+            return f"fills {self._fill['client_order_id']}: later than every equity row"
+        if self._charge is not None:
+            return f"funding {self._charge['asset']} at {self._charge['settlement_us']}: later than every equity row"
+        return None
+
+
+def _change(row: dict[str, Any]) -> PositionChange:
+    fields = {name: row[name] for name in PositionChange.__struct_fields__}
+    return PositionChange(**{**fields, "act": Act(row["act"])})

@@ -1,0 +1,273 @@
+"""What a person does about a position: each act, its rows, what it leaves, and taking it back."""
+
+from datetime import UTC, datetime
+
+import msgspec
+import pytest
+
+from dolphin_realtime.journal import database
+from dolphin_realtime.journal.check import check
+from dolphin_realtime.model import desk_state
+from dolphin_realtime.model.decision import Limits
+from dolphin_realtime.model.errors import PositionRefused
+from dolphin_realtime.model.position_change import Act
+from dolphin_realtime.model.position_orders import PositionOrder
+from dolphin_realtime.reports.figures import figures
+from dolphin_realtime.reports.write import write_report
+from dolphin_realtime.trading.execution import Start
+from tests.engines import ENGINES
+from tests.unit.realtime.test_turn import SCANS, Trader
+
+AT = datetime(2025, 1, 1, tzinfo=UTC)
+
+
+def order(act, asset, value=None, name="change"):
+    return PositionOrder(
+        id=name, act=act, asset=asset, value=value, reason="seen", who="someone", at=AT
+    )
+
+
+def holding(kind="fake"):
+    """Return a trader that has not begun."""
+    return Trader(kind=ENGINES[kind])
+
+
+async def until_held(trader):
+    await trader.trade(SCANS[:-60])
+    held = trader.desk.account.held()
+    return max(held, key=lambda a: abs(held[a]))
+
+
+def with_price(scan, asset, price):
+    prices = list(scan.prices)
+    prices[scan.assets.index(asset)] = price
+    return msgspec.structs.replace(scan, prices=prices)
+
+
+async def run(trader, step):
+    running = trader.engine.running(Start.of(trader.desk))
+    if hasattr(running, "__aenter__"):
+        async with running:
+            return await step()
+    with running:
+        return await step()
+
+
+@pytest.mark.parametrize("kind", ["fake", "paper"])
+@pytest.mark.parametrize("factor", [1000.0, 0.001, 3.7])
+async def test_a_redenomination_is_no_profit_and_the_new_prices_are_sound(kind, factor):
+    trader = holding(kind)
+
+    async def step():
+        asset = await until_held(trader)
+        desk, scans = trader.desk, iter(SCANS[-60:])
+        scan = next(scans)
+        old = scan.prices[scan.assets.index(asset)]
+        await trader.trade([with_price(scan, asset, old / factor)])
+        equity, held = desk.equity(), desk.account.held()[asset]
+        assert asset in desk.unpriced
+        change = await trader.turn.change_position(order(Act.REDENOMINATE, asset, factor))
+        assert desk.equity() == pytest.approx(equity, abs=1e-6)
+        assert change.quantity == round(held * factor, desk.digits(asset))
+        assert trader.engine.position(asset) == pytest.approx(change.quantity)
+        assert asset not in desk.unpriced
+        scan = next(scans)
+        new = scan.prices[scan.assets.index(asset)] / factor
+        (plan,) = await trader.trade([with_price(scan, asset, new)])
+        assert asset in plan.prices
+        assert trader.booking.mismatch is None
+        desk.account.check()
+
+    await run(trader, step)
+
+
+@pytest.mark.parametrize("kind", ["fake", "paper"])
+async def test_a_settlement_closes_at_its_price_and_undo_gives_back_what_was(kind):
+    trader = holding(kind)
+
+    async def step():
+        asset = await until_held(trader)
+        desk = trader.desk
+        before = msgspec.structs.replace(desk.account.positions[asset])
+        cash = desk.account.cash
+        change = await trader.turn.change_position(order(Act.SETTLE, asset, 0.0))
+        assert desk.account.held().get(asset) is None
+        assert trader.engine.position(asset) == 0.0
+        assert change.realised == pytest.approx(-before.quantity * before.average_price)
+        assert desk.account.cash == pytest.approx(cash + change.realised)
+        await trader.turn.change_position(order(Act.UNDO, asset, name="back"))
+        assert desk.account.positions[asset].quantity == before.quantity
+        assert desk.account.positions[asset].average_price == before.average_price
+        assert desk.account.cash == pytest.approx(cash)
+        assert trader.engine.position(asset) == pytest.approx(before.quantity)
+        with pytest.raises(PositionRefused, match="no change"):
+            await trader.turn.change_position(order(Act.UNDO, asset, name="twice"))
+        assert [row[3] for row in trader.journal.all("position_changes")] == ["settle", "undo"]
+
+    await run(trader, step)
+
+
+async def test_an_accepted_level_marks_the_position_from_now_on():
+    trader = holding()
+
+    async def step():
+        asset = await until_held(trader)
+        desk, scan = trader.desk, SCANS[-60]
+        level = scan.prices[scan.assets.index(asset)] * 6.0
+        await trader.trade([with_price(scan, asset, level)])
+        assert desk.unpriced[asset].waits_at == level
+        old = desk.prices[asset]
+        equity, held = desk.equity(), desk.account.held()[asset]
+        await trader.turn.change_position(order(Act.ACCEPT, asset))
+        assert desk.prices[asset] == level
+        assert desk.equity() == pytest.approx(equity + held * (level - old))
+        (plan,) = await trader.trade([with_price(SCANS[-59], asset, level * 1.01)])
+        assert asset in plan.prices
+        with pytest.raises(PositionRefused, match="waits to be believed"):
+            await trader.turn.change_position(order(Act.ACCEPT, asset, name="again"))
+
+    await run(trader, step)
+
+
+@pytest.mark.parametrize(
+    ("act", "asset", "value", "why"),
+    [
+        (Act.SETTLE, "NOTHING", 1.0, "not known"),
+        (Act.SETTLE, None, -1.0, "no number"),
+        (Act.SETTLE, None, float("inf"), "no number"),
+        (Act.SETTLE, None, None, "no number"),
+        (Act.REDENOMINATE, None, 0.0, "no number"),
+        (Act.REDENOMINATE, None, float("nan"), "no number"),
+        (Act.ACCEPT, None, None, "waits"),
+        (Act.UNDO, None, None, "no change"),
+    ],
+)
+async def test_what_cannot_be_done_is_refused_and_changes_nothing(act, asset, value, why):
+    trader = holding()
+
+    async def step():
+        held = await until_held(trader)
+        before = desk_state.save(trader.desk)
+        trader.desk.in_flight.clear()
+        saved = msgspec.msgpack.decode(before)
+        with pytest.raises(PositionRefused, match=why):
+            await trader.turn.change_position(order(act, asset or held, value))
+        after = msgspec.msgpack.decode(desk_state.save(trader.desk))
+        assert {**after, "in_flight": []} == {**saved, "in_flight": []}
+        assert not trader.journal.all("position_changes")
+
+    await run(trader, step)
+
+
+async def test_one_that_was_traded_since_cannot_be_taken_back():
+    trader = holding()
+
+    async def step():
+        asset = await until_held(trader)
+        await trader.turn.change_position(order(Act.REDENOMINATE, asset, 2.0))
+        trader.desk.account.positions[asset].quantity += 1.0
+        with pytest.raises(PositionRefused, match="traded since"):
+            await trader.turn.change_position(order(Act.UNDO, asset, name="back"))
+
+    await run(trader, step)
+
+
+async def test_orders_in_flight_of_the_asset_go_first_and_the_others_stay():
+    trader = holding()
+
+    async def step():
+        await trader.trade(SCANS[:-60])
+        flying = {o.order.asset for o in trader.desk.in_flight.values()}
+        sent = []
+        for scan in SCANS[-60:]:
+            await trader.trade([scan])
+            flying = {o.order.asset for o in trader.desk.in_flight.values()}
+            sent = [a for a in flying if a in trader.desk.account.held()]
+            if sent and len(flying) > 1:
+                break
+        assert sent
+        await trader.turn.change_position(order(Act.SETTLE, sent[0], 1.0))
+        assert {o.order.asset for o in trader.desk.in_flight.values()} == flying - {sent[0]}
+        assert trader.ends()[-1] == "CANCELED"
+
+    await run(trader, step)
+
+
+async def changed_journal(folder):
+    """Write a journal in which a person redenominated, settled and took one back."""
+    trader = holding()
+    folder.mkdir(exist_ok=True)
+    db = database.open_new(folder)
+    trader.journal.opening = lambda: desk_state.save(trader.desk)
+
+    async def step():
+        asset = await until_held(trader)
+        held = iter(sorted(trader.desk.account.held()))
+        other = next(a for a in held if a != asset)
+        await trader.turn.change_position(order(Act.REDENOMINATE, asset, 37.3, "one"))
+        old = SCANS[-60].prices[SCANS[-60].assets.index(asset)]
+        await trader.trade([with_price(SCANS[-60], asset, old / 37.3)])
+        await trader.turn.change_position(order(Act.SETTLE, other, 1.0, "two"))
+        await trader.turn.change_position(order(Act.UNDO, other, None, "three"))
+        scan = SCANS[-59]
+        old = scan.prices[scan.assets.index(asset)]
+        await trader.trade([with_price(scan, asset, old / 37.3)])
+        await trader.turn.change_position(order(Act.SETTLE, other, 2.0, "four"))
+        scan = SCANS[-58]
+        await trader.trade([with_price(scan, asset, scan.prices[scan.assets.index(asset)] / 37.3)])
+
+    await run(trader, step)
+    for rows in trader.journal.rows:
+        database.insert(db, rows)
+    db.execute("INSERT OR REPLACE INTO state VALUES (0, ?)", (desk_state.save(trader.desk),))
+    db.commit()
+    db.close()
+
+
+async def test_a_journal_folds_the_changes_and_names_one_that_is_wrong(tmp_path):
+    await changed_journal(tmp_path)
+    result = check(tmp_path)
+    assert result.ok, result.first_break
+    for breaking in (
+        "UPDATE position_changes SET quantity = quantity + 1 WHERE id = 'one'",
+        "UPDATE position_changes SET realised = 5.0 WHERE id = 'four'",
+        "UPDATE position_changes SET undoes = 'nothing' WHERE id = 'three'",
+        "UPDATE position_changes SET value = 1.5 WHERE id = 'four'",
+        "DELETE FROM position_changes WHERE id = 'two'",
+    ):
+        db = database.open_new(tmp_path)
+        before = db.execute("SELECT * FROM position_changes").fetchall()
+        db.execute(breaking)
+        db.commit()
+        assert not check(tmp_path).ok, breaking
+        db.execute("DELETE FROM position_changes")
+        marks = ",".join("?" * len(before[0]))
+        db.executemany(f"INSERT INTO position_changes VALUES ({marks})", before)
+        db.commit()
+        db.close()
+    assert check(tmp_path).ok
+
+
+async def test_a_report_counts_them_and_says_who_did_what(tmp_path):
+    await changed_journal(tmp_path / "journal")
+    report = write_report(tmp_path / "journal", tmp_path / "report", "A day")
+    said = [c for c in report.figures.caveats if c.startswith("someone changed")]
+    assert len(said) == 4
+    assert "settle 2" in said[-1]
+    found = figures(tmp_path / "journal")
+    assert found.net == pytest.approx(
+        found.gross - found.slippage - found.fees - found.funding, abs=1e-6
+    )
+    assert found.net == pytest.approx(found.end_equity - found.start_equity)
+
+
+async def test_a_person_may_close_what_limits_would_stop():
+    trader = holding()
+
+    async def step():
+        asset = await until_held(trader)
+        await trader.trade([SCANS[-60]], Limits(entry_block="STALE_SCAN"))
+        await trader.turn.change_position(order(Act.SETTLE, asset, 1.0))
+        assert asset not in trader.desk.account.held()
+
+    await run(trader, step)
