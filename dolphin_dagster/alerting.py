@@ -1,12 +1,14 @@
 """The alerts of what Dagster sees: a failed run, a check gone red, a sensor whose ticks fail.
 
 One alert when something goes wrong and one when it is well again, into the same file as the
-realtime services' own; who sends them is the alerter. Factors tell of themselves
-(factors/health.py), since one failed run of theirs is chance.
+realtime services' own; who sends them is the alerter. That file is the one memory of what was
+told: a cursor or a storage that is gone neither leaves anything red for ever nor has it told
+again. Factors tell of themselves (factors/health.py), since one failed run of theirs is chance.
 """
 
 from collections.abc import Collection, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Final
 
 import dagster as dg
@@ -18,7 +20,14 @@ from dagster._core.storage.asset_check_execution_record import AssetCheckExecuti
 from dolphin_dagster import checks
 from dolphin_dagster.factors.registry import external
 from dolphin_dagster.jobs import PARTITION_TAG, assets_of
-from dolphin_realtime.alerts import Alert, AlertState, note_look, write_alert
+from dolphin_realtime.alerts import (
+    Alert,
+    AlertState,
+    note_look,
+    read_alerts,
+    standing,
+    write_alert,
+)
 from dolphin_realtime.settings import load
 
 NAME: Final = "alerts"
@@ -47,20 +56,29 @@ class Memory(msgspec.Struct, frozen=True, kw_only=True):
     """The sensor's cursor.
 
     Attributes:
-        red: What was told, by ``asset:check``; failed runs are told at once, so all are here.
         suspected: What was wrong in the last look and is told when it still is in this one.
         runs_until: Runs are known up to here; None: not looked yet.
         runs_known: Runs of the last minute before that.
     """
 
-    red: dict[str, Bad] = {}
     suspected: list[str] = []
     runs_until: datetime | None = None
     runs_known: list[str] = []
 
 
+def told(home: Path, graph: AssetGraph) -> dict[str, Bad]:
+    """Return what stands in the alerts' file of what is told from here, by ``asset:check``."""
+    mine = {key.name for key in graph.asset_check_keys if key.asset_key.path[-1] not in external()}
+    assets = {key.to_user_string() for key in graph.get_all_asset_keys()} - set(external())
+    return {
+        f"{asset}:{check}": Bad(str(alert.facts.get("why", "")), alert.runbook, check == RUN)
+        for (asset, check), alert in standing(read_alerts(home)).items()
+        if check in (RUN, TICK) or (check in mine and asset.split(" ")[0] in assets)
+    }
+
+
 def decide(
-    bad: Mapping[str, Bad], last: Memory, now: datetime
+    bad: Mapping[str, Bad], red: Mapping[str, Bad], suspects: Collection[str], now: datetime
 ) -> tuple[list[Alert], dict[str, Bad], list[str]]:
     """Return the alerts due, what is red from now on, and what is suspected.
 
@@ -68,16 +86,17 @@ def decide(
 
     Args:
         bad: What is wrong now, by ``asset:check``.
-        last: What the last call left.
+        red: What was told and stands.
+        suspects: What was wrong at the last look and not told.
         now: Wall time.
     """
     sure = {
         name: found
         for name, found in bad.items()
-        if name in last.red or name in last.suspected or found.is_fact
+        if name in red or name in suspects or found.is_fact
     }
-    new = {name: found for name, found in sure.items() if name not in last.red}
-    well = {name: found for name, found in last.red.items() if name not in bad}
+    new = {name: found for name, found in sure.items() if name not in red}
+    well = {name: found for name, found in red.items() if name not in bad}
     raised = [_alert(name, "red", found, now) for name, found in new.items()]
     raised += [
         _alert(name, "recovered", Bad("it is well again", found.runbook), now)
@@ -98,12 +117,19 @@ def red_checks(
 ) -> dict[str, Bad]:
     """Return the checks whose last result is a failure that is an error, but the factors'.
 
-    One that is being evaluated is as it was told. Of a partitioned asset each partition is by
-    itself: another one's pass takes nothing back.
+    One that is being evaluated, or of which the storage knows nothing, is as it was told. Of a
+    partitioned asset each partition is by itself: another one's pass takes nothing back.
     """
     mine = [key for key in graph.asset_check_keys if key.asset_key.path[-1] not in external()]
     found: dict[str, Bad] = {}
     records = instance.event_log_storage.get_latest_asset_check_execution_by_key(mine)
+    found |= {
+        name: bad
+        for key in mine
+        if key not in records
+        for name, bad in red.items()
+        if name == f"{key.asset_key.to_user_string()}:{key.name}"
+    }
     for key, record in records.items():
         is_partitioned = graph.get(key.asset_key).partitions_def is not None
         asset = key.asset_key.to_user_string()
@@ -180,14 +206,23 @@ def finished_since(
     return new, now, [run.run_id for run in runs]
 
 
-def failing_ticks(instance: dg.DagsterInstance, known: Collection[str]) -> dict[str, Bad]:
+def failing_ticks(
+    instance: dg.DagsterInstance, known: Collection[str], red: Mapping[str, Bad]
+) -> dict[str, Bad]:
     """Return the sensors and schedules that are on and whose newest finished tick failed.
 
     Args:
         instance: Whose ticks.
         known: Names of those that there are; states of former ones stay in the storage.
+        red: What was told; one whose ticks the storage does not know stays so.
     """
-    found = {}
+    seen = {state.instigator_name for state in instance.all_instigator_state()}
+    found = {
+        name: bad
+        for name, bad in red.items()
+        if name.endswith(f":{TICK}") and (tick := name.rpartition(":")[0]) in known
+        and tick not in seen
+    }  # fmt: skip
     for state in instance.all_instigator_state():
         if state.status == InstigatorStatus.STOPPED or state.instigator_name not in known:
             continue
@@ -217,19 +252,20 @@ def alerts(context: dg.SensorEvaluationContext) -> dg.SensorResult:
     repository = checks.repository_of(context)
     known = {s.name for s in repository.sensor_defs} | {s.name for s in repository.schedule_defs}
     finished, until, runs_known = finished_since(context.instance, last, now)
-    failed = {name: bad for name, bad in last.red.items() if name.endswith(f":{RUN}")}
+    home = load().home
+    before = told(home, repository.asset_graph)
+    failed = {name: bad for name, bad in before.items() if name.endswith(f":{RUN}")}
     bad = {
-        **red_checks(context.instance, repository.asset_graph, last.red),
-        **failing_ticks(context.instance, known),
+        **red_checks(context.instance, repository.asset_graph, before),
+        **failing_ticks(context.instance, known, before),
         **failed_runs(failed, finished),
     }
-    raised, red, suspected = decide(bad, last, now)
-    home = load().home
+    raised, red, suspected = decide(bad, before, last.suspected, now)
     for alert in raised:
         write_alert(home, alert)
         context.log.warning(f"{alert.asset} {alert.check} is {alert.state}: {alert.facts['why']}")
     note_look(home)
-    memory = Memory(red=red, suspected=suspected, runs_until=until, runs_known=runs_known)
+    memory = Memory(suspected=suspected, runs_until=until, runs_known=runs_known)
     return dg.SensorResult(
         cursor=checks.cursor_of(memory),
         skip_reason=f"red: {', '.join(red) or 'nothing'}; {len(raised)} alerts written",

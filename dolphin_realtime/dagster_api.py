@@ -13,12 +13,18 @@ from dolphin_realtime.model.errors import ServiceError
 
 TIMEOUT_S: Final = 20.0
 LOCATION_TIMEOUT_S: Final = 60.0
+_OPENER: Final = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+"""The webserver is on loopback: never through a proxy."""
 REPOSITORY: Final = "__repository__"
 RUN_KEY_TAG: Final = "dolphin/run_key"
 
 _LAUNCH: Final = """
 mutation($p: ExecutionParams!) { launchPipelineExecution(executionParams: $p) {
   __typename ... on LaunchRunSuccess { run { runId } } ... on PythonError { message } } }"""
+_LOCATION: Final = """
+{ workspaceOrError { __typename ... on Workspace { locationEntries { name loadStatus
+  locationOrLoadError { __typename ... on PythonError { message } } } }
+  ... on PythonError { message } } }"""
 _OPEN: Final = {"statuses": ["QUEUED", "NOT_STARTED", "STARTING", "STARTED"]}
 _RUNS: Final = """
 query($f: RunsFilter!) { runsOrError(filter: $f, limit: 1) {
@@ -28,7 +34,9 @@ _CHECKS: Final = """
   name executionForLatestMaterialization { status evaluation { severity } } } } } } }"""
 
 
-def query(port: int, text: str, variables: dict[str, Any] | None = None) -> dict[str, Any]:
+def query(
+    port: int, text: str, variables: dict[str, Any] | None = None, timeout_s: float = TIMEOUT_S
+) -> dict[str, Any]:
     """Return the data of a GraphQL request.
 
     Raises:
@@ -39,7 +47,7 @@ def query(port: int, text: str, variables: dict[str, Any] | None = None) -> dict
         f"http://127.0.0.1:{port}/graphql", body, {"Content-Type": "application/json"}
     )
     try:
-        with urllib.request.urlopen(request, timeout=TIMEOUT_S) as response:  # noqa: S310
+        with _OPENER.open(request, timeout=timeout_s) as response:
             answer = json.load(response)
     except (OSError, urllib.error.URLError, ValueError) as e:
         raise ServiceError(f"the Dagster webserver on port {port} did not answer: {e}") from e
@@ -47,6 +55,23 @@ def query(port: int, text: str, variables: dict[str, Any] | None = None) -> dict
         raise ServiceError(f"Dagster refused: {answer['errors'][0].get('message')}")
     data: dict[str, Any] = answer["data"]
     return data
+
+
+def code_trouble(port: int, timeout_s: float) -> str | None:
+    """Return why the webserver does not reach Dolphin's definitions, None where it does.
+
+    Raises:
+        ServiceError: If the webserver does not answer, or is still loading them.
+    """
+    found = query(port, _LOCATION, timeout_s=timeout_s)["workspaceOrError"]
+    entries = found.get("locationEntries") or []
+    if any(entry["loadStatus"] == "LOADING" for entry in entries):
+        raise ServiceError("the Dagster webserver is still loading the definitions")
+    for entry in entries:
+        place = entry["locationOrLoadError"] or {}
+        if place.get("__typename") == "PythonError":
+            return str(place["message"]).strip().splitlines()[0][:200]
+    return None if entries else str(found.get("message") or "it has no code location")
 
 
 def launch_job(port: int, job: str, run_key: str = "") -> str:

@@ -8,8 +8,12 @@ import ctypes
 import os
 import signal
 import socket
+from collections.abc import Mapping
 from typing import Final
 
+LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
+NO_PROXY: Final = ("no_proxy", "NO_PROXY", "no_grpc_proxy")
+"""Where HTTP clients and gRPC look for what is reached without a proxy."""
 _PR_SET_PDEATHSIG: Final = 1
 _LIBC: Final = ctypes.CDLL(None, use_errno=True)
 
@@ -26,6 +30,16 @@ def notify(message: str) -> None:
             s.sendto(message.encode(), target)
         except OSError:
             return  # a manager that is gone or busy must not stop the service
+
+
+def direct_loopback(env: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables that keep loopback out of a proxy, whatever else they say already."""
+    found = {}
+    for name in NO_PROXY:
+        said = env.get(name) or env.get("no_proxy") or env.get("NO_PROXY") or ""
+        hosts = [host.strip() for host in said.split(",") if host.strip()]
+        found[name] = ",".join([*hosts, *(h for h in LOOPBACK if h not in hosts)])
+    return found
 
 
 def die_with_parent() -> None:

@@ -5,17 +5,21 @@ scan_files.py's. A day is never read together with another one, save where a pat
 single file or a folder without day folders.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Self
+from typing import Final, Self
 
 import pyarrow.parquet as pq
 
-from dolphin_realtime.archive.file import read_archive
+from dolphin_realtime.archive.file import read_archive, read_left_out
+from dolphin_realtime.coverage import reasons_of
 from dolphin_realtime.model.errors import ScanError, ScanFileError
 from dolphin_realtime.model.instant import day_of
 from dolphin_realtime.model.scan import Scan
 from dolphin_realtime.scan_files import day_files, day_folders, parse_scan, rows_of_arrow
+
+FOREIGN: Final = "of another day than its file's"
 
 
 def order_of(scan: Scan) -> tuple[int, int]:
@@ -23,16 +27,24 @@ def order_of(scan: Scan) -> tuple[int, int]:
     return scan.timestamp_us, scan.scan_number
 
 
-def scans_in_folder(folder: Path) -> list[Scan]:
-    """Return the readable scans of every scan file under a folder, sorted; others are left out."""
+def scans_in_folder(folder: Path, left_out: dict[str, str]) -> list[Scan]:
+    """Return the readable scans of every scan file under a folder, sorted.
+
+    Args:
+        folder: Where they are, at any depth.
+        left_out: Gets the files that are none, and why.
+    """
     scans = []
     for file in sorted(folder.rglob("*.arrow")):
         if file.name.startswith(".") or not file.is_file():
             continue
+        name = str(file.relative_to(folder))
         try:
-            scans.append(parse_scan(file.read_bytes(), str(file.relative_to(folder))))
-        except (ScanError, OSError):
-            continue
+            scans.append(parse_scan(file.read_bytes(), name))
+        except ScanError as e:
+            left_out[name] = str(e)
+        except OSError as e:
+            left_out[name] = e.strerror or str(e)
     return sorted(scans, key=order_of)
 
 
@@ -46,13 +58,13 @@ class ScanDays:
 
     Attributes:
         days: YYYY-MM-DD, sorted.
-        n_foreign: Scans left out because they are of another day than their file says.
+        left_out: By day that was read, files and scans that are none of it, by reason.
     """
 
     def __init__(self, places: dict[str, Path | list[Scan]]) -> None:
         self._places = places
         self.days = sorted(places)
-        self.n_foreign = 0
+        self.left_out: dict[str, Counter[str]] = {}
 
     @classmethod
     def of(cls, path: Path) -> Self:
@@ -62,9 +74,10 @@ class ScanDays:
             ScanFileError: If there is no scan at the path, or a single file cannot be read.
         """
         places: dict[str, Path | list[Scan]] = {}
+        unreadable: dict[str, str] = {}
         if path.is_dir():
             places |= {**day_folders(path), **day_files(path, ".parquet")}
-            loose = scans_in_folder(path) if not places else []
+            loose = scans_in_folder(path, unreadable) if not places else []
         elif path.suffix == ".parquet":
             loose = list(read_archive(path))
         else:
@@ -78,7 +91,10 @@ class ScanDays:
                 f"{path}: no scan in it; expected <day>.parquet archives, <day>/ folders of "
                 "scan files, or one such file"
             )
-        return cls(places)
+        found = cls(places)
+        if unreadable:  # of no day that could be told
+            found.left_out[found.days[0]] = reasons_of(unreadable)
+        return found
 
     def scans(self, day: str) -> Iterator[Scan]:
         """Yield a day's scans by (timestamp, number); an archive is streamed.
@@ -88,15 +104,22 @@ class ScanDays:
         """
         place = self._places.get(day, [])
         found: Iterable[Scan]
-        if isinstance(place, list):
-            found = place
-        else:
-            found = scans_in_folder(place) if place.is_dir() else read_archive(place)
+        found = place if isinstance(place, list) else self._open(day, place)
         for scan in found:
             if day_of(scan.timestamp_us) == day:
                 yield scan
             else:
-                self.n_foreign += 1
+                self.left_out.setdefault(day, Counter())[FOREIGN] += 1
+
+    def _open(self, day: str, place: Path) -> Iterable[Scan]:
+        unreadable: dict[str, str] = {}
+        if place.is_dir():
+            scans: Iterable[Scan] = scans_in_folder(place, unreadable)
+        else:
+            unreadable = read_left_out(place)
+            scans = read_archive(place)
+        self.left_out[day] = reasons_of(unreadable)
+        return scans
 
     def count(self, day: str) -> int:
         """Return about how many scans a day has, without reading them."""

@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from dolphin_realtime.book_documents import BookHistory
+from dolphin_realtime.coverage import DayCoverage, Reading
 from dolphin_realtime.factor_documents import FactorHistory
 from dolphin_realtime.factor_files import read_factors
 from dolphin_realtime.model.errors import ScanOutOfOrder, SettingsError
@@ -53,18 +54,20 @@ class RunResult(msgspec.Struct):
     rows: int = 0
     refused: int = 0
     duplicates: int = 0
+    days: list[DayCoverage] = []
 
 
-def read_scans(path: Path) -> Iterator[Scan]:
+def read_scans(path: Path, reading: Reading) -> Iterator[Scan]:
     """Yield the scans of a folder, an Arrow file or an archive in (timestamp, number) order.
 
     Raises:
         ScanFileError: If there is no scan at the path, or an archive cannot be read; a
-            folder's broken scan files are left out.
+            folder's broken scan files are left out, and noted in ``reading``.
     """
     found = ScanDays.of(path)
     for day in found.days:
-        yield from sorted(found.scans(day), key=order_of)
+        yield from reading.of(sorted(found.scans(day), key=order_of), day)
+        reading.leave_out(day, found.left_out.get(day, {}))
 
 
 def _columns(signal: Signal) -> dict[str, list[Any]]:
@@ -94,6 +97,7 @@ def run_signals(
     books: BookHistory,
     factors: FactorHistory,
     result: RunResult,
+    reading: Reading,
 ) -> Iterator[Signal]:
     """Yield the signal of every scan that is neither refused nor a duplicate."""
     state = SignalState(params)
@@ -105,9 +109,11 @@ def run_signals(
             signal = state.step(scan, books.at(now_us), factors.at(now_us))
         except ScanOutOfOrder:
             result.refused += 1
+            reading.refuse(scan, "out of order")
             continue
         if signal is before:
             result.duplicates += 1
+            reading.refuse(scan, "a repeat of the scan before")
             continue
         result.scans += 1
         result.rows += len(signal.assets)
@@ -123,10 +129,9 @@ def write_signals(
         ScanFileError: If the scans cannot be read.
         SettingsError: If the book or factor file cannot be read, or ``out`` not written.
     """
-    result = RunResult()
-    run = run_signals(
-        read_scans(scans), params, BookHistory.read(book), read_factors(factors), result
-    )
+    result, reading = RunResult(), Reading()
+    books, known = BookHistory.read(book), read_factors(factors)
+    run = run_signals(read_scans(scans, reading), params, books, known, result, reading)
     partial = out.with_name(f".{out.name}.{os.getpid()}.part")
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
@@ -136,6 +141,7 @@ def write_signals(
         raise SettingsError(f"{out} cannot be written: {e}") from e
     finally:
         partial.unlink(missing_ok=True)
+    result.days = reading.days()
     return result
 
 

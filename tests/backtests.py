@@ -2,6 +2,7 @@
 
 from dolphin_realtime.backtest.run import backtest_to_files
 from dolphin_realtime.book_documents import BookFeed
+from dolphin_realtime.coverage import Reading
 from dolphin_realtime.factor_documents import FactorHistory
 from dolphin_realtime.model.decision import Decision, Limits, OrderIntent
 from dolphin_realtime.model.desk import Desk
@@ -38,5 +39,6 @@ class ScriptedDesk(Desk):
 def run(desk, scans, out, factors=None, caveats=()):
     """Trade scans into a folder and return (result, report)."""
     return backtest_to_files(
-        desk, iter(scans), out, "Test", BookFeed([]), factors or FactorHistory([]), list(caveats)
-    )
+        desk, iter(scans), out, "Test", BookFeed([]), factors or FactorHistory([]), list(caveats),
+        Reading(),
+    )  # fmt: skip

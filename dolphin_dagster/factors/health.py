@@ -8,6 +8,7 @@ the rules are verdicts.py's.
 
 from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Final
 
 import dagster as dg
@@ -26,7 +27,7 @@ from dolphin_dagster.factors.verdicts import (
     own,
     source_answers,
 )
-from dolphin_realtime.alerts import Alert, write_alert
+from dolphin_realtime.alerts import Alert, read_alerts, standing, write_alert
 from dolphin_realtime.factor_files import SCHEMA
 from dolphin_realtime.model.errors import GridError
 from dolphin_realtime.model.factor_document import Readings
@@ -63,11 +64,9 @@ class Memory(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         told: Of each check.
-        wrong: The check by which each factor that is wrong was told to be.
     """
 
     told: dict[str, checks.Told] = {}
-    wrong: dict[str, str] = {}
 
 
 class Seen(msgspec.Struct, frozen=True, kw_only=True):
@@ -111,23 +110,20 @@ def verdicts(seen: Seen, known: set[str], wall: datetime) -> dict[checks.Key, Ve
 
 def alerts(
     found: dict[checks.Key, Verdict], seen: Seen, last: dict[str, str], wall: datetime
-) -> tuple[list[Alert], dict[str, str]]:
-    """Return an alert for each factor that went wrong or is well again, and who is wrong now.
+) -> list[Alert]:
+    """Return an alert for each factor that went wrong or is well again.
 
     A factor is wrong while its readings are dead or its source failed twice in a row; one alert
     a spell, whichever comes first, under the name of the check that brought it. One that is switched
     off stays as it was seen last. ``last`` holds who was wrong.
     """
     raised: list[Alert] = []
-    wrong: dict[str, str] = {}
     for name in external():
         fresh, told = found.get((name, IS_FRESH)), last.get(name)
         circuit = seen.circuits.get(name, Circuit())
         is_off = name in seen.off
         is_bad = bool(told) if is_off else is_wrong(fresh, circuit, was_wrong=bool(told))
         check = told or (IS_FRESH if fresh is not None and not fresh.passed else ANSWERS)
-        if is_bad:
-            wrong[name] = check
         if is_bad != bool(told):
             facts = {**({} if fresh is None else fresh.facts), **source_answers(circuit).facts}
             raised.append(
@@ -140,7 +136,7 @@ def alerts(
                     runbook=f"{checks.RUNBOOK}#factor-{check}",
                 )
             )
-    return raised, wrong
+    return raised
 
 
 def is_wrong(fresh: Verdict | None, circuit: Circuit, *, was_wrong: bool) -> bool:
@@ -150,16 +146,32 @@ def is_wrong(fresh: Verdict | None, circuit: Circuit, *, was_wrong: bool) -> boo
     return was_wrong if fresh is None else not fresh.passed
 
 
+def wrong_in(home: Path) -> dict[str, str]:
+    """Return the check by which each factor that stands as wrong was told to be: the file knows."""
+    return {
+        asset: check
+        for asset, check in standing(read_alerts(home))
+        if asset in external() and check in (IS_FRESH, ANSWERS)
+    }
+
+
 def look(
-    seen: Seen, last: Memory, wall: datetime
+    seen: Seen, last: Memory, wrong: dict[str, str], wall: datetime
 ) -> tuple[list[checks.Key], dict[checks.Key, Verdict], list[Alert], Memory]:
-    """Return what is due to be reported, all verdicts, the alerts, and what to remember."""
+    """Return what is due to be reported, all verdicts, the alerts, and what to remember.
+
+    Args:
+        seen: What there is.
+        last: What was reported.
+        wrong: Who was told to be wrong.
+        wall: Wall time.
+    """
     known = {name.split(":")[0] for name in last.told if name.endswith(f":{IS_FRESH}")}
     found = verdicts(seen, known, wall)
     due, told = checks.changes(found, last.told, wall)
     due = [key for key in due if not is_runs_own(key, found[key], last.told)]
-    raised, wrong = alerts(found, seen, last.wrong, wall)
-    return due, found, raised, Memory(told={**last.told, **told}, wrong=wrong)
+    raised = alerts(found, seen, wrong, wall)
+    return due, found, raised, Memory(told={**last.told, **told})
 
 
 def is_runs_own(key: checks.Key, verdict: Verdict, told: Mapping[str, checks.Told]) -> bool:
@@ -210,9 +222,10 @@ def factor_health(context: dg.SensorEvaluationContext) -> dg.SensorResult:
     """Look at the document once and report what changed."""
     wall, last = datetime.now(UTC), checks.remembered(context.cursor, Memory)
     stack = FactorStack()
-    due, found, raised, memory = look(see(stack, context.instance), last, wall)
+    home = stack.settings.home
+    due, found, raised, memory = look(see(stack, context.instance), last, wrong_in(home), wall)
     for alert in raised:
-        write_alert(stack.settings.home, alert)
+        write_alert(home, alert)
         context.log.warning(f"{alert.asset} is {alert.state}: {alert.facts}")
     first = [] if last.told else [dg.AssetMaterialization(NAME)]
     told = [checks.evaluation(key, found[key], severity(key[0])) for key in due]

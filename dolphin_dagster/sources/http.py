@@ -8,7 +8,6 @@ import atexit
 import time
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from email.utils import parsedate_to_datetime
 from functools import cache
 from http import HTTPStatus
 from typing import Any, Final
@@ -17,6 +16,12 @@ import httpx
 import msgspec
 import tenacity
 
+from dolphin_realtime.http_patience import (
+    DEFAULT_BAN_S,
+    TOO_MANY,
+    note_weight,
+    pause_asked_s,
+)
 from dolphin_realtime.model.errors import SourceFormatChanged, SourceUnavailable
 from dolphin_realtime.source_memory import LONGEST_BAN, HostMemory, SourceMemory, wall_now
 
@@ -26,17 +31,13 @@ WHOLE_TIMES: Final = 3.0
 BODY_MAX: Final = 64 * 2**20
 SHORT_WAIT_S: Final = 5.0
 """A host's Retry-After up to this is waited for in the run; a longer one ends the run."""
-DEFAULT_BAN_S: Final = 120.0
 DEAD_S: Final = 60.0
 """A host that did not answer at all is not asked for so long: others wait in the same queue."""
 SILENT: Final = (httpx.TimeoutException, httpx.ConnectError)
 SIMULATED_HEADER: Final = "x-dolphin-simulated"
-USED_WEIGHT: Final = "x-mbx-used-weight-1m"
 LIMITS_PATH: Final = "/fapi/v1/exchangeInfo"
 LOOPBACK: Final = ("all://127.0.0.1", "all://localhost")
 """Never reached through a proxy of the environment."""
-TOO_MANY: Final = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.IM_A_TEAPOT)
-MAY_WAIT: Final = (*TOO_MANY, HTTPStatus.SERVICE_UNAVAILABLE)
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -159,9 +160,9 @@ class Http:
         if status == HTTPStatus.OK:
             return
         said = f"status {status} {got.reason_phrase}".strip()
-        wait_s = retry_after_s(got.headers.get("retry-after"), wall_now())
-        if status in TOO_MANY or (status in MAY_WAIT and wait_s is not None):
-            wait_s = DEFAULT_BAN_S if wait_s is None else max(wait_s, self._pause_s)
+        wait_s = pause_asked_s(status, got.headers, wall_now())
+        if wait_s is not None:
+            wait_s = max(wait_s, self._pause_s)
             if wait_s <= SHORT_WAIT_S and status != HTTPStatus.IM_A_TEAPOT:
                 time.sleep(wait_s)
                 raise _TryAgain(said, DEFAULT_BAN_S if status in TOO_MANY else wait_s)
@@ -173,12 +174,9 @@ class Http:
 
     def _remember(self, got: httpx.Response) -> None:
         """Keep the weight used, where the host says it."""
-        used = got.headers.get(USED_WEIGHT)
-        if used is None or not used.isdecimal():
-            return
-        memory, now = self._memory.host(self.name), wall_now()
-        memory.used, memory.used_at = float(used), now
-        self._memory.keep_host(self.name, memory)
+        memory = self._memory.host(self.name)
+        if note_weight(memory, got.headers, wall_now()):
+            self._memory.keep_host(self.name, memory)
 
     def learn_limit(self) -> HostMemory:
         """Read the host's weight limit where it is not known of late; Binance's interface.
@@ -222,15 +220,3 @@ def weight_limit(name: str, body: bytes) -> float:
         if one.rate_limit_type == "REQUEST_WEIGHT" and one.interval == "MINUTE" and one.limit > 0:
             return one.limit / max(one.interval_num, 1)
     raise SourceFormatChanged(f"{name}{LIMITS_PATH}: rateLimits has no REQUEST_WEIGHT a MINUTE")
-
-
-def retry_after_s(value: str | None, now: datetime) -> float | None:
-    """Return the seconds of a Retry-After header, which is a number or a date; None for none."""
-    if value is None:
-        return None
-    if value.strip().isdecimal():
-        return float(value.strip())
-    try:
-        return max(0.0, (parsedate_to_datetime(value) - now).total_seconds())
-    except (TypeError, ValueError, OverflowError):
-        return None

@@ -5,26 +5,21 @@ Which scans are warmed up with and which are traded is said here; trading is loo
 
 from collections.abc import Callable, Iterator
 from datetime import date
-from itertools import groupby
 from pathlib import Path
-from typing import Final
 
 import msgspec
 
 from dolphin_realtime.backtest.loop import BacktestResult
 from dolphin_realtime.backtest.run import backtest_to_files
 from dolphin_realtime.book_files import read_books
+from dolphin_realtime.coverage import Reading
 from dolphin_realtime.factor_files import read_factors
 from dolphin_realtime.model.errors import ScanFileError
-from dolphin_realtime.model.instant import DAY_US, day_of, day_us, from_us
 from dolphin_realtime.model.scan import Scan
 from dolphin_realtime.parameters import Parameters
 from dolphin_realtime.reports.write import Report
 from dolphin_realtime.scan_days import ScanDays
 from dolphin_realtime.warm_up import desk_of, warm_up_from
-
-EDGE_US: Final = 3_600_000_000
-"""A day whose scans begin or end further than this from midnight is not whole."""
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):
@@ -100,8 +95,10 @@ def run(job: Job, out: Path, on_scan: Callable[[], None] = lambda: None) -> Outc
     factors = read_factors(job.factors, days[0], days[-1])
     caveats = _caveats(job, scans, days)
     title = f"Backtest {job.first}" + (f" to {job.last}" if job.last != job.first else "")
-    watched = _watching(scans, days, caveats)
-    result, report = backtest_to_files(desk, watched, out, title, books, factors, caveats, on_scan)
+    reading = Reading()
+    result, report = backtest_to_files(
+        desk, traded(scans, days, reading), out, title, books, factors, caveats, reading, on_scan
+    )
     return Outcome(report, result, warmed)
 
 
@@ -119,24 +116,8 @@ def _caveats(job: Job, scans: ScanDays, days: list[str]) -> list[str]:
     return found
 
 
-def _watching(scans: ScanDays, days: list[str], caveats: list[str]) -> Iterator[Scan]:
-    """Yield the scans of some days; add to ``caveats`` what of them is not whole."""
-    for day, found in groupby(traded(scans, days), key=lambda scan: day_of(scan.timestamp_us)):
-        first_us = last_us = None
-        for scan in found:
-            first_us, last_us = first_us or scan.timestamp_us, scan.timestamp_us
-            yield scan
-        begin_us = day_us(day)
-        if first_us is None or last_us is None:
-            raise AssertionError("a group of scans is never empty")
-        if first_us - begin_us > EDGE_US or begin_us + DAY_US - last_us > EDGE_US:
-            span = f"{from_us(first_us):%H:%M} to {from_us(last_us):%H:%M}"
-            caveats.append(f"{day} is not whole: it has scans from {span} UTC only.")
-    if scans.n_foreign:
-        caveats.append(f"{scans.n_foreign:,} scans of another day than their file's were left out.")
-
-
-def traded(scans: ScanDays, days: list[str]) -> Iterator[Scan]:
-    """Yield the scans of some days, one day after the other."""
+def traded(scans: ScanDays, days: list[str], reading: Reading) -> Iterator[Scan]:
+    """Yield the scans of some days, one day after the other, noting what there is and is not."""
     for day in days:
-        yield from scans.scans(day)
+        yield from reading.of(scans.scans(day), day)
+        reading.leave_out(day, scans.left_out.get(day, {}))

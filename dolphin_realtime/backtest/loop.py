@@ -5,11 +5,13 @@ trading/turn.py's, meeting the exchange engine/backtest.py's.
 """
 
 from collections.abc import Callable, Coroutine, Iterator, Sequence
+from typing import Final
 
 import msgspec
 
 from dolphin_realtime.book_documents import BookFeed
 from dolphin_realtime.book_shelf import BookShelf
+from dolphin_realtime.coverage import DayCoverage
 from dolphin_realtime.engine.backtest import BacktestEngine
 from dolphin_realtime.factor_documents import FactorHistory
 from dolphin_realtime.journal.database import Row
@@ -27,13 +29,16 @@ from dolphin_realtime.trading.turn import Turn
 
 OnScan = Callable[[Plan, dict[str, list[Row]]], None]
 FREE = Limits()
+OUT_OF_ORDER: Final = "out of order"
+REPEATED: Final = "a repeat of the scan before"
 
 
 class BacktestResult(msgspec.Struct):
-    """What a backtest took and left out."""
+    """What a backtest took and left out; ``days`` says so of each day that was read."""
 
     scans: int = 0
     refused: int = 0
+    days: list[DayCoverage] = []
 
 
 class _Kept:
@@ -59,6 +64,7 @@ def run_backtest(
     on_scan: OnScan,
     books: BookFeed,
     factors: FactorHistory,
+    on_refused: Callable[[Scan, str], None] = lambda _scan, _why: None,
 ) -> BacktestResult:
     """Trade scans with ``desk``; ``on_scan`` gets each scan's plan and journal rows.
 
@@ -68,6 +74,7 @@ def run_backtest(
         on_scan: Called after each scan.
         books: Order books by event time.
         factors: External factors by fetch time.
+        on_refused: Called with each scan that is not traded, and why.
 
     Raises:
         EngineError: If an engine runs in this process already, or the engine failed.
@@ -86,9 +93,12 @@ def run_backtest(
                 plan = turn.begin(scan, FREE, factors.at(scan.timestamp_us))
             except ScanOutOfOrder:
                 result.refused += 1
+                on_refused(scan, OUT_OF_ORDER)
                 continue
             _at_once(turn.finish(plan))
             result.scans += plan.is_new
+            if not plan.is_new:
+                on_refused(scan, REPEATED)
             if booking.mismatch is not None:
                 raise EngineError(f"the backtest stopped at {scan.scan_number}: {booking.mismatch}")
     return result

@@ -16,6 +16,7 @@ from typing import Final
 
 from dolphin_realtime.backtest.loop import BacktestResult, run_backtest
 from dolphin_realtime.book_documents import BookFeed
+from dolphin_realtime.coverage import Reading
 from dolphin_realtime.factor_documents import FactorHistory
 from dolphin_realtime.journal import database
 from dolphin_realtime.journal.check import check
@@ -39,6 +40,7 @@ def backtest_to_journal(
     books: BookFeed,
     factors: FactorHistory,
     on_scan: Callable[[], None] = lambda: None,
+    on_refused: Callable[[Scan, str], None] = lambda _scan, _why: None,
 ) -> BacktestResult:
     """Trade scans and write the journal of it into an empty folder; ``on_scan`` is called after each.
 
@@ -58,7 +60,7 @@ def backtest_to_journal(
                 db.commit()
             on_scan()
 
-        result = run_backtest(desk, scans, keep, books, factors)
+        result = run_backtest(desk, scans, keep, books, factors, on_refused)
         _finish(db, desk)
     return result
 
@@ -78,11 +80,12 @@ def backtest_to_files(
     books: BookFeed,
     factors: FactorHistory,
     caveats: list[str],
+    reading: Reading,
     on_scan: Callable[[], None] = lambda: None,
 ) -> tuple[BacktestResult, Report]:
     """Trade scans and write tables (.parquet), report.html and report.json into a folder.
 
-    ``caveats`` is read at the end: what is found while scans are taken may be added to it.
+    ``reading`` notes what is refused; what it holds at the end are caveats of the report.
 
     Raises:
         JournalError: If an identity of the books does not hold: then nothing is written.
@@ -93,11 +96,11 @@ def backtest_to_files(
         shutil.rmtree(left)  # of a run that was killed
     with tempfile.TemporaryDirectory(prefix=SCRATCH, dir=out) as scratch:
         folder = Path(scratch)
-        result = backtest_to_journal(desk, scans, folder, books, factors, on_scan)
+        result = backtest_to_journal(desk, scans, folder, books, factors, on_scan, reading.refuse)
         checked = check(folder)
         if not checked.ok:
             raise JournalError(f"the backtest's books do not hold: {checked.first_break}")
-        if result.refused:
-            caveats.append(f"{result.refused:,} scans were out of order and left out.")
+        result.days = reading.days()
+        caveats = [*caveats, *(day.words for day in result.days if not day.is_whole)]
         export(folder, desk.instance, out)
         return result, write_report(folder, out, title, caveats=tuple(caveats))

@@ -4,6 +4,7 @@ Exit status: 0 good, 1 the thing asked about is not good, 2 usage or settings, 3
 could not be reached. Errors go to standard error as what is wrong and what to do.
 """
 
+import os
 import sys
 from importlib import import_module
 from typing import Any, Final
@@ -23,6 +24,7 @@ from dolphin_realtime.model.errors import (
     SettingsError,
     SourceError,
 )
+from dolphin_realtime.process import direct_loopback
 
 EXIT_STATUS: Final[dict[type[DolphinError], int]] = {
     SettingsError: 2,
@@ -106,6 +108,7 @@ def dolphin() -> None:
 
 def main() -> None:
     """Run the program; a deliberate error becomes one line and an exit status."""
+    os.environ.update(direct_loopback(os.environ))
     try:
         dolphin(standalone_mode=False)
     except click.exceptions.Exit as e:

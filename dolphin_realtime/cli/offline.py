@@ -40,10 +40,12 @@ def signals(
     \b
     Example: dolphin signals var/scans --out signals.parquet --set gap_max_s=900
     """
+    from dolphin_realtime.coverage import line_of
     from dolphin_realtime.signal_run import write_signals
 
     params = with_settings(SignalParams(), assignments)
     result = write_signals(scans, out, params, book, factors)
+    say(line_of(result.days), err=True)
     say(
         f"{result.scans} scans, {result.rows} rows in {out}; {result.refused} refused, {result.duplicates} duplicates"
     )

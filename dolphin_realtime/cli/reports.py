@@ -99,6 +99,7 @@ def backtest(
     it was decided at; costs are those of the paper venue.
     """
     from dolphin_realtime.backtest.days import Job, count_scans, run
+    from dolphin_realtime.coverage import line_of
     from dolphin_realtime.parameters import changed, load_parameters
 
     if last < first:
@@ -118,7 +119,9 @@ def backtest(
         "out": str(out),
         "refused_scans": outcome.result.refused,
         "warm_up_scans": outcome.warm_up_scans,
+        "coverage": msgspec.to_builtins(outcome.result.days),
     }
+    say(line_of(outcome.result.days), err=True)
     if as_json:
         click.echo(msgspec.json.encode({**to_dict(outcome.report.figures), **facts}).decode())
         return
@@ -141,11 +144,13 @@ def report(day: str, instance: str, is_opened: bool, as_json: bool) -> None:
     \b
     Example: dolphin report 2025-05-15 --instance BLUE --open
     """
+    from dolphin_realtime.coverage import line_of
     from dolphin_realtime.reports.daily import write_paper_report
 
     written = write_paper_report(load_here(), instance, day)
+    say(line_of(written.coverage), err=True)
     if as_json:
-        facts = {"html": str(written.html)}
+        facts = {"html": str(written.html), "coverage": msgspec.to_builtins(written.coverage)}
         click.echo(msgspec.json.encode({**to_dict(written.figures), **facts}).decode())
     else:
         show(written.figures)

@@ -98,6 +98,7 @@ def _trader_from_files(
     book: Path | None,
     factors: Path | None,
 ) -> None:
+    from dolphin_realtime.coverage import Reading, line_of
     from dolphin_realtime.signal_run import read_scans
     from dolphin_realtime.trader.from_files import read_history, trade_files
     from dolphin_realtime.trader.service import refuse_live
@@ -105,8 +106,12 @@ def _trader_from_files(
     refuse_live(settings, mode)
     log.configure(f"trader@{instance}")
     books, history = read_history(book, factors)
+    reading = Reading()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        run = runner.run(trade_files(settings, instance, read_scans(scans), books, history))
+        run = runner.run(
+            trade_files(settings, instance, read_scans(scans, reading), books, history)
+        )
+    say(line_of(reading.days()), err=True)
     say(f"{run.scans} scans traded, {run.refused} refused; dolphin journal check holds the result")
     if run.fault is not None:
         raise JournalError(f"{instance}: {run.fault}")

@@ -29,6 +29,7 @@ def sweep(grid: Path, out: Path | None, as_json: bool) -> None:
     DOLPHIN_RAY_ADDRESS is set. Stopped, it goes on where it was; a changed version, day or
     parameter is tried anew. Exit status 1 where a trial failed.
     """
+    from dolphin_realtime.coverage import line_of
     from dolphin_realtime.sweep.grid_file import read_sweep_file
     from dolphin_realtime.sweep.run import plan_of, run_sweep
 
@@ -40,6 +41,7 @@ def sweep(grid: Path, out: Path | None, as_json: bool) -> None:
             done = run_sweep(plan, settings, folder, f"Sweep {grid.stem}", lambda _: advance())
     except OSError as e:
         raise SettingsError(f"{folder} cannot be written: {e}") from e
+    say(line_of(done.coverage), err=True)
     if as_json:
         click.echo(msgspec.json.encode(done).decode())
     else:

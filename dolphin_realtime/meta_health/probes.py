@@ -4,6 +4,7 @@ Asking belongs here; what the answers score is the sensors', how scores settle j
 """
 
 import asyncio
+import time
 from collections.abc import Awaitable
 from datetime import datetime
 from typing import Final
@@ -13,7 +14,11 @@ import msgspec
 from dolphin_realtime.managers.interface import ServiceManager, ServiceStatus
 from dolphin_realtime.meta_health.reading import GridReader, Reading, Snapshot
 from dolphin_realtime.meta_health.sensors.coherence import read_coherence
-from dolphin_realtime.meta_health.sensors.control_plane import read_control_plane, with_witness
+from dolphin_realtime.meta_health.sensors.control_plane import (
+    read_code,
+    read_control_plane,
+    with_witness,
+)
 from dolphin_realtime.meta_health.sensors.freshness import enabled_sources, read_freshness
 from dolphin_realtime.meta_health.sensors.heartbeat import read_heartbeats
 from dolphin_realtime.meta_health.sensors.processes import read_processes
@@ -21,6 +26,7 @@ from dolphin_realtime.model.recovery import HAZELCAST, WEBSERVER
 from dolphin_realtime.service import Frame
 
 PROBE_DEADLINE_S: Final = 3.0
+CODE_EVERY_S: Final = 15.0
 BEATING: Final = (HAZELCAST, "bridge", "safety")
 NOT_YET: Final = ("waiting", "starting")
 
@@ -44,6 +50,7 @@ class Probes:
         self._reader = GridReader(frame.client, s.instance_names)
         self._last_services: list[ServiceStatus] = []
         self._last_coherence = Reading(scores={})
+        self._code_at, self._last_code = -CODE_EVERY_S, Reading(scores={})
 
     async def start(self) -> None:
         """Create the grid's proxies."""
@@ -91,7 +98,21 @@ class Probes:
         }
 
     async def _ports(self) -> Reading:
-        return await read_control_plane(self._frame.settings.hazelcast_port, self._ui_port())
+        ui_port = self._ui_port()
+        plane, code = await asyncio.gather(
+            read_control_plane(self._frame.settings.hazelcast_port, ui_port), self._code(ui_port)
+        )
+        return Reading(scores=plane.scores | code.scores, facts=plane.facts | code.facts)
+
+    async def _code(self, ui_port: int | None) -> Reading:
+        """Return whether the webserver reaches the definitions, asked now and then."""
+        now = time.monotonic()
+        if ui_port is None:
+            self._code_at = -CODE_EVERY_S
+            return Reading(scores={})
+        if now - self._code_at >= CODE_EVERY_S:
+            self._code_at, self._last_code = now, await asyncio.to_thread(read_code, ui_port)
+        return self._last_code
 
     def _ui_port(self) -> int | None:
         """Return the webserver's port, None where none is meant to run, or not yet."""

@@ -83,7 +83,9 @@ def remedy_of(fault: Fault, world: World) -> Remedy:
 
 def _control_plane(fault: Fault, world: World) -> Remedy:
     service = world.services.get(fault.target)
-    if service is None or service.state != "running" or not service.is_wanted:
+    if service is None:
+        return Remedy(fault=fault, inhibited="no service to restart: a person must look")
+    if service.state != "running" or not service.is_wanted:
         return Remedy(fault=fault, inhibited="its process comes first")
     if service.age_s < world.grace_s:
         return Remedy(fault=fault, inhibited=f"up for {service.age_s:.0f} s only")

@@ -5,6 +5,7 @@ of one book are model/order_book.py's, sockets stream.py's.
 """
 
 import asyncio
+import random
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
@@ -21,6 +22,7 @@ FETCHES: Final = 4
 LATEST_MS: Final = 253_402_300_800_000
 """The year 10000: an event later than that is none."""
 RETRY_S: Final = 1.0
+RETRY_MAX_S: Final = 60.0
 
 Fetch = Callable[[str], Awaitable[DepthSnapshot]]
 
@@ -41,6 +43,7 @@ class BookKeeper:
 
     Attributes:
         counts: Resynchronisations and refusals by reason.
+        trouble: Why the last snapshot could not be had; empty once one came.
     """
 
     def __init__(self, assets: list[str], fetch: Fetch, counts: Counter[str]) -> None:
@@ -48,6 +51,7 @@ class BookKeeper:
         self._fetch = fetch
         self._fetches = asyncio.Semaphore(FETCHES)
         self.counts = counts
+        self.trouble = ""
 
     def begin_anew(self) -> None:
         """Fetch every book again: updates were missed."""
@@ -91,22 +95,25 @@ class BookKeeper:
 
     async def _synchronise(self, asset: str) -> None:
         """Fetch snapshots until one joins the updates that wait."""
-        kept = self._kept[asset]
+        kept, attempt = self._kept[asset], 0
         while not kept.is_synced:
+            pause_s = min(RETRY_S * 2.0**attempt, RETRY_MAX_S) * (0.5 + 0.5 * random.random())
+            attempt += 1
             try:
                 async with self._fetches:
                     snapshot = await self._fetch(asset)
                 self._join(kept, snapshot)
-            except BookSourceError:
+            except BookSourceError as e:
                 self.counts["snapshot_failed"] += 1
-                await asyncio.sleep(RETRY_S)
+                self.trouble = str(e)
+                await asyncio.sleep(pause_s)
             except BookChainBroken:
                 self.counts["snapshot_too_old"] += 1
-                await asyncio.sleep(RETRY_S)
+                await asyncio.sleep(pause_s)
             except ValueError:
                 self.counts["bad_level"] += 1
                 kept.waiting.clear()
-                await asyncio.sleep(RETRY_S)
+                await asyncio.sleep(pause_s)
 
     def _join(self, kept: _Kept, snapshot: DepthSnapshot) -> None:
         if not 0 <= snapshot.event_ms < LATEST_MS:
@@ -115,7 +122,7 @@ class BookKeeper:
         for update in kept.waiting:
             kept.book.update(update)
         kept.waiting.clear()
-        kept.is_synced, kept.touched_at = True, datetime.now(UTC)
+        kept.is_synced, kept.touched_at, self.trouble = True, datetime.now(UTC), ""
 
     def stop(self) -> None:
         """Stop every fetch."""

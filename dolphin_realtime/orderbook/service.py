@@ -17,9 +17,11 @@ from dolphin_realtime.book_documents import BooksDocument
 from dolphin_realtime.model.errors import SettingsError
 from dolphin_realtime.orderbook.keeper import BookKeeper
 from dolphin_realtime.orderbook.record import BookRecord
-from dolphin_realtime.orderbook.stream import fetch_snapshot, stream_url, updates
+from dolphin_realtime.orderbook.snapshots import Snapshots
+from dolphin_realtime.orderbook.stream import stream_url, updates
 from dolphin_realtime.service import GRID_FAULTS, Frame, pause
 from dolphin_realtime.settings import listed
+from dolphin_realtime.source_memory import memory_of
 
 STREAMS_PER_SOCKET: Final = 100
 
@@ -30,10 +32,9 @@ class OrderBooks:
     def __init__(self, frame: Frame, assets: list[str], http: httpx.AsyncClient) -> None:
         self._frame, self._assets = frame, assets
         self._settings = frame.settings
-        rest = frame.settings.orderbook_rest
-        self._keeper = BookKeeper(
-            assets, lambda asset: fetch_snapshot(http, rest, asset), frame.counts
-        )
+        s = frame.settings
+        snapshots = Snapshots(http, s.orderbook_rest, memory_of(s.run_dir))
+        self._keeper = BookKeeper(assets, snapshots.fetch, frame.counts)
         every_s = frame.settings.orderbook_record_s
         self._record = BookRecord(frame.settings.books, every_s, self._simulated)
 
@@ -74,6 +75,8 @@ class OrderBooks:
         found, n_missing = self._keeper.features(now, self._settings.orderbook_stale_s)
         label = f"; SIMULATED: {self._simulated}" if self._simulated else ""
         self._frame.detail = f"{len(found)} books, {n_missing} assets without one{label}"
+        if n_missing and self._keeper.trouble:
+            self._frame.detail += f"; {self._keeper.trouble}"
         self._frame.figures.set("books", len(found))
         self._record.take(found)
         self._frame.counts["books_unrecorded"] = self._record.n_failed
@@ -92,7 +95,8 @@ class OrderBooks:
 
 @asynccontextmanager
 async def _http() -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(follow_redirects=False, trust_env=False) as client:
+    direct = dict.fromkeys(f"all://{host}" for host in ("127.0.0.1", "localhost", "[::1]"))
+    async with httpx.AsyncClient(follow_redirects=False, mounts=direct) as client:
         yield client
 
 

@@ -9,21 +9,17 @@ import random
 from collections.abc import AsyncIterator, Callable
 from typing import Final
 
-import httpx
 import msgspec
 from websockets.asyncio.client import connect
 from websockets.exceptions import WebSocketException
 
-from dolphin_realtime.model.errors import BookSourceError
-from dolphin_realtime.model.order_book import DepthSnapshot, DepthUpdate
+from dolphin_realtime.model.order_book import DepthUpdate
 
 OPEN_TIMEOUT_S: Final = 5.0
 SILENCE_S: Final = 20.0
 """A stream without a message for so long is taken for dead."""
 BACKOFF_MIN_S: Final = 0.2
 BACKOFF_MAX_S: Final = 20.0
-SNAPSHOT_TIMEOUT_S: Final = 5.0
-SNAPSHOT_LEVELS: Final = 100
 MAX_MESSAGE: Final = 4 << 20
 STREAM_FAULTS: Final = (OSError, WebSocketException, TimeoutError)
 
@@ -35,7 +31,6 @@ class _Envelope(msgspec.Struct):
 
 
 _updates = msgspec.json.Decoder(_Envelope)
-_snapshots = msgspec.json.Decoder(DepthSnapshot)
 
 
 def backoff_s(attempt: int, jitter: float) -> float:
@@ -74,22 +69,3 @@ async def updates(url: str, on_fault: Callable[[str], None]) -> AsyncIterator[De
             on_fault(f"stream_lost: {type(e).__name__}: {e}")
         await asyncio.sleep(backoff_s(attempt, random.random()))
         attempt += 1
-
-
-async def fetch_snapshot(client: httpx.AsyncClient, base: str, asset: str) -> DepthSnapshot:
-    """Return the book of an asset from the venue's REST interface.
-
-    Raises:
-        BookSourceError: If the venue does not answer in time, refuses, or answers nonsense.
-    """
-    url = f"{base.rstrip('/')}/fapi/v1/depth"
-    try:
-        response = await client.get(
-            url, params={"symbol": asset, "limit": SNAPSHOT_LEVELS}, timeout=SNAPSHOT_TIMEOUT_S
-        )
-        response.raise_for_status()
-        return _snapshots.decode(response.content)
-    except httpx.HTTPError as e:
-        raise BookSourceError(f"snapshot of {asset}: {type(e).__name__}: {e}") from e
-    except (msgspec.DecodeError, UnicodeDecodeError) as e:
-        raise BookSourceError(f"snapshot of {asset}: {e}") from e

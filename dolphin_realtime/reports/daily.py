@@ -6,11 +6,13 @@ from typing import Final
 
 import msgspec
 
+from dolphin_realtime.coverage import DayCoverage, coverage_of, reasons_of
 from dolphin_realtime.journal.database import reading
 from dolphin_realtime.model.errors import JournalError
 from dolphin_realtime.reports.figures import Figures
-from dolphin_realtime.reports.period import Span
+from dolphin_realtime.reports.period import Span, rows_in
 from dolphin_realtime.reports.write import JSON, Report, write_report
+from dolphin_realtime.scan_ledger import SUFFIX, ledger_folder, read_lines
 from dolphin_realtime.settings import Settings
 
 NOT_OVER: Final = "The day is not over"
@@ -48,9 +50,25 @@ def write_paper_report(settings: Settings, instance: str, day: str) -> Report:
     if day == days[-1]:
         so_far = f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC"
         caveats = (f"{NOT_OVER} in the journal: this is what it held at {so_far}.",)
+    coverage = _coverage(settings, journal_folder, day)
+    if not coverage.is_whole:
+        caveats = (*caveats, coverage.words)
     title = f"Paper trading {instance}, {day}"
     out = paper_folder(settings, instance, day)
-    return write_report(journal_folder, out, title, Span.of_days(day, day), caveats)
+    report = write_report(journal_folder, out, title, Span.of_days(day, day), caveats)
+    report.coverage = [coverage]
+    return report
+
+
+def _coverage(settings: Settings, journal_folder: Path, day: str) -> DayCoverage:
+    """Return what was traded of a day, and what the bridge left out of it while it remembers."""
+    with reading(journal_folder) as db:
+        first, end = rows_in(db, "equity", Span.of_days(day, day))
+        query = "SELECT timestamp_us FROM equity WHERE rowid >= ? AND rowid < ? ORDER BY rowid"
+        times = [row[0] for row in db.execute(query, (first, end))]
+    lines = read_lines(ledger_folder(settings.run_dir) / f"{day}{SUFFIX}")
+    refused = {line.path: line.reason for line in lines if line.reason}
+    return coverage_of(day, times, reasons_of(refused))
 
 
 def is_final(settings: Settings, instance: str, day: str) -> bool:

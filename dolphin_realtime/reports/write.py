@@ -11,6 +11,7 @@ import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from dolphin_realtime.coverage import DayCoverage
 from dolphin_realtime.journal.database import reading
 from dolphin_realtime.journal.export import TIME
 from dolphin_realtime.reports.caveats import caveats_of
@@ -37,11 +38,12 @@ _TRADE_SCHEMA: Final = pa.schema(
 
 
 class Report(msgspec.Struct):
-    """A report as written: its figures, where it lies, and the equity to draw small."""
+    """A report as written: its figures, where it lies, the equity to draw small, and its days."""
 
     figures: Figures
     folder: Path
     equity: list[float]
+    coverage: list[DayCoverage] = []
 
     @property
     def html(self) -> Path:

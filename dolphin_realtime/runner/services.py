@@ -12,6 +12,7 @@ import msgspec
 import yaml
 
 from dolphin_realtime.model.errors import SettingsError
+from dolphin_realtime.process import direct_loopback
 from dolphin_realtime.settings import Settings
 
 ROOT: Final = Path(__file__).resolve().parents[2]
@@ -259,5 +260,6 @@ def environment(settings: Settings, base: dict[str, str]) -> dict[str, str]:
         "DOLPHIN_DAGSTER_VAR": str(settings.home / "dagster"),
         "DAGSTER_HOME": str(instance_folder(settings)),
         "PYTHONUNBUFFERED": "1",
+        **direct_loopback(base),
         **({"PGPASSFILE": settings.postgres_passfile} if settings.postgres_passfile else {}),
     }

@@ -10,6 +10,7 @@ from typing import Final
 
 import msgspec
 
+from dolphin_realtime.coverage import DayCoverage
 from dolphin_realtime.model.errors import ScanFileError
 from dolphin_realtime.parameters import load_parameters
 from dolphin_realtime.reports.write import HTML, replace
@@ -34,6 +35,7 @@ class Sweep(msgspec.Struct, kw_only=True):
     Attributes:
         ran: Trials run now; the rest was on record.
         failed: Trials without a result.
+        coverage: What there was of each day.
     """
 
     days: list[str]
@@ -44,6 +46,7 @@ class Sweep(msgspec.Struct, kw_only=True):
     where: str
     seconds_a_trial: float
     folder: str
+    coverage: list[DayCoverage] = []
 
 
 class SweepPlan(msgspec.Struct, frozen=True):
@@ -126,7 +129,9 @@ def run_sweep(
     names = list(dict.fromkeys(trial.set_name for trial in trials))
     sets = figures_of_sets(names, days, results)
     verdict = judge(sets, days, results)
-    verdict.warning = " ".join([verdict.warning, *plan.short_days])
+    coverage = list({r.day: r.coverage for r in results if r.coverage is not None}.values())
+    said = [day.words for day in coverage if not day.is_whole]
+    verdict.warning = " ".join([verdict.warning, *plan.short_days, *said])
     sweep = Sweep(
         days=days,
         sets=sets,
@@ -136,6 +141,7 @@ def run_sweep(
         where=f"ray {settings.ray_address}" if settings.ray_address else "local processes",
         seconds_a_trial=mean_seconds(results),
         folder=str(out),
+        coverage=coverage,
     )
     replace(out / "sweep.json", msgspec.json.format(msgspec.json.encode(sweep), indent=2))
     replace(out / HTML, render(title, days, sets, verdict).encode())

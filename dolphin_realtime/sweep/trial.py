@@ -17,6 +17,7 @@ import dolphin_realtime
 from dolphin_realtime.backtest.days import traded
 from dolphin_realtime.backtest.loop import run_backtest
 from dolphin_realtime.book_documents import BookFeed
+from dolphin_realtime.coverage import DayCoverage, Reading
 from dolphin_realtime.factor_files import read_factors
 from dolphin_realtime.journal.database import Row
 from dolphin_realtime.model.errors import DolphinError
@@ -51,6 +52,7 @@ class TrialResult(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         returns: Change of equity over each hour that has scans, a fraction of its start.
         seconds: Wall time it took.
+        coverage: What it had of its day.
     """
 
     key: str
@@ -68,6 +70,7 @@ class TrialResult(msgspec.Struct, frozen=True, kw_only=True):
     returns: tuple[float, ...] = ()
     seconds: float = 0.0
     failure: str | None = None
+    coverage: DayCoverage | None = None
 
 
 def failed(trial: Trial, why: str) -> TrialResult:
@@ -107,7 +110,10 @@ def _run(trial: Trial) -> TrialResult:
     warm_up_from(desk, scans, trial.warm_up_days, trial.day)
     factors = read_factors(Path(trial.factors) if trial.factors else None, trial.day, trial.day)
     watch = _Watch(desk.equity())
-    run_backtest(desk, traded(scans, [trial.day]), watch.take, BookFeed([]), factors)
+    reading = Reading()
+    used = traded(scans, [trial.day], reading)
+    run_backtest(desk, used, watch.take, BookFeed([]), factors, reading.refuse)
+    (coverage,) = reading.days()
     account = desk.account
     net = desk.equity() - watch.start
     return TrialResult(
@@ -124,6 +130,7 @@ def _run(trial: Trial) -> TrialResult:
         fills=watch.fills,
         max_drawdown=watch.max_drawdown,
         returns=tuple(watch.returns()),
+        coverage=coverage,
     )
 
 

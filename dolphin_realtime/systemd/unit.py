@@ -10,6 +10,7 @@ import msgspec
 
 from dolphin_realtime.managers.systemd import ENVIRONMENT, PREFIX, TARGET, unit_of
 from dolphin_realtime.model.recovery import OBSERVER
+from dolphin_realtime.process import direct_loopback
 from dolphin_realtime.runner.services import PASSFILE, Spec
 from dolphin_realtime.systemd.hardening import HARDENING
 
@@ -124,6 +125,7 @@ def _environment(place: Place) -> dict[str, str]:
         "DAGSTER_HOME": str(place.instance),
         "XDG_CACHE_HOME": str(place.cache),
         "PYTHONUNBUFFERED": "1",
+        **direct_loopback({}),
     }
 
 

@@ -15,7 +15,7 @@ from dolphin_dagster.factors.stack import FactorStack
 from dolphin_dagster.factors.verdicts import is_fresh
 from dolphin_dagster.resources import Grid
 from dolphin_realtime import grid
-from dolphin_realtime.alerts import read_alerts, write_alert
+from dolphin_realtime.alerts import read_alerts, standing, write_alert
 from dolphin_realtime.model.factor_document import (
     FactorReading,
     document_of,
@@ -134,7 +134,8 @@ def test_a_source_that_is_down_for_a_day(scene):
             assets=stack.scanned(),
             symbols=stack.symbols,
         )
-        _, found, raised, memory = health.look(seen, memory, wall)
+        wrong = health.wrong_in(home)
+        _, found, raised, memory = health.look(seen, memory, wrong, wall)
         for alert in raised:
             write_alert(home, alert)
         return found[("dvol", "is_fresh")].passed
@@ -243,41 +244,49 @@ def states(raised):
     return {(alert.asset, alert.state) for alert in raised}
 
 
+def wrong_after(alerts):
+    """Return who stands as wrong after some alerts, as the file would."""
+    return dict(standing(alerts))
+
+
 def test_a_source_that_never_answered_raises_one_alert():
     memory, told = health.Memory(), []
     for n in range(50):
         wall = WALL + timedelta(minutes=n)
-        _, _, raised, memory = health.look(seen_of({}, failures=min(n, 5)), memory, wall)
+        seen = seen_of({}, failures=min(n, 5))
+        _, _, raised, memory = health.look(seen, memory, wrong_after(told), wall)
         told += raised
     assert states(told) == {(name, "red") for name in external()}
     assert len(told) == len(external())
-    _, _, raised, memory = health.look(seen_of({}), memory, WALL + timedelta(hours=1))
+    later = WALL + timedelta(hours=1)
+    _, _, raised, _ = health.look(seen_of({}), memory, wrong_after(told), later)
     assert states(raised) == set(), "an answer is a reading in the grid"
 
 
 def test_what_is_off_is_not_missed(scene):
     scene.materialize(*sorted(external()))
     held = {key: r for key, r in FactorStack().held().items() if key[0] != "vix"}
-    _, found, _, _ = health.look(seen_of(held), health.Memory(), datetime.now(UTC))
+    _, found, _, _ = health.look(seen_of(held), health.Memory(), {}, datetime.now(UTC))
     assert found[("external_factors", "is_complete")].facts["missing"] == "vix"
     _, found, raised, _ = health.look(
-        seen_of(held, off={"vix"}), health.Memory(), datetime.now(UTC)
+        seen_of(held, off={"vix"}), health.Memory(), {}, datetime.now(UTC)
     )
     assert found[("external_factors", "is_complete")].passed
     assert not any(alert.asset == "vix" for alert in raised)
     _, _, raised, memory = health.look(
-        seen_of(held, failures=3), health.Memory(), datetime.now(UTC)
+        seen_of(held, failures=3), health.Memory(), {}, datetime.now(UTC)
     )
     assert ("vix", "red") in states(raised)
-    _, _, raised, _ = health.look(seen_of(held, off=set(external())), memory, datetime.now(UTC))
+    off, wrong = seen_of(held, off=set(external())), wrong_after(raised)
+    _, _, raised, _ = health.look(off, memory, wrong, datetime.now(UTC))
     assert raised == [], "what is switched off has not recovered"
 
 
 def test_a_grid_that_forgot_all_raises_no_alert(scene):
     held = FactorStack().held()
-    _, _, _, memory = health.look(seen_of(held), health.Memory(), datetime.now(UTC))
+    _, _, _, memory = health.look(seen_of(held), health.Memory(), {}, datetime.now(UTC))
     for nothing in ({}, None):
-        _, _, raised, memory = health.look(seen_of(nothing), memory, datetime.now(UTC))
+        _, _, raised, memory = health.look(seen_of(nothing), memory, {}, datetime.now(UTC))
         assert raised == []
 
 

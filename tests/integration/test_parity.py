@@ -13,6 +13,7 @@ import pytest
 
 from dolphin_realtime.backtest.run import backtest_to_journal
 from dolphin_realtime.book_documents import BookFeed
+from dolphin_realtime.coverage import Reading
 from dolphin_realtime.factor_files import read_factors
 from dolphin_realtime.journal import database
 from dolphin_realtime.model.desk import Desk
@@ -75,7 +76,7 @@ def backtest(home, scans, book=None, **settings):
     warm_up(desk, home / "archive", 1)
     folder = home / "backtest"
     books, factors = BookFeed.read(book), read_factors(None)
-    backtest_to_journal(desk, read_scans(scans), folder, books, factors)
+    backtest_to_journal(desk, read_scans(scans, Reading()), folder, books, factors)
     return lists_of(folder)
 
 

@@ -84,7 +84,7 @@ def test_bad_files_are_quarantined_with_a_reason_and_the_next_scan_is_carried(de
         or "missing" in found[f"{day.name}/{wrong[1].name}"]
     )
     assert "16 assets but 15 asset_prices" in found[f"{day.name}/{wrong[2].name}"]
-    assert "stopped growing" in found[f"{day.name}/{wrong[3].name}"]
+    assert "unchanged for 3 s" in found[f"{day.name}/{wrong[3].name}"]
     desk.feed(1)
     eventually(lambda: desk.bridge_beat().get("refused", {}).get("bad_file", 0) >= 4)
     status = json.loads(desk.cli("status", "--json").stdout)
@@ -115,7 +115,7 @@ def test_a_file_that_is_still_being_written_is_waited_for(desk):
 def test_a_duplicate_and_an_out_of_order_scan_are_not_published(desk):
     scan = desk.feed(1)
     write_scan(
-        desk.scan_dir, msgspec.structs.replace(scan, timestamp_us=scan.timestamp_us + 1_000_000)
+        desk.scan_dir, msgspec.structs.replace(scan, timestamp_us=scan.timestamp_us - 1_000_000)
     )
     older = msgspec.structs.replace(
         scan, scan_number=scan.scan_number - 3, timestamp_us=scan.timestamp_us - 7_000_000

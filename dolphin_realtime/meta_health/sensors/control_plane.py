@@ -1,15 +1,23 @@
-"""M4, control plane: the member's readiness and whether the Dagster webserver answers."""
+"""M4, control plane: the member's readiness, the Dagster webserver, and whether that reaches the code.
+
+A part that runs may still not reach another one, as through a proxy: what it says of that counts.
+"""
 
 import asyncio
+from typing import Final
 
+from dolphin_realtime import dagster_api
 from dolphin_realtime.managers.interface import ServiceStatus
 from dolphin_realtime.member.member import is_ready
 from dolphin_realtime.member.service import ANSWERS
 from dolphin_realtime.meta_health.reading import Reading
+from dolphin_realtime.model.errors import ServiceError
 from dolphin_realtime.model.recovery import HAZELCAST, WEBSERVER
 from dolphin_realtime.ports import answers
 
-TIMEOUT_S = 2.0
+TIMEOUT_S: Final = 2.0
+CODE: Final = "code_location"
+"""Dolphin's definitions as the webserver sees them: no service, so nothing is restarted for it."""
 
 
 async def read_control_plane(hazelcast_port: int, ui_port: int | None) -> Reading:
@@ -25,6 +33,16 @@ async def read_control_plane(hazelcast_port: int, ui_port: int | None) -> Readin
         scores={k: float(v) for k, v in results.items()},
         facts={k: {"answers": v} for k, v in results.items()},
     )
+
+
+def read_code(ui_port: int) -> Reading:
+    """Return M4 of the definitions as the webserver reaches them; unknown while it loads them."""
+    try:
+        trouble = dagster_api.code_trouble(ui_port, TIMEOUT_S)
+    except ServiceError as e:
+        return Reading(scores={CODE: None}, facts={CODE: {"unknown": str(e)}})
+    facts = {"answers": trouble is None, **({"why": trouble} if trouble else {})}
+    return Reading(scores={CODE: float(trouble is None)}, facts={CODE: facts})
 
 
 def with_witness(plane: Reading, services: list[ServiceStatus] | None) -> Reading:

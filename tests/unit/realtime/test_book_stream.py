@@ -1,19 +1,25 @@
 """Books over a real websocket: the replayed venue on loopback, and what it may do wrong."""
 
 import asyncio
+import tempfile
 from collections import Counter
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 
 import httpx
+import pytest
 
 from dolphin_realtime.bench.stack import free_port
+from dolphin_realtime.model.errors import BookSourceError
 from dolphin_realtime.model.order_book import features
 from dolphin_realtime.model.scan import Scan
 from dolphin_realtime.orderbook.keeper import BookKeeper
-from dolphin_realtime.orderbook.stream import backoff_s, fetch_snapshot, stream_url, updates
+from dolphin_realtime.orderbook.snapshots import Snapshots, host_name
+from dolphin_realtime.orderbook.stream import backoff_s, stream_url, updates
 from dolphin_realtime.replay.books import RecordedBooks, ReplayClock, SeededBooks
 from dolphin_realtime.replay.venue import ReplayVenue
+from dolphin_realtime.source_memory import SourceMemory
 from tests.shared_data import SHARED, require
 
 NOW_US = 1_723_161_256_000_000
@@ -41,9 +47,9 @@ async def following(source, clock, assets):
     venue, port, counts = ReplayVenue(source, clock, assets), free_port(), Counter()
     async with await venue.serve(port), httpx.AsyncClient(trust_env=False) as http:
         base = f"127.0.0.1:{port}"
-        keeper = BookKeeper(
-            assets, lambda asset: fetch_snapshot(http, f"http://{base}", asset), counts
-        )
+        with tempfile.TemporaryDirectory() as folder:
+            snapshots = Snapshots(http, f"http://{base}", SourceMemory(Path(folder)))
+        keeper = BookKeeper(assets, snapshots.fetch, counts)
 
         def on_fault(why):
             counts[why.split(":")[0]] += 1
@@ -160,3 +166,47 @@ def test_a_seeded_book_lies_around_the_next_scans_price_and_never_crosses():
         assert bids[0][0] < 0.0123 < asks[0][0]
     assert SeededBooks(clock, 1).book("AUSDT", 5) == SeededBooks(clock, 1).book("AUSDT", 5)
     assert SeededBooks(clock, 1).book("BUSDT", 5) is None
+
+
+class Refusing(httpx.AsyncBaseTransport):
+    """A venue that answers with what it is given, in turn, and then with a book."""
+
+    def __init__(self, *answers):
+        self.answers, self.asked = list(answers), 0
+
+    async def handle_async_request(self, request):
+        self.asked += 1
+        if self.answers:
+            status, headers = self.answers.pop(0)
+            return httpx.Response(status, headers=headers)
+        book = {"lastUpdateId": 1, "E": 1_700_000_000_000, "bids": [], "asks": []}
+        return httpx.Response(200, json=book)
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "pause_s"),
+    [
+        (429, {}, 120), (418, {}, 120), (418, {"Retry-After": "7200"}, 7200),
+        (429, {"Retry-After": "30"}, 30), (503, {"Retry-After": "9"}, 9), (503, {}, None),
+    ],
+)  # fmt: skip
+async def test_a_venue_that_asks_to_be_left_alone_is_left_alone(tmp_path, status, headers, pause_s):
+    venue, memory = Refusing((status, headers)), SourceMemory(tmp_path)
+    async with httpx.AsyncClient(transport=venue) as http:
+        snapshots = Snapshots(http, "http://venue", memory)
+        with pytest.raises(BookSourceError):
+            await snapshots.fetch("AUSDT")
+        if pause_s is None:
+            await snapshots.fetch("AUSDT")
+            return
+        for _ in range(5):
+            with pytest.raises(BookSourceError, match=f"left alone until.*{status}"):
+                await snapshots.fetch("BUSDT")
+    assert venue.asked == 1
+    known = memory.host("orderbook")
+    assert (known.not_before - known.told_at).total_seconds() == pause_s
+
+
+def test_the_venue_of_the_factors_has_one_memory_with_them():
+    assert host_name("https://fapi.binance.com/") == "binance"
+    assert host_name("https://testnet.binancefuture.com") == "orderbook"
