@@ -40,6 +40,10 @@ INVOCATION_TIMEOUT_S: Final = 3.0
 DEAF_S: Final = 30.0
 
 
+ALL_STATES: Final = "DOLPHIN_STATE_*"
+"""Stands for the state of every instance: as old as the oldest."""
+
+
 def state_map(instance: str) -> str:
     """Return the name of an instance's state map."""
     return f"DOLPHIN_STATE_{instance}"

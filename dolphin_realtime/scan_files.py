@@ -24,6 +24,10 @@ SCHEMA: Final = pa.schema(
         ("eigenvalues", pa.list_(pa.float64())),
     ]
 )
+SAME: Final = {
+    "timestamp": tuple(pa.timestamp("us", tz=zone) for zone in ("Etc/UTC", "+00:00", "Z"))
+}
+"""Types that say the same as the schema's in other words."""
 SIMULATED: Final = b"simulated"
 UNREADABLE: Final = (ValueError, OverflowError, NotImplementedError, OSError)
 """What pyarrow raises of a file that is none: a wrong layout, a text that is no UTF-8, an
@@ -137,7 +141,7 @@ def refuse_other_types(schema: pa.Schema, name: str) -> None:
         if index < 0:
             raise ScanFileError(f"{name}: field {field.name!r} is missing or doubled")
         found = schema.field(index).type
-        if found != field.type:
+        if found != field.type and found not in SAME.get(field.name, ()):
             raise ScanFileError(f"{name}: field {field.name!r} is {found}, expected {field.type}")
 
 

@@ -6,7 +6,7 @@ the newest materialization alone; where the sensor stops, the assets' freshness 
 """
 
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Final
 
 import dagster as dg
@@ -75,8 +75,9 @@ def events(
 )
 def realtime_health(context: dg.SensorEvaluationContext) -> dg.SensorResult:
     """Look at the services once and report what changed."""
-    now, settings = datetime.now(UTC), load()
-    found = verdicts(make_rules(settings), read_snapshot(settings, now))
+    settings = load()
+    snapshot = read_snapshot(settings)
+    now, found = snapshot.now, verdicts(make_rules(settings), snapshot)
     assets = [spec.key.to_user_string() for spec in make_assets(settings)]
     told = report(assets, found, checks.remembered(context.cursor, Memory), now)
     red = [":".join(key) for key, verdict in found.items() if not verdict.passed]
@@ -102,7 +103,7 @@ def make_checks(settings: Settings) -> dg.AssetChecksDefinition:
     )
     def realtime_checks(context: dg.AssetCheckExecutionContext) -> Iterator[dg.AssetCheckResult]:
         """Evaluate the selected checks now, in a run of their own."""
-        found = verdicts(rules, read_snapshot(load(), datetime.now(UTC)))
+        found = verdicts(rules, read_snapshot(load()))
         for rule in rules:
             key = dg.AssetCheckKey(dg.AssetKey(rule.asset), rule.name)
             if key in context.selected_asset_check_keys:

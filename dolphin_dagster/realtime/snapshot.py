@@ -6,7 +6,7 @@ Reading belongs here; judging does not (rules.py).
 import threading
 import time
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final
 
 import msgspec
@@ -84,13 +84,16 @@ def services_of(settings: Settings) -> list[str]:
     return ["hazelcast", "bridge", "safety", *books, *traders, "meta-health"]
 
 
-def read_snapshot(settings: Settings, now: datetime) -> Snapshot:
-    """Return what there is now; a grid that is away is a snapshot with a fault."""
+def read_snapshot(settings: Settings) -> Snapshot:
+    """Return what there is now; a grid that is away is a snapshot with a fault.
+
+    Its instant is taken after the reading: no document is of a time to come.
+    """
     the_grid = Grid(settings.cluster_name, settings.hazelcast_port)
     journals = _JOURNALS.look(settings)
     try:
-        return Snapshot(
-            now=now,
+        found = Snapshot(
+            now=datetime.now(UTC),
             scan=the_grid.get(grid.FEATURES, grid.LATEST_SCAN),
             books=the_grid.get(grid.FEATURES, grid.LATEST_BOOKS),
             safety=the_grid.get(grid.SAFETY, grid.LATEST),
@@ -103,4 +106,5 @@ def read_snapshot(settings: Settings, now: datetime) -> Snapshot:
             journals=journals,
         )
     except GridError as e:
-        return Snapshot(now=now, journals=journals, fault=str(e))
+        return Snapshot(now=datetime.now(UTC), journals=journals, fault=str(e))
+    return msgspec.structs.replace(found, now=datetime.now(UTC))

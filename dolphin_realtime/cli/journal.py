@@ -7,7 +7,7 @@ import click
 import msgspec
 
 from dolphin_realtime.cli.app import say
-from dolphin_realtime.cli.running import load_here
+from dolphin_realtime.cli.running import instance_option, load_here
 from dolphin_realtime.model.errors import SettingsError
 
 
@@ -17,7 +17,7 @@ def journal() -> None:
 
 
 @journal.command("check")
-@click.option("--instance", default="BLUE", show_default=True, help="Whose journal.")
+@instance_option("Whose journal.")
 @click.option("--json", "as_json", is_flag=True, help="One line of JSON.")
 def check(instance: str, as_json: bool) -> None:
     """Verify every identity; name the first row that breaks one.
@@ -38,7 +38,7 @@ def check(instance: str, as_json: bool) -> None:
 
 
 @journal.command("export")
-@click.option("--instance", default="BLUE", show_default=True, help="Whose journal.")
+@instance_option("Whose journal.")
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder to write to.")
 @click.option("--json", "as_json", is_flag=True, help="One line of JSON: rows by file.")
 def export(instance: str, out: Path, as_json: bool) -> None:

@@ -10,7 +10,7 @@ import click
 import msgspec
 
 from dolphin_realtime.cli.app import say
-from dolphin_realtime.cli.running import load_here
+from dolphin_realtime.cli.running import instance_option, load_here
 from dolphin_realtime.local_socket import ask, trader_socket
 from dolphin_realtime.model.errors import PositionRefused
 from dolphin_realtime.model.position_change import Act, PositionChange
@@ -34,7 +34,7 @@ def _options[F: Callable[..., Any]](command: F) -> F:
     for option in (
         click.argument("asset"),
         click.option("--reason", required=True, help="Kept in the journal with who and when."),
-        click.option("--instance", default="BLUE", show_default=True, help="Whose position."),
+        instance_option("Whose position."),
         click.option("--json", "as_json", is_flag=True, help="One line of JSON."),
     ):
         command = option(command)

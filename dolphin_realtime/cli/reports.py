@@ -13,7 +13,7 @@ import click
 import msgspec
 
 from dolphin_realtime.cli.app import say
-from dolphin_realtime.cli.running import load_here
+from dolphin_realtime.cli.running import instance_option, load_here
 from dolphin_realtime.model.errors import SettingsError
 from dolphin_realtime.reports.figures import Figures, to_dict
 
@@ -83,7 +83,7 @@ def _lines(total: int, what: str) -> Callable[[], None]:
 @click.option("--factors", type=_PATH, help="Factors: JSON lines, Parquet, or a folder by day.")
 @click.option("--warm-up-days", type=click.IntRange(min=0), default=None,
               help="Days before --from that warm the signal up.  [default: DOLPHIN_WARM_UP_DAYS]")  # fmt: skip
-@click.option("--instance", default="BLUE", show_default=True, help="Whose parameters and ids.")
+@instance_option("Whose parameters and ids.")
 @click.option("--json", "as_json", is_flag=True, help="One line of JSON: every figure.")
 def backtest(
     scans: Path, first: str, last: str, out: Path, assignments: tuple[str, ...],
@@ -135,7 +135,7 @@ def backtest(
 
 @click.command()
 @click.argument("day", type=Day())
-@click.option("--instance", default="BLUE", show_default=True, help="Whose journal.")
+@instance_option("Whose journal.")
 @click.option("--open", "is_opened", is_flag=True, help="Open the page in a browser.")
 @click.option("--json", "as_json", is_flag=True, help="One line of JSON: every figure.")
 def report(day: str, instance: str, is_opened: bool, as_json: bool) -> None:
@@ -184,7 +184,7 @@ def show(f: Figures) -> None:
 
 @click.command()
 @click.argument("day", type=Day())
-@click.option("--instance", default="BLUE", show_default=True, help="Whose journal.")
+@instance_option("Whose journal.")
 @click.option("--json", "as_json", is_flag=True, help="One line of JSON.")
 def versus(day: str, instance: str, as_json: bool) -> None:
     """Set a paper day beside its backtest: what differs, and why.

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
+import click
 import msgspec
 from hazelcast.client import HazelcastClient
 
@@ -77,3 +78,13 @@ def load_running() -> Settings:
     if not LocalManager(settings.home).socket.exists():
         return settings
     return with_its_ports(settings, manager_of(settings).facts())
+
+
+def instance_option(means: str) -> Callable[[Any], Any]:
+    """Return the option that names an instance; without it the first one of the stack is meant."""
+
+    def first(_: click.Context, __: click.Parameter, value: str | None) -> str:
+        return value or load_here().instance_names[0]
+
+    shown = "the first of DOLPHIN_INSTANCES"
+    return click.option("--instance", callback=first, show_default=shown, default=None, help=means)

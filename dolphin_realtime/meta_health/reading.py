@@ -75,8 +75,7 @@ class GridReader:
             f"{grid.FEATURES}/{key}": document for key, document in features.items()
         }
         sources[f"{grid.SAFETY}/{grid.LATEST}"] = safety
-        for instance, state in states.items():
-            sources[f"{grid.state_map(instance)}/{grid.LATEST_STATE}"] = state
+        sources[f"{grid.ALL_STATES}/{grid.LATEST_STATE}"] = _oldest(states)
         return Snapshot(
             scan=features[grid.LATEST_SCAN],
             safety=safety,
@@ -86,3 +85,11 @@ class GridReader:
             sources=sources,
             unparsable=self._unparsable,
         )
+
+
+def _oldest(states: dict[str, dict[str, Any] | None]) -> dict[str, Any] | None:
+    """Return the state that was updated longest ago, None where an instance has none."""
+    found = [state for state in states.values() if state is not None]
+    if len(found) < len(states):
+        return None
+    return min(found, key=lambda state: str(state.get("updated_at")), default=None)

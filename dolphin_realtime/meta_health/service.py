@@ -21,13 +21,24 @@ from dolphin_realtime.meta_health.probes import BEATING, Look, Probes
 from dolphin_realtime.meta_health.telling import Telling
 from dolphin_realtime.model.health import HealthDocument
 from dolphin_realtime.model.observer import Observer
-from dolphin_realtime.model.recovery import HAZELCAST, LAUNCHED, WEBSERVER, Service, World, plan
+from dolphin_realtime.model.recovery import (
+    ABSENT,
+    HAZELCAST,
+    LAUNCHED,
+    WEBSERVER,
+    Service,
+    World,
+    plan,
+)
 from dolphin_realtime.model.recovery_memory import Action
+from dolphin_realtime.model.track import Track
 from dolphin_realtime.service import GRID_FAULTS, Frame
 from dolphin_realtime.source_memory import memory_of
 from dolphin_realtime.whole_file import replace_whole
 
 SEND_TIMEOUT_S: Final = 1.0
+FIRST_CHANCE_GRACES: Final = 5.0
+"""Under load the first run of everything takes minutes: what was never there waits so long."""
 HAZELCAST_KEY: Final = ("m4_control_plane", HAZELCAST)
 WEBSERVER_KEY: Final = ("m4_control_plane", WEBSERVER)
 
@@ -49,6 +60,7 @@ class MetaHealth:
         self._chronicle = Chronicle(frame)
         self._began_s = self._clock.monotonic()
         self._grid_since_s: float | None = None
+        self._dagster_since_s: float | None = None
         self._is_settled = False
         self._absent_since: dict[str, str] = {}
         self._path = document_path(s)
@@ -165,7 +177,19 @@ class MetaHealth:
             dagster_answers=webserver is not None and webserver.raw == 1.0,
             failing_upstream=self._failing_upstream(),
             spells={name: self._spell(name, facts) for name, facts in sources.items()},
+            has_had_chance=self._has_had_chance(webserver),
         )
+
+    def _has_had_chance(self, webserver: Track | None) -> bool:
+        """Return whether Dagster has answered for so long that what it makes should be there."""
+        now_s = self._clock.monotonic()
+        if webserver is None or webserver.raw != 1.0:
+            self._dagster_since_s = None
+        elif self._dagster_since_s is None:
+            self._dagster_since_s = now_s
+        since_s = self._dagster_since_s
+        first_s = FIRST_CHANCE_GRACES * self._frame.settings.mhs_grace_s
+        return since_s is not None and now_s - since_s >= first_s
 
     def _spell(self, name: str, facts: dict[str, object]) -> str:
         """Return what a source's staleness is known by: its stamp, or since when it is absent."""
@@ -173,7 +197,7 @@ class MetaHealth:
         if stamp is not None:
             self._absent_since.pop(name, None)
             return str(stamp)
-        return self._absent_since.setdefault(name, f"absent-{self._clock.wall().isoformat()}")
+        return self._absent_since.setdefault(name, f"{ABSENT}{self._clock.wall().isoformat()}")
 
     def _failing_upstream(self) -> dict[str, str]:
         """Return `extf` with the reason, where every source that was asked fails."""

@@ -55,6 +55,7 @@ class World(msgspec.Struct, frozen=True, kw_only=True):
         dagster_answers: Runs can be launched.
         failing_upstream: Dagster-made data sources whose own source is the cause.
         spells: What the staleness of a data source is known by: the stamp it stopped at.
+        has_had_chance: Whether Dagster has answered for long enough to have made what it makes once.
     """
 
     services: Mapping[str, Service]
@@ -63,6 +64,7 @@ class World(msgspec.Struct, frozen=True, kw_only=True):
     dagster_answers: bool
     failing_upstream: Mapping[str, str] = {}
     spells: Mapping[str, str] = {}
+    has_had_chance: bool = True
 
 
 class Remedy(msgspec.Struct, frozen=True, kw_only=True):
@@ -117,6 +119,8 @@ def _data(fault: Fault, world: World) -> Remedy:
         return Remedy(fault=fault, inhibited=f"its source is the cause: {cause}")
     if not world.dagster_answers:
         return Remedy(fault=fault, inhibited="Dagster does not answer")
+    if is_absent(world.spells.get(fault.target, "")) and not world.has_had_chance:
+        return Remedy(fault=fault, inhibited="its first making may be on its way")
     return Remedy(fault=fault, kind=Kind.LAUNCH)
 
 
@@ -134,6 +138,15 @@ _RULES: Final[dict[str, Callable[[Fault, World], Remedy]]] = {
 """In the order of acting: control plane, processes, Dagster runs."""
 LAUNCHED: Final = {"extf": "indicators", "esof": "calendar_factors_job"}
 """Dagster-made data sources, and the job that makes each."""
+
+
+ABSENT: Final = "absent-"
+"""What the spell of a source begins with that has never been there."""
+
+
+def is_absent(spell: str) -> bool:
+    """Return whether a spell is of a source that is not there at all."""
+    return spell.startswith(ABSENT)
 
 
 class Plan(msgspec.Struct, frozen=True):

@@ -246,7 +246,7 @@ def states(raised):
 
 def wrong_after(alerts):
     """Return who stands as wrong after some alerts, as the file would."""
-    return dict(standing(alerts))
+    return dict(standing(alerts).keys())
 
 
 def test_a_source_that_never_answered_raises_one_alert():

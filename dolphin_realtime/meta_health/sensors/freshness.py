@@ -34,9 +34,7 @@ SOURCES: Final = (
         dead_s=7200.0,
     ),
     Source(name="safety", map_name=grid.SAFETY, key=grid.LATEST, field="ts"),
-    Source(
-        name="state", map_name=grid.state_map("BLUE"), key=grid.LATEST_STATE, field="updated_at"
-    ),
+    Source(name="state", map_name=grid.ALL_STATES, key=grid.LATEST_STATE, field="updated_at"),
 )
 
 

@@ -12,7 +12,7 @@ from dolphin_realtime.archive.file import read_archive, read_simulated, write_ar
 from dolphin_realtime.archive.merge import merge_day
 from dolphin_realtime.archive.retention import NotHeld, clear, verified
 from dolphin_realtime.model.errors import ScanFileError
-from dolphin_realtime.scan_days import ScanDays
+from dolphin_realtime.scan_days import FOREIGN, ScanDays
 from dolphin_realtime.scan_files import scan_path, to_bytes, write_scan
 from tests.scans import make_scan, walk
 
@@ -272,7 +272,7 @@ def test_a_scan_of_another_day_is_left_out_and_said(day):
     assert "its timestamp is of 2099" in merged.left_out["scan_000041_064100.arrow"]
     found = ScanDays.of(folder.parent)
     assert len(list(found.scans(DAY))) == 40
-    assert found.n_foreign == 1
+    assert found.left_out[DAY] == {FOREIGN: 1}
 
 
 def test_odd_names_are_no_days(day, tmp_path):
