@@ -2,9 +2,10 @@
 SHELL := /bin/sh
 BIN := .venv/bin
 FOR ?=
+WORLD ?=
 
 .DEFAULT_GOAL := help
-.PHONY: share prove-share help setup dev demo test window production runs prove-runs backtests factors recovery systemd e2e check fuzz chaos chaos-short prove-fuzz prove-backtests prove-reference record-reference prove-recovery format lock clean
+.PHONY: worlds prove-worlds share prove-share help setup dev demo test window production runs prove-runs backtests factors recovery systemd e2e check fuzz chaos chaos-short prove-fuzz prove-backtests prove-reference record-reference prove-recovery format lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /|/' | awk -F'|' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -15,8 +16,8 @@ setup: ## make .venv with everything a stack needs
 dev: ## make .venv with the tools of tests and checks as well
 	@scripts/bootstrap dev
 
-demo: setup ## replay the sample, trade it on paper, serve the Dagster UI; FOR=120 ends by itself
-	@$(BIN)/dolphin up --demo $(if $(FOR),--for $(FOR))
+demo: setup ## replay the sample, trade it on paper, serve the Dagster UI; FOR=120 ends by itself, WORLD=bad-day has events
+	@$(BIN)/dolphin up --demo $(if $(FOR),--for $(FOR)) $(if $(WORLD),--world $(WORLD))
 
 test: dev ## unit and integration tests: a real Hazelcast member, real processes
 	@$(BIN)/pytest tests/unit tests/integration
@@ -61,8 +62,8 @@ prove-runs: dev ## the same with a hundred runs and a backfill of ten days
 chaos-short: dev ## kills at each step, a few at random, a dying member, a full disk (needs root)
 	@$(BIN)/pytest tests/chaos
 
-chaos: dev ## the same with 50 random kills and 10 deaths of the member
-	@CHAOS_KILLS=50 CHAOS_MEMBER_KILLS=10 $(BIN)/pytest -s tests/chaos
+chaos: dev ## the same with 50 random kills and 10 deaths of the member; CHAOS_KILLS=1000: three days in two worlds
+	@CHAOS_KILLS=$${CHAOS_KILLS:-50} CHAOS_MEMBER_KILLS=10 $(BIN)/pytest -s --show-capture=no tests/chaos
 
 prove-share: dev ## the bridge's reader on a slow, odd, failing network share (needs root and FUSE)
 	@$(BIN)/pytest tests/share

@@ -50,7 +50,9 @@ class _Kept:
     def opening(self) -> bytes:
         return desk_state.save(self._desk)
 
-    def intend(self, epoch: int, scan_number: int, orders: Sequence[InFlight]) -> bool:  # noqa: ARG002
+    def intend(
+        self, epoch: int, scan_number: int, orders: Sequence[InFlight], limits: Limits  # noqa: ARG002
+    ) -> bool:  # fmt: skip
         return True
 
     def commit(self, key: tuple[int, int], rows: dict[str, list[Row]], plan: Plan | None) -> None:  # noqa: ARG002

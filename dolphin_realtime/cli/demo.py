@@ -10,12 +10,14 @@ import msgspec
 from dolphin_realtime.model.errors import ServiceError, SettingsError
 from dolphin_realtime.ports import next_free
 from dolphin_realtime.replay.market import SAMPLE, load_prices
+from dolphin_realtime.replay.worlds.library import world
 from dolphin_realtime.settings import Settings, load
 from dolphin_realtime.source_settings import HOSTS, PREFIX
 
 DEMO_MARKER: Final = "DEMO"
 VENUE_PORT: Final = 5750
 FACTORS_PORT: Final = 5800
+WORLD: Final = "DOLPHIN_REPLAY_WORLD"
 DEMO_DAYS: Final = ("2025-05-12", "2025-05-13", "2025-05-14", "2025-05-15")
 DEMO_ENV: Final = {
     "DOLPHIN_MARKET_CLOCK": "replay",
@@ -64,6 +66,18 @@ def demo_settings(settings: Settings) -> Settings:
     }
     os.environ.update({n: v for n, v in outside.items() if n not in os.environ})
     return msgspec.structs.replace(load(), ui_port=free)
+
+
+def choose_world(name: str, *, is_demo: bool) -> None:
+    """Have the demo's replay tell a world's events.
+
+    Raises:
+        SettingsError: If there is no such world, or no demo.
+    """
+    if not is_demo:
+        raise SettingsError("--world is of the demo: dolphin up --demo --world NAME")
+    world(name)
+    os.environ[WORLD] = name
 
 
 def _replayed_assets() -> list[str]:

@@ -33,6 +33,9 @@ _PATH = click.Path(exists=True, path_type=Path)
 @click.option("--scans", type=_PATH, help="Trader: trade these files at full speed, then end.")
 @click.option("--book", type=_PATH, help="With --scans: order-book documents, JSON lines.")
 @click.option("--factors", type=_PATH, help="With --scans: factor documents, JSON lines.")
+@click.option(
+    "--inputs", type=_PATH, help="With --scans: a journal whose postures hold at each scan."
+)
 def service(
     name: str,
     instance: str | None,
@@ -40,6 +43,7 @@ def service(
     scans: Path | None,
     book: Path | None,
     factors: Path | None,
+    inputs: Path | None,
 ) -> None:
     """Run one service in front until SIGTERM.
 
@@ -55,7 +59,7 @@ def service(
     if scans is not None:
         if name != "trader":
             raise SettingsError("--scans is for a trader: dolphin service trader TRY --scans PATH")
-        _trader_from_files(settings, _instance(instance), mode, scans, book, factors)
+        _trader_from_files(settings, _instance(instance), mode, scans, book, factors, inputs)
         return
     if name == "trader":
         _trader(settings, _instance(instance), mode)
@@ -97,10 +101,12 @@ def _trader_from_files(
     scans: Path,
     book: Path | None,
     factors: Path | None,
+    inputs: Path | None,
 ) -> None:
     from dolphin_realtime.coverage import Reading, line_of
     from dolphin_realtime.signal_run import read_scans
     from dolphin_realtime.trader.from_files import read_history, trade_files
+    from dolphin_realtime.trader.inputs import read_inputs
     from dolphin_realtime.trader.service import refuse_live
 
     refuse_live(settings, mode)
@@ -108,9 +114,8 @@ def _trader_from_files(
     books, history = read_history(book, factors)
     reading = Reading()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        run = runner.run(
-            trade_files(settings, instance, read_scans(scans, reading), books, history)
-        )
+        found, allowed = read_scans(scans, reading), read_inputs(inputs) if inputs else None
+        run = runner.run(trade_files(settings, instance, found, books, history, allowed))
     say(line_of(reading.days()), err=True)
     say(f"{run.scans} scans traded, {run.refused} refused; dolphin journal check holds the result")
     if run.fault is not None:

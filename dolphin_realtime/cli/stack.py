@@ -25,15 +25,21 @@ DOWN_TIMEOUT_S = 90.0
 @click.option(
     "--for", "for_s", type=click.FloatRange(min=1), help="Stop after SECONDS, print a summary."
 )
+@click.option("--world", metavar="NAME", help="With --demo: what happens to it, e.g. bad-day.")
 @click.option("--no-dagster", is_flag=True, help="Only the realtime services.")
 @click.option("--json", "as_json", is_flag=True, help="The summary as one line of JSON.")
-def up(demo: bool, for_s: float | None, no_dagster: bool, as_json: bool) -> None:
+def up(demo: bool, for_s: float | None, world: str | None, no_dagster: bool, as_json: bool) -> None:
     """Start everything in order with readiness, and stay in front until Ctrl-C.
 
     \b
-    Example: dolphin up --demo --for 120
+    Examples: dolphin up --demo --for 120
+              dolphin up --demo --world bad-day       a wick, a redenomination, a halt, a hole, …
     """
+    from dolphin_realtime.cli.demo import choose_world
     from dolphin_realtime.cli.up import run_stack
+
+    if world is not None:
+        choose_world(world, is_demo=demo)
 
     settings = load()
     status = asyncio.run(

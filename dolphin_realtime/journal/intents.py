@@ -13,15 +13,24 @@ import msgspec
 
 from dolphin_realtime import fault_points
 from dolphin_realtime.append_file import open_lines
+from dolphin_realtime.model.decision import Limits
 from dolphin_realtime.model.orders import InFlight
+from dolphin_realtime.model.posture import Posture
 
 
 class Intent(msgspec.Struct, frozen=True, kw_only=True):
-    """One line: the orders of one scan."""
+    """One line: the orders of one scan, and what was allowed when they were decided."""
 
     epoch: int
     scan_number: int
     orders: list[InFlight]
+    posture: Posture = Posture.NORMAL
+    entry_block: str | None = None
+
+    @property
+    def limits(self) -> Limits:
+        """What was allowed: an input that comes by the wall clock, and is journalled like a price."""
+        return Limits(posture=self.posture, entry_block=self.entry_block)
 
 
 _decoder = msgspec.json.Decoder(Intent)
@@ -36,12 +45,18 @@ class IntentFile:
         self._fd = open_lines(path)
         self._size = os.fstat(self._fd).st_size
 
-    def append(self, epoch: int, scan_number: int, orders: Sequence[InFlight]) -> str | None:
+    def append(
+        self, epoch: int, scan_number: int, orders: Sequence[InFlight], limits: Limits
+    ) -> str | None:
         """Append one intent by one write; return why it could not be, with nothing torn left."""
-        line = (
-            _encoder.encode(Intent(epoch=epoch, scan_number=scan_number, orders=list(orders)))
-            + b"\n"
+        intent = Intent(
+            epoch=epoch,
+            scan_number=scan_number,
+            orders=list(orders),
+            posture=limits.posture,
+            entry_block=limits.entry_block,
         )
+        line = _encoder.encode(intent) + b"\n"
         try:
             written = os.write(self._fd, line)
         except OSError as e:

@@ -21,6 +21,7 @@ from dolphin_realtime import fault_points
 from dolphin_realtime.journal.database import LIFE, Row, insert, meta, open_new
 from dolphin_realtime.journal.intents import IntentFile
 from dolphin_realtime.journal.reserve import Reserve
+from dolphin_realtime.model.decision import Limits
 from dolphin_realtime.model.errors import JournalError
 from dolphin_realtime.model.orders import InFlight
 
@@ -97,15 +98,17 @@ class Journal:
             return "JOURNAL_FULL"
         return "JOURNAL_BEHIND" if self._queue.qsize() > BACKLOG_MAX else None
 
-    def intend(self, epoch: int, scan_number: int, orders: Sequence[InFlight]) -> bool:
+    def intend(
+        self, epoch: int, scan_number: int, orders: Sequence[InFlight], limits: Limits
+    ) -> bool:
         """Append the intent of a scan's orders; return False where it could not be written.
 
         One write: it survives a kill of the process from here on. A full disk gives up the
         reserve, so that exits can still be written.
         """
-        fault = self.intents.append(epoch, scan_number, orders)
+        fault = self.intents.append(epoch, scan_number, orders, limits)
         if fault is not None and self.reserve.give_up():
-            fault = self.intents.append(epoch, scan_number, orders)
+            fault = self.intents.append(epoch, scan_number, orders, limits)
         if fault is not None:
             self.fault = f"intent file: {fault}"
         return fault is None

@@ -122,6 +122,7 @@ class Desk:
         self,
         scan: Scan,
         orders: list[InFlight],
+        limits: Limits,
         book: Mapping[str, Book] | None = None,
         factors: Factors | None = None,
     ) -> Plan:
@@ -130,10 +131,11 @@ class Desk:
         Args:
             scan: A scan that was missed, or handled by a process that died.
             orders: What that process had sent at this scan; they are in flight again.
+            limits: What was allowed then.
             book: Order books at the scan.
             factors: External factors at the scan.
         """
-        plan = self._advance(scan, Limits(), book, factors)
+        plan = self._advance(scan, limits, book, factors)
         plan.orders = orders
         if plan.is_new:
             self.in_flight.update({o.client_order_id: o for o in orders})

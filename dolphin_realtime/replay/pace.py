@@ -16,6 +16,7 @@ from dolphin_realtime.model.errors import SettingsError
 from dolphin_realtime.model.instant import DAY_US, from_us
 from dolphin_realtime.model.scan import Scan
 from dolphin_realtime.replay.market import Market
+from dolphin_realtime.replay.worlds.events import World
 from dolphin_realtime.scan_files import write_scan
 from dolphin_realtime.whole_file import replace_whole
 
@@ -23,18 +24,23 @@ ARCHIVE_SOURCE: Final = "replay"
 
 
 class Place(msgspec.Struct):
-    """Where a replay stands: the next row, its round, the next scan number."""
+    """Where a replay stands: the next row, its round, the next scan number, scans so far."""
 
     row: int
     lap: int = 0
     scan_number: int = 1
+    n: int = 0
 
 
 class Pacer:
     """A market written out scan by scan; `write_next` is one unit of work."""
 
-    def __init__(self, market: Market, scan_dir: Path, place_file: Path, first_us: int) -> None:
+    def __init__(
+        self, market: Market, scan_dir: Path, place_file: Path, first_us: int,
+        world: World | None = None,
+    ) -> None:  # fmt: skip
         self._market, self._scan_dir, self._file = market, scan_dir, place_file
+        self._world = world
         rows = market.rows_of(first_us, 2**62)
         self._step = rows.step
         self._first_row = rows.start
@@ -56,12 +62,15 @@ class Pacer:
         return self._queue[0]
 
     def write_next(self) -> Scan:
-        """Write the next scan and return it."""
+        """Write the next scan and return it; in a world it may not come, and is returned all the same."""
         scan = self.peek()
         self._queue.pop(0)
         scan.scan_number = self.place.scan_number
-        write_scan(self._scan_dir, scan)
-        self.place.scan_number += 1
+        told = scan if self._world is None else self._world.feed(self.place.n, scan)
+        if told is not None:
+            write_scan(self._scan_dir, told)
+            self.place.scan_number = told.scan_number + 1
+        self.place.n += 1
         if not self._queue:
             self.place.row += self._step
             self._save()
@@ -74,8 +83,11 @@ class Pacer:
     def _next_scans(self) -> list[Scan]:
         if self.place.row >= self._market.n_rows:
             first = self._market.rows_of(0, 2**62).start
-            self.place = Place(row=first, lap=self.place.lap + 1)
-        return list(self._market.scans_at(self.place.row, self.place.lap))
+            self.place = Place(row=first, lap=self.place.lap + 1, n=self.place.n)
+        scans = list(self._market.scans_at(self.place.row, self.place.lap))
+        if self._world is not None:
+            scans = [self._world.market(self.place.n + i, s) for i, s in enumerate(scans)]
+        return scans
 
     def _save(self) -> None:
         self._file.parent.mkdir(parents=True, exist_ok=True)

@@ -22,6 +22,7 @@ from dolphin_realtime.replay.factor_values import FactorValues
 from dolphin_realtime.replay.market import SAMPLE, Market, ReplayParams, load_prices
 from dolphin_realtime.replay.pace import Pacer, archive_days, run
 from dolphin_realtime.replay.venue import ReplayVenue, run_venue
+from dolphin_realtime.replay.worlds.library import world
 from dolphin_realtime.settings import Settings, load_group
 
 PREFIX: Final = "DOLPHIN_REPLAY_"
@@ -44,6 +45,8 @@ class ReplaySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
         books: Folder of recorded order books; other assets' books are seeded.
         factors_port: Loopback port of the replayed factors' sources; 0: none.
         factors: Parquet of recorded daily factors; what it lacks is seeded.
+        world: What happens to the market and its feed, by name (replay/worlds/library.py); empty:
+            nothing does.
     """
 
     prices: str = ""
@@ -56,6 +59,7 @@ class ReplaySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     books: str = ""
     factors_port: Annotated[int, msgspec.Meta(ge=0, le=65535)] = 0
     factors: str = ""
+    world: str = ""
 
 
 def make_market(settings: ReplaySettings) -> Market:
@@ -95,12 +99,14 @@ def serve(settings: Settings) -> int:
     first_us = first_replayed_us(market, replay.archive_days)
     archived = archive_days(market, settings.archive, 0 if not replay.archive_days else
                             first_us - replay.archive_days * DAY_US, first_us)  # fmt: skip
-    pacer = Pacer(market, settings.scans, settings.run_dir / "replay.json", first_us)
+    place, told = settings.run_dir / "replay.json", world(replay.world) if replay.world else None
+    pacer = Pacer(market, settings.scans, place, first_us, told)
     log.get().info(
         "replay.started",
         archived=[p.name for p in archived],
         begins=from_us(first_us).isoformat(),
         simulated=market.note(0) or "no: recorded prices as they are",
+        world=replay.world or "none",
     )
     clock = ReplayClock(replay.speed)
     assets = list(pacer.peek().assets)

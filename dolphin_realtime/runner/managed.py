@@ -25,8 +25,7 @@ from dolphin_realtime.runner.services import Spec
 LOG_MAX_BYTES: Final = 20_000_000
 PROBE_S: Final = 0.2
 WATCH_S: Final = 1.0
-LEAP_S: Final = 4.0
-"""A look that comes so much later than asked for says that this machine stood still."""
+LEAP_S: Final = 4.0  # a look so much later than asked for: this machine stood still
 
 
 class Limits:

@@ -6,8 +6,9 @@ traded again. Reading the files is scan_files.py's and book_documents.py's.
 """
 
 import gc
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Final
 
 import msgspec
 
@@ -25,9 +26,12 @@ from dolphin_realtime.model.errors import ScanOutOfOrder
 from dolphin_realtime.model.scan import Scan
 from dolphin_realtime.settings import Settings
 from dolphin_realtime.trace import Trace
+from dolphin_realtime.trader.inputs import Allowed
 from dolphin_realtime.trader.session import Session, make_booking
 from dolphin_realtime.trading.execution import Start
 from dolphin_realtime.warm_up import make_desk, warm_up
+
+FREE: Final = Allowed(Limits(), is_acted_on=True)
 
 
 class FileRun(msgspec.Struct):
@@ -44,8 +48,11 @@ async def trade_files(
     scans: Iterator[Scan],
     books: BookFeed,
     factors: FactorHistory,
+    inputs: Mapping[int, Allowed] | None = None,
 ) -> FileRun:
     """Trade every scan once, in order, and return when the last one is journalled.
+
+    With ``inputs``, scans that they do not know are left out: their trader never handled them.
 
     Raises:
         JournalError: If another trader of the instance runs, or the journal cannot be opened.
@@ -69,7 +76,9 @@ async def trade_files(
         session.turn.resume()
         run = FileRun()
         for scan in scans:
-            await _one(session, desk, scan, books, factors, run)
+            allowed = FREE if inputs is None else inputs.get(scan.timestamp_us)
+            if allowed is not None:
+                await _one(session, desk, scan, books, factors, allowed, run)
     journal.close()
     run.fault = session.mismatch or journal.fault
     return run
@@ -81,18 +90,23 @@ async def _one(
     scan: Scan,
     books: BookFeed,
     factors: FactorHistory,
+    allowed: Allowed,
     run: FileRun,
 ) -> None:
     scan.epoch = desk.signals.order.epoch or 1
     for views in books.until(scan.timestamp_us):
         session.shelf.take_views(views)
+    known = factors.at(scan.timestamp_us)
     try:
-        plan = session.take(scan, Limits(), factors.at(scan.timestamp_us))
+        if allowed.is_acted_on:
+            plan = session.take(scan, allowed.limits, known)
+        else:
+            plan = session.turn.catch_up(scan, [], allowed.limits, known)
     except ScanOutOfOrder as e:
         run.refused += 1
         log.get().warning("trader.refused", why=str(e))
         return
-    await session.finish(plan)
+    await session.finish(plan, is_acted_on=allowed.is_acted_on)
     run.scans += 1
 
 

@@ -11,8 +11,8 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 from dolphin_realtime.journal.intents import Intent
+from dolphin_realtime.model.decision import Limits
 from dolphin_realtime.model.errors import ScanOutOfOrder, ScanSchemaError
-from dolphin_realtime.model.orders import InFlight
 from dolphin_realtime.model.plan import Plan
 from dolphin_realtime.model.scan import MAX_EPOCH_STEP, Scan, decode_scan
 from dolphin_realtime.service import GRID_FAULTS, Frame
@@ -60,12 +60,12 @@ class Inbox:
         self._epoch_offset = 0
         self._is_busy = True
         self._wake = asyncio.Event()
-        self._intents: dict[tuple[int, int], list[InFlight]] = {}
+        self._intents: dict[tuple[int, int], Intent] = {}
         self.ring: Ring | None = None
 
-    def recover(self, intents: dict[tuple[int, int], list[InFlight]]) -> None:
+    def recover(self, intents: list[Intent]) -> None:
         """Take the orders that a process before this one had sent and not journalled."""
-        self._intents = intents
+        self._intents = {(i.epoch, i.scan_number): i for i in intents}
 
     def act(self, step: Callable[[], Awaitable[None]]) -> None:
         """Run a step between two scans, as soon as none is being handled."""
@@ -171,11 +171,10 @@ class Inbox:
     async def _catch_up(self, newest: Scan) -> None:
         """Follow what was missed before ``newest``, then trade ``newest``."""
         for scan in await self._missed(newest):
-            orders = self._intents.pop(scan.key, [])
-            await self._follow(scan, orders)
-        orders = self._intents.pop(newest.key, [])
-        if orders:
-            await self._follow(newest, orders)
+            await self._follow(scan, self._intents.pop(scan.key, None))
+        intent = self._intents.pop(newest.key, None)
+        if intent is not None:
+            await self._follow(newest, intent)
             return
         await self._give_up_intents()
         plan = self._take(newest, time.monotonic_ns())
@@ -202,9 +201,11 @@ class Inbox:
             self._frame.log.info("trader.caught_up", scans=len(missed))
         return missed
 
-    async def _follow(self, scan: Scan, orders: list[InFlight]) -> None:
+    async def _follow(self, scan: Scan, intent: Intent | None) -> None:
+        orders, limits = (intent.orders, intent.limits) if intent else ([], Limits())
+        factors = self._factors.at(scan.timestamp_us)
         try:
-            plan = self._session.turn.catch_up(scan, orders, self._factors.at(scan.timestamp_us))
+            plan = self._session.turn.catch_up(scan, orders, limits, factors)
         except ScanOutOfOrder as e:
             self._frame.refuse("out_of_order", why=str(e))
             return
@@ -213,11 +214,6 @@ class Inbox:
 
     async def _give_up_intents(self) -> None:
         """Send recovered orders whose scan is nowhere to be had: they fill by the same rule."""
-        for orders in self._intents.values():
-            self._session.turn.recover(orders)
+        for intent in self._intents.values():
+            self._session.turn.recover(intent.orders)
         self._intents.clear()
-
-
-def intents_of(documents: list[Intent]) -> dict[tuple[int, int], list[InFlight]]:
-    """Return recovered intents by scan."""
-    return {(i.epoch, i.scan_number): i.orders for i in documents}

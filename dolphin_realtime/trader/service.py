@@ -21,7 +21,7 @@ from dolphin_realtime.trace import Trace
 from dolphin_realtime.trader.documents import StatePublisher
 from dolphin_realtime.trader.factor_shelf import FactorShelf
 from dolphin_realtime.trader.guard import Guard
-from dolphin_realtime.trader.inbox import Inbox, Ring, intents_of
+from dolphin_realtime.trader.inbox import Inbox, Ring
 from dolphin_realtime.trader.position_door import PositionDoor
 from dolphin_realtime.trader.posture_watch import PostureWatch
 from dolphin_realtime.trader.session import Session, make_booking
@@ -80,7 +80,7 @@ class TraderService:
         if not self.is_restored:
             await self._warm_up()
         intents = self.journal.intents.recover(self.desk.last_key if self.is_restored else None)
-        self.inbox.recover(intents_of(intents))
+        self.inbox.recover(intents)
         self.journal.start()
         async with self.engine.running(Start.of(self.desk)):
             await self._trade(len(intents))

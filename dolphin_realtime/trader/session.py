@@ -42,9 +42,11 @@ class DiskJournal:
         """Return the desk as the last record left it."""
         return self._saved or desk_state.save(self._desk)
 
-    def intend(self, epoch: int, scan_number: int, orders: Sequence[InFlight]) -> bool:
+    def intend(
+        self, epoch: int, scan_number: int, orders: Sequence[InFlight], limits: Limits
+    ) -> bool:
         """Append the intent of orders; return whether it was written."""
-        return self._journal.intend(epoch, scan_number, orders)
+        return self._journal.intend(epoch, scan_number, orders, limits)
 
     def commit(self, key: tuple[int, int], rows: dict[str, list[Row]], plan: Plan | None) -> None:  # noqa: ARG002
         """Hand a record with the desk as it now stands to the journal's thread."""

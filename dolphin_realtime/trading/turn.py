@@ -39,7 +39,9 @@ class TurnJournal(Protocol):
     def opening(self) -> bytes:
         """Return the desk as it stood before the scan at hand."""
 
-    def intend(self, epoch: int, scan_number: int, orders: Sequence[InFlight]) -> bool:
+    def intend(
+        self, epoch: int, scan_number: int, orders: Sequence[InFlight], limits: Limits
+    ) -> bool:
         """Write the intent of orders before they leave; return whether it was written."""
 
     def commit(self, key: tuple[int, int], rows: dict[str, list[Row]], plan: Plan | None) -> None:
@@ -67,7 +69,7 @@ class Turn:
         plan = self.desk.take(scan, limits, self.shelf.books(scan.timestamp_us), factors)
         if not plan.orders:
             return plan
-        if not self._journal.intend(*plan.key, plan.orders):
+        if not self._journal.intend(*plan.key, plan.orders, plan.limits):
             self.desk.take_back(plan.orders)
             plan.give_up("JOURNAL_FAILED")
             return plan
@@ -75,14 +77,16 @@ class Turn:
         self._mark_sent()
         return plan
 
-    def catch_up(self, scan: Scan, orders: list[InFlight], factors: Factors | None = None) -> Plan:
-        """Step through a scan that is too old to act on; ``orders`` were sent at it before.
+    def catch_up(
+        self, scan: Scan, orders: list[InFlight], limits: Limits, factors: Factors | None = None
+    ) -> Plan:
+        """Step through a scan that is too old to act on; ``orders`` were sent at it under ``limits``.
 
         Raises:
             ScanOutOfOrder: If the scan is not later than the last one.
         """
         self._open(scan)
-        plan = self.desk.follow(scan, orders, self.shelf.books(scan.timestamp_us), factors)
+        plan = self.desk.follow(scan, orders, limits, self.shelf.books(scan.timestamp_us), factors)
         if plan.is_new and orders:
             self._resume(orders)
         return plan
@@ -136,7 +140,8 @@ class Turn:
         self._rows.open_scan(self.desk.last_us)
         await self._cancel(list(self.desk.in_flight.values()), FLATTENED)
         orders = self.desk.flatten()
-        if orders and not self._journal.intend(*(self.desk.last_key or (0, 0)), orders):
+        key = self.desk.last_key or (0, 0)
+        if orders and not self._journal.intend(*key, orders, Limits()):
             self.desk.take_back(orders)
             self.booking.refused["FLATTEN_NOT_WRITTEN"] += 1
             return None

@@ -112,7 +112,7 @@ def test_a_kill_at_each_step_of_a_scan_changes_nothing(tmp_path, undisturbed):
 
 
 @pytest.mark.timeout(120 + 20 * KILLS)
-def test_kills_at_random_instants_change_nothing(tmp_path, undisturbed):
+def test_kills_of_the_trader_change_nothing(tmp_path, undisturbed):
     desk = start(tmp_path)
     rng = random.Random(int(os.environ.get("CHAOS_SEED", "4")))
     with desk.stack:

@@ -102,7 +102,7 @@ def test_a_followed_scan_sends_nothing_of_its_own_and_takes_back_what_was_sent()
     n = next(i for i, (plan, _, _) in enumerate(found) if plan.orders)
     desk = Desk("X")
     trade(desk, SCANS[:n])
-    plan = desk.follow(msgspec.structs.replace(SCANS[n]), found[n][0].orders)
+    plan = desk.follow(msgspec.structs.replace(SCANS[n]), found[n][0].orders, Limits())
     assert plan.decisions == []
     assert set(desk.in_flight) == {o.client_order_id for o in found[n][0].orders}
 

@@ -10,7 +10,7 @@ from dolphin_realtime.journal.check import check
 from dolphin_realtime.journal.intents import Intent
 from dolphin_realtime.journal.writer import Journal, ScanRecord
 from dolphin_realtime.model import desk_state
-from dolphin_realtime.model.decision import OrderIntent
+from dolphin_realtime.model.decision import Limits, OrderIntent
 from dolphin_realtime.model.desk import Desk
 from dolphin_realtime.model.errors import JournalError
 from dolphin_realtime.model.orders import InFlight
@@ -153,15 +153,15 @@ def test_the_first_broken_row_is_named(tmp_path, statement, named):
 
 def test_intents_after_the_last_commit_come_back_and_a_cut_line_is_left_out(tmp_path):
     journal = Journal(tmp_path, lambda _: None)
-    assert journal.intend(1, 1, [ORDER])
-    assert journal.intend(1, 2, [ORDER])
+    assert journal.intend(1, 1, [ORDER], Limits())
+    assert journal.intend(1, 2, [ORDER], Limits())
     journal.close()
     with (tmp_path / "intents.jsonl").open("ab") as f:
         f.write(b'{"epoch":1,"scan_')
     journal = Journal(tmp_path, lambda _: None)
     assert len(journal.intents.recover(None)) == 2
     assert journal.intents.recover((1, 1)) == [Intent(epoch=1, scan_number=2, orders=[ORDER])]
-    assert journal.intend(1, 3, [ORDER])
+    assert journal.intend(1, 3, [ORDER], Limits())
     assert [i.scan_number for i in journal.intents.recover(None)] == [2, 3]
     journal.close()
 
@@ -256,7 +256,7 @@ def test_a_disk_that_breaks_is_said_and_nothing_raises(tmp_path, monkeypatch):
 
     monkeypatch.setattr("pathlib.Path.unlink", broken)
     monkeypatch.setattr("os.write", broken)
-    assert not journal.intend(1, 1, [ORDER])
+    assert not journal.intend(1, 1, [ORDER], Limits())
     assert journal.trouble == "JOURNAL_FAILED"
     monkeypatch.undo()
     journal.close()

@@ -15,7 +15,7 @@ REASON = 9
 def rows_of(rows, scan, *, is_acted_on=True):
     desk = rows.desk
     rows.open_scan(scan.timestamp_us)
-    plan = desk.take(scan, Limits()) if is_acted_on else desk.follow(scan, [])
+    plan = desk.take(scan, Limits()) if is_acted_on else desk.follow(scan, [], Limits())
     desk.settle(plan)
     return rows.close_scan(plan, is_acted_on=is_acted_on)
 

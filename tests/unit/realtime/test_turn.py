@@ -38,7 +38,7 @@ class Kept:
     def opening(self):
         return b""
 
-    def intend(self, epoch, scan_number, orders):
+    def intend(self, epoch, scan_number, orders, limits):
         self.intents += [o.client_order_id for o in orders]
         return self.is_writable
 
@@ -227,7 +227,7 @@ async def test_an_order_of_no_step_in_an_old_intent_is_refused_and_the_others_go
         )  # fmt: skip
         trader.journal.intents.append(one)
     orders = trader.journal.intents[-2:]
-    plan = trader.turn.catch_up(msgspec.structs.replace(SCANS[300]), orders)
+    plan = trader.turn.catch_up(msgspec.structs.replace(SCANS[300]), orders, Limits())
     await trader.turn.finish(plan)
     await trader.trade(SCANS[301:303])
     told = {row[0]: (row[3], row[4]) for row in trader.journal.all("order_events")}
