@@ -65,13 +65,13 @@ chaos-short: dev ## kills at each step, a few at random, a dying member, a full 
 chaos: dev ## the same with 50 random kills and 10 deaths of the member; CHAOS_KILLS=1000: three days in two worlds
 	@CHAOS_KILLS=$${CHAOS_KILLS:-50} CHAOS_MEMBER_KILLS=10 $(BIN)/pytest -s --show-capture=no tests/chaos
 
-prove-share: dev ## the bridge's reader on a slow, odd, failing network share (needs root and FUSE)
-	@$(BIN)/pytest tests/share
+worlds: dev ## markets with wicks, redenominations, halts, holes: backtest, trader, archive, report, an operator
+	@$(BIN)/pytest -s tests/kinds tests/worlds
 
-prove-share: dev ## the same with 30,000 files and latencies of 0.1 to 2 ms a call: prints the table
-	@SHARE_FILES=30000 SHARE_S=45 $(BIN)/pytest -s tests/share
+prove-worlds: dev ## 20,000 random worlds: no profit of a price that is not sound (WORLDS=1000 for fewer)
+	@WORLDS=$${WORLDS:-20000} $(BIN)/pytest tests/worlds/test_any_world.py
 
-fuzz: dev ## 100,000 mutated documents and files for each parser, twice
+prove-fuzz: dev ## 100,000 mutated documents and files for each parser, twice
 	@FUZZ_RUNS=100000 $(BIN)/pytest tests/fuzz
 
 prove-backtests: dev ## the same over every recorded day

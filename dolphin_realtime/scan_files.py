@@ -101,9 +101,12 @@ def parse_scan(data: bytes, name: str) -> Scan:
         ScanIncomplete: If the bytes end too early.
         ScanFileError: If they can never become a scan; names the file, field and value.
     """
+    head = data[: len(_MAGIC)]
+    if not head.strip(b"\0") and data:
+        raise ScanIncomplete(f"{name}: {len(data)} bytes that begin with zeros")
+    if not _MAGIC.startswith(head):
+        raise ScanFileError(f"{name}: not an Arrow file, it begins with {head!r}")
     if len(data) <= 2 * len(_MAGIC) or not data.endswith(_MAGIC):
-        if data[:6].strip(b"\0") and not _MAGIC.startswith(data[:6]):
-            raise ScanFileError(f"{name}: not an Arrow file, it begins with {data[:6]!r}")
         raise ScanIncomplete(f"{name}: {len(data)} bytes without an Arrow footer")
     try:
         table = _read_whole(data)
