@@ -42,7 +42,7 @@ def check(instance: str, as_json: bool) -> None:
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder to write to.")
 @click.option("--json", "as_json", is_flag=True, help="One line of JSON: rows by file.")
 def export(instance: str, out: Path, as_json: bool) -> None:
-    """Write fills, orders, equity, decisions, funding and refusals as Parquet files.
+    """Write fills, orders and their ends, equity, decisions and more as Parquet files.
 
     \b
     Example: dolphin journal export --instance BLUE --out /tmp/blue

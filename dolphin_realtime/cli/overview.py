@@ -61,6 +61,8 @@ class Overview(msgspec.Struct, kw_only=True):
             "health": self.health.get("status") if self.health else None,
             "equity": state.get("equity") if state else None,
             "positions": state.get("positions", []) if state else [],
+            "unpriced": {i: s.get("unpriced", []) for i, s in self.states.items() if s},
+            "untradable": {i: s.get("untradable") for i, s in self.states.items() if s},
             "not_trading_because": reason.text if reason else None,
             "not_trading_since": reason.since if reason else None,
         }  # fmt: skip

@@ -93,8 +93,8 @@ def backtest(
 
     \b
     Example: dolphin backtest --scans var/archive --from 2025-05-14 --to 2025-05-15 --out /tmp/bt
-    Writes:  fills, orders, equity, decisions, funding, refusals, positions (.parquet),
-             report.html, report.json
+    Writes:  fills, orders, order_events, equity, decisions, funding, refusals, positions and
+             position_changes (.parquet), report.html, report.json
     Positions stay open at the end, marked at the last prices. No order fills at the price
     it was decided at; costs are those of the paper venue.
     """

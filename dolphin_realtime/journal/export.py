@@ -1,4 +1,4 @@
-"""A journal as Parquet files for others: fills, orders, equity, decisions, funding, refusals.
+"""A journal as Parquet files for others, a table each: fills, orders and their ends, equity and more.
 
 Columns and their types belong here; the journal's own tables are database.py's. Instants are
 UTC microseconds, money USDT; rows come in the order they were journalled.
@@ -117,6 +117,40 @@ EXPORTS: Final[dict[str, tuple[str, list[tuple[str, str, pa.DataType]]]]] = {
             ("code", "code", _TEXT),
             ("value", "value", _REAL),
             ("bound", "bound", _REAL),
+        ],
+    ),
+    "order_events": (
+        "rowid",
+        [
+            ("timestamp", "timestamp_us", TIME),
+            ("instance", ":instance", _TEXT),
+            ("client_order_id", "client_order_id", _TEXT),
+            ("asset", "asset", _TEXT),
+            ("state", "state", _TEXT),
+            ("reason", "reason", _TEXT),
+            ("filled", "filled", _REAL),
+        ],
+    ),
+    "position_changes": (
+        "rowid",
+        [
+            ("timestamp", "timestamp_us", TIME),
+            ("instance", ":instance", _TEXT),
+            *(
+                (name, name, _TEXT)
+                for name in ("id", "act", "asset", "who", "reason", "at", "undoes")
+            ),
+            *(
+                (name, name, _REAL)
+                for name in (
+                    "value",
+                    "quantity_before",
+                    "quantity",
+                    "price_before",
+                    "price",
+                    "realised",
+                )
+            ),
         ],
     ),
 }

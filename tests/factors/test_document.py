@@ -80,6 +80,31 @@ def test_funding_carries_its_interval_while_that_is_current():
     assert merge(merged, {}, T + 2 * HOUR)[("funding", "A")].interval_h is None
 
 
+@pytest.mark.parametrize(
+    ("nexts", "listed", "hours"),
+    [
+        ([8, 16], 8.0, 8.0), ([8, 12], 8.0, 4.0), ([16, 12], 8.0, 4.0), ([16, 9], 8.0, 1.0),
+        ([8, 9], None, 1.0), ([8, 8], 8.0, 8.0), ([8, 13], 8.0, 8.0), ([None, 16], 4.0, 4.0),
+    ],
+    ids=["usual", "next_sooner", "brought_forward", "to_hourly", "unlisted", "same", "odd", "untold"],
+)  # fmt: skip
+def test_the_interval_follows_the_venues_next_instants(nexts, listed, hours):
+    """8 h by the list; what the venue says of the next settlement with a rate is newer."""
+    first, second = (
+        msgspec.structs.replace(
+            reading(1e-4, T + n * HOUR / 12, 1e6),
+            next_time=None if at is None else T.replace(hour=0) + at * HOUR,
+        )
+        for n, at in enumerate(nexts)
+    )
+    key, merged = ("funding", "A"), {}
+    if listed is not None:
+        merged = merge(merged, {("funding_interval", "A"): reading(listed, T - HOUR, 1e6)}, T)
+    merged = merge(merged, {key: first}, T)
+    merged = merge(merged, {key: second}, T + HOUR / 12)
+    assert merged[key].interval_h == hours
+
+
 names = st.sampled_from(["vix", "funding", "funding_interval", "dvol_btc"])
 keys = st.tuples(names, st.sampled_from([None, "A", "B"]))
 parts = st.dictionaries(keys, st.integers(0, 60).map(lambda m: reading(m, T + m * HOUR / 60)))

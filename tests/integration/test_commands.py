@@ -14,7 +14,7 @@ def test_status_says_everything_and_may_trade(desk):
     assert done.returncode == 0, status
     assert set(status) == {
         "services", "scan", "posture", "health", "equity", "positions",
-        "not_trading_because", "not_trading_since",
+        "not_trading_because", "not_trading_since", "unpriced", "untradable",
     }  # fmt: skip
     assert {s["state"] for s in status["services"]} == {"running"}
     assert status["scan"]["number"] == desk.number
