@@ -56,7 +56,7 @@ class PositionDoor:
 
         async def step() -> None:
             try:
-                change = await self._session.turn.change_position(order)
+                change = await self._session.change_position(order)
             except PositionRefused as e:
                 done.set_exception(e)
             else:

@@ -18,10 +18,12 @@ from dolphin_realtime.journal.writer import Journal, ScanRecord
 from dolphin_realtime.model import desk_state
 from dolphin_realtime.model.decision import Limits
 from dolphin_realtime.model.desk import Desk
-from dolphin_realtime.model.errors import ScanOutOfOrder
+from dolphin_realtime.model.errors import PositionRefused, ScanOutOfOrder
 from dolphin_realtime.model.gates import Factors
 from dolphin_realtime.model.orders import InFlight
 from dolphin_realtime.model.plan import Plan
+from dolphin_realtime.model.position_change import PositionChange
+from dolphin_realtime.model.position_orders import PositionOrder
 from dolphin_realtime.model.scan import Scan
 from dolphin_realtime.trace import Trace
 from dolphin_realtime.trading.booking import Booking
@@ -131,6 +133,21 @@ class Session:
         n_orders = await self.turn.flatten(flatten_id)
         if n_orders is not None:
             log.get().info("trader.flattened", id=flatten_id, reason=reason, orders=n_orders)
+
+    async def change_position(self, order: PositionOrder) -> PositionChange:
+        """Carry out a person's order about a position; what goes wrong half-way blocks every entry.
+
+        Raises:
+            PositionRefused: Saying why it was not done, or not wholly.
+        """
+        try:
+            return await self.turn.change_position(order)
+        except PositionRefused:
+            raise
+        except Exception as e:
+            self._fail(f"{order.act.value} of {order.asset} was not carried out", e)
+            log.get().exception("trader.position_failed", id=order.id)
+            raise PositionRefused(f"it failed half-way, see dolphin logs: {e}") from e
 
     def _fail(self, what: str, why: Exception) -> None:
         self.booking.failed(f"{what}: {type(why).__name__}: {why}")
