@@ -1,11 +1,14 @@
-"""A folder on a FUSE mount that is as a network share is: slow, coarse, odd about names, failing at times.
+"""A folder on a FUSE mount that is as a network share is: slow, coarse, odd about names, failing, hanging.
 
 Run as ``python slow_share.py SOURCE MOUNT SETTINGS``, the settings as JSON: ``latency_ms`` a call,
 ``tick_s`` of its times, ``capitals`` where names come in capitals, ``errors`` a file that while it
-is there makes every call fail with EIO, ``lock`` a file with a name that may not be opened.
+is there makes every call fail with EIO, ``lock`` a file with a name that may not be opened, ``hang``
+a file that while it is there keeps every call from being answered: a reader then sits in D and outlives
+SIGKILL, as on a share whose server is gone. Remove it in a ``finally``.
 """
 
 import errno
+import functools
 import json
 import os
 import sys
@@ -23,15 +26,23 @@ STATED = ("st_mode", "st_size", "st_uid", "st_gid", "st_nlink")
 TIMED = ("st_mtime", "st_atime", "st_ctime")
 
 
+def on_the_share(call):
+    """Have a call take as long as on a share, fail, or hang."""
+
+    @functools.wraps(call)
+    def slow(*args):
+        time.sleep(LATENCY_S)
+        while SET.get("hang") and Path(SET["hang"]).exists():
+            time.sleep(0.05)
+        if SET.get("errors") and Path(SET["errors"]).exists():
+            raise mfusepy.FuseOSError(errno.EIO)
+        return call(*args)
+
+    return slow
+
+
 class Share(mfusepy.Operations):
     use_ns = True
-
-    def __call__(self, op, *args):
-        if op not in ("init", "destroy"):
-            time.sleep(LATENCY_S)
-            if SET.get("errors") and Path(SET["errors"]).exists():
-                raise mfusepy.FuseOSError(errno.EIO)
-        return super().__call__(op, *args)
 
     def _path(self, path):
         """Return the file behind a name, whatever its case where the share does not tell it."""
@@ -40,6 +51,7 @@ class Share(mfusepy.Operations):
             return plain
         return SOURCE / path.lstrip("/").lower()
 
+    @on_the_share
     def getattr(self, path, fh=None):
         try:
             found = self._path(path).lstat()
@@ -50,17 +62,20 @@ class Share(mfusepy.Operations):
             times = {name: value // TICK_NS * TICK_NS for name, value in times.items()}
         return {name: getattr(found, name) for name in STATED} | times
 
+    @on_the_share
     def readdir(self, path, fh):
         names = [entry.name for entry in self._path(path).iterdir()]
         time.sleep(LATENCY_S * len(names) / NAMES_A_CALL)
         return [".", "..", *(n.upper() if SET.get("capitals") else n for n in names)]
 
+    @on_the_share
     def open(self, path, flags):
         locked = Path(SET["lock"]).read_text() if SET.get("lock") else ""
         if locked and path.endswith(locked):
             raise mfusepy.FuseOSError(errno.EACCES)
         return os.open(self._path(path), flags)
 
+    @on_the_share
     def read(self, path, size, offset, fh):
         return os.pread(fh, size, offset)
 

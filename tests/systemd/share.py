@@ -1,5 +1,6 @@
 """The hanging share as a context manager, and a feeder that writes scans behind it."""
 
+import json
 import subprocess
 import sys
 import threading
@@ -24,8 +25,9 @@ class Share:
         self._log = scratch / "share.log"
 
     def __enter__(self) -> "Share":
-        script = Path(__file__).with_name("hanging_share.py")
-        command = [sys.executable, str(script), str(self.source), str(self.mount), str(self._flag)]
+        script = Path(__file__).parents[1] / "share" / "slow_share.py"
+        settings = json.dumps({"hang": str(self._flag)})
+        command = [sys.executable, str(script), str(self.source), str(self.mount), settings]
         with self._log.open("wb") as log:
             self._server = subprocess.Popen(command, stdout=log, stderr=log)
         wait_for(self._is_mounted, 20, f"the FUSE mount ({FUSE_TOOLS})")
