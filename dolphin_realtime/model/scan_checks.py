@@ -26,7 +26,7 @@ def prices_of(scan: Scan) -> tuple[Floats, NDArray[np.bool_]]:
 
 
 def scan_flags(
-    values: Floats, n_assets: int, usable: NDArray[np.bool_], verdict: Verdict
+    values: Floats, n_assets: int, usable: NDArray[np.bool_], verdict: Verdict | None
 ) -> set[str]:
     """Return what is odd about an accepted scan before its returns are looked at."""
     flags: set[str] = set()
@@ -34,6 +34,8 @@ def scan_flags(
         flags.add("missing_eigenvalues")
     if abs(float(values.sum()) / n_assets - 1.0) > CORRELATION_SUM_TOLERANCE:
         flags.add("not_correlation")
+    if verdict is None:
+        return flags
     if not usable.all():
         flags.add("bad_price")
     if verdict.doubtful.any():

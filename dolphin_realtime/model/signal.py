@@ -85,7 +85,8 @@ class SignalState:
         prices, usable = prices_of(scan)
         verdict = self.sound.judge(scan.assets, prices, usable, scan.timestamp_us, n_min)
         values = eigen.spectrum(scan.eigenvalues, len(scan.assets))
-        if int(verdict.sound.sum()) < n_min:
+        n_sound = len(prices) if verdict is None else int(verdict.sound.sum())
+        if n_sound < n_min:
             draft.failed = "TOO_FEW_ASSETS"
         elif values is None:
             draft.failed = "BAD_EIGENVALUES"
@@ -157,7 +158,7 @@ class SignalState:
         self,
         draft: Draft,
         prices: Floats,
-        verdict: Verdict,
+        verdict: Verdict | None,
         values: Floats,
         book: Mapping[str, Book] | None,
         factors: Factors,
@@ -169,7 +170,7 @@ class SignalState:
         draft.rho = eigen.mean_correlation(values, n_assets)
         draft.share = eigen.market_mode_share(values)
         draft.r_ar = self._correlation_risk(draft.rho, dt_s)
-        if not verdict.sound.all():
+        if verdict is not None and not verdict.sound.all():
             draft.verdict = verdict
             names = [a for a, ok in zip(names, verdict.sound.tolist(), strict=True) if ok]
             prices = prices[verdict.sound]

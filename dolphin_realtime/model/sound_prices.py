@@ -16,6 +16,8 @@ from dolphin_realtime.model.slots import Floats, Ints, SlotArrays, Slots
 
 FAR_MOVE: Final = math.log(1.2)
 """A move beyond this within a minute is far; the bound grows with the root of the time."""
+NEAR: Final = 1.19
+"""Ratios within this are no far moves, whatever the rounding of a logarithm."""
 FAR_US: Final = 60 * 1_000_000
 NEVER_MOVE: Final = math.log(5.0)
 """A move of this is never believed without a person: redenomination, a ticker used again."""
@@ -65,8 +67,8 @@ class SoundPrices(SlotArrays):
 
     def judge(
         self, names: list[str], prices: Floats, usable: NDArray[np.bool_], now_us: int, n_min: int
-    ) -> Verdict:
-        """Judge a scan's prices and remember them.
+    ) -> Verdict | None:
+        """Judge a scan's prices and remember them; None where all are sound, as nearly always.
 
         Args:
             names: The listed assets, distinct.
@@ -77,6 +79,8 @@ class SoundPrices(SlotArrays):
         """
         slots = self.slots_of(names)
         self._forget(now_us)
+        if usable.all() and self._are_all_sound(slots, prices, now_us):
+            return None
         at = np.arange(slots.stop) if isinstance(slots, slice) else slots
         self.seen_us[at[usable]] = now_us
         known = usable & (self.price[slots] > 0.0)
@@ -100,6 +104,22 @@ class SoundPrices(SlotArrays):
             self.price[slot] = price
             self.sound_us[slot] = self.changed_us[slot] = now_us
             self.waiting[slot], self.count[slot] = 0.0, 0
+
+    def _are_all_sound(self, slots: Slots, prices: Floats, now_us: int) -> bool:
+        """Return whether none of a scan's prices needs a second look, and remember them then."""
+        price, changed_us = self.price[slots], self.changed_us[slots]
+        if not (isinstance(slots, slice) and price.all()):
+            return False
+        ratio = prices / price
+        if ratio.max() >= NEAR or ratio.min() <= 1.0 / NEAR:
+            return False
+        changed_us[prices != price] = now_us
+        if now_us - int(changed_us.min(initial=now_us)) > STILL_US:
+            return False
+        price[:], self.sound_us[slots], self.seen_us[slots] = prices, now_us, now_us
+        if self.count[slots].any():
+            self.waiting[slots], self.count[slots] = 0.0, 0
+        return True
 
     def last_sound_us(self, asset: str) -> int | None:
         """Return when an asset's price was last sound, None where it never was."""
