@@ -21,6 +21,9 @@ HOLE_INTERVALS: Final = 3.0
 HOLE_S: Final = 180.0
 """A pause longer than this, and than three usual intervals, is a hole."""
 SHOWN: Final = 3
+LONGEST: Final = 80
+OUT_OF_ORDER: Final = "out of order"
+REPEATED: Final = "a repeat of the scan before"
 _NUMBER: Final = re.compile(r"\d[\d.,]*")
 
 
@@ -94,10 +97,12 @@ def coverage_of(day: str, times_us: Iterable[int], left_out: Mapping[str, int]) 
 
 def reasons_of(left_out: Mapping[str, str]) -> Counter[str]:
     """Return how many files are left out for each kind of reason: names and numbers do not count."""
-    return Counter(
-        _NUMBER.sub("N", why.removeprefix(f"{name}: ").split(": ")[-1])
-        for name, why in left_out.items()
-    )
+    return Counter(_kind(why.removeprefix(f"{name}: ")) for name, why in left_out.items())
+
+
+def _kind(why: str) -> str:
+    head, _, _ = why.partition(": ")
+    return head if head == OUT_OF_ORDER else _NUMBER.sub("N", why)[:LONGEST]
 
 
 class Reading:

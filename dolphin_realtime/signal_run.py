@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from dolphin_realtime.book_documents import BookHistory
-from dolphin_realtime.coverage import DayCoverage, Reading
+from dolphin_realtime.coverage import OUT_OF_ORDER, REPEATED, DayCoverage, Reading
 from dolphin_realtime.factor_documents import FactorHistory
 from dolphin_realtime.factor_files import read_factors
 from dolphin_realtime.model.errors import ScanOutOfOrder, SettingsError
@@ -109,11 +109,11 @@ def run_signals(
             signal = state.step(scan, books.at(now_us), factors.at(now_us))
         except ScanOutOfOrder:
             result.refused += 1
-            reading.refuse(scan, "out of order")
+            reading.refuse(scan, OUT_OF_ORDER)
             continue
         if signal is before:
             result.duplicates += 1
-            reading.refuse(scan, "a repeat of the scan before")
+            reading.refuse(scan, REPEATED)
             continue
         result.scans += 1
         result.rows += len(signal.assets)

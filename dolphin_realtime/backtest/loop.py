@@ -5,13 +5,12 @@ trading/turn.py's, meeting the exchange engine/backtest.py's.
 """
 
 from collections.abc import Callable, Coroutine, Iterator, Sequence
-from typing import Final
 
 import msgspec
 
 from dolphin_realtime.book_documents import BookFeed
 from dolphin_realtime.book_shelf import BookShelf
-from dolphin_realtime.coverage import DayCoverage
+from dolphin_realtime.coverage import OUT_OF_ORDER, REPEATED, DayCoverage
 from dolphin_realtime.engine.backtest import BacktestEngine
 from dolphin_realtime.factor_documents import FactorHistory
 from dolphin_realtime.journal.database import Row
@@ -29,8 +28,6 @@ from dolphin_realtime.trading.turn import Turn
 
 OnScan = Callable[[Plan, dict[str, list[Row]]], None]
 FREE = Limits()
-OUT_OF_ORDER: Final = "out of order"
-REPEATED: Final = "a repeat of the scan before"
 
 
 class BacktestResult(msgspec.Struct):

@@ -94,5 +94,9 @@ def test_reasons_are_counted_by_kind_not_by_file():
         "a.arrow": "a.arrow: 1500 bytes without an Arrow footer",
         "b.arrow": "b.arrow: 900 bytes without an Arrow footer",
         "c.arrow": "Permission denied",
+        "d.arrow": "out of order: scan 7 at 2025-03-12T00:00:00 is not later than scan 8",
+        "e.arrow": "out of order: scan 9 at 2025-03-12T00:01:00 is not later than scan 10",
     })  # fmt: skip
-    assert found == {"N bytes without an Arrow footer": 2, "Permission denied": 1}
+    assert found == {
+        "N bytes without an Arrow footer": 2, "Permission denied": 1, "out of order": 2
+    }  # fmt: skip
