@@ -46,6 +46,11 @@ class PreTradeParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     duplicate_window_s: Annotated[float, msgspec.Meta(ge=0)] = 1.0
     max_daily_loss_share: Share = 0.03
 
+    @property
+    def allowed(self) -> frozenset[str]:
+        """The assets that may be traded; empty: every instrument."""
+        return frozenset(a.strip() for a in self.allow.split(",") if a.strip())
+
 
 class Refusal(msgspec.Struct, frozen=True, kw_only=True):
     """An order that a limit stopped: which, what it would have been, and the bound."""
@@ -168,10 +173,8 @@ def _steps(order: OrderIntent, s: Standing, p: PreTradeParams) -> tuple[float, f
 
 
 def _allowed(order: OrderIntent, s: Standing, p: PreTradeParams) -> tuple[float, float]:  # noqa: ARG001
-    if not p.allow:
-        return 0.0, 0.0
-    names = {a.strip() for a in p.allow.split(",")}
-    return float(order.asset not in names), 0.0
+    names = p.allowed
+    return float(bool(names) and order.asset not in names), 0.0
 
 
 def _price_move(order: OrderIntent, s: Standing, p: PreTradeParams) -> tuple[float, float]:

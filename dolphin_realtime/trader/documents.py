@@ -108,8 +108,15 @@ def _unpriced(desk: Desk) -> list[dict[str, Any]]:
 
 def _untradable(desk: Desk) -> dict[str, Any]:
     """Return how many names of the last scan nothing can be opened of, and why."""
-    signal = desk.signals.last
-    found = Counter(signal.reason if signal else ())
+    signal, allowed = desk.signals.last, desk.pre_trade.allowed
+    found = Counter[str]()
+    for asset, reason in zip(signal.assets, signal.reason, strict=True) if signal else ():
+        if reason in TRADABLE and asset not in desk.instruments:
+            found["NO_INSTRUMENT"] += 1
+        elif reason in TRADABLE and allowed and asset not in allowed:
+            found["NOT_ALLOWED"] += 1
+        else:
+            found[reason] += 1
     reasons = {why: n for why, n in found.most_common() if why not in TRADABLE}
     return {"names": sum(reasons.values()), "of": found.total(), "reasons": reasons}
 
