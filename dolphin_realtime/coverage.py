@@ -13,7 +13,7 @@ from typing import Final
 
 import msgspec
 
-from dolphin_realtime.model.instant import DAY_US, day_of, day_us, from_us, span
+from dolphin_realtime.model.instant import DAY_US, day_us, from_us, span
 from dolphin_realtime.model.scan import Scan
 
 WHOLE_SHARE: Final = 0.99
@@ -81,7 +81,8 @@ def coverage_of(day: str, times_us: Iterable[int], left_out: Mapping[str, int]) 
         times_us: Instants of the scans used, rising.
         left_out: What was not used, by reason.
     """
-    times, begin_us = list(times_us), day_us(day)
+    begin_us = day_us(day)
+    times = [at for at in times_us if begin_us <= at < begin_us + DAY_US]
     found = DayCoverage(day=day, scans=len(times), left_out=dict(left_out))
     if not times:
         found.hole_s, found.hole_us = DAY_US / 1e6, begin_us
@@ -109,6 +110,7 @@ class Reading:
     """Gathers what a run reads, day by day."""
 
     def __init__(self) -> None:
+        self._day = ""
         self._times: dict[str, list[int]] = {}
         self._left_out: dict[str, Counter[str]] = {}
 
@@ -116,6 +118,7 @@ class Reading:
         """Yield the scans of a day, noting them."""
         times = self._times.setdefault(day, [])
         for scan in scans:
+            self._day = day
             times.append(scan.timestamp_us)
             yield scan
 
@@ -124,17 +127,16 @@ class Reading:
         self._left_out.setdefault(day, Counter()).update(reasons)
 
     def refuse(self, scan: Scan, why: str) -> None:
-        """Note a scan that was read and then not used."""
-        day = day_of(scan.timestamp_us)
-        self.leave_out(day, {why: 1})
-        if self._times.get(day) and self._times[day][-1] == scan.timestamp_us:
-            self._times[day].pop()
+        """Note that the scan given last is not used."""
+        self.leave_out(self._day, {why: 1})
+        if self._times.get(self._day) and self._times[self._day][-1] == scan.timestamp_us:
+            self._times[self._day].pop()
 
     def days(self) -> list[DayCoverage]:
         """Return what was read of each day."""
         return [
-            coverage_of(day, sorted(times), self._left_out.get(day, {}))
-            for day, times in self._times.items()
+            coverage_of(day, sorted(self._times.get(day, ())), self._left_out.get(day, {}))
+            for day in sorted(self._times.keys() | self._left_out.keys())
         ]
 
 

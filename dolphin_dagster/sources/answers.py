@@ -36,7 +36,7 @@ def decode[T](where: str, body: bytes, kind: type[T]) -> T:
         path = found["path"] if found else "$"
         text = str(e).split(" - at `")[0]
         raise SourceFormatChanged(f"{where}: {path} is {_show(_at(body, path))}: {text}") from e
-    except (msgspec.DecodeError, UnicodeDecodeError) as e:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as e:
         shown = _show(body[:SHOWN].decode(errors="replace"))
         raise SourceFormatChanged(f"{where}: body is {shown}: no JSON ({e})") from e
 
@@ -71,7 +71,7 @@ def rows[T](
     for raw in raw_rows:
         try:
             symbol = msgspec.json.decode(raw, type=_Named).symbol
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             n_others += 1
             continue
         if symbol not in wanted:
@@ -81,14 +81,14 @@ def rows[T](
             found[symbol] = decode(f"{where}: {symbol}", bytes(raw), kind)
         except SourceFormatChanged as e:
             refused[symbol] = e
-    return found, refused, n_others
+    return found, {s: e for s, e in refused.items() if s not in found}, n_others
 
 
 def _at(body: bytes, path: str) -> Any:
     """Return what lies at a path of a JSON body, its innermost known part."""
     try:
         value = msgspec.json.decode(body)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return body[:SHOWN].decode(errors="replace")
     for index, name in _STEP.findall(path):
         try:

@@ -99,13 +99,13 @@ class Reader:
         at the next looks; at least one file is read.
         """
         self._new |= dict.fromkeys(self._watch.new_names(until))
-        for path in self._waiting:
-            self._new.pop(path, None)
+        self._leave_waiting()
         began, asked = time.monotonic(), self._sweep.asked
         if not self._new:
             self._new |= dict.fromkeys(
                 self._sweep.slice(self._watch.known, self._watch.days, until)
             )
+            self._leave_waiting()
         self.pace.count(self._sweep.asked - asked, time.monotonic() - began)
         found: list[Found] = []
         due = [*sorted(self._new)[:BATCH], *self._due()]
@@ -125,6 +125,11 @@ class Reader:
     def sweep_next(self) -> None:
         """Ask for every known file again from the next look on."""
         self._sweep.make_due()
+
+    def _leave_waiting(self) -> None:
+        """Leave to their turn the files that wait already."""
+        for path in self._waiting:
+            self._new.pop(path, None)
 
     def _due(self) -> list[str]:
         """Return the waiting files, those that changed or are to be tried again."""

@@ -94,7 +94,7 @@ class Sweep:
         files = [(day, name) for day in reversed(days) for name in sorted(known.get(day, {}))]
         place, self._place = self._place, None
         if place is not None:  # where the reader before this one stood
-            files = [file for file in files if file < (place.day, place.name)] or files
+            files = [file for file in files if file <= (place.day, place.name)] or files
         self._left, self._took_s = files, 0.0
         return bool(files)
 

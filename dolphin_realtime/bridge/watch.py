@@ -94,6 +94,7 @@ class FolderWatch:
         self._days: dict[str, _Day] = {}
         self._root_mtime, self._root_at = 0, -1e9
         self._failing_since: float | None = None
+        self._active = ""
 
     def take(self, path: str, stamp: Stamp) -> None:
         """Remember a file that was handled."""
@@ -120,12 +121,13 @@ class FolderWatch:
     def _due(self) -> list[tuple[str, _Day]]:
         """Return the days to look at now: the newest always."""
         newest = next(iter(self._days.values()), None)
+        active = self._days.get(self._active, newest)
         now = time.monotonic()
         is_midnight = newest is not None and now - newest.appeared_at < MIDNIGHT_S
         return [
             (name, day)
             for name, day in self._days.items()
-            if day is newest or is_midnight or now >= day.looked_at + OLDER_S
+            if day is newest or day is active or is_midnight or now >= day.looked_at + OLDER_S
         ]
 
     def _fail(self, fault: OSError) -> None:
@@ -156,6 +158,8 @@ class FolderWatch:
         else:
             day.names = None
         day.took_s += time.monotonic() - began
+        if new:
+            self._active = name
         return [f"{name}/{n}" for n in new]
 
     def _find_days(self) -> None:
@@ -168,7 +172,11 @@ class FolderWatch:
                 names = sorted((e.name for e in entries if _is_day(e.name)), reverse=True)
         except FileNotFoundError:
             names = []
-        newest = list(islice((n for n in names if (self._dir / n).is_dir()), WATCHED_DAYS))
+        today = datetime.now(UTC).date().isoformat()
+        to_come = [n for n in names if n > today]  # may be there early, and must hide no other
+        past = (n for n in names if n <= today and (self._dir / n).is_dir())
+        newest = [n for n in to_come if (self._dir / n).is_dir()]
+        newest += islice(past, WATCHED_DAYS)
         if set(newest) - self._days.keys():
             self._forget()
         appeared_at = now if self._days else -1e9

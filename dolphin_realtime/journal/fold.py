@@ -4,6 +4,7 @@ Folding rows, and finding the first that contradicts those before it, belong her
 identities a journal must keep is check.py's. Money is USDT.
 """
 
+import math
 import sqlite3
 from collections.abc import Iterator
 from typing import Any, Final
@@ -89,10 +90,16 @@ class Fold:
         self._done[row["id"]] = row
         if realised is None:
             return f"{name}: takes back {row['undoes']!r}, which is no change before it"
-        if abs(realised - row["realised"]) > TOLERANCE_USD or position.quantity != row["quantity"]:
+        averages = (position.average_price, row["average"])
+        is_another = not math.isclose(*averages, rel_tol=1e-9, abs_tol=1e-300)
+        if row["act"] == Act.REDENOMINATE and row["price_before"]:
+            price = row["price_before"] / row["value"]
+            is_another |= not math.isclose(price, row["price"] or 0.0, rel_tol=1e-9)
+        is_another |= position.quantity != row["quantity"]
+        if is_another or abs(realised - row["realised"]) > TOLERANCE_USD:
             return (
-                f"{name}: {row['quantity']!r} after it and {row['realised']!r} realised, "
-                f"by its act {position.quantity!r} and {realised!r}"
+                f"{name}: {row['quantity']!r} at {row['average']!r} after it and {row['realised']!r} "
+                f"realised, by its act {position.quantity!r} at {averages[0]!r} and {realised!r}"
             )
         return None
 

@@ -53,7 +53,7 @@ class Desk:
     Attributes:
         life: Four characters that the journal drew; part of every order's id.
         unpriced: Held assets that had no sound price at the last scan.
-        changes: What a person did last about a position, by asset.
+        changes: What a person did last about a position, by asset, until it is traded again.
     """
 
     def __init__(
@@ -214,6 +214,7 @@ class Desk:
 
     def _book_fill(self, order: InFlight, fill: Traded, mid: float) -> float:
         asset, quantity = order.order.asset, fill.quantity
+        self.changes.pop(asset, None)
         signed = quantity if order.order.side == "BUY" else -quantity
         digits = self.digits(asset)
         realised = self.account.apply_fill(asset, signed, fill.price, fill.fee, digits)

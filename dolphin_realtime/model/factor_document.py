@@ -141,6 +141,8 @@ def interval_of(
         return listed
     apart_h = (rate.next_time - before.next_time) / HOUR
     known = before.interval_h or listed
+    if known and rate.fetch_time >= before.next_time + known * HOUR and apart_h % known == 0.0:
+        return known  # settlements that nobody saw lie between
     hours = apart_h if apart_h > 0.0 else apart_h + (known or 0.0)
     return hours if hours in POSSIBLE_H else known
 

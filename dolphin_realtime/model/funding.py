@@ -112,13 +112,21 @@ class FundingClock(msgspec.Struct):
             step_us = _interval_us(reading.interval_h)
             at_us = reading.next_us - step_us
             while at_us in self.hours and at_us > self.settled.get(asset, 0):
-                if at_us <= last_us and asset in self.hours[at_us]:
+                is_told_otherwise = self._said_later(asset, at_us, step_us, known)
+                if at_us <= last_us and asset in self.hours[at_us] and not is_told_otherwise:
                     found.append((at_us, asset))
                 at_us -= step_us
         return [
             self._charge(asset, at_us, *self.hours[at_us][asset], known)
             for at_us, asset in sorted(found)
         ]
+
+    def _said_later(self, asset: str, at_us: int, step_us: int, known: Factors) -> bool:
+        """Return whether the venue said shortly before an instant that it settles later."""
+        before = self._before(asset, at_us, known)
+        if before is None or before.next_us is None:
+            return False
+        return before.next_us > at_us and at_us - before.fetch_us < step_us
 
     def _charge(
         self, asset: str, at_us: int, quantity: float, price: float, known: Factors

@@ -77,7 +77,7 @@ def change_account(
 
 def restore_position(account: Account, change: PositionChange) -> float:
     """Give a position back what it was before a change; return the profit this realised."""
-    position = account.positions[change.asset]
+    position = account.positions.setdefault(change.asset, Position())
     position.quantity, position.average_price = change.quantity_before, change.average_before
     position.realised -= change.realised
     account.realised -= change.realised

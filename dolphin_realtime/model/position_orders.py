@@ -51,7 +51,7 @@ def carry_out(desk: Desk, order: PositionOrder) -> PositionChange:
     undone = _undone(desk, order) if order.act is Act.UNDO else None
     if undone is not None:
         realised = restore_position(desk.account, undone)
-        _set_price(desk, asset, undone.price_before)
+        _set_price(desk, asset, _price_undone(undone, price_before))
     else:
         realised = _act(desk, order, before, price_before)
     after = desk.account.positions.get(asset, NOTHING)
@@ -84,17 +84,38 @@ def _act(desk: Desk, order: PositionOrder, before: Position, price: float | None
         _set_price(desk, asset, level)
         return 0.0
     value = order.value
-    least = 0.0 if order.act is Act.SETTLE else math.ulp(0.0)
-    if value is None or not least <= value < math.inf:
-        raise PositionRefused(f"{value} is no number that {order.act.value} can use")
     if price is None or asset not in desk.instruments:
         raise PositionRefused(f"{asset} is not known: no sound price of it was ever seen")
+    digits = desk.digits(asset)
+    if value is None or not _is_possible(order.act, value, before, price, digits):
+        raise PositionRefused(f"{value} is no number that {order.act.value} of {asset} can use")
     if order.act is Act.SETTLE and not before.quantity:
         raise PositionRefused(f"nothing of {asset} is held")
-    realised = change_account(desk.account, order.act, asset, value, price, desk.digits(asset))
+    realised = change_account(desk.account, order.act, asset, value, price, digits)
     if order.act is Act.REDENOMINATE:
         _set_price(desk, asset, price / value)
     return realised
+
+
+def _is_possible(act: Act, value: float, before: Position, price: float, digits: int) -> bool:
+    """Return whether what comes of a value are numbers, and a position that was there is one still."""
+    if act is Act.SETTLE:
+        return 0.0 <= value < math.inf and math.isfinite(before.quantity * value)
+    if not 0.0 < value < math.inf:
+        return False
+    quantity = before.quantity * value
+    prices = (price / value, before.average_price / value)
+    is_finite = all(map(math.isfinite, (quantity, *prices))) and prices[0] > 0.0
+    return is_finite and (not before.quantity or bool(round(quantity, digits)))
+
+
+def _price_undone(undone: PositionChange, price: float | None) -> float | None:
+    """Return the price that a taken back change leaves; None where it never touched it."""
+    if undone.act is Act.ACCEPT:
+        return undone.price_before
+    if undone.act is Act.REDENOMINATE and price is not None and undone.value:
+        return price * undone.value
+    return None
 
 
 def _set_price(desk: Desk, asset: str, price: float | None) -> None:
@@ -106,10 +127,7 @@ def _set_price(desk: Desk, asset: str, price: float | None) -> None:
 def _undone(desk: Desk, order: PositionOrder) -> PositionChange:
     last = desk.changes.get(order.asset)
     if last is None or last.act is Act.UNDO:
-        raise PositionRefused(f"no change of {order.asset} is there to be taken back")
-    held = desk.account.positions.get(order.asset, NOTHING)
-    if (held.quantity, held.average_price) != (last.quantity, last.average):
         raise PositionRefused(
-            f"{order.asset} was traded since its last change: it can no longer be taken back"
+            f"no change of {order.asset} is there to be taken back, or it was traded since"
         )
     return last

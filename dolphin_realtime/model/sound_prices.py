@@ -108,7 +108,7 @@ class SoundPrices(SlotArrays):
     def _are_all_sound(self, slots: Slots, prices: Floats, now_us: int) -> bool:
         """Return whether none of a scan's prices needs a second look, and remember them then."""
         price, changed_us = self.price[slots], self.changed_us[slots]
-        if not (isinstance(slots, slice) and price.all()):
+        if not (isinstance(slots, slice) and len(price) and price.all()):
             return False
         ratio = prices / price
         if ratio.max() >= NEAR or ratio.min() <= 1.0 / NEAR:

@@ -105,6 +105,19 @@ def test_the_interval_follows_the_venues_next_instants(nexts, listed, hours):
     assert merged[key].interval_h == hours
 
 
+def test_settlements_that_nobody_saw_do_not_make_the_interval_longer():
+    """A 4 h rate whose source is away from 07:00 to 13:00: 08:00, then 16:00."""
+    key, day = ("funding", "A"), T.replace(hour=0)
+    seen = [(7, 8), (13, 16)]
+    merged = {("funding_interval", "A"): reading(4.0, day, 1e6)}
+    for at, after in seen:
+        new = msgspec.structs.replace(
+            reading(1e-4, day + at * HOUR, 1e6), next_time=day + after * HOUR
+        )
+        merged = merge(merged, {key: new}, day + at * HOUR)
+    assert merged[key].interval_h == 4.0
+
+
 names = st.sampled_from(["vix", "funding", "funding_interval", "dvol_btc"])
 keys = st.tuples(names, st.sampled_from([None, "A", "B"]))
 parts = st.dictionaries(keys, st.integers(0, 60).map(lambda m: reading(m, T + m * HOUR / 60)))

@@ -100,3 +100,15 @@ def test_reasons_are_counted_by_kind_not_by_file():
     assert found == {
         "N bytes without an Arrow footer": 2, "Permission denied": 1, "out of order": 2
     }  # fmt: skip
+
+
+def test_a_refused_scan_is_not_counted_and_a_day_of_faults_alone_is_said():
+    reading = Reading()
+    for n, scan in enumerate(reading.of(iter(SCANS[:4]), DAY)):
+        if n == 3:
+            reading.refuse(scan, "out of order")
+    reading.leave_out("2024-08-08", {"bad": 5})
+    first, second = reading.days()
+    assert (first.scans, first.left_out) == (3, {"out of order": 1})
+    assert (second.scans, second.left_out) == (0, {"bad": 5})
+    assert "left out 6" in line_of([first, second])

@@ -52,3 +52,26 @@ def test_an_answer_that_is_no_list_is_another_format(body):
 
 def test_a_list_of_nothing_asked_for_is_empty_and_counted():
     assert read(GOOD, frozenset({"Z"})) == ({}, {}, 20)
+
+
+@pytest.mark.parametrize(
+    "raw", [b'{"symbol":"A3","x":"\xff"}', b'{"symbol":"Z","x":' + b"[" * 5000 + b"]" * 5000 + b"}"]
+)
+def test_a_row_of_bad_bytes_or_of_endless_depth_costs_itself_at_most(raw):
+    body = (
+        b"["
+        + b",".join([json.dumps(row).encode() for row in GOOD if row["symbol"] != "A3"] + [raw])
+        + b"]"
+    )
+    try:
+        found, _, _ = rows("host/path", body, Row, frozenset(WANTED))
+    except SourceFormatChanged:
+        return
+    assert found.keys() == WANTED - {"A3"}
+
+
+def test_a_symbol_that_comes_twice_is_read_where_it_can_be():
+    found, refused, _ = read([*GOOD, {"symbol": "A5", "rate": None}])
+    assert (found.keys(), refused) == (WANTED, {})
+    found, refused, _ = read([{"symbol": "A5", "rate": None}, *GOOD])
+    assert (found.keys(), refused) == (WANTED, {})

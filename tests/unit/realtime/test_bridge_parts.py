@@ -2,6 +2,7 @@
 
 import math
 import os
+from datetime import UTC, datetime, timedelta
 
 import msgspec
 import pyarrow as pa
@@ -270,3 +271,28 @@ def test_a_scan_from_the_future_is_refused_before_it_shuts_out_the_right_ones(
             refuse_implausible(now + ahead_s * 1_000_000, last, now, is_replay=is_replay)
     else:
         refuse_implausible(now + ahead_s * 1_000_000, last, now, is_replay=is_replay)
+
+
+def test_folders_of_days_to_come_hide_no_scan_of_today(tmp_path):
+    today = datetime.now(UTC)
+    folder = tmp_path / f"{today:%Y-%m-%d}"
+    folder.mkdir()
+    for ahead in (1, 2):
+        (tmp_path / f"{today + timedelta(days=ahead):%Y-%m-%d}").mkdir()
+    reader = Reader(tmp_path, tmp_path.with_name("ledger"))
+    for n in range(3):
+        (folder / f"scan_{n:06d}_000000.arrow").write_bytes(to_bytes(SCANS[n]))
+        assert [one.scan for one in reader.look()] == [SCANS[n]]
+
+
+def test_a_file_that_is_whole_when_the_sweep_names_it_is_found_once(tmp_path):
+    path = write_scan(tmp_path, SCANS[0])
+    reader = Reader(tmp_path, tmp_path.with_name("ledger"))
+    assert len(reader.look()) == 1
+    path.write_bytes(to_bytes(SCANS[0])[:700])
+    reader.sweep_next()
+    assert reader.look() == []
+    path.write_bytes(to_bytes(SCANS[1]))
+    reader.sweep_next()
+    assert len(reader.look()) == 1
+    assert reader.look() == []

@@ -83,6 +83,14 @@ def test_a_settlement_that_comes_to_light_late_is_booked_once_with_its_own_insta
     assert charged(known, scans) == [(8, 1e-4), (9, 1e-4), (10, 1e-4), (11, 4e-4)]
 
 
+def test_a_listed_interval_that_shortens_makes_no_settlement_that_never_was():
+    """The venue says 08:00 every minute; from 05:00 on its list has 4 h."""
+    known = history(*(
+        reading(1e-4, at(0, m), at(8), 8.0 if m < 300 else 4.0) for m in range(1, 480)
+    ))  # fmt: skip
+    assert charged(known, every(1, at(0, 2), at(8, 1))) == [(8, 1e-4)]
+
+
 def test_what_was_not_held_at_a_late_settlement_pays_nothing():
     known = history(reading(1e-4, at(7, 55), at(8)), reading(4e-4, at(10, 5), at(11), 1.0))
     clock = FundingClock()

@@ -159,13 +159,81 @@ async def test_what_cannot_be_done_is_refused_and_changes_nothing(act, asset, va
     await run(trader, step)
 
 
+async def test_an_accepted_level_of_what_is_not_held_can_be_taken_back():
+    trader = holding()
+
+    async def step():
+        await trader.trade(SCANS[:100])
+        desk, asset = trader.desk, SCANS[100].assets[0]
+        assert not desk.account.held().get(asset)
+        old = desk.prices[asset]
+        await trader.trade([with_price(SCANS[100], asset, old * 7)])
+        await trader.turn.change_position(order(Act.ACCEPT, asset))
+        await trader.turn.change_position(order(Act.UNDO, asset, name="back"))
+        assert desk.prices[asset] == old
+        assert trader.booking.mismatch is None
+
+    await run(trader, step)
+
+
+async def test_taking_back_a_settlement_leaves_the_price_that_came_since():
+    trader = holding()
+
+    async def step():
+        asset = await until_held(trader)
+        desk = trader.desk
+        await trader.turn.change_position(order(Act.SETTLE, asset, 1.0))
+        halted = Limits(entry_block="TEST")
+        await trader.trade(SCANS[-60:-40], halted)
+        now = desk.prices[asset]
+        assert now != SCANS[-61].prices[SCANS[-61].assets.index(asset)]
+        await trader.turn.change_position(order(Act.UNDO, asset, name="back"))
+        assert desk.prices[asset] == now
+        (plan,) = await trader.trade([SCANS[-40]], halted)
+        assert asset in plan.prices
+
+    await run(trader, step)
+
+
+async def test_taking_back_a_redenomination_is_of_the_price_of_now():
+    trader = holding()
+
+    async def step():
+        asset = await until_held(trader)
+        desk, block = trader.desk, Limits(entry_block="TEST")
+        desk.in_flight.clear()
+        await trader.turn.change_position(order(Act.REDENOMINATE, asset, 8.0))
+        at = SCANS[-60].assets.index(asset)
+        await trader.trade([with_price(SCANS[-60], asset, SCANS[-60].prices[at] / 8.0)], block)
+        if asset in desk.changes:
+            await trader.turn.change_position(order(Act.UNDO, asset, name="back"))
+            assert desk.prices[asset] == pytest.approx(SCANS[-60].prices[at])
+
+    await run(trader, step)
+
+
+@pytest.mark.parametrize("value", [1e308, 5e-324, 1e-300, 1e-9])
+async def test_a_factor_that_leaves_no_numbers_or_no_position_is_refused(value):
+    trader = holding()
+
+    async def step():
+        asset = await until_held(trader)
+        equity = trader.desk.equity()
+        with pytest.raises(PositionRefused, match="no number"):
+            await trader.turn.change_position(order(Act.REDENOMINATE, asset, value))
+        assert trader.desk.equity() == equity
+
+    await run(trader, step)
+
+
 async def test_one_that_was_traded_since_cannot_be_taken_back():
     trader = holding()
 
     async def step():
         asset = await until_held(trader)
         await trader.turn.change_position(order(Act.REDENOMINATE, asset, 2.0))
-        trader.desk.account.positions[asset].quantity += 1.0
+        await trader.trade(SCANS[-60:])
+        assert asset not in trader.desk.changes
         with pytest.raises(PositionRefused, match="traded since"):
             await trader.turn.change_position(order(Act.UNDO, asset, name="back"))
 
@@ -234,6 +302,9 @@ async def test_a_journal_folds_the_changes_and_names_one_that_is_wrong(tmp_path)
         "UPDATE position_changes SET undoes = 'nothing' WHERE id = 'three'",
         "UPDATE position_changes SET value = 1.5 WHERE id = 'four'",
         "DELETE FROM position_changes WHERE id = 'two'",
+        "UPDATE position_changes SET average = average * 2 WHERE id = 'one'",
+        "UPDATE position_changes SET average = average * 3 WHERE id = 'three'",
+        "UPDATE position_changes SET price = price * 9 WHERE id = 'one'",
     ):
         db = database.open_new(tmp_path)
         before = db.execute("SELECT * FROM position_changes").fetchall()

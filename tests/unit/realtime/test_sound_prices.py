@@ -206,3 +206,13 @@ def test_a_coin_in_its_first_hours_does_not_move_the_market():
                 scan, assets=new, prices=[*scan.prices, price], eigenvalues=values))  # fmt: skip
     assert doubled.last.reason[-1] == OK
     assert doubled.last.signal[:N] == plain.last.signal[:N]
+
+
+def test_a_first_scan_of_nothing_fails_and_the_next_is_taken():
+    state = SignalState()
+    nothing = msgspec.structs.replace(SCANS[0], assets=[], prices=[], eigenvalues=[])
+    assert state.step(nothing).assets == []
+    assert state.last.flags == ()
+    assert state.step(msgspec.structs.replace(SCANS[1])).reason == [OK] * N
+    again = msgspec.structs.replace(SCANS[2], assets=[], prices=[], eigenvalues=[])
+    assert state.step(again).reason == []
