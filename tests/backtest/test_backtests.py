@@ -173,7 +173,10 @@ def test_the_headline_keys_are_all_there(ran):
         "benchmark", "signal", "exposure", "reasons", "latency_us",
     }  # fmt: skip
     assert wanted <= facts.keys()
-    names = {"fills", "orders", "equity", "decisions", "funding", "positions", "refusals"}
+    names = {
+        "fills", "orders", "equity", "decisions", "funding", "positions", "refusals",
+        "order_events", "position_changes",
+    }  # fmt: skip
     assert {f"{n}.parquet" for n in names} | {"report.html", "report.json"} == {
         p.name for p in out.iterdir()
     }
