@@ -66,7 +66,7 @@ chaos: dev ## the same with 50 random kills and 10 deaths of the member; CHAOS_K
 	@CHAOS_KILLS=$${CHAOS_KILLS:-50} CHAOS_MEMBER_KILLS=10 $(BIN)/pytest -s --show-capture=no tests/chaos
 
 worlds: dev ## markets with wicks, redenominations, halts, holes: backtest, trader, archive, report, an operator
-	@$(BIN)/pytest -s tests/kinds tests/worlds
+	@$(BIN)/pytest -s tests/worlds
 
 prove-worlds: dev ## 20,000 random worlds: no profit of a price that is not sound (WORLDS=1000 for fewer)
 	@WORLDS=$${WORLDS:-20000} $(BIN)/pytest tests/worlds/test_any_world.py

@@ -13,7 +13,7 @@ from dagster._core.events import DagsterEvent
 from dolphin_dagster import alerting
 from dolphin_dagster.alerting import Bad, Memory, decide, failed_runs, finished_since, works_of
 from dolphin_dagster.definitions import build_definitions
-from dolphin_realtime.alerts import Alert, read_alerts, standing, write_alert
+from dolphin_realtime.alerts import read_alerts
 from dolphin_realtime.settings import load
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -197,59 +197,7 @@ def test_a_check_that_is_being_evaluated_is_as_it_was_told(stack):
     assert [a.state for a in read_alerts(home)] == ["red", "recovered"]
 
 
-def test_a_cursor_that_is_gone_tells_nothing_again_and_what_is_well_is_taken_back(stack):
-    home, instance, tick, report = stack
-    report(passed=False)
-
-    @dg.job
-    def scan_archive_job():
-        pass
-
-    cursor = tick(None)
-    instance.report_run_failed(instance.create_run_for_job(scan_archive_job))
-    tick(tick(cursor))
-    assert len(read_alerts(home)) == 2
-    tick(tick(None))
-    assert len(read_alerts(home)) == 2
-    report(passed=True)
-    cursor = tick(None)
-    done = instance.create_run_for_job(scan_archive_job)
-    instance.handle_new_event(_finished(done))
-    tick(cursor)
-    assert standing(read_alerts(home)) == {}
-    assert len(read_alerts(home)) == 4
-
-
-def test_a_storage_that_is_gone_leaves_red_what_it_knows_nothing_of(tmp_path, monkeypatch):
-    """A new instance on the same home: nothing is told again, nothing is taken back unseen."""
-    monkeypatch.setenv("DOLPHIN_HOME", str(tmp_path))
-    repository = build_definitions(load()).get_repository_def()
-    kinds = [("bridge", "is_alive"), ("scan_archive 2025-05-12", "run"), ("days_archived", "tick")]
-    for asset, check in kinds:
-        write_alert(tmp_path, Alert(ts=NOW, asset=asset, check=check, state="red",
-                                    facts={"why": "before"}, runbook="docs/runbook.md#x"))  # fmt: skip
-    with dg.instance_for_test() as instance:
-        cursor = None
-        for _ in range(3):
-            context = dg.build_sensor_context(
-                instance=instance, cursor=cursor, repository_def=repository
-            )
-            cursor = alerting.alerts(context).cursor
-        assert standing(read_alerts(tmp_path)).keys() == set(kinds)
-        assert len(read_alerts(tmp_path)) == 3
-        instance.report_runless_asset_event(
-            dg.AssetCheckEvaluation(
-                asset_key=dg.AssetKey("bridge"), check_name="is_alive", passed=True
-            )
-        )
-        context = dg.build_sensor_context(
-            instance=instance, cursor=cursor, repository_def=repository
-        )
-        alerting.alerts(context)
-    assert ("bridge", "is_alive") not in standing(read_alerts(tmp_path))
-
-
-def _finished(run):
+def finished(run):
     event = DagsterEvent(
         event_type_value=dg.DagsterEventType.RUN_SUCCESS.value, job_name=run.job_name
     )

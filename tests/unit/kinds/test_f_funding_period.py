@@ -1,4 +1,4 @@
-"""Funding: which settlement there is, and at the rate of which period."""
+"""Kind F, which period a factor is of: which settlement there is, and at the rate of which period."""
 
 import msgspec
 import pytest

@@ -47,3 +47,20 @@ def test_a_market_that_is_all_new_has_a_return_all_the_same():
     for scan in SCANS[:30]:
         state.step(msgspec.structs.replace(scan))
     assert state.market_var.m > 0.0
+
+
+def test_a_coin_in_its_first_hours_does_not_move_the_market():
+    """Warm assets make the market's return; a new one that doubles leaves it alone."""
+    scans = walk(300, 12)
+    plain, doubled = SignalState(), SignalState()
+    for n, scan in enumerate(scans):
+        new = [*scan.assets, "NEW"]
+        values = [*scan.eigenvalues, 1.0]
+        for state, price in ((plain, 1.0 + n * 1e-6), (doubled, 1.0 + max(0, n - 250) * 0.1)):
+            if n < 240:
+                state.step(msgspec.structs.replace(scan))
+                continue
+            state.step(msgspec.structs.replace(
+                scan, assets=new, prices=[*scan.prices, price], eigenvalues=values))  # fmt: skip
+    assert doubled.last.reason[-1] == "WARMING_UP"
+    assert doubled.last.signal[:12] == plain.last.signal[:12]

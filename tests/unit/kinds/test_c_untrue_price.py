@@ -1,4 +1,4 @@
-"""Which prices may be used: prices that cannot be true, or that nobody makes any more."""
+"""Kind C, a price that cannot be true: which prices may be used at all."""
 
 import math
 
@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from dolphin_realtime.model.signal import SignalState
 from dolphin_realtime.model.sound_prices import SoundPrices
-from tests.scans import make_scan, walk
+from tests.scans import walk
 
 N = 12
 SCANS = walk(40, N, volatility=1e-4)
@@ -87,32 +87,6 @@ def test_half_of_the_market_is_not_the_market():
     assert set(found.reason) == {"TOO_FEW_ASSETS"}
 
 
-def halted(n_still, minutes, n_assets=16):
-    scans = walk(minutes + 1, n_assets, volatility=1e-4)
-    first = scans[0].prices
-    return [msgspec.structs.replace(s, prices=first[:n_still] + s.prices[n_still:]) for s in scans]
-
-
-def test_a_price_that_stands_still_for_half_an_hour_while_others_move():
-    state = SignalState()
-    found = [state.step(s) for s in halted(3, 60)]
-    assert [s.reason[:4] for s in found[:31]] == [[OK] * 4] * 31
-    assert [s.reason[:4] for s in found[31:]] == [["STILL_PRICE"] * 3 + [OK]] * 30
-    assert found[-1].flags == ("still_price",)
-    moved = make_scan(62, [p * 1.001 for p in halted(3, 60)[-1].prices])
-    assert state.step(moved).reason == [OK] * 16
-
-
-def test_a_whole_market_that_stands_still_is_not_still_by_asset():
-    state = SignalState()
-    found = [state.step(s) for s in halted(16, 60)]
-    assert all("still_price" not in s.flags for s in found)
-    assert "frozen" in found[-1].flags
-    state = SignalState()
-    found = [state.step(s) for s in halted(7, 60)]
-    assert all("still_price" not in s.flags for s in found)
-
-
 def test_a_price_is_judged_at_a_scan_that_fails_otherwise():
     state = SignalState()
     state.step(SCANS[0])
@@ -121,22 +95,6 @@ def test_a_price_is_judged_at_a_scan_that_fails_otherwise():
         found = state.step(msgspec.structs.replace(scan, eigenvalues=[None] * N))
         assert set(found.reason) == {"BAD_EIGENVALUES"}
     assert state.step(with_price(SCANS[3], 0, SCANS[3].prices[0] * 1.3)).reason[0] == OK
-
-
-@pytest.mark.parametrize(("days", "reason"), [(7, D), (8, OK)])
-def test_an_asset_without_any_price_for_a_week_is_forgotten(days, reason):
-    memory = SoundPrices()
-    prices = np.full(N, 100.0)
-    here, gone = np.ones(N, dtype=bool), np.ones(N, dtype=bool)
-    gone[0] = False
-    memory.judge(NAMES, prices, here, 0, 10)
-    for day in range(1, days + 1):
-        memory.judge(NAMES, prices, gone, day * 86_400_000_000 + (day == days), 10)
-    prices[0] = 1e5
-    verdict = memory.judge(NAMES, prices, here, days * 86_400_000_000 + 60_000_000, 10)
-    assert (D if verdict is not None and verdict.doubtful[0] else OK) == (
-        OK if days >= 7 else reason
-    )
 
 
 LEVELS = st.sampled_from([1.0, 1.0, 1.0, 1.15, 0.85, 1.3, 0.7, 4.0, 6.0, 1e-3, 1e3, None])
@@ -189,23 +147,6 @@ def test_a_state_saved_before_there_was_a_rule_takes_its_last_prices_for_sound()
     old = SignalState.load(msgspec.msgpack.encode(raw))
     assert old.step(with_price(SCANS[5], 0, 1e-3)).reason[0] == D
     assert old.step(SCANS[6]).reason[0] == OK
-
-
-def test_a_coin_in_its_first_hours_does_not_move_the_market():
-    """Warm assets make the market's return; a new one that doubles leaves it alone."""
-    scans = walk(300, N)
-    plain, doubled = SignalState(), SignalState()
-    for n, scan in enumerate(scans):
-        new = [*scan.assets, "NEW"]
-        values = [*scan.eigenvalues, 1.0]
-        for state, price in ((plain, 1.0 + n * 1e-6), (doubled, 1.0 + max(0, n - 250) * 0.1)):
-            if n < 240:
-                state.step(msgspec.structs.replace(scan))
-                continue
-            state.step(msgspec.structs.replace(
-                scan, assets=new, prices=[*scan.prices, price], eigenvalues=values))  # fmt: skip
-    assert doubled.last.reason[-1] == OK
-    assert doubled.last.signal[:N] == plain.last.signal[:N]
 
 
 def test_a_first_scan_of_nothing_fails_and_the_next_is_taken():
