@@ -12,13 +12,9 @@ from prometheus_client import CollectorRegistry, ProcessCollector, start_http_se
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from dolphin_realtime.service_table import metrics_port
 from dolphin_realtime.settings import Settings
 
-PLACES: Final = (
-    "hazelcast", "bridge", "safety", "orderbook", "meta-health", "alerter",
-)  # fmt: skip
-"""Services by their port, counted from the first."""
-TRADERS_FROM: Final = 10
 GAUGES: Final = {
     "ready": "1 while the service does all of its work",
     "scans": "scans handled since the start",
@@ -77,24 +73,12 @@ class _Service(Collector):
         yield lost
 
 
-def port_of(settings: Settings, service: str) -> int | None:
-    """Return a service's port, None where it has none or none is wanted."""
-    if settings.metrics_port == 0:
-        return None
-    if service in PLACES:
-        return settings.metrics_port + PLACES.index(service)
-    instance = service.removeprefix("trader@")
-    if instance in settings.instance_names:
-        return settings.metrics_port + TRADERS_FROM + settings.instance_names.index(instance)
-    return None
-
-
 def serve_metrics(settings: Settings, service: str, figures: Figures) -> str | None:
     """Serve a service's figures until it ends; return why that cannot be, else None.
 
     A service trades on without figures: a taken port is no reason to stop.
     """
-    port = port_of(settings, service)
+    port = metrics_port(settings, service)
     if port is None:
         return None
     registry = CollectorRegistry()

@@ -45,7 +45,9 @@ class FakeEngine(SimulatedEngine):
 
     def _fill(self, order, fill):
         signed = fill.quantity if order.order.side == "BUY" else -fill.quantity
-        self.positions[order.order.asset] = self.position(order.order.asset) + signed
+        asset = order.order.asset
+        held = self.position(asset) + signed
+        self.positions[asset] = round(held, self.specs[asset].size_precision)
         self._traded(fill)
 
     def _close(self, order, kind, reason):

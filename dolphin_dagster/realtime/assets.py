@@ -8,21 +8,25 @@ from typing import Final
 import dagster as dg
 
 from dolphin_dagster import checks
+from dolphin_realtime.service_table import (
+    BRIDGE,
+    HAZELCAST,
+    META_HEALTH,
+    ORDERBOOK,
+    SAFETY,
+    TRADER,
+    shown,
+    trader_of,
+)
 from dolphin_realtime.settings import Settings
 
 GROUP: Final = "realtime"
 SCAN_FILES: Final = "scan_files"
 SCAN_FEED: Final = "scan_feed"
-ORDERBOOK: Final = "orderbook"
 DEAD_MAN: Final = dg.FreshnessPolicy.time_window(
     fail_window=3 * checks.REFRESH, warn_window=1.5 * checks.REFRESH
 )
 """The sensor shows each asset again every REFRESH: one that is not fresh has no watcher."""
-
-
-def trader(instance: str) -> str:
-    """Return the key of an instance's trader."""
-    return f"trader_{instance}"
 
 
 def journal(instance: str) -> str:
@@ -42,52 +46,59 @@ def _spec(name: str, description: str, kinds: set[str], deps: list[str]) -> dg.A
     )
 
 
-def make_assets(settings: Settings) -> list[dg.AssetSpec]:
-    """Return the services of a stack's settings, in the order that a scan meets them."""
-    books = [ORDERBOOK] if settings.orderbook_ws else []
-    found = [
-        dg.AssetSpec(
-            key=SCAN_FILES,
-            group_name=GROUP,
-            description=(
-                "NG6's Arrow files, one a scan, in the scan folder. Written by NG6; "
-                "whether they come is seen at `scan_feed`."
-            ),
-            kinds={"arrow", "file"},
-            owners=["team:ng6"],
+def _files() -> dg.AssetSpec:
+    return dg.AssetSpec(
+        key=SCAN_FILES,
+        group_name=GROUP,
+        description=(
+            "NG6's Arrow files, one a scan, in the scan folder. Written by NG6; "
+            "whether they come is seen at `scan_feed`."
         ),
-        _spec("hazelcast", "The grid that carries every document between services.", {"java"}, []),
-        _spec(
-            "bridge", "The scan bridge: scan files into the grid within milliseconds.",
+        kinds={"arrow", "file"},
+        owners=["team:ng6"],
+    )
+
+
+def _services(settings: Settings) -> dict[str, tuple[str, set[str], list[str]]]:
+    """Return description, kinds and dependencies of the asset of each kind of service."""
+    books = [ORDERBOOK] if settings.orderbook_ws else []
+    return {
+        HAZELCAST: ("The grid that carries every document between services.", {"java"}, []),
+        BRIDGE: (
+            "The scan bridge: scan files into the grid within milliseconds.",
             {"python", "arrow"}, [SCAN_FILES, "hazelcast"],
         ),
+        SAFETY: ("The posture of all traders: what they may do, and why.",
+                 {"python"}, ["hazelcast"]),
+        META_HEALTH: ("Five health sensors, one number: `DOLPHIN_META_HEALTH/latest`.",
+                      {"python"}, ["hazelcast"]),
+        ORDERBOOK: ("The order books of the venue: `DOLPHIN_FEATURES/ob_features_latest`.",
+                    {"python", "binance"}, ["hazelcast"]),
+        TRADER: (
+            "Trader {}: `compute_signal` and Nautilus orders, " + settings.mode + ".",
+            {"python", "nautilus"},
+            [SCAN_FEED, "safety", "external_factors", "calendar_factors", *books],
+        ),
+    }  # fmt: skip
+
+
+def make_assets(settings: Settings) -> list[dg.AssetSpec]:
+    """Return the services of a stack's settings that the service table shows, and their data."""
+    found = [_files()]
+    described = _services(settings)
+    for name, key in shown(settings).items():
+        kind, _, instance = name.partition("@")
+        description, kinds, deps = described[kind]
+        found.append(_spec(key, description.format(instance), kinds, deps))
+    found.append(
         _spec(
             SCAN_FEED, "NG6's scans as they are in the grid: `DOLPHIN_FEATURES/latest_eigen_scan`.",
             {"hazelcast"}, ["bridge"],
-        ),
-        _spec("safety", "The posture of all traders: what they may do, and why.",
-              {"python"}, ["hazelcast"]),
-        _spec("meta_health", "Five health sensors, one number: `DOLPHIN_META_HEALTH/latest`.",
-              {"python"}, ["hazelcast"]),
-    ]  # fmt: skip
-    if books:
-        found.append(
-            _spec(ORDERBOOK, "The order books of the venue: `DOLPHIN_FEATURES/ob_features_latest`.",
-                  {"python", "binance"}, ["hazelcast"])
-        )  # fmt: skip
-    for instance in settings.instance_names:
-        found += [
-            _spec(
-                trader(instance),
-                f"Trader {instance}: `compute_signal` and Nautilus orders, {settings.mode}.",
-                {"python", "nautilus"},
-                [SCAN_FEED, "safety", "external_factors", "calendar_factors", *books],
-            ),
-            _spec(
-                journal(instance),
-                f"What trader {instance} did: orders, fills, cash and days in one SQLite file.",
-                {"sqlite"},
-                [trader(instance)],
-            ),
-        ]
-    return found
+        )
+    )  # fmt: skip
+    return [*found, *(_journal(instance, settings) for instance in settings.instance_names)]
+
+
+def _journal(instance: str, settings: Settings) -> dg.AssetSpec:
+    description = f"What trader {instance} did: orders, fills, cash and days in one SQLite file."
+    return _spec(journal(instance), description, {"sqlite"}, [shown(settings)[trader_of(instance)]])

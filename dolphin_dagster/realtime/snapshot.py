@@ -15,6 +15,7 @@ from dolphin_dagster.resources import Grid
 from dolphin_realtime import grid
 from dolphin_realtime.journal.check import CheckResult, check
 from dolphin_realtime.model.errors import GridError
+from dolphin_realtime.service_table import shown
 from dolphin_realtime.settings import Settings
 
 Document = dict[str, Any] | None
@@ -77,13 +78,6 @@ def _verified(settings: Settings, instance: str) -> CheckResult:
 _JOURNALS: Final = Journals()
 
 
-def services_of(settings: Settings) -> list[str]:
-    """Return the services that beat, under their names in the service table."""
-    books = ["orderbook"] if settings.orderbook_ws else []
-    traders = [f"trader@{instance}" for instance in settings.instance_names]
-    return ["hazelcast", "bridge", "safety", *books, *traders, "meta-health"]
-
-
 def read_snapshot(settings: Settings) -> Snapshot:
     """Return what there is now; a grid that is away is a snapshot with a fault.
 
@@ -102,7 +96,7 @@ def read_snapshot(settings: Settings) -> Snapshot:
                 instance: the_grid.get(grid.state_map(instance), grid.LATEST_STATE)
                 for instance in settings.instance_names
             },
-            heartbeats={name: the_grid.get(grid.HEARTBEAT, name) for name in services_of(settings)},
+            heartbeats={name: the_grid.get(grid.HEARTBEAT, name) for name in shown(settings)},
             journals=journals,
         )
     except GridError as e:

@@ -1,13 +1,14 @@
 """Every check of the realtime services: which asset, which rule, what to look at and to do."""
 
 from collections.abc import Iterator
-from typing import Final
 
 from dolphin_dagster import checks
 from dolphin_dagster.checks import Verdict
-from dolphin_dagster.realtime.assets import ORDERBOOK, SCAN_FEED, journal, trader
+from dolphin_dagster.realtime.assets import SCAN_FEED, journal
 from dolphin_dagster.realtime.rules import (
+    BOOKS_LIMIT_S,
     FACT_LENGTH,
+    HEARTBEAT_LIMIT_S,
     SCAN_LIMIT_S,
     SENSORS,
     CheckRule,
@@ -24,17 +25,30 @@ from dolphin_dagster.realtime.rules import (
     state_holds,
 )
 from dolphin_dagster.realtime.snapshot import Snapshot
+from dolphin_realtime.model.health import GREEN_ABOVE
+from dolphin_realtime.service_table import (
+    BRIDGE,
+    HAZELCAST,
+    META_HEALTH,
+    ORDERBOOK,
+    SAFETY,
+    row_of,
+    trader_of,
+)
 from dolphin_realtime.settings import Settings
 
-META_HEALTH: Final = "meta-health"
+
+def _asset(name: str) -> str:
+    """Return the key of the asset that shows a service."""
+    return row_of(name).asset.format(name.partition("@")[2])
 
 
-def _alive(asset: str, service: str, heading: str = "") -> CheckRule:
+def _alive(service: str) -> CheckRule:
     return CheckRule(
-        asset=asset,
-        heading=heading,
+        asset=_asset(service),
+        heading=service.partition("@")[0].replace("-", "_"),
         name="is_alive",
-        means="it runs and beat less than 15 s ago",
+        means=f"it runs and wrote a heartbeat less than {HEARTBEAT_LIMIT_S:.0f} s ago",
         look=f"`dolphin status`, `dolphin logs {service}`",
         do=f"`dolphin start {service}`",
         rule=is_alive(service),
@@ -43,14 +57,14 @@ def _alive(asset: str, service: str, heading: str = "") -> CheckRule:
 
 def _feed() -> Iterator[CheckRule]:
     yield CheckRule(
-        asset="hazelcast",
+        asset=_asset(HAZELCAST),
         name="answers",
         means="the grid's member answers reads within 3 s",
         look="`dolphin logs hazelcast`",
         do="`dolphin start hazelcast`; the bridge refills it",
         rule=grid_answers,
     )
-    yield _alive("bridge", "bridge")
+    yield _alive(BRIDGE)
     yield CheckRule(
         asset=SCAN_FEED,
         name="is_fresh",
@@ -70,27 +84,27 @@ def _feed() -> Iterator[CheckRule]:
 
 
 def _watchers() -> Iterator[CheckRule]:
-    yield _alive("safety", "safety")
+    yield _alive(SAFETY)
     yield CheckRule(
-        asset="safety",
+        asset=_asset(SAFETY),
         name="may_trade",
         means="the posture is NORMAL or REDUCED",
         look="`dolphin posture` names every reason",
         do="cure the reason; HALTED needs `dolphin resume`",
         rule=may_trade,
     )
-    yield _alive("meta_health", META_HEALTH)
+    yield _alive(META_HEALTH)
     yield CheckRule(
-        asset="meta_health",
+        asset=_asset(META_HEALTH),
         name="is_green",
-        means="the product of the five health sensors is above 0.8",
+        means=f"the product of the five health sensors is above {GREEN_ABOVE}",
         look="`dolphin health`",
         do="what the runbook says of the sensor that is low",
         rule=is_green,
     )
     for sensor, (means, look, part) in SENSORS.items():
         yield CheckRule(
-            asset="meta_health",
+            asset=_asset(META_HEALTH),
             name=sensor,
             means=means,
             look=look,
@@ -100,11 +114,11 @@ def _watchers() -> Iterator[CheckRule]:
 
 
 def _books() -> Iterator[CheckRule]:
-    yield _alive(ORDERBOOK, "orderbook")
+    yield _alive(ORDERBOOK)
     yield CheckRule(
-        asset=ORDERBOOK,
+        asset=_asset(ORDERBOOK),
         name="has_books",
-        means="the document of books is younger than 15 s and holds some",
+        means=f"the document of books is younger than {BOOKS_LIMIT_S:.0f} s and holds some",
         look="`dolphin status` counts what was refused; `dolphin logs orderbook`",
         do="nothing at once: without books gates are neutral",
         rule=has_books,
@@ -112,18 +126,19 @@ def _books() -> Iterator[CheckRule]:
 
 
 def _traders(instance: str) -> Iterator[CheckRule]:
-    yield _alive(trader(instance), f"trader@{instance}", heading="trader")
+    trader = trader_of(instance)
+    yield _alive(trader)
     yield CheckRule(
-        asset=trader(instance),
+        asset=_asset(trader),
         heading="trader",
         name="state_holds",
         means="its state is fresh, agrees with its trading engine, follows the scans and can be journalled",
         look="`dolphin status`, `df -h`, `dolphin journal check`",
-        do=f"make room, or `dolphin restart trader@{instance}`",
+        do=f"make room, or `dolphin restart {trader}`",
         rule=state_holds(instance),
     )
     yield CheckRule(
-        asset=trader(instance),
+        asset=_asset(trader),
         heading="trader",
         name="positions_are_priced",
         means="every held asset had a sound price in one of the last three scans",

@@ -18,7 +18,7 @@ import msgspec
 from hazelcast.client import HazelcastClient
 from hazelcast.errors import HazelcastError
 
-from dolphin_realtime import grid
+from dolphin_realtime import grid, service_table
 from dolphin_realtime.bench.cpu import cpu_s
 from dolphin_realtime.bench.stack import Stack, wait_for
 from dolphin_realtime.health_files import LedgerLine, ledger_path, read_ledger
@@ -28,8 +28,6 @@ from dolphin_realtime.model.recovery import HAZELCAST, OBSERVER
 from dolphin_realtime.ports import answers
 from dolphin_realtime.settings import load
 
-BEATING: Final = ("bridge", "safety", "orderbook", "trader@BLUE", OBSERVER)
-QUIET: Final = ("replay", "dagster-code", "dagster-webserver", "dagster-daemon")
 BACK_S: Final = 180.0
 LOOK_S: Final = 1.0
 
@@ -71,14 +69,21 @@ def bench_recovery(watch_s: float, say: Callable[[str], None]) -> Report:
             client.shutdown()
 
 
+def _stays(row: service_table.Service) -> bool:
+    """Return whether a service runs until it is stopped, unlike a step of set-up."""
+    return row.ready != "exit"
+
+
 class _Measurement:
     def __init__(self, stack: Stack, client: HazelcastClient, say: Callable[[str], None]) -> None:
         self._stack, self._client, self._say = stack, client, say
+        self._settings = load({**stack.env, "DOLPHIN_ORDERBOOK_WS": "the demo's"})
+        self._rows = service_table.stack(self._settings, is_demo=True, with_dagster=True)
 
     def run(self, watch_s: float) -> Report:
         wait_for(self._is_green, BACK_S, "GREEN")
         share, turns = self._watch(watch_s)
-        seconds = {name: self._killed(name) for name in (HAZELCAST, *BEATING, *QUIET)}
+        seconds = {name: self._killed(name) for name, row in self._rows.items() if _stays(row)}
         wait_for(self._is_green, BACK_S, "GREEN")
         hang_s = self._hung()
         longest = {"median": statistics.median(turns), "max": max(turns)}
@@ -129,13 +134,14 @@ class _Measurement:
         service = self._stack.service(name)
         if service.pid in (None, old) or service.state != "running":
             return False
-        if name == "dagster-webserver":
-            return answers(self._stack.ui_port, "/server_info")
-        if name in QUIET:
+        row = self._rows[name]
+        if row.ready.startswith("/"):
+            return answers(self._stack.ui_port, row.ready)
+        if not row.asset:  # nobody waits for its heartbeats
             return True
         if name == HAZELCAST:
             kept = [(grid.FEATURES, grid.LATEST_SCAN), (grid.SAFETY, grid.LATEST)]
-            kept += [(grid.state_map("BLUE"), grid.LATEST_STATE)]
+            kept += [(grid.state_map(i), grid.LATEST_STATE) for i in self._settings.instance_names]
             return all(self._document(*where) for where in kept)
         beat = self._document(grid.HEARTBEAT, name)
         beat_at = instant.parse(beat.get("ts"))

@@ -14,10 +14,9 @@ from dolphin_realtime.cli.app import say
 from dolphin_realtime.cli.running import load_here, load_running
 from dolphin_realtime.managers.find import manager_of
 from dolphin_realtime.model.errors import DeliveryError, ServiceError, SettingsError
+from dolphin_realtime.service_table import SERVICES
 from dolphin_realtime.settings import Settings
 
-LOOKING: Final = ("dagster-code", "dagster-daemon", "meta-health", "safety")
-"""Without these, what goes wrong may not be told."""
 NO_STACK: Final = "no stack runs here: this is what stood last"
 
 
@@ -58,7 +57,8 @@ def _blind(settings: Settings) -> str | None:
         services = manager_of(settings).status()
     except ServiceError:
         return NO_STACK
-    down = [s.name for s in services if s.name in LOOKING and s.state != "running"]
+    seers = {service.name for service in SERVICES if service.sees_alerts}
+    down = [s.name for s in services if s.name in seers and s.state != "running"]
     return f"{', '.join(down)} is down: checks and runs are not looked at" if down else None
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from dolphin_realtime import grid
+from dolphin_realtime.service_table import BRIDGE, is_needed_to_trade, trader_of
 
 if TYPE_CHECKING:
     from dolphin_realtime.cli.overview import Overview
@@ -32,7 +33,7 @@ def not_trading(overview: "Overview") -> Reason | None:
     starting = [s for s in overview.services if s.state in ("waiting", "starting")]
     if starting and overview.scan is None:
         return _services("STARTING", starting)
-    down = [s for s in overview.services if s.state != "running" and _must_run(s.name)]
+    down = [s for s in overview.services if s.state != "running" and is_needed_to_trade(s.name)]
     if down:
         return _services("SERVICE_DOWN", down)
     if overview.grid_error:
@@ -44,7 +45,7 @@ def not_trading(overview: "Overview") -> Reason | None:
         return Reason(text, safety.get("ts") if safety else None)
     if safety["posture"] not in TRADING_POSTURES:
         why = "; ".join(safety["reasons"]) or "cooling down"
-        refused = _refused(overview, "bridge") if "SCAN" in why else ""
+        refused = _refused(overview, BRIDGE) if "SCAN" in why else ""
         return Reason(f"POSTURE_{safety['posture']}: {why}{refused}", safety["since"])
     return _first_of(list(_of_instances(overview)))
 
@@ -58,11 +59,6 @@ def _refused(overview: "Overview", service: str) -> str:
 def _services(what: str, services: list[Any]) -> Reason:
     names = ", ".join(s.name for s in services)
     return Reason(f"{what}: {names}", min(s.since for s in services))
-
-
-def _must_run(service: str) -> bool:
-    """Return whether nothing is opened without a service: books and health only lower the posture."""
-    return service in ("hazelcast", "bridge", "safety") or service.startswith("trader@")
 
 
 def _first_of(reasons: list[Reason]) -> Reason | None:
@@ -89,14 +85,14 @@ def _of_instance(
     journal = state.get("journal") or {}
     if journal.get("trouble"):
         return Reason(f"{journal['trouble']}: {instance}: {journal.get('fault') or 'see df -h'}")
-    refused = _refused(overview, f"trader@{instance}")
+    refused = _refused(overview, trader_of(instance))
     if grid.is_deaf(state, overview.scan):
         text = f"TRADER_DEAF: {instance} takes none of the scans that come{refused}"
         return Reason(text if refused else f"{text}; see dolphin logs", state.get("handled_at"))
     block = state.get("entry_block")
     if block:
         name = block["reason"]
-        refused += _refused(overview, "bridge") if name == "STALE_SCAN" else ""
+        refused += _refused(overview, BRIDGE) if name == "STALE_SCAN" else ""
         text = f"{name}: {instance}: {BLOCKS.get(name, 'see dolphin logs')}{refused}"
         return Reason(text, block["since"])
     if set(state.get("reasons") or {}) == {"WARMING_UP"}:

@@ -90,7 +90,7 @@ def replay(
     Example: dolphin replay --scan-dir /tmp/scans --speed 120 --scans 100
     """
     from dolphin_realtime.replay import service as replaying
-    from dolphin_realtime.replay.pace import Pacer, run
+    from dolphin_realtime.replay.pace import Pacer, write_scans
 
     source = prices or prices_option
     settings = replaying.ReplaySettings(
@@ -114,5 +114,5 @@ def replay(
         written += 1
         return False
 
-    run(pacer, cadence_s / speed, is_stopping)
+    write_scans(pacer, cadence_s / speed, is_stopping)
     say(f"{written} scans written to {scan_dir}")

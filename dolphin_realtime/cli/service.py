@@ -14,6 +14,7 @@ from dolphin_realtime import log
 from dolphin_realtime.cli.app import say
 from dolphin_realtime.model.errors import JournalError, SettingsError
 from dolphin_realtime.service import Frame, serve, serve_without_grid
+from dolphin_realtime.service_table import SERVICES, TRADER, row_of, trader_of
 from dolphin_realtime.settings import Settings, load
 
 _PATH = click.Path(exists=True, path_type=Path)
@@ -22,9 +23,7 @@ _PATH = click.Path(exists=True, path_type=Path)
 @click.command()
 @click.argument(
     "name",
-    type=click.Choice(
-        ["hazelcast", "replay", "bridge", "orderbook", "safety", "trader", "meta-health", "alerter"]
-    ),
+    type=click.Choice([row.name for row in SERVICES if row.module]),
 )
 @click.argument("instance", required=False)
 @click.option(
@@ -52,32 +51,20 @@ def service(
               dolphin service trader TRY --scans var/scans     (no grid; journal/TRY)
     """
     settings = load()
-    if name in ("hazelcast", "replay"):
-        package = {"hazelcast": "member", "replay": "replay"}[name]
-        module = import_module(f"dolphin_realtime.{package}.service")
-        raise SystemExit(module.run(settings) if name == "hazelcast" else module.serve(settings))
+    row = row_of(name)
+    if row.frame == "own":
+        raise SystemExit(import_module(row.module).run(settings))
     if scans is not None:
-        if name != "trader":
+        if name != TRADER:
             raise SettingsError("--scans is for a trader: dolphin service trader TRY --scans PATH")
         _trader_from_files(settings, _instance(instance), mode, scans, book, factors, inputs)
         return
-    if name == "trader":
+    if name == TRADER:
         _trader(settings, _instance(instance), mode)
         return
-    package = name.replace("-", "_")
     log.configure(name)
-    if name == "alerter":
-        _run(
-            name,
-            settings,
-            import_module("dolphin_realtime.alerter.service").run,
-            frame=serve_without_grid,
-        )
-        return
-    work = import_module(
-        f"dolphin_realtime.{package}.{'bridge' if name == 'bridge' else 'service'}"
-    ).run
-    _run(name, settings, work)
+    frame = serve if row.frame == "grid" else serve_without_grid
+    _run(name, settings, import_module(row.module).run, frame)
 
 
 def _instance(name: str | None) -> str:
@@ -87,9 +74,9 @@ def _instance(name: str | None) -> str:
 
 
 def _trader(settings: Settings, instance: str, mode: str | None) -> None:
-    module = import_module("dolphin_realtime.trader.service")
+    module = import_module(row_of(TRADER).module)
     module.refuse_live(settings, mode)
-    name = f"trader@{instance}"
+    name = trader_of(instance)
     log.configure(name)
     _run(name, settings, partial(module.run, instance=instance))
 
@@ -110,7 +97,7 @@ def _trader_from_files(
     from dolphin_realtime.trader.service import refuse_live
 
     refuse_live(settings, mode)
-    log.configure(f"trader@{instance}")
+    log.configure(trader_of(instance))
     books, history = read_history(book, factors)
     reading = Reading()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

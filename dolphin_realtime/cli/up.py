@@ -27,6 +27,7 @@ from dolphin_realtime.meta_health.sensors.freshness import enabled_sources
 from dolphin_realtime.model.errors import GridError, JournalError, ServiceError
 from dolphin_realtime.parameters import load_parameters
 from dolphin_realtime.runner.runner import Runner
+from dolphin_realtime.service_table import BRIDGE, DAEMON, WEBSERVER
 from dolphin_realtime.settings import Settings
 
 REFRESH_S: Final = 1.0
@@ -136,9 +137,9 @@ class Front:
 
     async def first_runs(self) -> None:
         """Fill, once, the archive that the demo's backtests begin from; factors fill themselves."""
-        await self.runner.managed["dagster-webserver"].ready.wait()
-        await self.runner.managed["dagster-daemon"].ready.wait()
-        await self.runner.managed["bridge"].ready.wait()
+        await self.runner.managed[WEBSERVER].ready.wait()
+        await self.runner.managed[DAEMON].ready.wait()
+        await self.runner.managed[BRIDGE].ready.wait()
         port = self.settings.ui_port
         try:
             for day in DEMO_DAYS[:-1]:

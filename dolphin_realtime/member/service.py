@@ -9,10 +9,10 @@ from dolphin_realtime.member.member import Member, is_ready
 from dolphin_realtime.metrics import Figures, serve_metrics
 from dolphin_realtime.model.errors import GridError, MemberError
 from dolphin_realtime.process import notify
+from dolphin_realtime.service_table import HAZELCAST
 from dolphin_realtime.settings import Settings
 
 BEAT_S: Final = 2.0
-SERVICE: Final = "hazelcast"
 ANSWERS: Final = "the member answers"
 """What this service tells its manager while its member does; meta health reads it there."""
 
@@ -23,7 +23,7 @@ def run(settings: Settings) -> int:
     Raises:
         MemberError: If it cannot be started.
     """
-    log.configure(SERVICE)
+    log.configure(HAZELCAST)
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
@@ -45,12 +45,12 @@ def _watch(member: Member, settings: Settings, stopping: threading.Event) -> Non
         MemberError: When the JVM has ended.
     """
     try:
-        client = grid.connect_blocking(settings.cluster_name, settings.hazelcast_port, SERVICE)
+        client = grid.connect_blocking(settings.cluster_name, settings.hazelcast_port, HAZELCAST)
     except GridError as e:
         raise MemberError(f"the member refuses its own client: {e}") from e
     beats = client.get_map(grid.HEARTBEAT)
     figures = Figures()
-    without = serve_metrics(settings, SERVICE, figures)
+    without = serve_metrics(settings, HAZELCAST, figures)
     if without is not None:
         log.get().warning("member.metrics_unserved", why=without)
     sent = None
@@ -68,7 +68,7 @@ def _watch(member: Member, settings: Settings, stopping: threading.Event) -> Non
             if sent is None or sent.done():
                 if sent is not None and not sent.is_success():
                     log.get().warning("member.heartbeat_lost", why=str(sent.exception()))
-                sent = beats.set(SERVICE, _heartbeat(member))
+                sent = beats.set(HAZELCAST, _heartbeat(member))
     finally:
         client.shutdown()
 

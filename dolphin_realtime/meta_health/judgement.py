@@ -28,8 +28,8 @@ AGED = ("m2_heartbeat", "m3_data_freshness")
 class Judgement:
     """All tracks of one stack; `take` is one turn."""
 
-    def __init__(self, sources: list[Source]) -> None:
-        self._sources = sources
+    def __init__(self, sources: list[Source], critical: list[str]) -> None:
+        self._sources, self._critical = sources, critical
         self.tracks: dict[tuple[str, str], Track] = {}
         self._readings: dict[str, Reading] = {}
 
@@ -85,8 +85,8 @@ class Judgement:
                 by_sensor[sensor][name] = track.score(now_s)
         sources = [s for s in self._sources if s.name in by_sensor["m3_data_freshness"]]
         return {
-            "m1_proc": process_score(by_sensor["m1_proc"]),
-            "m2_heartbeat": heartbeat_score(by_sensor["m2_heartbeat"]),
+            "m1_proc": process_score(by_sensor["m1_proc"], self._critical),
+            "m2_heartbeat": heartbeat_score(by_sensor["m2_heartbeat"], self._critical),
             "m3_data_freshness": freshness_score(by_sensor["m3_data_freshness"], sources),
             "m4_control_plane": share(by_sensor["m4_control_plane"]),
             "m5_coherence": share(by_sensor["m5_coherence"] or {"nothing": GOOD}),

@@ -24,10 +24,10 @@ from dolphin_realtime.meta_health.sensors.heartbeat import read_heartbeats
 from dolphin_realtime.meta_health.sensors.processes import read_processes
 from dolphin_realtime.model.recovery import HAZELCAST, WEBSERVER
 from dolphin_realtime.service import Frame
+from dolphin_realtime.service_table import watched
 
 PROBE_DEADLINE_S: Final = 3.0
 CODE_EVERY_S: Final = 15.0
-BEATING: Final = (HAZELCAST, "bridge", "safety")
 NOT_YET: Final = ("waiting", "starting")
 
 
@@ -45,8 +45,7 @@ class Probes:
         s = frame.settings
         self._frame, self._manager = frame, manager
         self.sources = enabled_sources(s.mhs_sources)
-        books = ["orderbook"] if s.orderbook_ws else []
-        self._beating = [*BEATING, *books, *(f"trader@{i}" for i in s.instance_names)]
+        self.watched = watched(s)
         self._reader = GridReader(frame.client, s.instance_names)
         self._last_services: list[ServiceStatus] = []
         self._last_coherence = Reading(scores={})
@@ -71,7 +70,7 @@ class Probes:
         )
         if services is not None:
             self._last_services = services
-        m1 = read_processes(services or self._last_services, self._beating)
+        m1 = read_processes(services or self._last_services, self.watched)
         if services is None:
             m1 = m1.unknown(f"the {self._manager.name} does not answer")
         m4 = plane or Reading(scores={HAZELCAST: None})
@@ -90,7 +89,7 @@ class Probes:
         self, snapshot: Snapshot, now: datetime, *, grid_is_young: bool
     ) -> dict[str, Reading]:
         return {
-            "m2_heartbeat": read_heartbeats(snapshot, self._beating, now, is_young=grid_is_young),
+            "m2_heartbeat": read_heartbeats(snapshot, self.watched, now, is_young=grid_is_young),
             "m3_data_freshness": read_freshness(
                 snapshot, self.sources, now, is_young=grid_is_young
             ),

@@ -17,7 +17,7 @@ from dolphin_realtime.meta_health.chronicle import Chronicle
 from dolphin_realtime.meta_health.clock import Clock
 from dolphin_realtime.meta_health.healer import Healer
 from dolphin_realtime.meta_health.judgement import SENSORS, Judgement
-from dolphin_realtime.meta_health.probes import BEATING, Look, Probes
+from dolphin_realtime.meta_health.probes import Look, Probes
 from dolphin_realtime.meta_health.telling import Telling
 from dolphin_realtime.model.health import HealthDocument
 from dolphin_realtime.model.observer import Observer
@@ -33,6 +33,7 @@ from dolphin_realtime.model.recovery import (
 from dolphin_realtime.model.recovery_memory import Action
 from dolphin_realtime.model.track import Track
 from dolphin_realtime.service import GRID_FAULTS, Frame
+from dolphin_realtime.service_table import critical
 from dolphin_realtime.source_memory import memory_of
 from dolphin_realtime.whole_file import replace_whole
 
@@ -53,7 +54,7 @@ class MetaHealth:
         self._frame, self._clock = frame, clock or Clock()
         manager = manager or manager_of(s)
         self._probes = Probes(frame, manager)
-        self.judgement = Judgement(self._probes.sources)
+        self.judgement = Judgement(self._probes.sources, critical(s))
         self.healer = Healer(frame, manager, self._clock.wall())
         self._observer = Observer(s.mhs_turn_s)
         self._telling = Telling(frame)
@@ -126,7 +127,7 @@ class MetaHealth:
         """
         beating = [name for sensor, name in self.judgement.tracks if sensor == "m2_heartbeat"]
         made = [s.name for s in self._probes.sources if s.enabled and s.name not in LAUNCHED]
-        return self.judgement.was_seen_well([*(beating or BEATING), *made])
+        return self.judgement.was_seen_well([*(beating or self._probes.watched), *made])
 
     def _heal(self, look: Look, now: datetime, now_s: float) -> dict[str, str]:
         """Verify, plan and act; return why what is bad is not repaired."""

@@ -12,11 +12,11 @@ from dolphin_realtime.managers.interface import ServiceStatus
 from dolphin_realtime.meta_health.judgement import Judgement
 from dolphin_realtime.model.recovery import Fault
 from dolphin_realtime.service import Frame
+from dolphin_realtime.service_table import DAEMON
 
 DAGSTER: Final = "dagster-"
 SERVICE: Final = "service"
 UNIT: Final = "unit"
-DAEMON: Final = "dagster-daemon"
 RUNBOOK: Final = "docs/runbook.md#when-dagster-is-down"
 UNWATCHED: Final = (
     "it runs, but nobody looks at runs and checks: it or the code server hangs, or the sensor alerts "

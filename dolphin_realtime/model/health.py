@@ -5,7 +5,7 @@ over turns is track.py's, probing meta_health's. Ages are seconds. docs/adr/0006
 number is a product and why nothing is ever restarted because of it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
 from typing import Final
@@ -17,7 +17,6 @@ DEGRADED_ABOVE: Final = 0.5
 CRITICAL_ABOVE: Final = 0.2
 HEARTBEAT_STALE_S: Final = 30.0
 HEARTBEAT_DEAD_S: Final = 60.0
-CRITICAL_SERVICES: Final = frozenset({"hazelcast", "bridge", "trader@BLUE", "safety"})
 
 
 class Status(StrEnum):
@@ -80,16 +79,16 @@ def age_score(age_s: float | None, stale_s: float, dead_s: float) -> float:
     return 0.5 if abs(age_s) > stale_s else 1.0
 
 
-def process_score(targets: Mapping[str, float]) -> float:
+def process_score(targets: Mapping[str, float], critical: Collection[str]) -> float:
     """Return M1: 0 when a critical service is missing, else the share that runs."""
-    if any(score < 1.0 for name, score in targets.items() if name in CRITICAL_SERVICES):
+    if any(score < 1.0 for name, score in targets.items() if name in critical):
         return 0.0
     return share(targets)
 
 
-def heartbeat_score(targets: Mapping[str, float]) -> float:
+def heartbeat_score(targets: Mapping[str, float], critical: Collection[str]) -> float:
     """Return M2: the worst critical service's heartbeat score, 1 where none should beat."""
-    return min((s for name, s in targets.items() if name in CRITICAL_SERVICES), default=1.0)
+    return min((s for name, s in targets.items() if name in critical), default=1.0)
 
 
 def freshness_score(targets: Mapping[str, float], sources: Sequence[Source]) -> float:

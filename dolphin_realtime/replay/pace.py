@@ -94,7 +94,7 @@ class Pacer:
         replace_whole(self._file, msgspec.json.encode(self.place))
 
 
-def run(
+def write_scans(
     pacer: Pacer,
     interval_s: float,
     is_stopping: Callable[[float], bool],

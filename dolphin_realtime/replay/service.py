@@ -20,9 +20,10 @@ from dolphin_realtime.replay.factor_server import FactorServer, serve_factors
 from dolphin_realtime.replay.factor_sources import FactorSources
 from dolphin_realtime.replay.factor_values import FactorValues
 from dolphin_realtime.replay.market import SAMPLE, Market, ReplayParams, load_prices
-from dolphin_realtime.replay.pace import Pacer, archive_days, run
+from dolphin_realtime.replay.pace import Pacer, archive_days, write_scans
 from dolphin_realtime.replay.venue import ReplayVenue, run_venue
 from dolphin_realtime.replay.worlds.library import world
+from dolphin_realtime.service_table import REPLAY
 from dolphin_realtime.settings import Settings, load_group
 
 PREFIX: Final = "DOLPHIN_REPLAY_"
@@ -88,9 +89,9 @@ def first_replayed_us(market: Market, archive_days: int) -> int:
     return begin + archive_days * DAY_US
 
 
-def serve(settings: Settings) -> int:
+def run(settings: Settings) -> int:
     """Archive the days before, then write scans until SIGTERM; return 0."""
-    log.configure("replay")
+    log.configure(REPLAY)
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
@@ -112,7 +113,9 @@ def serve(settings: Settings) -> int:
     assets = list(pacer.peek().assets)
     with _venue(replay, clock, assets), _factors(replay, clock, assets):
         notify("READY=1\nSTATUS=replaying")
-        run(pacer, replay.cadence_s / replay.speed, lambda s: _wait(stopping, s), clock.show)
+        write_scans(
+            pacer, replay.cadence_s / replay.speed, lambda s: _wait(stopping, s), clock.show
+        )
     return 0
 
 

@@ -24,6 +24,7 @@ from dolphin_realtime.model.errors import ServiceError
 from dolphin_realtime.ports import is_free, owner_of
 from dolphin_realtime.runner import services, sweeper
 from dolphin_realtime.runner.managed import Limits, Managed
+from dolphin_realtime.service_table import HAZELCAST
 from dolphin_realtime.settings import Settings
 
 LOCK: Final = "runner.lock"
@@ -140,7 +141,7 @@ class Runner:
 
     def _stop_groups(self) -> list[list[Managed]]:
         dagster = [m for n, m in self.managed.items() if n.startswith("dagster")]
-        last = [m for n, m in self.managed.items() if n == "hazelcast"]
+        last = [m for n, m in self.managed.items() if n == HAZELCAST]
         rest = [m for m in self.managed.values() if m not in dagster and m not in last]
         return [dagster + rest, last]
 

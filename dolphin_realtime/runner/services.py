@@ -1,11 +1,11 @@
-"""The service table: every process of a stack, in the order it is started.
+"""From the rows of the service table to processes: command, port, secrets, environment.
 
-Commands, readiness and time limits belong here; running them does not (managed.py).
+What is known of a service without settings is in service_table.py; running it is managed.py's.
 """
 
 import sys
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Final, Literal
 from urllib.parse import urlsplit
 
 import msgspec
@@ -13,6 +13,19 @@ import yaml
 
 from dolphin_realtime.model.errors import SettingsError
 from dolphin_realtime.process import direct_loopback
+from dolphin_realtime.service_table import (
+    ALERTER,
+    CODE,
+    DAEMON,
+    HAZELCAST,
+    SETUP,
+    SMALL,
+    VIEWER,
+    WEBSERVER,
+    Bounds,
+    Service,
+    stack,
+)
 from dolphin_realtime.settings import Settings
 
 ROOT: Final = Path(__file__).resolve().parents[2]
@@ -21,29 +34,6 @@ PASSFILE: Final = "pgpass"
 """The secret that libpq takes a password from."""
 LOCATION: Final = "dolphin"
 HOST: Final = ("-h", "127.0.0.1")
-MEMBER_PATIENCE: Final = 3.0
-"""Meta health restarts a member that does not answer; its manager's watchdog comes after that."""
-
-
-class Bounds(msgspec.Struct, frozen=True, kw_only=True):
-    """What a service may take under systemd; tasks are threads and processes together.
-
-    Attributes:
-        memory_mb: More and it is killed; from nine tenths of it on it is slowed down.
-        cpu_percent: Of one processor.
-    """
-
-    memory_mb: int
-    tasks: int
-    cpu_percent: int
-
-
-SMALL: Final = Bounds(memory_mb=512, tasks=50, cpu_percent=100)
-TRADER: Final = Bounds(memory_mb=2048, tasks=50, cpu_percent=200)
-JVM: Final = Bounds(memory_mb=1536, tasks=200, cpu_percent=200)
-WEB: Final = Bounds(memory_mb=1024, tasks=100, cpu_percent=100)
-RUNS: Final = Bounds(memory_mb=4096, tasks=300, cpu_percent=200)
-"""The code server's, and of every Dagster run: they are its children."""
 
 
 class Spec(msgspec.Struct, frozen=True, kw_only=True):
@@ -99,66 +89,60 @@ def render_workspace(settings: Settings) -> str:
     )
 
 
-def realtime(settings: Settings, *, is_demo: bool) -> list[Spec]:
-    """Return the realtime services in order."""
-    grid = ["hazelcast"]
-    source = [*grid, "replay"] if is_demo else grid
-    specs = [_member(settings)]
-    if is_demo:
-        specs.append(_service(settings, "replay"))
-    specs += [
-        _service(settings, "bridge", waits_for=source),
-        _service(settings, "safety", waits_for=grid),
-    ]
-    if settings.orderbook_ws:
-        specs.append(_service(settings, "orderbook", waits_for=source, faces_network=True))
-    specs += [
-        _service(
-            settings,
-            f"trader@{instance}",
-            waits_for=["bridge", "safety"],
-            bounds=TRADER,
-            faces_network=True,
-        )
-        for instance in settings.instance_names
-    ]
-    specs.append(_service(settings, "meta-health", waits_for=grid, tier=""))
-    if settings.alerts_file:
-        specs.append(_alerter(settings))
-    return specs
+def _spec(
+    service: Service, name: str, settings: Settings, workspace: Path, kinds: set[str]
+) -> Spec:
+    """Return how a row of the service table is run under these settings.
+
+    ``kinds`` has the names of all rows of the stack: it waits for no other.
+    """
+    return Spec(
+        name=name,
+        command=_command(service, name, settings, workspace),
+        ready=service.ready,
+        port=_ports(settings).get(service.name, 0),
+        waits_for=[other for other in service.waits_for if other in kinds],
+        watchdog_s=service.watchdog * settings.watchdog_s,
+        start_timeout_s=service.start_timeout_s,
+        stop_timeout_s=service.stop_timeout_s,
+        niceness=service.niceness,
+        bounds=service.bounds,
+        tier=service.tier,
+        faces_network=service.faces_network,
+        writes_code=service.writes_code,
+        secrets=_secrets(service, settings),
+    )
 
 
-def _service(settings: Settings, name: str, **fields: Any) -> Spec:
-    """Return a service that `dolphin NAME` runs, of an instance where the name has one."""
-    usual: dict[str, Any] = {
-        "command": _dolphin(*name.split("@")),
-        "watchdog_s": settings.watchdog_s,
+def _ports(settings: Settings) -> dict[str, int]:
+    return {
+        HAZELCAST: settings.hazelcast_port,
+        CODE: settings.code_port,
+        WEBSERVER: settings.ui_port,
+        VIEWER: settings.viewer_port,
     }
-    return Spec(name=name, **(usual | fields))
 
 
-def _alerter(settings: Settings) -> Spec:
-    return _service(
-        settings,
-        "alerter",
-        watchdog_s=2 * settings.watchdog_s,
-        tier="",
-        faces_network=True,
-        secrets={"alerts": settings.alerts_file},
-    )
+def _secrets(service: Service, settings: Settings) -> dict[str, str]:
+    if service.name == ALERTER:
+        return {"alerts": settings.alerts_file}
+    needs_password = service.tier == "control" and settings.postgres_passfile
+    return {PASSFILE: settings.postgres_passfile} if needs_password else {}
 
 
-def _member(settings: Settings) -> Spec:
-    return _service(
-        settings,
-        "hazelcast",
-        port=settings.hazelcast_port,
-        watchdog_s=MEMBER_PATIENCE * settings.watchdog_s,
-        start_timeout_s=360.0,
-        stop_timeout_s=30.0,
-        bounds=JVM,
-        writes_code=True,
-    )
+def _command(service: Service, name: str, settings: Settings, workspace: Path) -> list[str]:
+    if service.module:
+        return _dolphin(*name.split("@"))
+    viewer = ["--read-only"] if service.name == VIEWER else []
+    port = str(_ports(settings).get(service.name, 0))
+    programs = {
+        SETUP: ("dolphin_dagster.setup",),
+        CODE: ("dagster", "api", "grpc", "-m", "dolphin_dagster.definitions", *HOST, "-p", port,
+               "--location-name", LOCATION),
+        DAEMON: ("dagster._daemon", "run", "-w", str(workspace)),
+    }  # fmt: skip
+    web = ("dagster_webserver", *HOST, "-p", port, "-w", str(workspace), *viewer)
+    return _python(*programs.get(service.name, web))
 
 
 def instance_folder(settings: Settings) -> Path:
@@ -183,70 +167,21 @@ def render_instance(settings: Settings) -> str:
     return str(yaml.safe_dump(config, sort_keys=False))
 
 
-def dagster(settings: Settings, workspace: Path) -> list[Spec]:
-    """Return the Dagster services in order: instance and pool limits first."""
-    secrets = {PASSFILE: settings.postgres_passfile} if settings.postgres_passfile else {}
-    return [msgspec.structs.replace(s, secrets=secrets) for s in _dagster(settings, workspace)]
+def table(
+    settings: Settings, *, is_demo: bool, with_dagster: bool, workspace: Path | None = None
+) -> list[Spec]:
+    """Return every service of a stack, in the order of starting.
 
-
-def _webserver(settings: Settings, workspace: Path, *, is_viewer: bool) -> Spec:
-    port = settings.viewer_port if is_viewer else settings.ui_port
-    options = ["--read-only"] if is_viewer else []
-    return Spec(
-        name="dagster-viewer" if is_viewer else "dagster-webserver",
-        command=_python(
-            "dagster_webserver", *HOST, "-p", str(port), "-w", str(workspace), *options
-        ),
-        ready="/server_info",
-        port=port,
-        waits_for=["dagster-code"],
-        bounds=WEB,
-        tier="control",
-    )
-
-
-def _dagster(settings: Settings, workspace: Path) -> list[Spec]:
-    viewer = [_webserver(settings, workspace, is_viewer=True)] if settings.viewer_port else []
-    return [
-        Spec(
-            name="dagster-setup",
-            command=[sys.executable, "-m", "dolphin_dagster.setup"],
-            ready="exit",
-            bounds=WEB,
-            tier="control",
-        ),
-        Spec(
-            name="dagster-code",
-            command=_python(
-                "dagster", "api", "grpc", "-m", "dolphin_dagster.definitions", *HOST,
-                "-p", str(settings.code_port), "--location-name", LOCATION,
-            ),
-            ready="port",
-            port=settings.code_port,
-            waits_for=["dagster-setup"],
-            stop_timeout_s=20.0,
-            niceness=10,
-            bounds=RUNS,
-            tier="control",
-            faces_network=True,
-        ),
-        _webserver(settings, workspace, is_viewer=False),
-        *viewer,
-        Spec(
-            name="dagster-daemon",
-            command=_python("dagster._daemon", "run", "-w", str(workspace)),
-            ready="started",
-            waits_for=["dagster-code"],
-            bounds=WEB,
-            tier="control",
-        ),
-    ]  # fmt: skip
-
-
-def table(settings: Settings, *, is_demo: bool, with_dagster: bool) -> list[Spec]:
-    """Return every service of a stack, in the order of starting."""
-    specs = realtime(settings, is_demo=is_demo)
-    return [*specs, *dagster(settings, workspace_file(settings))] if with_dagster else specs
+    Args:
+        settings: Of the stack.
+        is_demo: Whether the replay belongs to it.
+        with_dagster: Whether Dagster's services do.
+        workspace: Where Dagster finds the code server; None: in the stack's own home.
+    """
+    rows = stack(settings, is_demo=is_demo, with_dagster=with_dagster)
+    kinds = {row.name for row in rows.values()}
+    where = workspace or workspace_file(settings)
+    return [_spec(row, name, settings, where, kinds) for name, row in rows.items()]
 
 
 def environment(settings: Settings, base: dict[str, str]) -> dict[str, str]:

@@ -29,8 +29,7 @@ DOLPHIN_MANAGER=systemd
 
 def table_of(settings: Settings) -> list[Spec]:
     """Return the services and set-up steps that are installed: all but the replay."""
-    specs = services.realtime(settings, is_demo=False)
-    return [*specs, *services.dagster(settings, WORKSPACE)]
+    return services.table(settings, is_demo=False, with_dagster=True, workspace=WORKSPACE)
 
 
 def units_of(settings: Settings) -> list[str]:

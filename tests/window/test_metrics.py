@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from dolphin_realtime.bench.stack import wait_for
-from dolphin_realtime.metrics import port_of
+from dolphin_realtime.service_table import metrics_port
 from dolphin_realtime.settings import load
 
 DEPLOY = Path("deploy")
@@ -20,7 +20,7 @@ FOREIGN = {"up"}
 
 
 def scrape(stack, service):
-    port = port_of(load(stack.env), service)
+    port = metrics_port(load(stack.env), service)
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
         return answer.read().decode()
 
@@ -38,7 +38,7 @@ def test_each_service_tells_its_figures(stack, service):
 
 def test_figures_are_served_on_loopback_alone(stack):
     listening = subprocess.run(["ss", "-ltnH"], capture_output=True, text=True, check=True).stdout
-    port = port_of(load(stack.env), "trader@BLUE")
+    port = metrics_port(load(stack.env), "trader@BLUE")
     assert {line.split()[3] for line in listening.splitlines() if f":{port} " in line} == {
         f"127.0.0.1:{port}"
     }

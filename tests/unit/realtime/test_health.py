@@ -28,6 +28,8 @@ from dolphin_realtime.model.health import (
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
+CRITICAL = ["bridge", "safety"]
+
 
 @pytest.mark.parametrize(
     ("product", "word"),
@@ -55,16 +57,16 @@ def test_age_score(age, score):
 
 
 def test_a_missing_critical_service_is_zero_another_a_share():
-    assert process_score({"bridge": 1.0, "meta-health": 1.0}) == 1
-    assert process_score({"bridge": 0.0, "meta-health": 1.0}) == 0
-    assert process_score({"bridge": 1.0, "meta-health": 0.0}) == 0.5
-    assert process_score({}) == 0
+    assert process_score({"bridge": 1.0, "meta-health": 1.0}, CRITICAL) == 1
+    assert process_score({"bridge": 0.0, "meta-health": 1.0}, CRITICAL) == 0
+    assert process_score({"bridge": 1.0, "meta-health": 0.0}, CRITICAL) == 0.5
+    assert process_score({}, CRITICAL) == 0
 
 
 def test_the_worst_critical_heartbeat_counts():
-    assert heartbeat_score({"bridge": 1.0, "safety": 0.5, "replay": 0.0}) == 0.5
-    assert heartbeat_score({"bridge": 1.0, "safety": 0.0}) == 0
-    assert heartbeat_score({}) == 1
+    assert heartbeat_score({"bridge": 1.0, "safety": 0.5, "replay": 0.0}, CRITICAL) == 0.5
+    assert heartbeat_score({"bridge": 1.0, "safety": 0.0}, CRITICAL) == 0
+    assert heartbeat_score({}, CRITICAL) == 1
 
 
 @pytest.mark.parametrize(
@@ -292,7 +294,7 @@ def test_no_document_of_the_grid_stops_a_sensor_or_its_document(scan, other, sta
         "m4_control_plane": Reading(scores={"hazelcast": 1.0}),
         "m5_coherence": read_coherence(seen),
     }
-    judgement = Judgement(sources)
+    judgement = Judgement(sources, CRITICAL)
     judgement.take(readings, 0.0)
     document = grid.encode(judgement.document(NOW, 0.0, {}, is_young=False))
     assert grid.decode(document)["status"] in ("GREEN", "DEGRADED", "CRITICAL", "DEAD")

@@ -4,17 +4,18 @@ import socket
 import urllib.request
 
 from dolphin_realtime.bench.stack import free_port
-from dolphin_realtime.metrics import GAUGES, Figures, port_of, serve_metrics
+from dolphin_realtime.metrics import GAUGES, Figures, serve_metrics
+from dolphin_realtime.service_table import metrics_port
 from dolphin_realtime.settings import Settings
 
 
 def test_each_service_has_a_port_of_its_own():
     settings = Settings(metrics_port=9400, instances="BLUE,GREEN")
     names = ["hazelcast", "bridge", "safety", "orderbook", "meta-health", "alerter"]
-    ports = [port_of(settings, name) for name in [*names, "trader@BLUE", "trader@GREEN"]]
+    ports = [metrics_port(settings, name) for name in [*names, "trader@BLUE", "trader@GREEN"]]
     assert ports == [9400, 9401, 9402, 9403, 9404, 9405, 9410, 9411]
-    assert port_of(settings, "trader@RED") is None
-    assert port_of(Settings(metrics_port=0), "bridge") is None
+    assert metrics_port(settings, "trader@RED") is None
+    assert metrics_port(Settings(metrics_port=0), "bridge") is None
 
 
 def test_gauges_and_what_was_refused_are_told():

@@ -7,11 +7,13 @@ from dolphin_realtime.model.errors import SettingsError
 from dolphin_realtime.runner import services
 from dolphin_realtime.settings import Settings, load
 
-PLACE = services.Path("workspace.yaml")
+
+def table(**settings):
+    return services.table(Settings(**settings), is_demo=False, with_dagster=True)
 
 
 def names(**settings):
-    return [s.name for s in services.table(Settings(**settings), is_demo=False, with_dagster=True)]
+    return [s.name for s in table(**settings)]
 
 
 def test_a_second_ui_and_the_alerter_are_there_when_they_are_wanted():
@@ -20,7 +22,7 @@ def test_a_second_ui_and_the_alerter_are_there_when_they_are_wanted():
 
 
 def test_the_viewers_ui_is_read_only():
-    (viewer,) = [s for s in services.dagster(Settings(viewer_port=3001), PLACE) if s.port == 3001]
+    (viewer,) = [s for s in table(viewer_port=3001) if s.port == 3001]
     assert "--read-only" in viewer.command
 
 

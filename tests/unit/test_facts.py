@@ -1,0 +1,46 @@
+"""Each fact is spelt once: what a test can see of a second spelling fails here."""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+from dolphin_realtime.service_table import SERVICES
+
+ROOT = Path(__file__).parents[2]
+PRODUCT = sorted(p for name in ("dolphin_realtime", "dolphin_dagster") for p in (ROOT / name).rglob("*.py"))  # fmt: skip
+NAMES = {service.name for service in SERVICES}
+
+
+def literals(path, kinds):
+    return [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, kinds)]
+
+
+def strings(node):
+    values = node.keys if isinstance(node, ast.Dict) else node.elts
+    return {v.value for v in values if isinstance(v, ast.Constant) and isinstance(v.value, str)}
+
+
+def test_there_is_one_list_of_services():
+    """A collection with two of their names is a second list; so is a trader's name put together."""
+    found = [
+        f"{path.relative_to(ROOT)}:{node.lineno}"
+        for path in PRODUCT
+        for node in literals(path, (ast.Tuple, ast.List, ast.Set, ast.Dict))
+        if len(strings(node) & NAMES) > 1
+    ]
+    assert found == []
+    for path in PRODUCT:
+        for node in literals(path, ast.JoinedStr):
+            starts = isinstance(node.values[0], ast.Constant) and node.values[0].value
+            assert starts != "trader@", f"{path}:{node.lineno}: service_table.trader_of"
+
+
+@pytest.mark.parametrize("name", sorted(NAMES))
+def test_each_service_is_in_the_documents_table(name):
+    table = (ROOT / "docs/architecture.md").read_text().split("## Layers")[0]
+    rows = [line.split("|")[1] for line in table.splitlines() if line.startswith("|")]
+    words = {word for row in rows for word in re.findall(r"[\w@-]+", row)}
+    named = {w.split("@")[0] for w in words} | {f"dagster{w}" for w in words if w[0] == "-"}
+    assert name in named
