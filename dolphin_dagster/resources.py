@@ -67,7 +67,19 @@ class Grid:
         except FAULTS as e:
             raise GridError(f"{map_name}/{key} was not read: {e}") from e
 
-    def put(self, map_name: str, key: str, document: dict[str, Any]) -> None:
+    def read[D](self, map_name: str, key: str, kind: type[D]) -> D | None:
+        """Return a document of its kind, None where absent or of another shape.
+
+        Raises:
+            GridError: If the grid does not answer in time.
+        """
+        try:
+            future = _client(*self._where).get_map(map_name).get(key)
+            return grid.read(grid.within(CALL_S, future.result), kind)
+        except FAULTS as e:
+            raise GridError(f"{map_name}/{key} was not read: {e}") from e
+
+    def put(self, map_name: str, key: str, document: object) -> None:
         """Write a document.
 
         Raises:
@@ -79,9 +91,7 @@ class Grid:
         except FAULTS as e:
             raise GridError(f"{map_name}/{key} was not written: {e}") from e
 
-    def update(
-        self, map_name: str, key: str, change: Callable[[Document | None], Document]
-    ) -> Document:
+    def update[D](self, map_name: str, key: str, change: Callable[[Document | None], D]) -> D:
         """Replace a document by what ``change`` makes of it and return that, by compare-and-set.
 
         ``change`` is asked again, with the newer document, where another writer was quicker.

@@ -37,9 +37,6 @@ SCAN_RING_CAPACITY: Final = 2000
 _PICKLE_TYPE_ID: Final = -120
 PROBE_TIMEOUT_S: Final = 3.0
 INVOCATION_TIMEOUT_S: Final = 3.0
-DEAF_S: Final = 30.0
-
-
 ALL_STATES: Final = "DOLPHIN_STATE_*"
 """Stands for the state of every instance: as old as the oldest."""
 
@@ -173,6 +170,21 @@ def now_iso() -> str:
     return datetime.now(UTC).isoformat()
 
 
+def read[D](value: object, kind: type[D]) -> D | None:
+    """Return a wire value as a document of its kind, None where it is absent or of another shape."""
+    if not isinstance(value, str):
+        return None
+    try:
+        return msgspec.json.decode(value, type=kind)
+    except (msgspec.DecodeError, ValueError, RecursionError):
+        return None
+
+
+def bridged_at(scan: dict[str, Any] | None) -> datetime | None:
+    """Return when a scan's document was bridged, None where it does not say."""
+    return instant.parse(scan.get("bridge_ts")) if scan else None
+
+
 def encode(document: object) -> str:
     """Return a document as the plain JSON string that goes on the wire."""
     return msgspec.json.encode(document).decode()
@@ -187,28 +199,6 @@ def decode(value: object) -> dict[str, Any] | None:
     except (msgspec.DecodeError, ValueError, RecursionError):
         return None
     return document if isinstance(document, dict) else None
-
-
-def refusals(beat: dict[str, Any] | None) -> str:
-    """Return what a service refused since its last good scan, in words; empty where nothing."""
-    found = beat.get("refused_since") if beat else None
-    if not isinstance(found, dict):
-        return ""
-    parts = [
-        f"{one.get('n')} {reason}" + (f" ({one['why']})" if one.get("why") else "")
-        for reason, one in found.items()
-        if isinstance(one, dict)
-    ]
-    return ", ".join(parts)
-
-
-def is_deaf(state: dict[str, Any], scan: dict[str, Any] | None) -> bool:
-    """Return whether a trader has handled nothing for DEAF_S while scans came."""
-    handled = instant.parse(state.get("handled_at"))
-    bridged = instant.parse(scan.get("bridge_ts")) if scan else None
-    if handled is None or bridged is None:
-        return False
-    return (bridged - handled).total_seconds() > DEAF_S
 
 
 def age_s(moment: object, now: datetime) -> float | None:

@@ -18,6 +18,7 @@ from hazelcast.errors import HazelcastError
 from dolphin_realtime import grid, log
 from dolphin_realtime.alerts import Alert, AlertState, write_alert
 from dolphin_realtime.metrics import Figures, serve_metrics
+from dolphin_realtime.model.documents import Heartbeat, Refusal
 from dolphin_realtime.model.errors import GridError
 from dolphin_realtime.process import notify
 from dolphin_realtime.settings import Settings
@@ -44,7 +45,7 @@ class Frame:
         self.phase = "starting"
         self.detail = ""
         self.counts: Counter[str] = Counter()
-        self.refused_since: dict[str, dict[str, object]] = {}
+        self.refused_since: dict[str, Refusal] = {}
         self.figures = Figures(refused=lambda: self.counts)
         self.log = log.get()
 
@@ -72,9 +73,9 @@ class Frame:
     def refuse(self, reason: str, **facts: object) -> None:
         """Count a refusal, and log it the first time of its kind."""
         self.counts[reason] += 1
-        n = self.refused_since.get(reason, {}).get("n", 0)
+        before = self.refused_since.get(reason)
         why = str(facts.get("why", ""))[:WHY_LENGTH]
-        self.refused_since[reason] = {"n": int(str(n)) + 1, "why": why}
+        self.refused_since[reason] = Refusal(n=before.n + 1 if before else 1, why=why)
         if self.counts[reason] == 1:
             self.log.warning(f"{self.name}.refused", reason=reason, **facts)
 
@@ -104,11 +105,16 @@ class Frame:
     def heartbeat(self) -> str:
         """Return the heartbeat document."""
         self.figures.set("ready", self.phase == "ready")
-        document: dict[str, Any] = {"ts": grid.now_iso(), "pid": os.getpid(), "phase": self.phase}
-        document["detail"] = self.detail
-        document["refused"] = dict(self.counts)
-        document["refused_since"] = self.refused_since
-        return grid.encode(document)
+        return grid.encode(
+            Heartbeat(
+                ts=datetime.now(UTC),
+                pid=os.getpid(),
+                phase=self.phase,
+                detail=self.detail,
+                refused=dict(self.counts),
+                refused_since=self.refused_since,
+            )
+        )
 
     async def beat(self) -> None:
         """Write the heartbeat every BEAT_S until the service stops."""

@@ -3,9 +3,25 @@
 from datetime import timedelta
 
 from dolphin_dagster.realtime.rules import SENSORS
+from dolphin_dagster.realtime.snapshot import Snapshot
+from dolphin_realtime import grid
 from dolphin_realtime.journal.check import CheckResult
+from dolphin_realtime.model.documents import Heartbeat, StateDocument
+from dolphin_realtime.service_table import shown
+from dolphin_realtime.settings import Settings
 
-BEATING = ("hazelcast", "bridge", "safety", "orderbook", "trader@BLUE", "meta-health")
+SETTINGS = Settings(orderbook_ws="ws://127.0.0.1")
+BEATING = list(shown(SETTINGS))
+
+
+def snapshot_of(fields):
+    """Return a snapshot of documents as they are on the wire."""
+    states, beats = fields.get("states", {}), fields.get("heartbeats", {})
+    typed = {
+        "states": {i: grid.read(grid.encode(s), StateDocument) for i, s in states.items()},
+        "heartbeats": {n: grid.read(grid.encode(b), Heartbeat) for n, b in beats.items()},
+    }
+    return Snapshot(**{**fields, **typed})
 
 
 def healthy(now):
@@ -34,7 +50,10 @@ def healthy(now):
             "BLUE": {
                 "updated_at": at,
                 "handled_at": at,
+                "cash": 1.0,
                 "equity": 1.0,
+                "peak_equity": 1.0,
+                "day_loss": 0.0,
                 "positions": [],
                 "entry_block": None,
                 "journal": {"fault": None, "trouble": None},

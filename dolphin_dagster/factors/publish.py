@@ -21,6 +21,7 @@ from dolphin_realtime.factor_store import Row, append, newest
 from dolphin_realtime.model.errors import SourceError, SourceFormatChanged, SourceUnavailable
 from dolphin_realtime.model.factor_document import (
     FactorReading,
+    FactorsDocument,
     Readings,
     document_of,
     expiry,
@@ -183,14 +184,14 @@ def publish(
     except OSError as e:
         fault = e
 
-    def change(held: dict[str, Any] | None) -> dict[str, Any]:
+    def change(held: dict[str, Any] | None) -> FactorsDocument:
         before = living(history, at.market) if held is None else readings_of(held)
         return document_of(merge(before, new, at.market), at.clock, pushed_at)
 
-    held = readings_of(the_grid.update(grid.FEATURES, grid.LATEST_FACTORS, change))
+    document = the_grid.update(grid.FEATURES, grid.LATEST_FACTORS, change)
     if fault is not None:
         raise fault
-    return held
+    return readings_of({"readings": document.readings})
 
 
 def living(history: Path, now: datetime) -> Readings:

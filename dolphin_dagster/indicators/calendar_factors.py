@@ -18,7 +18,11 @@ from dolphin_dagster.jobs import asset_job
 from dolphin_dagster.market_clock import market_now
 from dolphin_dagster.resources import Grid
 from dolphin_realtime import grid
-from dolphin_realtime.model.calendar_factors import CalendarFactors, calendar_factors
+from dolphin_realtime.model.calendar_factors import (
+    CalendarDocument,
+    CalendarFactors,
+    calendar_factors,
+)
 from dolphin_realtime.settings import Settings, load
 
 NAME: Final = "calendar_factors"
@@ -34,10 +38,10 @@ def moon_phase(moment: datetime) -> float:
     return float((ephem.Date(naive) - last) / (following - last))
 
 
-def document(factors: CalendarFactors, clock: str, pushed_at: datetime) -> dict[str, Any]:
+def document(factors: CalendarFactors, clock: str, pushed_at: datetime) -> CalendarDocument:
     """Return `esof_latest` as it goes on the wire."""
-    body: dict[str, Any] = msgspec.to_builtins(factors)
-    return {**body, "market_clock": clock, "_pushed_at": pushed_at.isoformat()}
+    fields = msgspec.structs.asdict(factors)
+    return CalendarDocument(**fields, market_clock=clock, pushed_at=pushed_at)
 
 
 def _is_whole(found: dict[str, Any] | None, now: datetime) -> tuple[bool, dict[str, Any]]:

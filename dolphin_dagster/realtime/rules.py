@@ -5,6 +5,7 @@ Ages are seconds. Every verdict that is red says why.
 """
 
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any, Final
 
 import msgspec
@@ -14,8 +15,11 @@ from dolphin_dagster.checks import Facts, Verdict
 from dolphin_dagster.realtime.snapshot import Document, Snapshot
 from dolphin_realtime import grid
 from dolphin_realtime.book_documents import number as finite
+from dolphin_realtime.model import instant
+from dolphin_realtime.model.documents import EntryBlock, refusals
 from dolphin_realtime.model.posture import Posture
 from dolphin_realtime.model.unpriced import UNPRICED_SCANS
+from dolphin_realtime.service_table import BRIDGE
 
 HEARTBEAT_LIMIT_S: Final = 15.0
 SCAN_LIMIT_S: Final = 25.0
@@ -77,12 +81,17 @@ def _red(why: str, facts: Facts) -> Verdict:
 
 def _age(document: Document, field: str, limit_s: float, snapshot: Snapshot) -> Verdict:
     """Return whether a document is there and its instant young."""
+    return _young(instant.parse(document.get(field)) if document else None, limit_s, snapshot)
+
+
+def _young(stamp: datetime | None, limit_s: float, snapshot: Snapshot) -> Verdict:
+    """Return whether a document's instant is young; None: no document that can be read."""
     facts: Facts = {"age_s": -1.0, "limit_s": limit_s}
     if snapshot.fault is not None:
         return Verdict(False, {**facts, "why": snapshot.fault}, gist="the grid is away")
-    age_s = None if document is None else grid.age_s(document.get(field), snapshot.now)
-    if age_s is None:
-        return _red("no document", facts)
+    if stamp is None:
+        return _red("no document that can be read", facts)
+    age_s = (snapshot.now - stamp).total_seconds()
     facts["age_s"] = age_s
     return Verdict(True, facts) if abs(age_s) <= limit_s else _red("it is old", facts)
 
@@ -92,10 +101,10 @@ def is_alive(service: str) -> Rule:
 
     def rule(snapshot: Snapshot) -> Verdict:
         beat = snapshot.heartbeats.get(service)
-        verdict = _age(beat, "ts", HEARTBEAT_LIMIT_S, snapshot)
+        verdict = _young(beat.ts if beat else None, HEARTBEAT_LIMIT_S, snapshot)
         process = _subsystem(snapshot, "processes", service)
         facts: Facts = {**verdict.facts, "restarts": _number(process.get("restarts"))}
-        if verdict.passed and beat is not None and beat.get("phase") == grid.STOPPED:
+        if verdict.passed and beat is not None and beat.phase == grid.STOPPED:
             return _red("it was stopped", facts)
         state = str(process.get("state", "unknown"))
         if state in DOWN and _is_known(snapshot):
@@ -132,7 +141,7 @@ def grid_answers(snapshot: Snapshot) -> Verdict:
 def scan_is_fresh(snapshot: Snapshot) -> Verdict:
     """Judge when the newest scan was bridged; a red one says what the bridge refused since."""
     verdict = _age(snapshot.scan, "bridge_ts", SCAN_LIMIT_S, snapshot)
-    refused = grid.refusals(snapshot.heartbeats.get("bridge"))
+    refused = refusals(snapshot.heartbeats.get(BRIDGE))
     if verdict.passed or not refused:
         return verdict
     why = f"{verdict.facts['why']}; the bridge refused since the last good scan: {refused}"
@@ -225,25 +234,19 @@ def state_holds(instance: str) -> Rule:
 
     def rule(snapshot: Snapshot) -> Verdict:
         state = snapshot.states.get(instance)
-        young = _age(state, "updated_at", DOCUMENT_LIMIT_S, snapshot)
+        young = _young(state.updated_at if state else None, DOCUMENT_LIMIT_S, snapshot)
         if not young.passed or state is None:
             return young
-        written = _dict(state.get("journal"))
-        lacking = [name for name in ("journal", "handled_at", "positions") if name not in state]
-        if lacking:
-            return _red(f"its state lacks {', '.join(lacking)}", dict(young.facts))
-        deaf = (
-            "it takes none of the scans that come" if grid.is_deaf(state, snapshot.scan) else None
-        )
-        positions = state.get("positions")
-        wrong = state.get("mismatch") or written.get("fault") or written.get("trouble") or deaf
-        wrong = wrong or _blocked(state, snapshot)
+        is_stalled = state.is_stalled(grid.bridged_at(snapshot.scan))
+        stalled = "it takes none of the scans that come" if is_stalled else None
+        wrong = state.mismatch or state.journal.fault or state.journal.trouble or stalled
+        wrong = wrong or _blocked(state.entry_block, snapshot)
         facts: Facts = {
-            "equity": _number(state.get("equity")),
-            "positions": float(len(positions) if isinstance(positions, list) else 0),
-            "fills": _number(state.get("fills")),
+            "equity": state.equity,
+            "positions": float(len(state.positions)),
+            "fills": float(state.fills),
         }
-        return _red(str(wrong), facts) if wrong else Verdict(True, facts)
+        return _red(wrong, facts) if wrong else Verdict(True, facts)
 
     return rule
 
@@ -253,22 +256,22 @@ def positions_are_priced(instance: str) -> Rule:
 
     def rule(snapshot: Snapshot) -> Verdict:
         state = snapshot.states.get(instance)
-        young = _age(state, "updated_at", DOCUMENT_LIMIT_S, snapshot)
+        young = _young(state.updated_at if state else None, DOCUMENT_LIMIT_S, snapshot)
         if not young.passed or state is None:
             return young
-        found = [one for one in state.get("unpriced") or [] if one["scans"] >= UNPRICED_SCANS]
+        found = [one for one in state.unpriced if one.scans >= UNPRICED_SCANS]
         facts: Facts = {"held_without_price": float(len(found))}
-        names = [f"{one['asset']} {one['reason']} since {one['since'][:19]}" for one in found]
+        names = [f"{one.asset} {one.reason} since {one.since:%Y-%m-%dT%H:%M:%S}" for one in found]
         return _red("; ".join(names)[:FACT_LENGTH], facts) if found else Verdict(True, facts)
 
     return rule
 
 
-def _blocked(state: dict[str, Any], snapshot: Snapshot) -> str | None:
+def _blocked(block: EntryBlock | None, snapshot: Snapshot) -> str | None:
     """Return what has kept a trader from opening anything for a while, None where nothing has."""
-    block = _dict(state.get("entry_block"))
-    since = _age(block, "since", BLOCK_LIMIT_S, snapshot)
-    return f"it opens nothing: {block.get('reason')}" if block and not since.passed else None
+    if block is None or _young(block.since, BLOCK_LIMIT_S, snapshot).passed:
+        return None
+    return f"it opens nothing: {block.reason}"
 
 
 def identities_hold(instance: str) -> Rule:

@@ -14,6 +14,7 @@ import msgspec
 from dolphin_dagster.resources import Grid
 from dolphin_realtime import grid
 from dolphin_realtime.journal.check import CheckResult, check
+from dolphin_realtime.model.documents import Heartbeat, StateDocument
 from dolphin_realtime.model.errors import GridError
 from dolphin_realtime.service_table import shown
 from dolphin_realtime.settings import Settings
@@ -33,8 +34,8 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     books: Document = None
     safety: Document = None
     health: Document = None
-    states: Mapping[str, Document] = {}
-    heartbeats: Mapping[str, Document] = {}
+    states: Mapping[str, StateDocument | None] = {}
+    heartbeats: Mapping[str, Heartbeat | None] = {}
     journals: Mapping[str, CheckResult] = {}
     fault: str | None = None
 
@@ -93,10 +94,12 @@ def read_snapshot(settings: Settings) -> Snapshot:
             safety=the_grid.get(grid.SAFETY, grid.LATEST),
             health=the_grid.get(grid.META_HEALTH, grid.LATEST),
             states={
-                instance: the_grid.get(grid.state_map(instance), grid.LATEST_STATE)
+                instance: the_grid.read(grid.state_map(instance), grid.LATEST_STATE, StateDocument)
                 for instance in settings.instance_names
             },
-            heartbeats={name: the_grid.get(grid.HEARTBEAT, name) for name in shown(settings)},
+            heartbeats={
+                name: the_grid.read(grid.HEARTBEAT, name, Heartbeat) for name in shown(settings)
+            },
             journals=journals,
         )
     except GridError as e:

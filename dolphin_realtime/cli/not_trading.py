@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from dolphin_realtime import grid
+from dolphin_realtime.model.documents import StateDocument, refusals
 from dolphin_realtime.service_table import BRIDGE, is_needed_to_trade, trader_of
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ def not_trading(overview: "Overview") -> Reason | None:
 
 def _refused(overview: "Overview", service: str) -> str:
     """Return what a service refused since its last good scan: the cause of what it lacks."""
-    words = grid.refusals(overview.beats.get(service))
+    words = refusals(overview.beats.get(service))
     return f"; {service} refused since the last good scan: {words}" if words else ""
 
 
@@ -75,35 +76,34 @@ def _of_instances(overview: "Overview") -> Iterator[Reason]:
             yield reason
 
 
-def _of_instance(
-    instance: str, state: dict[str, Any] | None, overview: "Overview"
-) -> Reason | None:
+def _of_instance(instance: str, state: StateDocument | None, overview: "Overview") -> Reason | None:
     if state is None:
         return Reason(f"NO_STATE: trader {instance} has published nothing")
-    if state.get("mismatch"):
-        return Reason(f"RECONCILIATION: {instance}: {state['mismatch']}")
-    journal = state.get("journal") or {}
-    if journal.get("trouble"):
-        return Reason(f"{journal['trouble']}: {instance}: {journal.get('fault') or 'see df -h'}")
+    if state.mismatch:
+        return Reason(f"RECONCILIATION: {instance}: {state.mismatch}")
+    journal = state.journal
+    if journal.trouble:
+        return Reason(f"{journal.trouble}: {instance}: {journal.fault or 'see df -h'}")
     refused = _refused(overview, trader_of(instance))
-    if grid.is_deaf(state, overview.scan):
+    if state.is_stalled(grid.bridged_at(overview.scan)):
         text = f"TRADER_DEAF: {instance} takes none of the scans that come{refused}"
-        return Reason(text if refused else f"{text}; see dolphin logs", state.get("handled_at"))
-    block = state.get("entry_block")
+        since = state.handled_at.isoformat()
+        return Reason(text if refused else f"{text}; see dolphin logs", since)
+    block = state.entry_block
     if block:
-        name = block["reason"]
+        name = block.reason
         refused += _refused(overview, BRIDGE) if name == "STALE_SCAN" else ""
         text = f"{name}: {instance}: {BLOCKS.get(name, 'see dolphin logs')}{refused}"
-        return Reason(text, block["since"])
-    if set(state.get("reasons") or {}) == {"WARMING_UP"}:
+        return Reason(text, block.since.isoformat())
+    if set(state.reasons) == {"WARMING_UP"}:
         return Reason(f"WARMING_UP: {instance} has too little history")
     return _untradable(instance, state)
 
 
-def _untradable(instance: str, state: dict[str, Any]) -> Reason | None:
+def _untradable(instance: str, state: StateDocument) -> Reason | None:
     """Return why none of the names may be opened, None where one may."""
-    found = state.get("untradable") or {}
-    if not found.get("of") or found["names"] < found["of"]:
+    found = state.untradable
+    if not found.of or found.names < found.of:
         return None
-    reasons = ", ".join(f"{why} {n}" for why, n in found["reasons"].items())
-    return Reason(f"NO_TRADABLE_NAME: {instance}: {reasons} of {found['of']} names")
+    reasons = ", ".join(f"{why} {n}" for why, n in found.reasons.items())
+    return Reason(f"NO_TRADABLE_NAME: {instance}: {reasons} of {found.of} names")

@@ -17,6 +17,7 @@ from dolphin_realtime.cli.not_trading import not_trading
 from dolphin_realtime.cli.running import ask_grid
 from dolphin_realtime.health_files import maintenance, maintenance_path
 from dolphin_realtime.managers.interface import ServiceStatus
+from dolphin_realtime.model.documents import Heartbeat, PnlDocument, StateDocument
 from dolphin_realtime.model.errors import GridError
 from dolphin_realtime.model.instant import span
 from dolphin_realtime.settings import Settings
@@ -38,9 +39,9 @@ class Overview(msgspec.Struct, kw_only=True):
     scan_age_s: float | None = None
     safety: dict[str, Any] | None = None
     health: dict[str, Any] | None = None
-    states: dict[str, dict[str, Any] | None] = {}
-    pnl: dict[str, dict[str, Any] | None] = {}
-    beats: dict[str, dict[str, Any] | None] = {}
+    states: dict[str, StateDocument | None] = {}
+    pnl: dict[str, PnlDocument | None] = {}
+    beats: dict[str, Heartbeat | None] = {}
     grid_error: str | None = None
     maintenance: str | None = None
 
@@ -59,10 +60,10 @@ class Overview(msgspec.Struct, kw_only=True):
             "scan": scan,
             "posture": self.safety.get("posture") if self.safety else None,
             "health": self.health.get("status") if self.health else None,
-            "equity": state.get("equity") if state else None,
-            "positions": state.get("positions", []) if state else [],
-            "unpriced": {i: s.get("unpriced", []) for i, s in self.states.items() if s},
-            "untradable": {i: s.get("untradable") for i, s in self.states.items() if s},
+            "equity": state.equity if state else None,
+            "positions": state.positions if state else [],
+            "unpriced": {i: s.unpriced for i, s in self.states.items() if s},
+            "untradable": {i: s.untradable for i, s in self.states.items() if s},
             "not_trading_because": reason.text if reason else None,
             "not_trading_since": reason.since if reason else None,
         }  # fmt: skip
@@ -75,25 +76,28 @@ def read_documents(overview: Overview, client: HazelcastClient, instances: list[
     def get(map_name: str, key: str) -> dict[str, Any] | None:
         return grid.decode(client.get_map(map_name).blocking().get(key))
 
+    def read[D](map_name: str, key: str, kind: type[D]) -> D | None:
+        return grid.read(client.get_map(map_name).blocking().get(key), kind)
+
     overview.scan = get(grid.FEATURES, grid.LATEST_SCAN)
     if overview.scan is not None:
         overview.scan_age_s = grid.age_s(overview.scan.get("bridge_ts"), now)
     overview.safety = get(grid.SAFETY, grid.LATEST)
     overview.health = get(grid.META_HEALTH, grid.LATEST)
-    overview.states = {i: get(grid.state_map(i), grid.LATEST_STATE) for i in instances}
+    overview.states = {
+        i: read(grid.state_map(i), grid.LATEST_STATE, StateDocument) for i in instances
+    }
     overview.pnl = {
-        i: get(grid.pnl_map(i), str(state["since"])) if state else None
+        i: read(grid.pnl_map(i), str(state.since), PnlDocument) if state else None
         for i, state in overview.states.items()
     }
     beats = client.get_map(grid.HEARTBEAT).blocking().entry_set()
-    overview.beats = {str(name): grid.decode(value) for name, value in beats}
+    overview.beats = {str(name): grid.read(value, Heartbeat) for name, value in beats}
     for service in overview.services:
         beat = overview.beats.get(service.name)
         if beat is not None and service.state == "running":
-            refused = beat.get("refused") or {}
-            counted = ", ".join(f"{n} {what}" for what, n in refused.items())
-            parts = [beat.get("phase"), beat.get("detail"), counted]
-            service.detail = "; ".join(str(p) for p in parts if p)
+            counted = ", ".join(f"{n} {what}" for what, n in beat.refused.items())
+            service.detail = "; ".join(p for p in (beat.phase, beat.detail, counted) if p)
 
 
 def read_overview(settings: Settings, services: list[ServiceStatus], ui_port: int) -> Overview:
@@ -159,52 +163,48 @@ def lines_of(overview: Overview) -> list[Text]:
 
 
 def _instance_lines(
-    instance: str, state: dict[str, Any] | None, pnl: dict[str, Any] | None
+    instance: str, state: StateDocument | None, pnl: PnlDocument | None
 ) -> list[Text]:
     if state is None:
         return [Text(f"{instance:9} no state published")]
-    latency = state["latency_us"]
+    latency = state.latency_us
     speed = (
         f", callback to last order p50 {latency['p50']:.0f} µs p99 {latency['p99']:.0f} µs"
-        if latency["n"]
+        if latency.get("n")
         else ""
     )
-    head = f"{instance:9} {state['mode']}, equity {state['equity']:,.2f} USDT, {len(state['positions'])} positions, "
+    head = f"{instance:9} {state.mode}, equity {state.equity:,.2f} USDT, {len(state.positions)} positions, "
     lines = [
-        Text(
-            f"{head}{state['in_flight']} orders in flight, {state['fills']} fills since start{speed}"
-        )
+        Text(f"{head}{state.in_flight} orders in flight, {state.fills} fills since start{speed}")
     ]
     if pnl is not None:
-        money = f"realised {pnl['realised']:,.2f}, unrealised {pnl['unrealised']:,.2f}, fees {pnl['fees']:,.2f}"
-        lines.append(Text(f"          day {state['since']}: {money}, {pnl['trades']} fills"))
-    reasons = ", ".join(
-        f"{k} {v}" for k, v in sorted(state["reasons"].items(), key=lambda kv: -kv[1])
-    )
+        money = (
+            f"realised {pnl.realised:,.2f}, unrealised {pnl.unrealised:,.2f}, fees {pnl.fees:,.2f}"
+        )
+        lines.append(Text(f"          day {state.since}: {money}, {pnl.trades} fills"))
+    reasons = ", ".join(f"{k} {v}" for k, v in sorted(state.reasons.items(), key=lambda kv: -kv[1]))
     lines.append(Text(f"          decisions of the last scan: {reasons or 'none yet'}"))
     lines += [Text(text, style="yellow") for text in _price_lines(state)]
-    missing = (state.get("last_signal") or {}).get("missing") or {}
+    missing = state.last_signal.missing if state.last_signal else {}
     if missing:
         gates = ", ".join(f"{gate} of {n}" for gate, n in sorted(missing.items()))
         lines.append(Text(f"          gates open for lack of input: {gates} (dolphin factors)"))
     return lines
 
 
-def _price_lines(state: dict[str, Any]) -> list[str]:
+def _price_lines(state: StateDocument) -> list[str]:
     """Return what a person must know of prices: held assets without one, names that are out."""
     lines = [
-        f"          held without a sound price: {one['asset']} {one['reason']}, last {one['price']:g} "
-        f"{span(one['age_s'])} ago"
-        + (f", {one['waits_at']:g} waits to be believed" if one["waits_at"] else "")
+        f"          held without a sound price: {one.asset} {one.reason}, last {one.price or 0.0:g} "
+        f"{span(one.age_s)} ago"
+        + (f", {one.waits_at:g} waits to be believed" if one.waits_at else "")
         + " (dolphin position)"
-        for one in state.get("unpriced") or []
+        for one in state.unpriced
     ]
-    out = state.get("untradable") or {}
-    if out.get("names"):
-        reasons = ", ".join(f"{why} {n}" for why, n in out["reasons"].items())
-        lines.append(
-            f"          {out['names']} of {out['of']} names cannot be opened now: {reasons}"
-        )
+    out = state.untradable
+    if out.names:
+        reasons = ", ".join(f"{why} {n}" for why, n in out.reasons.items())
+        lines.append(f"          {out.names} of {out.of} names cannot be opened now: {reasons}")
     return lines
 
 

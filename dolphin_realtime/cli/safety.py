@@ -2,7 +2,6 @@
 
 import getpass
 import sys
-from typing import Any
 
 import click
 
@@ -12,6 +11,7 @@ from dolphin_realtime.cli.inspect import fetch
 from dolphin_realtime.cli.not_trading import TRADING_POSTURES
 from dolphin_realtime.cli.running import load_here
 from dolphin_realtime.local_socket import ask
+from dolphin_realtime.model.documents import StateDocument, UnpricedPosition
 from dolphin_realtime.model.errors import SafetyRefused
 from dolphin_realtime.model.instant import span
 from dolphin_realtime.model.posture import Posture
@@ -94,19 +94,19 @@ def flatten(reason: str) -> None:
     say("ordered: positions are closed at the next quotes; dolphin status shows what is left")
     for instance, one in _without_price():
         say(
-            f"{instance}: {one['asset']} cannot be closed before it has a sound price again "
-            f"({one['reason']} for {span(one['age_s'])}); see dolphin position",
+            f"{instance}: {one.asset} cannot be closed before it has a sound price again "
+            f"({one.reason} for {span(one.age_s)}); see dolphin position",
             fg="yellow",
         )
 
 
-def _without_price() -> list[tuple[str, dict[str, Any]]]:
+def _without_price() -> list[tuple[str, UnpricedPosition]]:
     """Return each instance's held assets without a sound price, as its state names them."""
     settings = load_here()
     found = []
     for instance in settings.instance_names:
-        state = grid.decode(fetch(grid.state_map(instance), grid.LATEST_STATE))
-        found += [(instance, one) for one in (state or {}).get("unpriced") or []]
+        state = grid.read(fetch(grid.state_map(instance), grid.LATEST_STATE), StateDocument)
+        found += [(instance, one) for one in (state.unpriced if state else [])]
     return found
 
 

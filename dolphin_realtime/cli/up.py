@@ -165,7 +165,7 @@ class Front:
             "orders": after.orders - self.before.orders,
             "fills": after.fills - self.before.fills,
             "net_pnl": (after.equity or start) - start,
-            "latency": state["latency_us"] if state else {"n": 0},
+            "latency": state.latency_us if state else {"n": 0},
             "health": overview.health.get("status") if overview.health else None,
             "restarts": sum(s.restarts for s in overview.services),
             "red_checks": red,

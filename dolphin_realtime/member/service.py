@@ -2,11 +2,13 @@
 
 import signal
 import threading
+from datetime import UTC, datetime
 from typing import Final
 
 from dolphin_realtime import grid, log
 from dolphin_realtime.member.member import Member, is_ready
 from dolphin_realtime.metrics import Figures, serve_metrics
+from dolphin_realtime.model.documents import Heartbeat
 from dolphin_realtime.model.errors import GridError, MemberError
 from dolphin_realtime.process import notify
 from dolphin_realtime.service_table import HAZELCAST
@@ -74,5 +76,6 @@ def _watch(member: Member, settings: Settings, stopping: threading.Event) -> Non
 
 
 def _heartbeat(member: Member) -> str:
-    facts = {"ts": grid.now_iso(), "pid": member.pid, "phase": "ready", "detail": "one member"}
-    return grid.encode(facts)
+    return grid.encode(
+        Heartbeat(ts=datetime.now(UTC), pid=member.pid, phase="ready", detail="one member")
+    )

@@ -6,6 +6,7 @@ import msgspec
 from hazelcast.asyncio import HazelcastClient
 
 from dolphin_realtime import grid
+from dolphin_realtime.model.documents import Heartbeat, PnlDocument, StateDocument
 
 
 class Reading(msgspec.Struct, frozen=True, kw_only=True):
@@ -30,9 +31,9 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
 
     scan: dict[str, Any] | None = None
     safety: dict[str, Any] | None = None
-    states: dict[str, dict[str, Any] | None] = {}
-    pnl: dict[str, dict[str, Any] | None] = {}
-    heartbeats: dict[str, dict[str, Any] | None] = {}
+    states: dict[str, StateDocument | None] = {}
+    pnl: dict[str, PnlDocument | None] = {}
+    heartbeats: dict[str, Heartbeat | None] = {}
     sources: dict[str, dict[str, Any] | None] = {}
     unparsable: list[str] = []
 
@@ -62,15 +63,25 @@ class GridReader:
             self._unparsable.append(f"{map_name}/{key}")
         return document
 
+    async def _read[D](self, map_name: str, key: str, kind: type[D]) -> D | None:
+        value = await self._maps[map_name].get(key)
+        document = grid.read(value, kind)
+        if value is not None and document is None:
+            self._unparsable.append(f"{map_name}/{key}")
+        return document
+
     async def read(self) -> Snapshot:
         """Return the documents as they are now."""
         self._unparsable = []
         beats = await self._maps[grid.HEARTBEAT].entry_set()
         features = {key: await self._get(grid.FEATURES, key) for key in _FEATURE_KEYS}
         safety = await self._get(grid.SAFETY, grid.LATEST)
-        states = {i: await self._get(grid.state_map(i), grid.LATEST_STATE) for i in self._instances}
-        days = {i: str(state.get("since")) for i, state in states.items() if state is not None}
-        pnl = {i: await self._get(grid.pnl_map(i), day) for i, day in days.items()}
+        states = {
+            i: await self._read(grid.state_map(i), grid.LATEST_STATE, StateDocument)
+            for i in self._instances
+        }
+        days = {i: str(state.since) for i, state in states.items() if state is not None}
+        pnl = {i: await self._read(grid.pnl_map(i), day, PnlDocument) for i, day in days.items()}
         sources: dict[str, dict[str, Any] | None] = {
             f"{grid.FEATURES}/{key}": document for key, document in features.items()
         }
@@ -81,15 +92,15 @@ class GridReader:
             safety=safety,
             states=states,
             pnl=pnl,
-            heartbeats={str(k): grid.decode(v) for k, v in beats},
+            heartbeats={str(k): grid.read(v, Heartbeat) for k, v in beats},
             sources=sources,
             unparsable=self._unparsable,
         )
 
 
-def _oldest(states: dict[str, dict[str, Any] | None]) -> dict[str, Any] | None:
-    """Return the state that was updated longest ago, None where an instance has none."""
-    found = [state for state in states.values() if state is not None]
+def _oldest(states: dict[str, StateDocument | None]) -> dict[str, Any] | None:
+    """Return the stamp of the state that is the oldest, None where an instance has none."""
+    found = [state.updated_at for state in states.values() if state is not None]
     if len(found) < len(states):
         return None
-    return min(found, key=lambda state: str(state.get("updated_at")), default=None)
+    return {"updated_at": min(found).isoformat()} if found else None

@@ -59,6 +59,13 @@ class CalendarFactors(msgspec.Struct, frozen=True, kw_only=True):
     gate: float
 
 
+class CalendarDocument(CalendarFactors, frozen=True, kw_only=True):
+    """DOLPHIN_FEATURES["esof_latest"] on the wire; ``pushed_at`` is wall time."""
+
+    market_clock: str
+    pushed_at: datetime = msgspec.field(name="_pushed_at")
+
+
 def open_sessions(moment: datetime) -> list[str]:
     """Return the sessions whose hours hold ``moment``; the US follows New York's clock."""
     hour = moment.hour

@@ -147,7 +147,23 @@ def interval_of(
     return hours if hours in POSSIBLE_H else known
 
 
-def document_of(readings: Readings, market_clock: str, pushed_at: datetime) -> dict[str, Any]:
+class FactorsDocument(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """DOLPHIN_FEATURES["exf_latest"] on the wire.
+
+    Attributes:
+        readings: By factor: its reading, or its readings by asset.
+        market_clock: wall, or replay.
+        pushed_at: Wall time of the writing.
+        simulated: How readings were made up; absent where all are real.
+    """
+
+    readings: dict[str, Any]
+    market_clock: str
+    pushed_at: datetime = msgspec.field(name="_pushed_at")
+    simulated: str | None = None
+
+
+def document_of(readings: Readings, market_clock: str, pushed_at: datetime) -> FactorsDocument:
     """Return `exf_latest` as it goes on the wire."""
     body: dict[str, Any] = {}
     for (name, asset), reading in sorted(readings.items(), key=lambda pair: _order(pair[0])):
@@ -156,12 +172,12 @@ def document_of(readings: Readings, market_clock: str, pushed_at: datetime) -> d
         else:
             body.setdefault(name, {})[asset] = msgspec.to_builtins(reading)
     notes = sorted({r.simulated for r in readings.values() if r.simulated})
-    document = {
-        "readings": body,
-        "market_clock": market_clock,
-        "_pushed_at": pushed_at.isoformat(),
-    }
-    return {**document, "simulated": "; ".join(notes)} if notes else document
+    return FactorsDocument(
+        readings=body,
+        market_clock=market_clock,
+        pushed_at=pushed_at,
+        simulated="; ".join(notes) or None,
+    )
 
 
 def _order(key: Key) -> tuple[str, str]:

@@ -5,34 +5,38 @@ document seen stays, and its age says whether it still counts. Peaks outlive a r
 ``safety/peaks.json``; a resume begins them anew, else no drawdown would ever end.
 """
 
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
 from dolphin_realtime import grid
+from dolphin_realtime.model.documents import StateDocument
 from dolphin_realtime.model.posture import InstanceFacts, Posture
 from dolphin_realtime.whole_file import replace_whole
 
 
-class Newest:
-    """The newest document of one key, by its own timestamp."""
+class Newest[D]:
+    """The newest document of one key.
 
-    def __init__(self, field: str) -> None:
-        self._field = field
-        self.document: dict[str, Any] | None = None
+    Args:
+        kind: Its shape.
+        stamp: Returns its own instant.
+    """
 
-    def take(self, value: object) -> dict[str, Any] | None:
-        """Take what was read, if anything, and return the newest document there ever was."""
-        document = grid.decode(value)
-        if document is not None:
-            self.document = document
-        return self.document
+    def __init__(self, kind: type[D], stamp: Callable[[D], datetime]) -> None:
+        self._kind, self._stamp = kind, stamp
+        self.document: D | None = None
+
+    def take(self, value: object) -> None:
+        """Take what was read: what is absent leaves the last one, what is of no use replaces it."""
+        if value is not None:
+            self.document = grid.read(value, self._kind)
 
     def age_s(self, now: datetime) -> float | None:
-        """Return its age by its timestamp, None where there is none that can be read."""
-        return None if self.document is None else grid.age_s(self.document.get(self._field), now)
+        """Return its age by its own instant, None where there is none."""
+        return None if self.document is None else (now - self._stamp(self.document)).total_seconds()
 
 
 class KeptLadder:
@@ -70,11 +74,15 @@ class Peaks:
             except msgspec.DecodeError:
                 self._peaks = {}  # the traders' own peaks stand in
 
-    def drawdown(self, name: str, equity: float, own_peak: float) -> float:
-        """Return the loss from the peak, a fraction; a new instance begins at its own peak."""
+    def note(self, name: str, equity: float, own_peak: float) -> None:
+        """Keep an equity where it is a new peak; a new instance begins at its own peak."""
         peak = max(self._peaks.get(name, own_peak), equity)
         if peak != self._peaks.get(name):
             self._set(name, peak)
+
+    def drawdown(self, name: str, equity: float) -> float:
+        """Return the loss from the peak, a fraction; without any peak there is nothing to lose."""
+        peak = self._peaks.get(name, equity)
         return 1.0 - equity / peak if peak > 0.0 else 1.0
 
     def begin_anew(self, equities: dict[str, float]) -> None:
@@ -87,30 +95,18 @@ class Peaks:
         replace_whole(self._path, msgspec.json.encode(self._peaks))
 
 
-def number(document: dict[str, Any], field: str) -> float | None:
-    """Return a document's number, None where it is none."""
-    value = document.get(field)
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    return float(value)
-
-
-def facts_of(name: str, state: Newest, peaks: Peaks, now: datetime) -> InstanceFacts:
-    """Return what the posture is judged from; a state without its figures is unknown."""
-    document, age_s = state.document, state.age_s(now)
-    if document is None or age_s is None:
+def facts_of(
+    name: str, state: StateDocument | None, drawdown: float, now: datetime
+) -> InstanceFacts:
+    """Return what the posture is judged from, ``drawdown`` being that from the kept peak."""
+    if state is None:
         return InstanceFacts(name=name, age_s=None)
-    equity, own_peak = number(document, "equity"), number(document, "peak_equity")
-    day_loss = number(document, "day_loss")
-    if equity is None or own_peak is None or day_loss is None:
-        return InstanceFacts(name=name, age_s=None)
-    mismatch = document.get("mismatch")
     return InstanceFacts(
         name=name,
-        age_s=age_s,
-        drawdown=peaks.drawdown(name, equity, own_peak),
-        day_loss=day_loss,
-        rejected=int(number(document, "rejected_of_last_10") or 0),
-        mismatch=None if mismatch is None else str(mismatch),
-        is_shocked=bool(document.get("is_shocked")),
+        age_s=(now - state.updated_at).total_seconds(),
+        drawdown=drawdown,
+        day_loss=state.day_loss,
+        rejected=state.rejected_of_last_10,
+        mismatch=state.mismatch,
+        is_shocked=state.is_shocked,
     )

@@ -8,12 +8,16 @@ import asyncio
 from collections import deque
 from datetime import UTC, datetime
 from statistics import median
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
 from dolphin_realtime import grid
+from dolphin_realtime.model.documents import StateDocument
+from dolphin_realtime.model.health import HealthDocument
+from dolphin_realtime.model.instant import Aware
 from dolphin_realtime.model.posture import (
+    InstanceFacts,
     Ladder,
     ManualOrder,
     Posture,
@@ -22,7 +26,7 @@ from dolphin_realtime.model.posture import (
     SafetyParams,
     judge,
 )
-from dolphin_realtime.safety.memory import KeptLadder, Newest, Peaks, facts_of, number
+from dolphin_realtime.safety.memory import KeptLadder, Newest, Peaks, facts_of
 from dolphin_realtime.safety.orders import OrderLedger, serve_orders
 from dolphin_realtime.safety.telling import Telling
 from dolphin_realtime.service import GRID_FAULTS, Frame, pause
@@ -34,6 +38,12 @@ GRACE_S: Final = 30.0
 """Meta health and the traders start after this service: absence counts only after this long."""
 CADENCE_WINDOW: Final = 20
 PREFIX: Final = "DOLPHIN_SAFETY_LIMIT_"
+
+
+class Bridged(msgspec.Struct):
+    """When a scan was bridged: all that the posture asks of it."""
+
+    bridge_ts: Aware
 
 
 class Safety:
@@ -54,8 +64,12 @@ class Safety:
         self._telling = Telling(frame, folder / "told")
         self._intervals: deque[float] = deque(maxlen=CADENCE_WINDOW)
         self._last_bridge_ts: datetime | None = None
-        self._scan, self._health = Newest("bridge_ts"), Newest("timestamp")
-        self._states = {i: Newest("updated_at") for i in frame.settings.instance_names}
+        self._scan = Newest(Bridged, lambda scan: scan.bridge_ts)
+        self._health = Newest(HealthDocument, lambda health: health.timestamp)
+        self._states = {
+            i: Newest(StateDocument, lambda state: state.updated_at)
+            for i in frame.settings.instance_names
+        }
         self._at_once = asyncio.Event()
 
     async def run(self) -> None:
@@ -128,22 +142,19 @@ class Safety:
 
     def _accept_losses(self) -> None:
         """Begin the drawdown anew: a person has looked at it and goes on."""
-        equities = {
-            name: equity
-            for name, state in self._states.items()
-            if state.document is not None
-            and (equity := number(state.document, "equity")) is not None
-        }
-        self._peaks.begin_anew(equities)
+        known = {name: state.document for name, state in self._states.items()}
+        self._peaks.begin_anew({name: state.equity for name, state in known.items() if state})
 
     async def step(self) -> None:
         """Read the inputs, judge, publish."""
-        scan = self._scan.take(await self._features.get(grid.LATEST_SCAN))
+        self._scan.take(await self._features.get(grid.LATEST_SCAN))
         self._health.take(await self._health_map.get(grid.LATEST))
         for name, state in self._states.items():
             state.take(await self._state_maps[name].get(grid.LATEST_STATE))
+        self._note_interval()
+        self._note_peaks()
         now = datetime.now(UTC)
-        inputs = self._inputs(scan, now)
+        inputs = self._inputs(now)
         wanted, reasons = judge(inputs, self._params)
         self._move(wanted, reasons, now)
         await self._safety.set(grid.LATEST, self._document(inputs, reasons, now))
@@ -156,11 +167,17 @@ class Safety:
     def _is_young(self, now: datetime) -> bool:
         return (now - self._started).total_seconds() < GRACE_S
 
-    def _inputs(self, scan: dict[str, Any] | None, now: datetime) -> SafetyInputs:
+    def _note_peaks(self) -> None:
+        for name, newest in self._states.items():
+            state = newest.document
+            if state is not None:
+                self._peaks.note(name, state.equity, state.peak_equity)
+
+    def _inputs(self, now: datetime) -> SafetyInputs:
         is_young = self._is_young(now)
-        facts = [facts_of(name, state, self._peaks, now) for name, state in self._states.items()]
+        facts = [self._facts(name, newest.document, now) for name, newest in self._states.items()]
         return SafetyInputs(
-            scan_age_s=self._scan_age_s(scan, now),
+            scan_age_s=self._scan.age_s(now),
             cadence_s=median(self._intervals) if self._intervals else 0.0,
             health=self._health_status(now, is_young=is_young),
             instances=[f for f in facts if f.age_s is not None or not is_young],
@@ -216,21 +233,23 @@ class Safety:
                 ManualOrder(action="halt", posture=Posture.HALTED, reason=why, who="safety", at=now)
             )
 
-    def _scan_age_s(self, scan: dict[str, Any] | None, now: datetime) -> float | None:
-        age = self._scan.age_s(now)
-        if scan is None or age is None:
-            return None
-        bridged = datetime.fromisoformat(scan["bridge_ts"])
-        last = self._last_bridge_ts
+    def _facts(self, name: str, state: StateDocument | None, now: datetime) -> InstanceFacts:
+        drawdown = self._peaks.drawdown(name, state.equity) if state else 0.0
+        return facts_of(name, state, drawdown, now)
+
+    def _note_interval(self) -> None:
+        """Keep the time between the last two scans, for the cadence."""
+        if self._scan.document is None:
+            return
+        bridged, last = self._scan.document.bridge_ts, self._last_bridge_ts
         if last is not None and bridged > last:
             self._intervals.append((bridged - last).total_seconds())
         self._last_bridge_ts = bridged
-        return age
 
     def _health_status(self, now: datetime, *, is_young: bool) -> str | None:
         age = self._health.age_s(now)
         if self._health.document is not None and age is not None and age <= HEALTH_STALE_S:
-            return str(self._health.document.get("status"))
+            return self._health.document.status.value
         return "STARTING" if is_young and self._health.document is None else None
 
 

@@ -11,6 +11,16 @@ from typing import Any, Final
 from dolphin_realtime import grid
 from dolphin_realtime.metrics import Figures
 from dolphin_realtime.model.desk import Desk
+from dolphin_realtime.model.documents import (
+    EntryBlock,
+    HeldPosition,
+    JournalState,
+    LastSignal,
+    PnlDocument,
+    StateDocument,
+    UnpricedPosition,
+    Untradable,
+)
 from dolphin_realtime.model.instant import from_us
 from dolphin_realtime.model.percentiles import percentiles
 from dolphin_realtime.model.posture import Posture
@@ -28,85 +38,84 @@ TRADING_STATE: Final = {
 }
 
 
-def state_document(session: Session, guard: Guard, mode: str) -> dict[str, Any]:
+def state_document(session: Session, guard: Guard, mode: str) -> StateDocument:
     """Return DOLPHIN_STATE_<INSTANCE>["latest_nautilus"]."""
     desk, booking, now = session.desk, session.booking, datetime.now(UTC)
     posture = guard.posture(now)
     epoch, scan_number = desk.last_key or (0, 0)
-    return {
-        "updated_at": now.isoformat(),
-        "mode": mode,
-        "scan_number": scan_number,
-        "epoch": epoch,
-        "posture": posture.value if posture else None,
-        "trading_state": TRADING_STATE[posture] if posture else "REDUCING",
-        "entry_block": _entry_block(guard),
-        "positions": _positions(desk),
-        "unpriced": _unpriced(desk),
-        "untradable": _untradable(desk),
-        "in_flight": len(desk.in_flight),
-        "cash": desk.account.cash,
-        "fees": desk.account.fees,
-        "equity": desk.equity(),
-        "last_signal": _last_signal(desk),
-        "peak_equity": desk.marks.peak,
-        "drawdown": desk.marks.drawdown(desk.equity()),
-        "day_loss": desk.marks.day_loss(desk.equity(), desk.last_us),
-        "is_shocked": desk.market_posture.is_shocked(desk.last_us),
-        "rejected_of_last_10": sum(booking.outcomes),
-        "flattened_id": desk.flattened_id,
-        "reasons": dict(booking.rows.reasons),
-        "refused": dict(booking.refused),
-        "gap_share": desk.signals.n_gaps / max(1, desk.signals.n_scans),
-        "journal": {
-            "committed": session.journal.n_committed,
-            "fault": session.journal.fault,
-            "trouble": session.journal.trouble,
-        },
-        "mismatch": session.mismatch,
-        "handled_at": session.handled_at.isoformat(),
-        "scans": session.n_scans,
-        "fills": booking.n_fills,
-        "latency_us": percentiles(session.latencies_us),
-        "since": desk.marks.day.day if desk.marks.day else None,
-    }
+    journal = session.journal
+    return StateDocument(
+        updated_at=now,
+        mode=mode,
+        scan_number=scan_number,
+        epoch=epoch,
+        posture=posture.value if posture else None,
+        trading_state=TRADING_STATE[posture] if posture else "REDUCING",
+        entry_block=_entry_block(guard),
+        positions=_positions(desk),
+        unpriced=_unpriced(desk),
+        untradable=_untradable(desk),
+        in_flight=len(desk.in_flight),
+        cash=desk.account.cash,
+        fees=desk.account.fees,
+        equity=desk.equity(),
+        last_signal=_last_signal(desk),
+        peak_equity=desk.marks.peak,
+        drawdown=desk.marks.drawdown(desk.equity()),
+        day_loss=desk.marks.day_loss(desk.equity(), desk.last_us),
+        is_shocked=desk.market_posture.is_shocked(desk.last_us),
+        rejected_of_last_10=sum(booking.outcomes),
+        flattened_id=desk.flattened_id,
+        reasons=dict(booking.rows.reasons),
+        refused=dict(booking.refused),
+        gap_share=desk.signals.n_gaps / max(1, desk.signals.n_scans),
+        journal=JournalState(
+            committed=journal.n_committed, fault=journal.fault, trouble=journal.trouble
+        ),
+        mismatch=session.mismatch,
+        handled_at=session.handled_at,
+        scans=session.n_scans,
+        fills=booking.n_fills,
+        latency_us=percentiles(session.latencies_us),
+        since=desk.marks.day.day if desk.marks.day else None,
+    )
 
 
-def _entry_block(guard: Guard) -> dict[str, str] | None:
+def _entry_block(guard: Guard) -> EntryBlock | None:
     if guard.block is None or guard.blocked_since is None:
         return None
-    return {"reason": guard.block, "since": guard.blocked_since.isoformat()}
+    return EntryBlock(reason=guard.block, since=guard.blocked_since)
 
 
-def _positions(desk: Desk) -> list[dict[str, Any]]:
+def _positions(desk: Desk) -> list[HeldPosition]:
     return [
-        {
-            "asset": asset,
-            "quantity": quantity,
-            "average_price": desk.account.positions[asset].average_price,
-            "price": desk.prices.get(asset),
-        }
+        HeldPosition(
+            asset=asset,
+            quantity=quantity,
+            average_price=desk.account.positions[asset].average_price,
+            price=desk.prices.get(asset),
+        )
         for asset, quantity in sorted(desk.account.held().items())
     ]
 
 
-def _unpriced(desk: Desk) -> list[dict[str, Any]]:
+def _unpriced(desk: Desk) -> list[UnpricedPosition]:
     """Return the held assets that the last scan gave no sound price, marked at their last one."""
     return [
-        {
-            "asset": asset,
-            "reason": found.reason,
-            "since": from_us(found.since_us).isoformat(),
-            "age_s": (desk.last_us - found.since_us) / 1e6,
-            "scans": found.scans,
-            "price": desk.prices.get(asset),
-            "waits_at": found.waits_at,
-        }
+        UnpricedPosition(
+            asset=asset,
+            reason=found.reason,
+            since=from_us(found.since_us),
+            age_s=(desk.last_us - found.since_us) / 1e6,
+            scans=found.scans,
+            price=desk.prices.get(asset),
+            waits_at=found.waits_at,
+        )
         for asset, found in sorted(desk.unpriced.items())
     ]
 
 
-def _untradable(desk: Desk) -> dict[str, Any]:
+def _untradable(desk: Desk) -> Untradable:
     """Return how many names of the last scan nothing can be opened of, and why."""
     signal, allowed = desk.signals.last, desk.pre_trade.allowed
     found = Counter[str]()
@@ -118,50 +127,50 @@ def _untradable(desk: Desk) -> dict[str, Any]:
         else:
             found[reason] += 1
     reasons = {why: n for why, n in found.most_common() if why not in TRADABLE}
-    return {"names": sum(reasons.values()), "of": found.total(), "reasons": reasons}
+    return Untradable(names=sum(reasons.values()), of=found.total(), reasons=reasons)
 
 
-def _last_signal(desk: Desk) -> dict[str, Any] | None:
+def _last_signal(desk: Desk) -> LastSignal | None:
     signal = desk.signals.last
     if signal is None:
         return None
-    return {
-        "timestamp_us": signal.timestamp_us,
-        "r_ar": signal.r_ar,
-        "r_vol": signal.r_vol,
-        "risk_scaler": signal.risk_scaler,
-        "flags": list(signal.flags),
-        "missing": signal.missing,
-        "n_signals": sum(1 for s in signal.signal if s),
-    }
+    return LastSignal(
+        timestamp_us=signal.timestamp_us,
+        r_ar=signal.r_ar,
+        r_vol=signal.r_vol,
+        risk_scaler=signal.risk_scaler,
+        flags=list(signal.flags),
+        missing=signal.missing,
+        n_signals=sum(1 for s in signal.signal if s),
+    )
 
 
-def pnl_document(session: Session) -> tuple[str, dict[str, Any]] | None:
+def pnl_document(session: Session) -> tuple[str, PnlDocument] | None:
     """Return the day and DOLPHIN_PNL_<INSTANCE>[day], None before the first scan."""
     day, account = session.desk.marks.day, session.desk.account
     if day is None:
         return None
-    return day.day, {
-        "realised": account.realised - day.start_realised,
-        "unrealised": account.unrealised(session.desk.prices),
-        "fees": account.fees - day.start_fees,
-        "funding": account.funding - day.start_funding,
-        "equity": day.equity,
-        "trades": day.trades,
-        "max_drawdown": day.max_drawdown,
-        "updated_at": grid.now_iso(),
-    }
+    return day.day, PnlDocument(
+        realised=account.realised - day.start_realised,
+        unrealised=account.unrealised(session.desk.prices),
+        fees=account.fees - day.start_fees,
+        funding=account.funding - day.start_funding,
+        equity=day.equity,
+        trades=day.trades,
+        max_drawdown=day.max_drawdown,
+        updated_at=datetime.now(UTC),
+    )
 
 
-def tell(figures: Figures, state: dict[str, Any]) -> None:
+def set_figures(figures: Figures, state: StateDocument) -> None:
     """Set the gauges of a trader from its state document."""
-    figures.set("equity_usdt", state["equity"])
-    figures.set("drawdown", state["drawdown"])
-    figures.set("positions", len(state["positions"]))
+    figures.set("equity_usdt", state.equity)
+    figures.set("drawdown", state.drawdown)
+    figures.set("positions", len(state.positions))
     for name in ("scan_number", "scans", "fills", "in_flight"):
-        figures.set(name, state[name])
+        figures.set(name, getattr(state, name))
     for quantile in ("p50", "p99"):
-        microseconds = state["latency_us"].get(quantile)
+        microseconds = state.latency_us.get(quantile)
         if microseconds is not None:
             figures.set("order_latency_seconds", microseconds / 1e6, quantile=quantile)
 
@@ -192,7 +201,7 @@ class StatePublisher:
 
     async def _put(self, states: Any, days: Any) -> None:
         state = state_document(self._session, self._guard, self._frame.settings.mode)
-        tell(self._frame.figures, state)
+        set_figures(self._frame.figures, state)
         await states.set(grid.LATEST_STATE, grid.encode(state))
         pnl = pnl_document(self._session)
         if pnl is not None:

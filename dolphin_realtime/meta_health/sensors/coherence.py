@@ -9,6 +9,8 @@ from typing import Any, Final
 
 from dolphin_realtime import grid
 from dolphin_realtime.meta_health.reading import Reading, Snapshot
+from dolphin_realtime.model.account import TOLERANCE_USD
+from dolphin_realtime.model.documents import PnlDocument, StateDocument
 from dolphin_realtime.model.posture import Posture
 
 SUM_TOLERANCE: Final = 0.05
@@ -39,28 +41,18 @@ def safety_holds(safety: dict[str, Any]) -> bool:
     return posture in set(Posture) and multiplier == Posture(posture).size_multiplier
 
 
-def state_holds(state: dict[str, Any]) -> bool:
+def state_holds(state: StateDocument) -> bool:
     """Return whether an instance's equity is its cash and its positions' open profit."""
-    cash, equity, positions = state.get("cash"), state.get("equity"), state.get("positions")
-    if not isinstance(cash, int | float) or not isinstance(equity, int | float):
+    if any(p.price is None for p in state.positions):
         return False
-    if not isinstance(positions, list):
-        return False
-    try:
-        unrealised = sum(p["quantity"] * (p["price"] - p["average_price"]) for p in positions)
-    except (KeyError, TypeError):
-        return False
-    return abs(cash + unrealised - equity) <= 1e-6 and not state.get("mismatch")
+    unrealised = sum(p.quantity * ((p.price or 0.0) - p.average_price) for p in state.positions)
+    return abs(state.cash + unrealised - state.equity) <= TOLERANCE_USD and not state.mismatch
 
 
-def pnl_holds(pnl: dict[str, Any]) -> bool:
-    """Return whether a day's profit is made of finite figures in their ranges."""
-    figures = ("realised", "unrealised", "fees", "funding", "equity")
-    if not all(_is_finite(pnl.get(name)) for name in figures):
-        return False
-    trades, drawdown = pnl.get("trades"), pnl.get("max_drawdown")
-    counts = isinstance(trades, int) and trades >= 0
-    return counts and isinstance(drawdown, int | float) and 0.0 <= drawdown <= 1.0
+def pnl_holds(pnl: PnlDocument) -> bool:
+    """Return whether a day's profit is made of finite figures; their ranges are the document's."""
+    figures = (pnl.realised, pnl.unrealised, pnl.fees, pnl.funding, pnl.equity)
+    return all(math.isfinite(figure) for figure in figures)
 
 
 def _holds(rule: Callable[[dict[str, Any]], bool], document: dict[str, Any]) -> bool:
@@ -80,11 +72,11 @@ def read_coherence(snapshot: Snapshot) -> Reading:
         results["safety"] = _holds(safety_holds, snapshot.safety)
     for instance, state in snapshot.states.items():
         if state is not None:
-            is_deaf = grid.is_deaf(state, snapshot.scan)
-            results[f"state_{instance}"] = _holds(state_holds, state) and not is_deaf
+            is_stalled = state.is_stalled(grid.bridged_at(snapshot.scan))
+            results[f"state_{instance}"] = state_holds(state) and not is_stalled
     for instance, pnl in snapshot.pnl.items():
         if pnl is not None:
-            results[f"pnl_{instance}"] = _holds(pnl_holds, pnl)
+            results[f"pnl_{instance}"] = pnl_holds(pnl)
     results |= dict.fromkeys(snapshot.unparsable, False)
     facts: dict[str, dict[str, object]] = {k: {"holds": v} for k, v in results.items()}
     return Reading(scores={k: float(v) for k, v in results.items()}, facts=facts)

@@ -3,7 +3,6 @@
 from collections.abc import Iterable
 from datetime import datetime
 
-from dolphin_realtime import grid
 from dolphin_realtime.meta_health.reading import Reading, Snapshot
 from dolphin_realtime.model.health import HEARTBEAT_DEAD_S, HEARTBEAT_STALE_S, age_score
 
@@ -19,7 +18,7 @@ def read_heartbeats(
     facts: dict[str, dict[str, object]] = {}
     for name in expected:
         document = snapshot.heartbeats.get(name)
-        age_s = None if document is None else grid.age_s(document.get("ts"), now)
+        age_s = None if document is None else (now - document.ts).total_seconds()
         score = age_score(age_s, HEARTBEAT_STALE_S, HEARTBEAT_DEAD_S)
         scores[name] = None if document is None and is_young else score
         facts[name] = {"heartbeat_age_s": age_s}

@@ -13,17 +13,16 @@ from dolphin_dagster.realtime.snapshot import Snapshot
 from dolphin_dagster.realtime.table import make_rules, verdicts
 from dolphin_realtime.journal.check import CheckResult
 from dolphin_realtime.settings import Settings
-from tests.conditions import changed, conditions, healthy
+from tests.conditions import SETTINGS, changed, conditions, healthy, snapshot_of
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
-SETTINGS = Settings(orderbook_ws="ws://127.0.0.1")
 RULES = make_rules(SETTINGS)
 ASSETS = [spec.key.to_user_string() for spec in make_assets(SETTINGS)]
 EVERYTHING = {":".join(rule.key) for rule in RULES}
 
 
 def failing(fields):
-    found = verdicts(RULES, Snapshot(**fields))
+    found = verdicts(RULES, snapshot_of(fields))
     red = {":".join(key): verdict for key, verdict in found.items() if not verdict.passed}
     for verdict in red.values():
         assert verdict.facts.keys() & {"why", "posture", "status"}, "a red check says why"
@@ -66,17 +65,18 @@ def test_a_document_of_another_shape_is_red_and_stops_nothing(nonsense):
 
 
 BIG = int("9" * 401)
+NO_STATE = {"trader_BLUE:state_holds", "trader_BLUE:positions_are_priced"}
 
 
 @pytest.mark.parametrize(
     ("path", "value", "red"),
     [
-        (("states", "BLUE", "equity"), BIG, set()),
+        (("states", "BLUE", "equity"), BIG, NO_STATE),
         (("health", "m1_proc"), BIG, {"meta_health:m1_proc"}),
         (("scan", "eigenvalues"), [BIG, 1.0], {"scan_feed:is_coherent"}),
         (("scan", "asset_prices"), {"A": BIG, "B": 1.0}, {"scan_feed:is_coherent"}),
-        (("states", "BLUE", "journal"), None, {"trader_BLUE:state_holds"}),
-        (("states", "BLUE", "handled_at"), None, {"trader_BLUE:state_holds"}),
+        (("states", "BLUE", "journal"), None, NO_STATE),
+        (("states", "BLUE", "handled_at"), None, NO_STATE),
     ],
     ids=str,
 )
@@ -112,7 +112,7 @@ def ticks(*looks):
     """Return what each of (seconds, fields) reports, in turn, as (assets, checks)."""
     memory, told = Memory(), []
     for seconds, fields in looks:
-        found = verdicts(RULES, Snapshot(**fields))
+        found = verdicts(RULES, snapshot_of(fields))
         one = report(ASSETS, found, memory, NOW + timedelta(seconds=seconds))
         memory = checks.remembered(msgspec.json.encode(one.memory).decode(), Memory)
         told.append((one.assets, [":".join(key) for key in one.due]))

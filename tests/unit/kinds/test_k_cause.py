@@ -2,15 +2,22 @@
 
 from datetime import UTC, datetime, timedelta
 
+import msgspec
 import pytest
 
 from dolphin_realtime import dagster_api, grid
 from dolphin_realtime.cli.not_trading import not_trading
 from dolphin_realtime.cli.overview import lines_of
 from dolphin_realtime.meta_health.sensors import control_plane
+from dolphin_realtime.model.documents import Heartbeat, refusals
 from dolphin_realtime.model.errors import ServiceError
 from dolphin_realtime.model.recovery import Fault, World, remedy_of
-from tests.unit.realtime.test_not_trading import SINCE, overview, state
+from tests.unit.realtime.test_not_trading import NOW, SINCE, overview, state
+
+
+def beat(since):
+    return msgspec.convert({"ts": NOW.isoformat(), "refused_since": since}, Heartbeat)
+
 
 REFUSED = {"out_of_order": {"n": 12, "why": "scan 7 is not later than scan 9"}}
 STALE = {"posture": "CLOSE_ONLY", "since": SINCE, "reasons": ["STALE_SCAN: 40 s old, limit 30 s"]}
@@ -21,11 +28,11 @@ CAUSE = "bridge refused since the last good scan: 12 out_of_order (scan 7 is not
 @pytest.mark.parametrize(
     ("fields", "text"),
     [
-        ({"safety": STALE, "beats": {"bridge": {"refused_since": REFUSED}}}, CAUSE),
+        ({"safety": STALE, "beats": {"bridge": beat(REFUSED)}}, CAUSE),
         ({"states": {"BLUE": state(entry_block=BLOCK)},
-          "beats": {"bridge": {"refused_since": REFUSED}}}, CAUSE),
+          "beats": {"bridge": beat(REFUSED)}}, CAUSE),
         ({"states": {"BLUE": state(entry_block=BLOCK)},
-          "beats": {"trader@BLUE": {"refused_since": {"implausible_time": {"n": 3, "why": ""}}}}},
+          "beats": {"trader@BLUE": beat({"implausible_time": {"n": 3, "why": ""}})}},
          "trader@BLUE refused since the last good scan: 3 implausible_time"),
         ({"states": {"BLUE": state(untradable={"names": 16, "of": 16, "reasons": {
             "STILL_PRICE": 10, "WARMING_UP": 6}})}},
@@ -40,7 +47,7 @@ def test_the_cause_is_in_the_sentence(fields, text):
 
 def test_another_posture_is_not_blamed_on_scans_that_were_refused():
     halted = {"posture": "HALTED", "since": SINCE, "reasons": ["MANUAL: x"]}
-    found = not_trading(overview(safety=halted, beats={"bridge": {"refused_since": REFUSED}}))
+    found = not_trading(overview(safety=halted, beats={"bridge": beat(REFUSED)}))
     assert "refused" not in found.text
 
 
@@ -51,9 +58,10 @@ def test_the_share_of_names_that_cannot_be_opened_is_shown_while_others_trade():
     assert lines[-1] == "trading"
 
 
-@pytest.mark.parametrize("beat", [None, {}, {"refused_since": "x"}, {"refused_since": {"a": 3}}])
-def test_a_beat_without_refusals_says_nothing(beat):
-    assert grid.refusals(beat) == ""
+@pytest.mark.parametrize("since", [{}, "x", {"a": 3}])
+def test_a_beat_without_refusals_says_nothing(since):
+    text = grid.encode({"ts": NOW.isoformat(), "refused_since": since})
+    assert refusals(grid.read(text, Heartbeat)) == refusals(None) == ""
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,10 @@
 """Health scores and words, at, below and above every bound."""
 
 import itertools
+import math
 from datetime import UTC, datetime, timedelta
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,6 +18,12 @@ from dolphin_realtime.meta_health.sensors.control_plane import with_witness
 from dolphin_realtime.meta_health.sensors.freshness import enabled_sources, read_freshness
 from dolphin_realtime.meta_health.sensors.heartbeat import read_heartbeats
 from dolphin_realtime.meta_health.sensors.processes import read_processes
+from dolphin_realtime.model.documents import (
+    Heartbeat,
+    HeldPosition,
+    PnlDocument,
+    StateDocument,
+)
 from dolphin_realtime.model.errors import SettingsError
 from dolphin_realtime.model.health import (
     age_score,
@@ -29,6 +37,14 @@ from dolphin_realtime.model.health import (
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 CRITICAL = ["bridge", "safety"]
+STATE = {
+    "updated_at": "2026-01-01T00:00:00Z", "handled_at": "2026-01-01T00:00:00Z", "journal": {},
+    "cash": 1.0, "equity": 1.0, "peak_equity": 1.0, "day_loss": 0.0, "positions": [],
+}  # fmt: skip
+
+
+def typed_state(**fields):
+    return msgspec.convert({**STATE, **fields}, StateDocument)
 
 
 @pytest.mark.parametrize(
@@ -73,7 +89,7 @@ def test_the_worst_critical_heartbeat_counts():
     ("age", "score"), [(29.9, 1.0), (30.0, 1.0), (30.1, 0.5), (60.0, 0.5), (60.1, 0.0), (None, 0.0)]
 )
 def test_a_heartbeat_at_below_and_above_each_bound(age, score):
-    beat = None if age is None else {"ts": (NOW - timedelta(seconds=age)).isoformat()}
+    beat = None if age is None else Heartbeat(ts=NOW - timedelta(seconds=age))
     found = read_heartbeats(Snapshot(heartbeats={"bridge": beat}), ["bridge"], NOW)
     assert found.scores == {"bridge": score}
 
@@ -234,11 +250,11 @@ def test_an_impossible_scan_is_incoherent(change):
 
 
 def test_equity_that_does_not_add_up_is_incoherent():
-    position = {"asset": "A", "quantity": 2.0, "price": 11.0, "average_price": 10.0}
-    state = {"cash": 100.0, "equity": 102.0, "positions": [position]}
+    position = HeldPosition(asset="A", quantity=2.0, price=11.0, average_price=10.0)
+    state = typed_state(cash=100.0, equity=102.0, positions=[position])
     good = Snapshot(scan=GOOD_SCAN, states={"BLUE": state})
     assert read_coherence(good).scores == {"scan": 1.0, "state_BLUE": 1.0}
-    state["equity"] = 103.0
+    state.equity = 103.0
     assert read_coherence(good).scores == {"scan": 1.0, "state_BLUE": 0.0}
 
 
@@ -248,9 +264,11 @@ def test_equity_that_does_not_add_up_is_incoherent():
 )
 def test_profit_that_cannot_be_is_incoherent(change):
     good = dict.fromkeys(("realised", "unrealised", "fees", "funding", "equity"), 1.0)
-    good |= {"trades": 3, "max_drawdown": 0.01}
-    assert pnl_holds(good)
-    assert not pnl_holds({**good, **change})
+    good |= {"trades": 3, "max_drawdown": 0.01, "updated_at": NOW.isoformat()}
+    assert pnl_holds(grid.read(grid.encode(good), PnlDocument))
+    assert grid.read(grid.encode({**good, **change}), PnlDocument) is None
+    inf = msgspec.structs.replace(grid.read(grid.encode(good), PnlDocument), equity=math.inf)
+    assert not pnl_holds(inf)
 
 
 def test_a_document_that_cannot_be_read_does_not_hold():
@@ -285,8 +303,10 @@ def test_no_document_of_the_grid_stops_a_sensor_or_its_document(scan, other, sta
     sources = enabled_sources("scan,obf,extf,esof,safety,state")
     named = {f"{s.map_name}/{s.key}": other for s in sources}
     seen = Snapshot(
-        scan=scan, safety=other, states={"BLUE": state}, pnl={"BLUE": other},
-        heartbeats={"bridge": other}, sources=named,
+        scan=scan, safety=other, sources=named,
+        states={"BLUE": grid.read(grid.encode({**STATE, **state}), StateDocument)},
+        pnl={"BLUE": grid.read(grid.encode(other), PnlDocument)},
+        heartbeats={"bridge": grid.read(grid.encode(other), Heartbeat)},
     )  # fmt: skip
     readings = {
         "m2_heartbeat": read_heartbeats(seen, ["bridge"], NOW),

@@ -2,11 +2,13 @@
 
 from datetime import UTC, datetime, timedelta
 
+import msgspec
 import pytest
 
 from dolphin_realtime.cli.not_trading import not_trading
 from dolphin_realtime.cli.overview import Overview, lines_of
 from dolphin_realtime.managers.interface import ServiceStatus
+from dolphin_realtime.model.documents import StateDocument
 
 NOW = datetime.now(UTC)
 SINCE = (NOW - timedelta(hours=2)).isoformat()
@@ -25,9 +27,9 @@ def service(name, state="running", **fields):
 
 
 def state(**fields):
-    usual = {"mode": "paper", "equity": 1.0, "in_flight": 0, "fills": 0, "latency_us": {"n": 0}}
-    documents = {"handled_at": NOW.isoformat(), "positions": [], "journal": {}, "reasons": {}}
-    return {**usual, **documents, **fields}
+    usual = {"cash": 1.0, "equity": 1.0, "peak_equity": 1.0, "day_loss": 0.0, "positions": []}
+    instants = {"updated_at": NOW.isoformat(), "handled_at": NOW.isoformat()}
+    return msgspec.convert({**usual, **instants, "journal": {}, **fields}, StateDocument)
 
 
 def overview(**fields):

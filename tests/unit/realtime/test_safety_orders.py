@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from dolphin_realtime.model.documents import Heartbeat, StateDocument
 from dolphin_realtime.model.posture import Posture
 from dolphin_realtime.safety.memory import KeptLadder, Newest, Peaks, facts_of
 from dolphin_realtime.safety.orders import OrderLedger, order_of
@@ -58,12 +59,14 @@ def test_a_flatten_puts_a_floor_and_a_resume_takes_both_back(tmp_path):
 
 def test_peaks_outlive_the_service_and_begin_anew_with_a_resume(tmp_path):
     peaks = Peaks(tmp_path / "peaks.json")
-    assert peaks.drawdown("BLUE", 100.0, 110.0) == pytest.approx(1 - 100 / 110)
-    peaks.drawdown("BLUE", 120.0, 110.0)
+    assert peaks.drawdown("BLUE", 100.0) == 0.0
+    peaks.note("BLUE", 100.0, 110.0)
+    assert peaks.drawdown("BLUE", 100.0) == pytest.approx(1 - 100 / 110)
+    peaks.note("BLUE", 120.0, 110.0)
     again = Peaks(tmp_path / "peaks.json")
-    assert again.drawdown("BLUE", 90.0, 100.0) == pytest.approx(0.25)
+    assert again.drawdown("BLUE", 90.0) == pytest.approx(0.25)
     again.begin_anew({"BLUE": 90.0})
-    assert Peaks(tmp_path / "peaks.json").drawdown("BLUE", 90.0, 120.0) == 0.0
+    assert Peaks(tmp_path / "peaks.json").drawdown("BLUE", 90.0) == 0.0
 
 
 @pytest.mark.parametrize(
@@ -76,17 +79,20 @@ def test_peaks_outlive_the_service_and_begin_anew_with_a_resume(tmp_path):
         '{"updated_at": 5, "equity": 1.0, "peak_equity": 1.0, "day_loss": 0.0.0}',
     ],
 )
-def test_a_state_that_says_nothing_is_unknown(tmp_path, document):
-    state = Newest("updated_at")
+def test_a_state_that_says_nothing_is_unknown(document):
+    state = Newest(StateDocument, lambda found: found.updated_at)
     state.take(document)
-    assert facts_of("BLUE", state, Peaks(tmp_path / "p.json"), NOW).age_s is None
+    assert facts_of("BLUE", state.document, 0.0, NOW).age_s is None
 
 
 def test_a_document_that_is_gone_is_remembered_with_its_age():
-    newest = Newest("ts")
-    newest.take('{"ts": "2025-12-31T23:59:50+00:00", "status": "GREEN"}')
-    assert newest.take(None)["status"] == "GREEN"
+    newest = Newest(Heartbeat, lambda found: found.ts)
+    newest.take('{"ts": "2025-12-31T23:59:50+00:00", "phase": "ready"}')
+    newest.take(None)
+    assert newest.document.phase == "ready"
     assert newest.age_s(NOW) == 10.0
+    newest.take('{"phase": "ready"}')
+    assert newest.age_s(NOW) is None
 
 
 @pytest.mark.parametrize(

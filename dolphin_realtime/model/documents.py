@@ -1,0 +1,181 @@
+"""What services say of themselves in the grid: a trader's STATE and PNL, and every HEARTBEAT.
+
+Shapes and what follows from them alone belong here; map names are the grid's. Amounts are USDT,
+quantities units of the base, signed; ages are seconds. The posture's document is posture.py's,
+health's is health.py's, scans are scan.py's.
+"""
+
+from datetime import datetime
+from typing import Annotated, Final
+
+import msgspec
+
+from dolphin_realtime.model.instant import Aware
+
+Fraction = Annotated[float, msgspec.Meta(ge=0.0, le=1.0)]
+STALLED_S: Final = 30.0
+"""A trader that handles no scan for so long while scans come is stalled."""
+
+
+class HeldPosition(msgspec.Struct, kw_only=True):
+    """One position; ``price`` is the one it is marked at."""
+
+    asset: str
+    quantity: float
+    average_price: float
+    price: float | None = None
+
+
+class UnpricedPosition(msgspec.Struct, kw_only=True):
+    """A held asset without a sound price: why, since when, for how many scans.
+
+    Attributes:
+        price: The last sound one, at which it is marked.
+        waits_at: A price that scans show and that waits to be believed.
+    """
+
+    asset: str
+    reason: str
+    since: Aware
+    scans: int
+    age_s: float = 0.0
+    price: float | None = None
+    waits_at: float | None = None
+
+
+class EntryBlock(msgspec.Struct, kw_only=True):
+    """Why a trader opens nothing of its own accord, and since when."""
+
+    reason: str
+    since: Aware
+
+
+class JournalState(msgspec.Struct, kw_only=True):
+    """Rows on disk, what went wrong with writing them, and why nothing is opened for it."""
+
+    committed: int = 0
+    fault: str | None = None
+    trouble: str | None = None
+
+
+class Untradable(msgspec.Struct, kw_only=True):
+    """How many of the last scan's names cannot be opened, and how many for which reason."""
+
+    names: int = 0
+    of: int = 0
+    reasons: dict[str, int] = {}
+
+
+class LastSignal(msgspec.Struct, kw_only=True):
+    """The last signal in short; ``missing`` counts absent gate inputs by gate."""
+
+    timestamp_us: int
+    r_ar: float
+    r_vol: float
+    risk_scaler: float
+    flags: list[str]
+    missing: dict[str, int]
+    n_signals: int
+
+
+class StateDocument(msgspec.Struct, kw_only=True):
+    """DOLPHIN_STATE_<INSTANCE>["latest_nautilus"]: what a trader holds and how it is.
+
+    Attributes:
+        entry_block: Its own reason to open nothing, beside the posture.
+        in_flight: Orders without an outcome.
+        peak_equity: Highest equity since the last resume; drawdown and day_loss are fractions.
+        rejected_of_last_10: Of its last ten orders.
+        flattened_id: The last flatten that was carried out.
+        reasons: Decisions of the last scan, counted by reason.
+        refused: Orders refused by a limit so far, by code.
+        gap_share: Of all scans, those after a gap.
+        mismatch: Why desk and engine disagree, or None.
+        handled_at: When the last scan was handled, wall time.
+        latency_us: From callback to last order, percentiles.
+        since: UTC day of market time that PNL's figures are of.
+    """
+
+    updated_at: Aware
+    mode: str = "paper"
+    scan_number: int = 0
+    epoch: int = 0
+    posture: str | None = None
+    trading_state: str = ""
+    entry_block: EntryBlock | None = None
+    positions: list[HeldPosition]
+    unpriced: list[UnpricedPosition] = []
+    untradable: Untradable = msgspec.field(default_factory=Untradable)
+    in_flight: int = 0
+    cash: float
+    fees: float = 0.0
+    equity: float
+    last_signal: LastSignal | None = None
+    peak_equity: float
+    drawdown: float = 0.0
+    day_loss: float
+    is_shocked: bool = False
+    rejected_of_last_10: int = 0
+    flattened_id: str | None = None
+    reasons: dict[str, int] = {}
+    refused: dict[str, int] = {}
+    gap_share: float = 0.0
+    journal: JournalState
+    mismatch: str | None = None
+    handled_at: Aware
+    scans: int = 0
+    fills: int = 0
+    latency_us: dict[str, float] = {}
+    since: str | None = None
+
+    def is_stalled(self, bridged_at: datetime | None) -> bool:
+        """Return whether no scan was handled for STALLED_S before the newest one was bridged."""
+        if bridged_at is None:
+            return False
+        return (bridged_at - self.handled_at).total_seconds() > STALLED_S
+
+
+class PnlDocument(msgspec.Struct, kw_only=True):
+    """DOLPHIN_PNL_<INSTANCE>[day]: profit of one UTC day of market time, and its fills."""
+
+    realised: float
+    unrealised: float
+    fees: float
+    funding: float
+    equity: float
+    trades: Annotated[int, msgspec.Meta(ge=0)]
+    max_drawdown: Fraction
+    updated_at: Aware
+
+
+class Refusal(msgspec.Struct, kw_only=True):
+    """What a service refused of one kind: how often, and why the last time."""
+
+    n: int
+    why: str = ""
+
+
+class Heartbeat(msgspec.Struct, kw_only=True):
+    """DOLPHIN_HEARTBEAT[service]: that it lives, and in which phase; "ready" when all is well.
+
+    Attributes:
+        detail: One line for `dolphin status`.
+        refused: What was refused or lost since the start, by reason.
+        refused_since: The same since the last good scan.
+    """
+
+    ts: Aware
+    pid: int | None = None
+    phase: str = ""
+    detail: str = ""
+    refused: dict[str, int] = {}
+    refused_since: dict[str, Refusal] = {}
+
+
+def refusals(beat: Heartbeat | None) -> str:
+    """Return what a service refused since its last good scan, in words; empty where nothing."""
+    parts = [
+        f"{one.n} {reason}" + (f" ({one.why})" if one.why else "")
+        for reason, one in (beat.refused_since if beat else {}).items()
+    ]
+    return ", ".join(parts)
