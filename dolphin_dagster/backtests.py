@@ -15,7 +15,7 @@ from dolphin_dagster.jobs import asset_job
 from dolphin_dagster.partitions import day_and_instance, days_by_instance, scan_days
 from dolphin_dagster.report_metadata import metadata_of
 from dolphin_dagster.scan_archive import NAME as SCAN_ARCHIVE
-from dolphin_realtime.journal.fold import TOLERANCE_USD
+from dolphin_realtime.model.account import TOLERANCE_USD
 from dolphin_realtime.parameters import load_parameters
 from dolphin_realtime.reports.versus import folder_of
 from dolphin_realtime.scan_days import ScanDays
@@ -27,7 +27,7 @@ GROUP: Final = "reports"
 NET_CHECK: Final = checks.spec(
     NAME,
     "identity_holds",
-    "Gross is the profit at the fills' mids, and net the sum over assets, to 1e-6 USDT.",
+    f"Gross is the profit at the fills' mids, and net the sum over assets, to {TOLERANCE_USD:g} USDT.",
 )
 EXPLAINED: Final = checks.spec(
     VERSUS, "differences_are_explained", "Every difference between paper and backtest has a cause on record."

@@ -14,6 +14,7 @@ from typing import Any, Final
 import msgspec
 
 from dolphin_realtime.model import instant
+from dolphin_realtime.model.documents import finite
 from dolphin_realtime.model.errors import SettingsError
 from dolphin_realtime.model.gates import Book
 from dolphin_realtime.model.order_book import BookFeatures, Level, fault
@@ -22,17 +23,6 @@ from dolphin_realtime.model.order_book import BookFeatures, Level, fault
 def _instant_us(value: object) -> int | None:
     moment = instant.parse(value)
     return None if moment is None else instant.to_us(moment)
-
-
-def number(value: object) -> float | None:
-    """Return a finite number, None where the value is none."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    try:
-        found = float(value)
-    except OverflowError:
-        return None
-    return found if math.isfinite(found) else None
 
 
 REAL_BOOK: Final = "book"
@@ -111,8 +101,8 @@ def books_of(document: dict[str, Any]) -> dict[str, BookView]:
         if not isinstance(features, dict):
             continue
         event_us = _instant_us(features.get("event_time"))
-        imbalance = number(features.get("imbalance_5"))
-        spread = number(features.get("spread_bps"))
+        imbalance = finite(features.get("imbalance_5"))
+        spread = finite(features.get("spread_bps"))
         if event_us is None or imbalance is None or spread is None:
             continue
         sides = _levels(features.get("bids")), _levels(features.get("asks"))

@@ -13,8 +13,9 @@ from typing import Annotated, Any, Final
 
 import msgspec
 
-from dolphin_realtime.book_documents import number, read_documents
+from dolphin_realtime.book_documents import read_documents
 from dolphin_realtime.model import instant
+from dolphin_realtime.model.documents import finite
 from dolphin_realtime.model.factor_document import DVOL_BTC, FUNDING
 from dolphin_realtime.model.gates import NO_FACTORS, Factors, Reading
 
@@ -81,8 +82,8 @@ def _usable(raw: _Weighed) -> Reading | None:
 def _reading(raw: object) -> Reading | None:
     if not isinstance(raw, dict):
         return None
-    known = {**raw, "percentile_90": number(raw.get("percentile_90"))}
-    known["interval_h"] = number(raw.get("interval_h"))
+    known = {**raw, "percentile_90": finite(raw.get("percentile_90"))}
+    known["interval_h"] = finite(raw.get("interval_h"))
     try:
         return _usable(msgspec.convert(known, _Weighed))
     except msgspec.ValidationError:

@@ -9,6 +9,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any, Final
 
+import msgspec
 import pyarrow as pa
 
 from dolphin_realtime.model.errors import ScanFileError, ScanIncomplete
@@ -116,8 +117,8 @@ def parse_scan(data: bytes, name: str) -> Scan:
     except UNREADABLE as e:
         raise ScanFileError(f"{name}: {e}") from e
     simulated = metadata.get(SIMULATED)
-    scan.simulated = simulated.decode("utf-8", "replace") if simulated else None
-    return scan
+    note = simulated.decode("utf-8", "replace") if simulated else None
+    return msgspec.structs.replace(scan, simulated=note)
 
 
 def _read_whole(data: bytes) -> pa.Table:

@@ -102,7 +102,7 @@ def run_signals(
     """Yield the signal of every scan that is neither refused nor a duplicate."""
     state = SignalState(params)
     for scan in scans:
-        scan.epoch = state.order.epoch or 1
+        scan = msgspec.structs.replace(scan, epoch=state.order.epoch or 1)
         before = state.last
         now_us = scan.timestamp_us
         try:

@@ -14,20 +14,20 @@ from dolphin_dagster import checks
 from dolphin_dagster.checks import Facts, Verdict
 from dolphin_dagster.realtime.snapshot import Document, Snapshot
 from dolphin_realtime import grid
-from dolphin_realtime.book_documents import number as finite
 from dolphin_realtime.model import instant
-from dolphin_realtime.model.documents import EntryBlock, refusals
+from dolphin_realtime.model.documents import EntryBlock, finite, refusals
+from dolphin_realtime.model.freshness import (
+    SHOWN_BLOCK_S,
+    SHOWN_BOOKS_S,
+    SHOWN_DOCUMENT_S,
+    SHOWN_HEARTBEAT_S,
+    SHOWN_SCAN_S,
+)
 from dolphin_realtime.model.posture import Posture
+from dolphin_realtime.model.scan_checks import coherence
 from dolphin_realtime.model.unpriced import UNPRICED_SCANS
 from dolphin_realtime.service_table import BRIDGE
 
-HEARTBEAT_LIMIT_S: Final = 15.0
-SCAN_LIMIT_S: Final = 25.0
-DOCUMENT_LIMIT_S: Final = 20.0
-BOOKS_LIMIT_S: Final = 15.0
-BLOCK_LIMIT_S: Final = 20.0
-USABLE_SHARE: Final = 0.9
-EIGENVALUE_TOLERANCE: Final = 0.05
 DOWN: Final = ("failed", "stopped", "backoff")
 """What its manager says of a service whose heartbeat may still be young."""
 FACT_LENGTH: Final = 2000
@@ -101,7 +101,7 @@ def is_alive(service: str) -> Rule:
 
     def rule(snapshot: Snapshot) -> Verdict:
         beat = snapshot.heartbeats.get(service)
-        verdict = _young(beat.ts if beat else None, HEARTBEAT_LIMIT_S, snapshot)
+        verdict = _young(beat.ts if beat else None, SHOWN_HEARTBEAT_S, snapshot)
         process = _subsystem(snapshot, "processes", service)
         facts: Facts = {**verdict.facts, "restarts": _number(process.get("restarts"))}
         if verdict.passed and beat is not None and beat.phase == grid.STOPPED:
@@ -116,7 +116,7 @@ def is_alive(service: str) -> Rule:
 
 def _is_known(snapshot: Snapshot) -> bool:
     """Return whether the health document is of now."""
-    return _age(snapshot.health, "timestamp", DOCUMENT_LIMIT_S, snapshot).passed
+    return _age(snapshot.health, "timestamp", SHOWN_DOCUMENT_S, snapshot).passed
 
 
 def _subsystem(snapshot: Snapshot, part: str, name: str) -> dict[str, Any]:
@@ -140,7 +140,7 @@ def grid_answers(snapshot: Snapshot) -> Verdict:
 
 def scan_is_fresh(snapshot: Snapshot) -> Verdict:
     """Judge when the newest scan was bridged; a red one says what the bridge refused since."""
-    verdict = _age(snapshot.scan, "bridge_ts", SCAN_LIMIT_S, snapshot)
+    verdict = _age(snapshot.scan, "bridge_ts", SHOWN_SCAN_S, snapshot)
     refused = refusals(snapshot.heartbeats.get(BRIDGE))
     if verdict.passed or not refused:
         return verdict
@@ -155,23 +155,15 @@ def scan_is_coherent(snapshot: Snapshot) -> Verdict:
     prices, values = snapshot.scan.get("asset_prices"), snapshot.scan.get("eigenvalues")
     if not isinstance(prices, dict) or not isinstance(values, list) or not prices:
         return _red("prices or eigenvalues are missing", {"assets": 0.0})
-    usable = sum(1 for p in map(finite, prices.values()) if p is not None and p > 0)
-    numbers = [v for v in map(finite, values) if v is not None]
-    ratio = sum(numbers) / len(prices)
-    facts: Facts = {"assets": float(len(prices)), "usable_prices": float(usable)}
-    facts["eigenvalue_sum_share"] = ratio
-    if usable < USABLE_SHARE * len(prices):
-        return _red("more than a tenth of the prices are unusable", facts)
-    if len(numbers) < len(values):
-        return _red("an eigenvalue is no number", facts)
-    if abs(ratio - 1.0) > EIGENVALUE_TOLERANCE:
-        return _red("the eigenvalues do not sum to the number of assets", facts)
-    return Verdict(True, facts)
+    found = coherence(len(prices), list(prices.values()), values)
+    facts: Facts = {"assets": float(len(prices)), "usable_prices": float(found.usable)}
+    facts["eigenvalue_sum_share"] = found.sum_share
+    return _red(found.why, facts) if found.why else Verdict(True, facts)
 
 
 def has_books(snapshot: Snapshot) -> Verdict:
     """Judge the document of order books."""
-    young = _age(snapshot.books, "_pushed_at", BOOKS_LIMIT_S, snapshot)
+    young = _age(snapshot.books, "_pushed_at", SHOWN_BOOKS_S, snapshot)
     books = _dict((snapshot.books or {}).get("assets"))
     facts: Facts = {**young.facts, "books": float(len(books))}
     if young.passed and not books:
@@ -181,7 +173,7 @@ def has_books(snapshot: Snapshot) -> Verdict:
 
 def may_trade(snapshot: Snapshot) -> Verdict:
     """Judge the posture."""
-    young = _age(snapshot.safety, "ts", DOCUMENT_LIMIT_S, snapshot)
+    young = _age(snapshot.safety, "ts", SHOWN_DOCUMENT_S, snapshot)
     if not young.passed or snapshot.safety is None:
         return young
     posture = str(snapshot.safety.get("posture"))
@@ -198,7 +190,7 @@ def may_trade(snapshot: Snapshot) -> Verdict:
 
 def is_green(snapshot: Snapshot) -> Verdict:
     """Judge the word of meta health."""
-    young = _age(snapshot.health, "timestamp", DOCUMENT_LIMIT_S, snapshot)
+    young = _age(snapshot.health, "timestamp", SHOWN_DOCUMENT_S, snapshot)
     if not young.passed or snapshot.health is None:
         return young
     scores: Facts = {k: _number(snapshot.health.get(k)) for k in ("rm_meta", *SENSORS)}
@@ -210,7 +202,7 @@ def sensor_is_well(sensor: str, part: str) -> Rule:
     """Return a rule: nothing that one sensor of meta health looks at is bad."""
 
     def rule(snapshot: Snapshot) -> Verdict:
-        young = _age(snapshot.health, "timestamp", DOCUMENT_LIMIT_S, snapshot)
+        young = _age(snapshot.health, "timestamp", SHOWN_DOCUMENT_S, snapshot)
         if not young.passed or snapshot.health is None:
             return young
         score = _number(snapshot.health.get(sensor))
@@ -234,7 +226,7 @@ def state_holds(instance: str) -> Rule:
 
     def rule(snapshot: Snapshot) -> Verdict:
         state = snapshot.states.get(instance)
-        young = _young(state.updated_at if state else None, DOCUMENT_LIMIT_S, snapshot)
+        young = _young(state.updated_at if state else None, SHOWN_DOCUMENT_S, snapshot)
         if not young.passed or state is None:
             return young
         is_stalled = state.is_stalled(grid.bridged_at(snapshot.scan))
@@ -256,7 +248,7 @@ def positions_are_priced(instance: str) -> Rule:
 
     def rule(snapshot: Snapshot) -> Verdict:
         state = snapshot.states.get(instance)
-        young = _young(state.updated_at if state else None, DOCUMENT_LIMIT_S, snapshot)
+        young = _young(state.updated_at if state else None, SHOWN_DOCUMENT_S, snapshot)
         if not young.passed or state is None:
             return young
         found = [one for one in state.unpriced if one.scans >= UNPRICED_SCANS]
@@ -269,7 +261,7 @@ def positions_are_priced(instance: str) -> Rule:
 
 def _blocked(block: EntryBlock | None, snapshot: Snapshot) -> str | None:
     """Return what has kept a trader from opening anything for a while, None where nothing has."""
-    if block is None or _young(block.since, BLOCK_LIMIT_S, snapshot).passed:
+    if block is None or _young(block.since, SHOWN_BLOCK_S, snapshot).passed:
         return None
     return f"it opens nothing: {block.reason}"
 

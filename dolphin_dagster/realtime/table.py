@@ -6,10 +6,7 @@ from dolphin_dagster import checks
 from dolphin_dagster.checks import Verdict
 from dolphin_dagster.realtime.assets import SCAN_FEED, journal
 from dolphin_dagster.realtime.rules import (
-    BOOKS_LIMIT_S,
     FACT_LENGTH,
-    HEARTBEAT_LIMIT_S,
-    SCAN_LIMIT_S,
     SENSORS,
     CheckRule,
     grid_answers,
@@ -25,7 +22,10 @@ from dolphin_dagster.realtime.rules import (
     state_holds,
 )
 from dolphin_dagster.realtime.snapshot import Snapshot
+from dolphin_realtime.model.account import TOLERANCE_USD
+from dolphin_realtime.model.freshness import SHOWN_BOOKS_S, SHOWN_HEARTBEAT_S, SHOWN_SCAN_S
 from dolphin_realtime.model.health import GREEN_ABOVE
+from dolphin_realtime.model.unpriced import UNPRICED_SCANS
 from dolphin_realtime.service_table import (
     BRIDGE,
     HAZELCAST,
@@ -48,7 +48,7 @@ def _alive(service: str) -> CheckRule:
         asset=_asset(service),
         heading=service.partition("@")[0].replace("-", "_"),
         name="is_alive",
-        means=f"it runs and wrote a heartbeat less than {HEARTBEAT_LIMIT_S:.0f} s ago",
+        means=f"it runs and wrote a heartbeat less than {SHOWN_HEARTBEAT_S:.0f} s ago",
         look=f"`dolphin status`, `dolphin logs {service}`",
         do=f"`dolphin start {service}`",
         rule=is_alive(service),
@@ -68,7 +68,7 @@ def _feed() -> Iterator[CheckRule]:
     yield CheckRule(
         asset=SCAN_FEED,
         name="is_fresh",
-        means=f"the newest scan was bridged less than {SCAN_LIMIT_S:.0f} s ago",
+        means=f"the newest scan was bridged less than {SHOWN_SCAN_S:.0f} s ago",
         look="does NG6 write? `dolphin logs bridge`",
         do="restart NG6, nothing in Dolphin",
         rule=scan_is_fresh,
@@ -118,7 +118,7 @@ def _books() -> Iterator[CheckRule]:
     yield CheckRule(
         asset=_asset(ORDERBOOK),
         name="has_books",
-        means=f"the document of books is younger than {BOOKS_LIMIT_S:.0f} s and holds some",
+        means=f"the document of books is younger than {SHOWN_BOOKS_S:.0f} s and holds some",
         look="`dolphin status` counts what was refused; `dolphin logs orderbook`",
         do="nothing at once: without books gates are neutral",
         rule=has_books,
@@ -141,7 +141,7 @@ def _traders(instance: str) -> Iterator[CheckRule]:
         asset=_asset(trader),
         heading="trader",
         name="positions_are_priced",
-        means="every held asset had a sound price in one of the last three scans",
+        means=f"every held asset had a sound price in one of the last {UNPRICED_SCANS} scans",
         look="`dolphin status` names them, with their age",
         do="`dolphin position`, or wait for its next sound price",
         rule=positions_are_priced(instance),
@@ -150,7 +150,7 @@ def _traders(instance: str) -> Iterator[CheckRule]:
         asset=journal(instance),
         heading="journal",
         name="identities_hold",
-        means="every identity of the journal holds to 1e-6 USDT",
+        means=f"every identity of the journal holds to {TOLERANCE_USD:g} USDT",
         look=f"`dolphin journal check --instance {instance}`",
         do="`dolphin posture set CLOSE_ONLY --reason journal`, keep a copy, find what wrote it",
         rule=identities_hold(instance),

@@ -16,7 +16,7 @@ import pyarrow as pa
 from dolphin_realtime.archive.file import batches, opened, read_left_out, slices
 from dolphin_realtime.archive.gaps import cadence_us, gap_starts
 from dolphin_realtime.model.instant import DAY_US, day_of, day_us
-from dolphin_realtime.model.scan_checks import CORRELATION_SUM_TOLERANCE
+from dolphin_realtime.model.scan_checks import sum_is_off
 
 _CLOCK: Final = re.compile(r"_(\d{2})(\d{2})(\d{2})\.arrow$")
 
@@ -124,10 +124,10 @@ def _incoherent(columns: dict[str, Any]) -> int:
     offsets = values.offsets.to_numpy()
     n_assets = np.diff(columns["assets"].offsets.to_numpy())
     n_values = np.diff(offsets)
-    sums = np.array([flat[a:b].sum() for a, b in pairwise(offsets)])
-    with np.errstate(invalid="ignore", divide="ignore"):
-        is_sound = np.abs(sums / n_assets - 1.0) <= CORRELATION_SUM_TOLERANCE
-    return int((~(is_sound & (n_values == n_assets))).sum())
+    rows = zip(pairwise(offsets), n_assets.tolist(), n_values.tolist(), strict=True)
+    return sum(
+        1 for (a, b), n, m in rows if n != m or n == 0 or sum_is_off(float(flat[a:b].sum()), n)
+    )
 
 
 def find_gaps(

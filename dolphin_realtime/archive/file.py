@@ -121,8 +121,7 @@ def read_archive(path: Path) -> Iterator[Scan]:
     with opened(path) as file:
         for batch in batches(file, path, _READ):
             for scan in _scans_of(batch, path.name):
-                scan.simulated = simulated
-                yield scan
+                yield msgspec.structs.replace(scan, simulated=simulated)
 
 
 def read_keys(path: Path) -> set[tuple[int, int]]:

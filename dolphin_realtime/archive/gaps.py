@@ -2,9 +2,8 @@
 
 from itertools import pairwise
 from statistics import median
-from typing import Final
 
-GAP_CADENCES: Final = 3.0
+from dolphin_realtime.model.cadence import LATE_CADENCES
 
 
 def cadence_us(times: list[int]) -> float:
@@ -16,4 +15,4 @@ def cadence_us(times: list[int]) -> float:
 def gap_starts(times: list[int], cadence: float) -> list[int]:
     """Return the index of each record that a gap follows."""
     steps = enumerate(pairwise(times))
-    return [n for n, (a, b) in steps if b - a > GAP_CADENCES * cadence]
+    return [n for n, (a, b) in steps if b - a > LATE_CADENCES * cadence]

@@ -133,8 +133,7 @@ def _place(scan: Scan) -> Key:
 
 def _accepted(order: ScanOrder, scan: Scan, source: str) -> tuple[Scan, str]:
     order.accept(scan.scan_number, scan.timestamp_us)
-    scan.epoch = order.epoch
-    return scan, source
+    return msgspec.structs.replace(scan, epoch=order.epoch), source
 
 
 def _obstacle(order: ScanOrder, scan: Scan, following: Scan | None) -> str | None:

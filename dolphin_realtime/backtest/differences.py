@@ -15,6 +15,7 @@ from typing import Final
 import msgspec
 
 from dolphin_realtime.backtest.handled import Decided, Filled, Handled
+from dolphin_realtime.model.account import TOLERANCE_USD
 from dolphin_realtime.reports.versus import Difference
 
 MISSED: Final = "missed scan"
@@ -37,7 +38,6 @@ BLOCK_REASONS: Final = frozenset(
     }
 )
 """Reasons of wall time or of the machine: a backtest has none of them."""
-EQUITY_USD: Final = 1e-6
 FEE_SHARE: Final = 1e-6
 SCORE_APART: Final = 0.5
 """How far scores may be apart after a scan that one side did not see."""
@@ -104,7 +104,7 @@ class _Judge:
                 self._decision(at_us, asset, p, b, paper, backtest)
         for fill_p, fill_b in _pairs(paper.ended, backtest.ended):
             self._fill(at_us, fill_p, fill_b)
-        if abs(paper.equity - backtest.equity) <= EQUITY_USD or self._is_apart:
+        if abs(paper.equity - backtest.equity) <= TOLERANCE_USD or self._is_apart:
             return
         if not self._is_equity_said:
             self._is_equity_said = True

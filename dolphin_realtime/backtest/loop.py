@@ -85,7 +85,7 @@ def run_backtest(
         turn.resume()
         shelf.keep(desk.in_flight.values())
         for scan in scans:
-            scan.epoch = desk.signals.order.epoch or 1
+            scan = msgspec.structs.replace(scan, epoch=desk.signals.order.epoch or 1)
             for views in books.until(scan.timestamp_us):
                 shelf.take_views(views)
             try:

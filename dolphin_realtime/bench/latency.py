@@ -19,7 +19,7 @@ from dolphin_realtime.bench.stack import Stack, wait_for
 from dolphin_realtime.journal import database
 from dolphin_realtime.model.errors import ServiceError
 from dolphin_realtime.model.instant import DAY_US
-from dolphin_realtime.model.scan import Scan
+from dolphin_realtime.model.scan import Scan, numbered
 from dolphin_realtime.replay.market import Market
 from dolphin_realtime.replay.pace import archive_days
 from dolphin_realtime.scan_files import write_scan
@@ -52,10 +52,8 @@ def thresholds(n_assets: int) -> dict[str, object]:
 
 
 def _scans(market: Market, first_us: int) -> Iterator[Scan]:
-    for number, row in enumerate(market.rows_of(first_us, 2**62), start=1):
-        for scan in market.scans_at(row):
-            scan.scan_number = number
-            yield scan
+    rows = market.rows_of(first_us, 2**62)
+    return numbered(scan for row in rows for scan in market.scans_at(row))
 
 
 def _write(stack: Stack, market: Market, first_us: int, n_scans: int) -> dict[Key, int]:

@@ -5,7 +5,7 @@ import time
 from typing import Any, Final
 
 from dolphin_realtime.bench.market import label, make_market
-from dolphin_realtime.model.scan import Scan
+from dolphin_realtime.model.scan import Scan, numbered
 from dolphin_realtime.model.signal import SignalState
 from dolphin_realtime.replay.market import Market
 
@@ -19,9 +19,7 @@ def first_scans(market: Market, n_scans: int) -> list[Scan]:
     scans: list[Scan] = []
     for row in market.rows_of(0, 2**62)[:n_scans]:
         scans += market.scans_at(row)
-    for number, scan in enumerate(scans, start=1):
-        scan.scan_number = number
-    return scans
+    return list(numbered(scans))
 
 
 def measure(n_scans: int) -> dict[str, Any]:

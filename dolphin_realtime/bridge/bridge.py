@@ -5,10 +5,10 @@ publishing publish.py's.
 """
 
 import time
-from collections import deque
 from datetime import UTC, datetime
-from statistics import median
 from typing import Final
+
+import msgspec
 
 from dolphin_realtime.bridge.child import ReaderChild, ReaderOverdue
 from dolphin_realtime.bridge.ledger import Ledger
@@ -16,6 +16,7 @@ from dolphin_realtime.bridge.pace import NAME as PACE_FILE
 from dolphin_realtime.bridge.pace import said as pace_said
 from dolphin_realtime.bridge.publish import OUTBOX, Publisher
 from dolphin_realtime.bridge.reader import BATCH, Found, Request
+from dolphin_realtime.model.cadence import LATE_CADENCES, Cadence
 from dolphin_realtime.model.errors import ScanOutOfOrder
 from dolphin_realtime.model.instant import to_us
 from dolphin_realtime.model.scan import Scan, encode_scan, refuse_implausible
@@ -26,36 +27,27 @@ from dolphin_realtime.trace import Trace
 DENSE_SHARE: Final = 0.5
 """Polling is dense from this share of a cadence before the next expected scan."""
 DENSE_MAX_S: Final = 1.0
-LATE_CADENCES: Final = 3.0
-CADENCE_WINDOW: Final = 20
 DESCRIBE_S: Final = 0.5
 LOOK_S: Final = 1.0
 """Longest single request: the loop turns at least this often."""
 
 
-class Cadence:
-    """When the next scan is expected, from the wall intervals of the last ones."""
+class Polling:
+    """When to look for the next scan, from the intervals of the last ones."""
 
     def __init__(self, idle_poll_s: float, dense_poll_s: float) -> None:
         self._idle_s, self._dense_s = idle_poll_s, dense_poll_s
-        self._gaps: deque[float] = deque(maxlen=CADENCE_WINDOW)
-        self._last: float | None = None
-
-    def saw(self, now: float) -> None:
-        """Take the monotonic time of a new scan."""
-        if self._last is not None:
-            self._gaps.append(now - self._last)
-        self._last = now
+        self.cadence = Cadence()
 
     def poll_s(self, now: float) -> tuple[float, float]:
         """Return (how often to look, for how long) from ``now`` on.
 
         Dense around the expected next scan, coarse before it, idle when it is long overdue.
         """
-        if self._last is None or not self._gaps:
+        cadence, last = self.cadence.seconds, self.cadence.last_s
+        if last is None or cadence is None:
             return min(0.05, self._idle_s), LOOK_S
-        cadence = median(self._gaps)
-        age = now - self._last
+        age = now - last
         dense_from = cadence - min(DENSE_SHARE * cadence, DENSE_MAX_S)
         if age < dense_from:
             return min(0.05, self._idle_s), min(dense_from - age, LOOK_S)
@@ -72,7 +64,7 @@ class Bridge:
         self._frame = frame
         self._ledger = Ledger(ledger_folder(s.run_dir), newest=OUTBOX)
         self._child = ReaderChild(s.scans, self._ledger.folder, s.reader_deadline_s)
-        self._cadence = Cadence(s.scan_idle_poll_s, s.scan_dense_poll_s)
+        self._polling = Polling(s.scan_idle_poll_s, s.scan_dense_poll_s)
         self._publisher = Publisher(frame)
         self._trace = Trace(s.trace, "bridge")
         self._pace_file = self._ledger.folder.with_name(PACE_FILE)
@@ -98,7 +90,7 @@ class Bridge:
 
     async def step(self) -> None:
         """Look once, publish what was found, remember it."""
-        poll_s, wait_s = self._cadence.poll_s(time.monotonic())
+        poll_s, wait_s = self._polling.poll_s(time.monotonic())
         wait_s = 0.05 if self._publisher.has_work else wait_s
         try:
             found = await self._child.ask(Request(wait_s, min(poll_s, max(wait_s, 0.001))))
@@ -127,7 +119,7 @@ class Bridge:
                 self._trace.stamp("read", scan.epoch, scan.scan_number)
                 documents.append(encode_scan(scan, datetime.now(UTC)))
                 self._trace.stamp("put", scan.epoch, scan.scan_number)
-                self._cadence.saw(time.monotonic())
+                self._polling.cadence.note(time.monotonic())
                 self._frame.went_well()
         return lines, documents
 
@@ -155,7 +147,7 @@ class Bridge:
             self._frame.refuse("duplicate", file=found.path, why=line.reason)
             return line, None
         self._ledger.seq += 1
-        scan.epoch, scan.seq = self._ledger.order.epoch, self._ledger.seq
+        scan = msgspec.structs.replace(scan, epoch=self._ledger.order.epoch, seq=self._ledger.seq)
         line.epoch, line.seq = scan.epoch, scan.seq
         line.scan_number, line.timestamp_us = scan.scan_number, scan.timestamp_us
         self._last_number = scan.scan_number
@@ -176,9 +168,9 @@ class Bridge:
                 line = lines[one.path]
                 if one.scan is None or one.stamp != line.stamp:
                     continue
-                one.scan.epoch, one.scan.seq = line.epoch, line.seq
+                scan = msgspec.structs.replace(one.scan, epoch=line.epoch, seq=line.seq)
                 seen_at = datetime.fromtimestamp(line.stamp[0] / 1e9, UTC)
-                documents.append(encode_scan(one.scan, seen_at))
+                documents.append(encode_scan(scan, seen_at))
         return documents
 
     def _describe(self) -> None:

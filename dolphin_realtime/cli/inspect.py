@@ -12,10 +12,10 @@ from dolphin_realtime.cli.recovery import history
 from dolphin_realtime.cli.running import ask_grid, load_here, load_running
 from dolphin_realtime.health_files import document_path, maintenance, maintenance_path
 from dolphin_realtime.model.errors import GridError, ServiceError
+from dolphin_realtime.model.freshness import SHOWN_DOCUMENT_S
 
 EXIT_OF_STATUS: Final = {"GREEN": 0, "DEGRADED": 1, "CRITICAL": 2, "DEAD": 3}
 EXIT_UNKNOWN: Final = 4
-HEALTH_STALE_S: Final = 20.0
 SENSOR_NAMES: Final = {
     "m1_proc": "M1 process integrity",
     "m2_heartbeat": "M2 heartbeat freshness",
@@ -71,7 +71,7 @@ def _show_health(*, as_json: bool) -> None:
         text = _from_disk()
     document = grid.decode(text)
     age_s = grid.age_s(document.get("timestamp"), datetime.now(UTC)) if document else None
-    if document is None or age_s is None or abs(age_s) > HEALTH_STALE_S:
+    if document is None or age_s is None or abs(age_s) > SHOWN_DOCUMENT_S:
         click.echo(
             "dolphin: health is unknown: no fresh document; dolphin status shows meta-health",
             err=True,

@@ -8,13 +8,13 @@ import msgspec
 
 from dolphin_realtime import grid
 from dolphin_realtime.model.documents import StateDocument, refusals
+from dolphin_realtime.model.freshness import POSTURE_S
 from dolphin_realtime.service_table import BRIDGE, is_needed_to_trade, trader_of
 
 if TYPE_CHECKING:
     from dolphin_realtime.cli.overview import Overview
 
 TRADING_POSTURES: Final = ("NORMAL", "REDUCED")
-SAFETY_LIMIT_S: Final = 10.0
 BLOCKS: Final = {
     "STALE_SCAN": "scans come too late",
     "CLOCK_SKEW": "the clocks of NG6 and of this machine are over a minute apart",
@@ -41,7 +41,7 @@ def not_trading(overview: "Overview") -> Reason | None:
         return Reason(f"GRID_AWAY: {overview.grid_error}")
     safety = overview.safety
     age = grid.age_s(safety.get("ts"), datetime.now(UTC)) if safety else None
-    if safety is None or age is None or age > SAFETY_LIMIT_S:
+    if safety is None or age is None or age > POSTURE_S:
         text = "POSTURE_UNKNOWN: the safety document is missing or old"
         return Reason(text, safety.get("ts") if safety else None)
     if safety["posture"] not in TRADING_POSTURES:

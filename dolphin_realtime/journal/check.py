@@ -12,8 +12,8 @@ from typing import Any, Final
 import msgspec
 
 from dolphin_realtime.journal import database
-from dolphin_realtime.journal.fold import TOLERANCE_USD, Fold, rows_of
-from dolphin_realtime.model.account import Account
+from dolphin_realtime.journal.fold import Fold, rows_of
+from dolphin_realtime.model.account import TOLERANCE_USD, Account
 from dolphin_realtime.model.instant import from_us
 
 

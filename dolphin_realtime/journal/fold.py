@@ -9,7 +9,7 @@ import sqlite3
 from collections.abc import Iterator
 from typing import Any, Final
 
-from dolphin_realtime.model.account import Account, Position
+from dolphin_realtime.model.account import TOLERANCE_USD, Account, Position
 from dolphin_realtime.model.position_change import (
     Act,
     PositionChange,
@@ -17,7 +17,6 @@ from dolphin_realtime.model.position_change import (
     restore_position,
 )
 
-TOLERANCE_USD: Final = 1e-6
 START_CASH: Final = "start_cash"
 
 

@@ -5,16 +5,27 @@ quantities units of the base, signed; ages are seconds. The posture's document i
 health's is health.py's, scans are scan.py's.
 """
 
+import math
 from datetime import datetime
-from typing import Annotated, Final
+from typing import Annotated
 
 import msgspec
 
+from dolphin_realtime.model.freshness import STALLED_S
 from dolphin_realtime.model.instant import Aware
 
 Fraction = Annotated[float, msgspec.Meta(ge=0.0, le=1.0)]
-STALLED_S: Final = 30.0
-"""A trader that handles no scan for so long while scans come is stalled."""
+
+
+def finite(value: object) -> float | None:
+    """Return a wire value as a finite number, None where it is none."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    try:
+        found = float(value)
+    except OverflowError:
+        return None
+    return found if math.isfinite(found) else None
 
 
 class HeldPosition(msgspec.Struct, kw_only=True):

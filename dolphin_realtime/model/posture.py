@@ -11,8 +11,6 @@ from typing import Annotated, Final
 import msgspec
 
 HEALTHY: Final = ("GREEN", "DEGRADED", "STARTING")
-POSTURE_STALE_S: Final = 10.0
-"""A posture document older than this is no posture: exits only."""
 REASON_CODES: Final = (
     "NO_SCAN", "STALE_SCAN", "STATE_UNKNOWN", "HEALTH_CRITICAL", "HEALTH_DEAD", "HEALTH_UNKNOWN",
     "DRAWDOWN", "DAILY_LOSS", "REJECTS", "VOLATILITY_SHOCK", "RECONCILIATION", "MANUAL", "FLATTEN",
@@ -36,8 +34,20 @@ class Posture(StrEnum):
 
     @property
     def size_multiplier(self) -> float:
-        """What target weights are multiplied by."""
+        """What a new position's weight is multiplied by; 0 where none is opened."""
         return {Posture.NORMAL: 1.0, Posture.REDUCED: 0.5}.get(self, 0.0)
+
+    @property
+    def target_multiplier(self) -> float:
+        """What targets are multiplied by: where nothing is opened, what is held keeps its size."""
+        return self.size_multiplier or 1.0
+
+    @property
+    def trading_state(self) -> str:
+        """What STATE calls it: ACTIVE, REDUCING or HALTED."""
+        if self is Posture.HALTED:
+            return "HALTED"
+        return "ACTIVE" if self.size_multiplier else "REDUCING"
 
 
 def forbidden(posture: Posture | None, *, is_reduce_only: bool) -> str | None:

@@ -6,6 +6,7 @@ of base; instants are whole microseconds since the Unix epoch, UTC.
 """
 
 import math
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Annotated, Final
 
@@ -21,8 +22,8 @@ MAX_EPOCH_STEP: Final = 1000
 """An epoch further ahead than this is no restart of NG6 but a wrong document."""
 
 
-class Scan(msgspec.Struct, kw_only=True):
-    """One scan over all assets at one instant; treated as immutable.
+class Scan(msgspec.Struct, frozen=True, kw_only=True):
+    """One scan over all assets at one instant.
 
     Attributes:
         epoch: Count of NG6's restarts as seen by the reader, from 1.
@@ -49,6 +50,12 @@ class Scan(msgspec.Struct, kw_only=True):
     def key(self) -> tuple[int, int]:
         """What makes a scan one of its kind: (epoch, scan_number)."""
         return self.epoch, self.scan_number
+
+
+def numbered(scans: Iterable[Scan], first: int = 1) -> Iterator[Scan]:
+    """Yield scans with numbers of their own, counted up."""
+    for number, scan in enumerate(scans, start=first):
+        yield msgspec.structs.replace(scan, scan_number=number)
 
 
 class ScanDocument(msgspec.Struct, kw_only=True, omit_defaults=True):

@@ -2,14 +2,52 @@
 
 from typing import Final
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from dolphin_realtime.model.documents import finite
 from dolphin_realtime.model.scan import Scan
 from dolphin_realtime.model.slots import Floats
 from dolphin_realtime.model.sound_prices import Verdict
 
 CORRELATION_SUM_TOLERANCE: Final = 0.05
+"""How far the eigenvalues' sum may be from the number of assets, a fraction of that."""
+USABLE_SHARE: Final = 0.9
+"""A scan with fewer usable prices than this share is incoherent."""
+
+
+class Coherence(msgspec.Struct, frozen=True, kw_only=True):
+    """Whether a scan's document is possible.
+
+    Attributes:
+        usable: Prices that are finite and above 0.
+        sum_share: The eigenvalues' sum over the number of assets.
+        why: What cannot be, None where nothing.
+    """
+
+    usable: int
+    sum_share: float
+    why: str | None
+
+
+def coherence(n_assets: int, prices: list[object], eigenvalues: list[object]) -> Coherence:
+    """Judge a scan's document of at least one asset; values may be of any kind."""
+    usable = sum(1 for p in map(finite, prices) if p is not None and p > 0.0)
+    numbers = [v for v in map(finite, eigenvalues) if v is not None]
+    total, why = sum(numbers), None
+    if usable < USABLE_SHARE * n_assets:
+        why = f"fewer than {USABLE_SHARE:.0%} of the prices are usable"
+    elif len(numbers) < len(eigenvalues):
+        why = "an eigenvalue is not a number"
+    elif sum_is_off(total, n_assets):
+        why = "the eigenvalues do not sum to the number of assets"
+    return Coherence(usable=usable, sum_share=total / n_assets, why=why)
+
+
+def sum_is_off(total: float, n_assets: int) -> bool:
+    """Return whether eigenvalues of this sum cannot be of a correlation matrix of n assets."""
+    return not abs(total / n_assets - 1.0) <= CORRELATION_SUM_TOLERANCE
 
 
 def failed_list(scan: Scan) -> str | None:
@@ -32,7 +70,7 @@ def scan_flags(
     flags: set[str] = set()
     if len(values) < n_assets:
         flags.add("missing_eigenvalues")
-    if abs(float(values.sum()) / n_assets - 1.0) > CORRELATION_SUM_TOLERANCE:
+    if sum_is_off(float(values.sum()), n_assets):
         flags.add("not_correlation")
     if verdict is None:
         return flags

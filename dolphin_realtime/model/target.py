@@ -111,8 +111,7 @@ class Decisions:
             sum(left),
             self._p,
         )
-        multiplier = 0.5 if self._limits.posture is Posture.REDUCED else 1.0
-        return weights * multiplier * market.equity
+        return weights * self._limits.posture.target_multiplier * market.equity
 
     def _moving(self) -> list[int]:
         """Return which priced assets are closed, or further from their target than the band."""

@@ -14,7 +14,7 @@ import msgspec
 from dolphin_realtime.archive.file import write_archive
 from dolphin_realtime.model.errors import SettingsError
 from dolphin_realtime.model.instant import DAY_US, from_us
-from dolphin_realtime.model.scan import Scan
+from dolphin_realtime.model.scan import Scan, numbered
 from dolphin_realtime.replay.market import Market
 from dolphin_realtime.replay.worlds.events import World
 from dolphin_realtime.scan_files import write_scan
@@ -63,9 +63,8 @@ class Pacer:
 
     def write_next(self) -> Scan:
         """Write the next scan and return it; in a world it may not come, and is returned all the same."""
-        scan = self.peek()
+        scan = msgspec.structs.replace(self.peek(), scan_number=self.place.scan_number)
         self._queue.pop(0)
-        scan.scan_number = self.place.scan_number
         told = scan if self._world is None else self._world.feed(self.place.n, scan)
         if told is not None:
             write_scan(self._scan_dir, told)
@@ -127,7 +126,4 @@ def archive_days(market: Market, archive: Path, first_us: int, last_us: int) -> 
 
 
 def _numbered(market: Market, rows: range) -> Iterator[Scan]:
-    scans = (scan for row in rows for scan in market.scans_at(row))
-    for number, scan in enumerate(scans, start=1):
-        scan.scan_number = number
-        yield scan
+    return numbered(scan for row in rows for scan in market.scans_at(row))

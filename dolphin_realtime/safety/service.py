@@ -5,15 +5,15 @@ remembered of the inputs memory.py's, manual orders orders.py's.
 """
 
 import asyncio
-from collections import deque
 from datetime import UTC, datetime
-from statistics import median
 from typing import Final
 
 import msgspec
 
 from dolphin_realtime import grid
+from dolphin_realtime.model.cadence import Cadence
 from dolphin_realtime.model.documents import StateDocument
+from dolphin_realtime.model.freshness import HEALTH_S
 from dolphin_realtime.model.health import HealthDocument
 from dolphin_realtime.model.instant import Aware
 from dolphin_realtime.model.posture import (
@@ -33,10 +33,8 @@ from dolphin_realtime.service import GRID_FAULTS, Frame, pause
 from dolphin_realtime.settings import load_group
 
 TURN_S: Final = 1.0
-HEALTH_STALE_S: Final = 30.0
 GRACE_S: Final = 30.0
 """Meta health and the traders start after this service: absence counts only after this long."""
-CADENCE_WINDOW: Final = 20
 PREFIX: Final = "DOLPHIN_SAFETY_LIMIT_"
 
 
@@ -62,8 +60,7 @@ class Safety:
         self._ladder = Ladder(max(filter(None, found), key=lambda p: p.rank), now)
         self._was_fresh = before not in (None, Posture.NORMAL)
         self._telling = Telling(frame, folder / "told")
-        self._intervals: deque[float] = deque(maxlen=CADENCE_WINDOW)
-        self._last_bridge_ts: datetime | None = None
+        self._cadence = Cadence()
         self._scan = Newest(Bridged, lambda scan: scan.bridge_ts)
         self._health = Newest(HealthDocument, lambda health: health.timestamp)
         self._states = {
@@ -151,7 +148,7 @@ class Safety:
         self._health.take(await self._health_map.get(grid.LATEST))
         for name, state in self._states.items():
             state.take(await self._state_maps[name].get(grid.LATEST_STATE))
-        self._note_interval()
+        self._note_scan()
         self._note_peaks()
         now = datetime.now(UTC)
         inputs = self._inputs(now)
@@ -178,7 +175,7 @@ class Safety:
         facts = [self._facts(name, newest.document, now) for name, newest in self._states.items()]
         return SafetyInputs(
             scan_age_s=self._scan.age_s(now),
-            cadence_s=median(self._intervals) if self._intervals else 0.0,
+            cadence_s=self._cadence.seconds or 0.0,
             health=self._health_status(now, is_young=is_young),
             instances=[f for f in facts if f.age_s is not None or not is_young],
             manual=self._ledger.standing,
@@ -237,18 +234,14 @@ class Safety:
         drawdown = self._peaks.drawdown(name, state.equity) if state else 0.0
         return facts_of(name, state, drawdown, now)
 
-    def _note_interval(self) -> None:
-        """Keep the time between the last two scans, for the cadence."""
-        if self._scan.document is None:
-            return
-        bridged, last = self._scan.document.bridge_ts, self._last_bridge_ts
-        if last is not None and bridged > last:
-            self._intervals.append((bridged - last).total_seconds())
-        self._last_bridge_ts = bridged
+    def _note_scan(self) -> None:
+        """Keep when the newest scan was bridged, for the cadence."""
+        if self._scan.document is not None:
+            self._cadence.note(self._scan.document.bridge_ts.timestamp())
 
     def _health_status(self, now: datetime, *, is_young: bool) -> str | None:
         age = self._health.age_s(now)
-        if self._health.document is not None and age is not None and age <= HEALTH_STALE_S:
+        if self._health.document is not None and age is not None and age <= HEALTH_S:
             return self._health.document.status.value
         return "STARTING" if is_young and self._health.document is None else None
 

@@ -30,12 +30,6 @@ from dolphin_realtime.trader.guard import Guard
 from dolphin_realtime.trader.session import Session
 
 REFRESH_S: Final = 2.0
-TRADING_STATE: Final = {
-    Posture.NORMAL: "ACTIVE",
-    Posture.REDUCED: "ACTIVE",
-    Posture.CLOSE_ONLY: "REDUCING",
-    Posture.HALTED: "HALTED",
-}
 
 
 def state_document(session: Session, guard: Guard, mode: str) -> StateDocument:
@@ -50,7 +44,7 @@ def state_document(session: Session, guard: Guard, mode: str) -> StateDocument:
         scan_number=scan_number,
         epoch=epoch,
         posture=posture.value if posture else None,
-        trading_state=TRADING_STATE[posture] if posture else "REDUCING",
+        trading_state=(posture or Posture.CLOSE_ONLY).trading_state,
         entry_block=_entry_block(guard),
         positions=_positions(desk),
         unpriced=_unpriced(desk),

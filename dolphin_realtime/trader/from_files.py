@@ -93,7 +93,7 @@ async def _one(
     allowed: Allowed,
     run: FileRun,
 ) -> None:
-    scan.epoch = desk.signals.order.epoch or 1
+    scan = msgspec.structs.replace(scan, epoch=desk.signals.order.epoch or 1)
     for views in books.until(scan.timestamp_us):
         session.shelf.take_views(views)
     known = factors.at(scan.timestamp_us)

@@ -4,22 +4,19 @@ Judging freshness by wall time belongs here; the posture itself is the safety se
 sizing the desk's. Unknown, missing, stale or unreadable means no entries; exits stay.
 """
 
-import itertools
-from collections import deque
 from collections.abc import Callable
 from datetime import UTC, datetime
-from statistics import median
 from typing import Final
 
 import msgspec
 
+from dolphin_realtime.model.cadence import LATE_CADENCES, Cadence
 from dolphin_realtime.model.decision import Limits
+from dolphin_realtime.model.freshness import POSTURE_S
 from dolphin_realtime.model.instant import from_us, to_us
-from dolphin_realtime.model.posture import POSTURE_STALE_S, Posture, SafetyDocument
+from dolphin_realtime.model.posture import Posture, SafetyDocument
 from dolphin_realtime.model.scan import Scan, refuse_implausible
 
-CADENCE_WINDOW: Final = 20
-STALE_CADENCES: Final = 3.0
 CLOCK_SKEW_S: Final = 60.0
 _decoder = msgspec.json.Decoder(SafetyDocument)
 
@@ -43,7 +40,7 @@ class Guard:
         self._is_replay, self._trouble = is_replay, trouble
         self._cadence_min_s = cadence_min_s
         self._safety: SafetyDocument | None = None
-        self._arrivals: deque[float] = deque(maxlen=CADENCE_WINDOW + 1)
+        self._cadence = Cadence()
         self.cadence_s = cadence_min_s
         self.block: str | None = None
         self.blocked_since: datetime | None = None
@@ -72,16 +69,14 @@ class Guard:
     def saw_scan(self, scan: Scan) -> None:
         """Take the bridge's wall time of a new scan, for the cadence."""
         if scan.bridge_ts is not None:
-            self._arrivals.append(scan.bridge_ts.timestamp())
+            self._cadence.note(scan.bridge_ts.timestamp())
 
     def measure_cadence(self) -> None:
         """Take the median wall interval of the last scans, at least the least one set.
 
         Called after a scan: the next one is judged by it.
         """
-        gaps = [b - a for a, b in itertools.pairwise(self._arrivals)]
-        if gaps:
-            self.cadence_s = max(self._cadence_min_s, median(gaps))
+        self.cadence_s = max(self._cadence_min_s, self._cadence.seconds or 0.0)
 
     def posture(self, now: datetime) -> Posture | None:
         """Return the posture in force, None where it is unknown, missing or stale."""
@@ -89,22 +84,25 @@ class Guard:
         if safety is None or safety.ts.tzinfo is None:
             return None
         age_s = (now - safety.ts).total_seconds()
-        return safety.posture if -POSTURE_STALE_S <= age_s <= POSTURE_STALE_S else None
+        return safety.posture if -POSTURE_S <= age_s <= POSTURE_S else None
 
-    def limits(self, scan: Scan) -> Limits:
-        """Return what may be done at a scan, now."""
-        now = datetime.now(UTC)
+    def limits(self, scan: Scan, now: datetime) -> Limits:
+        """Return what may be done at a scan; `note` keeps it."""
         posture = self.posture(now)
         block = self._block(scan, now) if posture is not None else "POSTURE_UNKNOWN"
-        if block != self.block:
-            self.block, self.blocked_since = block, now if block else None
         return Limits(posture=posture or Posture.NORMAL, entry_block=block)
+
+    def note(self, limits: Limits, now: datetime) -> None:
+        """Keep why nothing is opened, and since when."""
+        if limits.entry_block != self.block:
+            self.block = limits.entry_block
+            self.blocked_since = now if self.block else None
 
     def _block(self, scan: Scan, now: datetime) -> str | None:
         if scan.bridge_ts is None:
             return "STALE_SCAN"
         age_s = (now - scan.bridge_ts).total_seconds()
-        if age_s > STALE_CADENCES * self.cadence_s:
+        if age_s > LATE_CADENCES * self.cadence_s:
             return "STALE_SCAN"
         if not self._is_replay:
             skew_s = abs((scan.bridge_ts - from_us(scan.timestamp_us)).total_seconds())

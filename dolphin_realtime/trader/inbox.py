@@ -8,7 +8,10 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 from typing import Any, Final
+
+from msgspec.structs import replace
 
 from dolphin_realtime.journal.intents import Intent
 from dolphin_realtime.model.decision import Limits
@@ -80,8 +83,12 @@ class Inbox:
         except ScanSchemaError as e:
             self._frame.refuse("bad_scan_document", why=str(e))
             return
-        if not self._is_plausible(scan):
+        scan = replace(scan, epoch=scan.epoch + self._epoch_offset)
+        wrong = self._why_not(scan)
+        if wrong is not None:
+            self._frame.refuse(wrong[0], why=wrong[1])
             return
+        scan = self._begin_epoch(scan)
         if scan.key <= self._last_key or (self._pending and scan.key <= self._pending.key):
             return
         self._guard.saw_scan(scan)
@@ -95,33 +102,36 @@ class Inbox:
             self._is_busy = True
             asyncio.get_running_loop().create_task(self._finish(plan))
 
-    def _is_plausible(self, scan: Scan) -> bool:
-        """Give the scan its local epoch; return False where it cannot be the bridge's.
-
-        A bridge that lost its ledger counts epochs from 1 again: a later scan of a lower
-        epoch begins a new one here, or the trader would be deaf for ever.
-        """
+    def _why_not(self, scan: Scan) -> tuple[str, str] | None:
+        """Return why a scan cannot be the bridge's, as (what, why), None where it may be."""
         order = self._session.desk.signals.order
         try:
             self._guard.refuse_implausible(scan, order.timestamp_us)
         except ScanOutOfOrder as e:
-            self._frame.refuse("implausible_time", why=str(e))
-            return False
-        scan.epoch += self._epoch_offset
+            return "implausible_time", str(e)
         if order.epoch and scan.epoch > order.epoch + MAX_EPOCH_STEP:
-            self._frame.refuse("implausible_epoch", epoch=scan.epoch)
-            return False
-        if scan.epoch < order.epoch and scan.timestamp_us > order.timestamp_us:
-            self._frame.refuse("epoch_fell", epoch=scan.epoch, known=order.epoch)
-            self._epoch_offset += order.epoch + 1 - scan.epoch
-            scan.epoch = order.epoch + 1
-        return True
+            return "implausible_epoch", f"epoch {scan.epoch}, known is {order.epoch}"
+        return None
+
+    def _begin_epoch(self, scan: Scan) -> Scan:
+        """Return a scan in this trader's epochs, a new one where the bridge's fell.
+
+        A bridge that lost its ledger counts epochs from 1 again: a later scan of a lower
+        epoch begins a new one here, or the trader would wait for ever.
+        """
+        order = self._session.desk.signals.order
+        if not (scan.epoch < order.epoch and scan.timestamp_us > order.timestamp_us):
+            return scan
+        self._frame.refuse("epoch_fell", epoch=scan.epoch, known=order.epoch)
+        self._epoch_offset += order.epoch + 1 - scan.epoch
+        return replace(scan, epoch=order.epoch + 1)
 
     def _take(self, scan: Scan, began_ns: int) -> Plan | None:
+        now = datetime.now(UTC)
+        limits = self._guard.limits(scan, now)
+        self._guard.note(limits, now)
         try:
-            plan = self._session.take(
-                scan, self._guard.limits(scan), self._factors.at(scan.timestamp_us), began_ns
-            )
+            plan = self._session.take(scan, limits, self._factors.at(scan.timestamp_us), began_ns)
         except ScanOutOfOrder as e:
             self._frame.refuse("out_of_order", why=str(e))
             plan = None
@@ -194,12 +204,10 @@ class Inbox:
             return []
         last_us = self._session.desk.signals.order.timestamp_us
         missed = [s for s in scans if last_us < s.timestamp_us < newest.timestamp_us]
-        for scan in missed:
-            scan.epoch += self._epoch_offset
         if missed:
             self._frame.counts["missed_scans"] += len(missed)
             self._frame.log.info("trader.caught_up", scans=len(missed))
-        return missed
+        return [replace(scan, epoch=scan.epoch + self._epoch_offset) for scan in missed]
 
     async def _follow(self, scan: Scan, intent: Intent | None) -> None:
         orders, limits = (intent.orders, intent.limits) if intent else ([], Limits())

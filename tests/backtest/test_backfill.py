@@ -9,6 +9,7 @@ from dolphin_realtime import dagster_api
 from dolphin_realtime.archive.file import write_archive
 from dolphin_realtime.bench.stack import Stack, wait_for
 from dolphin_realtime.model.instant import day_of
+from dolphin_realtime.model.scan import numbered
 from dolphin_realtime.replay.market import Market, ReplayParams, load_prices
 
 N_DAYS = 11
@@ -35,9 +36,7 @@ def archive(tmp_path_factory):
             for scan in market.scans_at(row, lap):
                 days.setdefault(day_of(scan.timestamp_us), []).append(scan)
     for day, scans in sorted(days.items())[:N_DAYS]:
-        for number, scan in enumerate(scans, start=1):
-            scan.scan_number, scan.epoch = number, 1
-        write_archive(folder / f"{day}.parquet", ((scan, "test") for scan in scans))
+        write_archive(folder / f"{day}.parquet", ((scan, "test") for scan in numbered(scans)))
     return folder
 
 

@@ -133,8 +133,7 @@ def paper_day(tmp_path, books=None, n_scans=200):
     market, first_us = sample_market()
     scans = []
     for number, row in enumerate(market.rows_of(first_us, 2**62)[:n_scans], start=1):
-        scan = next(iter(market.scans_at(row)))
-        scan.scan_number = number
+        scan = msgspec.structs.replace(next(iter(market.scans_at(row))), scan_number=number)
         write_scan(home / "recorded", scan)
         scans.append(scan)
     command = [sys.executable, "-m", "dolphin_realtime.cli", "service", "trader", "BLUE",

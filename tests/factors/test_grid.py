@@ -6,6 +6,7 @@ import threading
 from datetime import UTC, datetime, timedelta
 
 import dagster as dg
+import msgspec
 import pytest
 
 from dolphin_dagster.factors import fill, health
@@ -145,7 +146,7 @@ def test_a_source_that_is_down_for_a_day(scene):
     assert look(began)
     scene.replayed.server.misbehave(Fault(path=path, fault="500"))
     scan = scene.desk.next_scan()
-    scan.timestamp_us += 24 * 3_600_000_000
+    scan = msgspec.structs.replace(scan, timestamp_us=scan.timestamp_us + 24 * 3_600_000_000)
     write_scan(scene.desk.scan_dir, scan)
     scene.desk.wait_journalled(scan)
     assert eventually(lambda: scene.missing().get("dvol")) == 1

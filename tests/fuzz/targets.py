@@ -89,8 +89,7 @@ def scan_document(choose: Choose) -> bool:
         scan = decode_scan(changed)
     except ScanError:
         return False
-    scan.epoch = 1
-    trade(warm_desk(), scan)
+    trade(warm_desk(), msgspec.structs.replace(scan, epoch=1))
     return True
 
 
@@ -101,7 +100,7 @@ def scan_file(choose: Choose) -> bool:
         again = decode_scan(encode_scan(scan, datetime.now(UTC)))
     except ScanError:
         return False
-    again.epoch = 1
+    again = msgspec.structs.replace(again, epoch=1)
     trade(warm_desk(), again)
     return True
 
@@ -118,7 +117,9 @@ def safety_document(choose: Choose) -> bool:
     text = msgspec.json.encode(mutate(document, paths(document), choose, 1)).decode()
     guard = Guard(is_replay=True, cadence_min_s=1.0, trouble=lambda: None)
     guard.on_safety(text)
-    limits = guard.limits(msgspec.structs.replace(SCANS[-1], bridge_ts=datetime.now(UTC)))
+    limits = guard.limits(
+        msgspec.structs.replace(SCANS[-1], bridge_ts=datetime.now(UTC)), datetime.now(UTC)
+    )
     try:
         read = msgspec.json.decode(text, type=SafetyDocument)
     except (msgspec.DecodeError, ValueError):

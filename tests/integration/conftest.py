@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import pytest
 from hazelcast.errors import HazelcastError
 
@@ -58,8 +59,7 @@ class Desk:
     def next_scan(self) -> Scan:
         scan = next(iter(self._market.scans_at(next(self._rows))))
         self.number += 1
-        scan.scan_number = self.number
-        return scan
+        return msgspec.structs.replace(scan, scan_number=self.number)
 
     def feed(self, n: int, wait: bool = True) -> Scan:
         """Write the next scans, each after the journal holds the one before."""

@@ -13,6 +13,8 @@ import pytest
 
 from dolphin_realtime import grid
 from dolphin_realtime.journal import database
+from dolphin_realtime.meta_health.judgement import SENSORS
+from dolphin_realtime.model.health import HealthDocument
 from dolphin_realtime.model.posture import REASON_CODES
 from dolphin_realtime.model.pre_trade import LIMITS
 from dolphin_realtime.replay.market import Market, PriceTable, ReplayParams, load_prices
@@ -270,18 +272,30 @@ def feeds_and_states(desk, postures):
     postures.wait_normal()
 
 
+def health_document(status, rm_meta, at):
+    scores = dict.fromkeys(SENSORS, rm_meta)
+    document = HealthDocument(
+        status=status, rm_meta=rm_meta, **scores, subsystem_health={}, timestamp=at
+    )
+    return grid.encode(document)
+
+
 def health(desk, postures):
     """Meta health's own words, put where it puts them while it is stopped."""
     assert desk.cli("stop", "meta-health").returncode == 0
     healths = desk.client.get_map(grid.META_HEALTH).blocking()
     for status, posture in (("CRITICAL", "REDUCED"), ("DEAD", "CLOSE_ONLY")):
-        document = {"status": status, "rm_meta": 0.1, "timestamp": datetime.now(UTC).isoformat()}
-        healths.put(grid.LATEST, grid.encode(document))
+        healths.put(grid.LATEST, health_document(status, 0.1, datetime.now(UTC)))
         postures.wait(f"HEALTH_{status}", posture)
         desk.feed(1)
-    old = {"status": "GREEN", "rm_meta": 1.0, "timestamp": "2020-01-01T00:00:00+00:00"}
-    healths.put(grid.LATEST, grid.encode(old))
-    postures.wait("HEALTH_UNKNOWN", "CLOSE_ONLY")
+    for unknown in (
+        health_document("GREEN", 1.0, datetime(2020, 1, 1, tzinfo=UTC)),
+        grid.encode({"status": "GREEN", "timestamp": datetime.now(UTC)}),
+    ):
+        healths.put(grid.LATEST, health_document("GREEN", 1.0, datetime.now(UTC)))
+        postures.wait_normal()
+        healths.put(grid.LATEST, unknown)
+        postures.wait("HEALTH_UNKNOWN", "CLOSE_ONLY")
     assert desk.cli("start", "meta-health").returncode == 0
     postures.wait_normal()
 

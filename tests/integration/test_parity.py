@@ -51,9 +51,7 @@ def recorded_day():
         number = 1 if n == RESTART_AT else number + 1
         if n in GAP:
             continue
-        scan = next(iter(market.scans_at(row)))
-        scan.scan_number = number
-        yield scan
+        yield msgspec.structs.replace(next(iter(market.scans_at(row))), scan_number=number)
 
 
 def lists_of(folder):

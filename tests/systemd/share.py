@@ -6,6 +6,8 @@ import sys
 import threading
 from pathlib import Path
 
+import msgspec
+
 from dolphin_realtime.bench.stack import wait_for
 from dolphin_realtime.scan_files import write_scan
 from tests.integration.conftest import sample_market
@@ -66,9 +68,9 @@ class Feeder:
 
     def _write(self) -> None:
         for row in self.market.rows_of(self.first_us, 2**62):
-            scan = next(iter(self.market.scans_at(row)))
             self.written += 1
-            scan.scan_number = self.written
+            scan = next(iter(self.market.scans_at(row)))
+            scan = msgspec.structs.replace(scan, scan_number=self.written)
             write_scan(self._folder, scan)
             if self._ending.wait(1.0):
                 return

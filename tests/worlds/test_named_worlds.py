@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 
+import msgspec
 import pytest
 
 from dolphin_realtime.archive.merge import merge_day
@@ -42,8 +43,7 @@ def written(name, folder):
     market, first_us = sample_market()
     told, number = world(name), 1
     for n, row in enumerate(list(market.rows_of(first_us, 2**62))[:N_SCANS]):
-        scan = next(iter(market.scans_at(row)))
-        scan.scan_number = number
+        scan = msgspec.structs.replace(next(iter(market.scans_at(row))), scan_number=number)
         scan = told.feed(n, told.market(n, scan))
         if scan is not None:
             write_scan(folder, scan)

@@ -5,21 +5,14 @@ Age is M3's business: an absent or old document is not incoherent.
 
 import math
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any
 
 from dolphin_realtime import grid
 from dolphin_realtime.meta_health.reading import Reading, Snapshot
 from dolphin_realtime.model.account import TOLERANCE_USD
 from dolphin_realtime.model.documents import PnlDocument, StateDocument
 from dolphin_realtime.model.posture import Posture
-
-SUM_TOLERANCE: Final = 0.05
-USABLE_SHARE: Final = 0.9
-"""A scan with more than a tenth of its prices unusable is incoherent."""
-
-
-def _is_finite(value: object) -> bool:
-    return isinstance(value, int | float) and math.isfinite(value)
+from dolphin_realtime.model.scan_checks import coherence
 
 
 def scan_holds(scan: dict[str, Any]) -> bool:
@@ -27,12 +20,9 @@ def scan_holds(scan: dict[str, Any]) -> bool:
     assets, prices, values = scan.get("assets"), scan.get("asset_prices"), scan.get("eigenvalues")
     if not (isinstance(assets, list) and isinstance(prices, dict) and isinstance(values, list)):
         return False
-    usable = sum(1 for p in prices.values() if _is_finite(p) and p > 0.0)
-    if not assets or len(prices) != len(assets) or usable < USABLE_SHARE * len(assets):
+    if not assets or len(prices) != len(assets):
         return False
-    if not all(_is_finite(v) for v in values):
-        return False
-    return abs(sum(values) / len(assets) - 1.0) <= SUM_TOLERANCE
+    return coherence(len(assets), list(prices.values()), values).why is None
 
 
 def safety_holds(safety: dict[str, Any]) -> bool:

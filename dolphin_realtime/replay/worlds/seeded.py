@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Final
 
+import msgspec
 import numpy as np
 
 from dolphin_realtime.model.scan import Scan
@@ -76,8 +77,8 @@ def scans_of(market: Market, events: list[Event], n_scans: int) -> Iterator[Scan
     world, number = World(events, "a world of events"), 1
     for n, row in enumerate(range(MIN_RETURNS, MIN_RETURNS + n_scans)):
         for scan in market.scans_at(row):
-            scan.scan_number = number
-            told = world.feed(n, world.market(n, scan))
+            own = msgspec.structs.replace(scan, scan_number=number)
+            told = world.feed(n, world.market(n, own))
             if told is not None:
                 number = told.scan_number + 1
                 yield told

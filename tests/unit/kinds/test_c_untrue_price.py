@@ -64,7 +64,9 @@ def test_what_is_far_grows_with_the_root_of_the_time():
         state = SignalState()
         state.step(SCANS[0])
         late = with_price(SCANS[1], 0, SCANS[1].prices[0] * factor)
-        late.timestamp_us = SCANS[0].timestamp_us + minutes * 60_000_000
+        late = msgspec.structs.replace(
+            late, timestamp_us=SCANS[0].timestamp_us + minutes * 60_000_000
+        )
         assert state.step(late).reason[0] == reason, (minutes, factor)
     assert 2.0 < math.exp(math.log(1.2) * 4) < 2.1
 

@@ -3,6 +3,7 @@
 import shutil
 from pathlib import Path
 
+import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -107,7 +108,7 @@ def test_a_failed_write_leaves_the_old_archive(day):
 
 def test_what_is_simulated_stays_so(tmp_path):
     scans = walk(3)
-    scans[1].simulated = "seeded walk"
+    scans[1] = msgspec.structs.replace(scans[1], simulated="seeded walk")
     write_archive(tmp_path / "day.parquet", sourced(scans))
     assert read_simulated(tmp_path / "day.parquet") == "seeded walk"
     assert {s.simulated for s in read_archive(tmp_path / "day.parquet")} == {"seeded walk"}
@@ -116,7 +117,7 @@ def test_what_is_simulated_stays_so(tmp_path):
 def test_a_nan_and_changing_assets_come_back(tmp_path):
     scans = walk(4)
     scans[1].prices[2] = float("nan")
-    scans[2].assets = [*scans[2].assets[:-1], "NEW"]
+    scans[2] = msgspec.structs.replace(scans[2], assets=[*scans[2].assets[:-1], "NEW"])
     write_archive(tmp_path / "day.parquet", sourced(scans))
     again = list(read_archive(tmp_path / "day.parquet"))
     assert repr(again[1].prices[2]) == "nan"
@@ -140,10 +141,12 @@ def test_facts_of_a_sound_day(day):
 
 def test_incoherent_eigenvalues_and_churn_are_counted(tmp_path):
     scans = walk(6)
-    scans[1].eigenvalues = [5.0] * 12
-    scans[2].eigenvalues = scans[2].eigenvalues[:-1]
-    scans[3].eigenvalues = [float("nan"), *scans[3].eigenvalues[1:]]
-    scans[5].assets = ["NEW", "NEWER", *scans[5].assets[2:]]
+    scans[1] = msgspec.structs.replace(scans[1], eigenvalues=[5.0] * 12)
+    scans[2] = msgspec.structs.replace(scans[2], eigenvalues=scans[2].eigenvalues[:-1])
+    scans[3] = msgspec.structs.replace(
+        scans[3], eigenvalues=[float("nan"), *scans[3].eigenvalues[1:]]
+    )
+    scans[5] = msgspec.structs.replace(scans[5], assets=["NEW", "NEWER", *scans[5].assets[2:]])
     write_archive(tmp_path / "day.parquet", sourced(scans))
     facts = read_facts(tmp_path / "day.parquet")
     assert facts.incoherent == 3
@@ -175,13 +178,15 @@ def test_only_a_verified_old_folder_is_cleared(tmp_path):
     days = [f"2024-08-{d:02d}" for d in (5, 6, 7, 8)]
     for n, name in enumerate(days):
         for scan in walk(3):
-            scan.timestamp_us += (n - 2) * 86_400_000_000
+            scan = msgspec.structs.replace(
+                scan, timestamp_us=scan.timestamp_us + (n - 2) * 86_400_000_000
+            )
             write_scan(scans, scan)
         merge_day(scans / name, archive / f"{name}.parquet")
     altered = min((scans / days[1]).iterdir())
     other = walk(3)[0]
-    other.timestamp_us -= 86_400_000_000
-    other.prices = [5.0] * 12
+    other = msgspec.structs.replace(other, timestamp_us=other.timestamp_us - 86_400_000_000)
+    other = msgspec.structs.replace(other, prices=[5.0] * 12)
     altered.write_bytes(to_bytes(other))
     cleared = clear(scans, archive, 1)
     assert cleared.removed == [days[0]]
@@ -230,7 +235,9 @@ def test_a_file_that_comes_while_a_folder_is_cleared_stays(tmp_path, monkeypatch
     scans, archive = tmp_path / "scans", tmp_path / "archive"
     for n in (0, 5):
         for scan in walk(3):
-            scan.timestamp_us += n * 86_400_000_000
+            scan = msgspec.structs.replace(
+                scan, timestamp_us=scan.timestamp_us + n * 86_400_000_000
+            )
             write_scan(scans, scan)
     merge_day(scans / DAY, archive / f"{DAY}.parquet")
     unlink = Path.unlink
@@ -265,7 +272,9 @@ def test_a_late_scan_never_drops_nor_moves_an_archived_one(tmp_path):
 def test_a_scan_of_another_day_is_left_out_and_said(day):
     folder, archive, _ = day
     other = walk(1)[0]
-    other.timestamp_us += 75 * 365 * 86_400_000_000
+    other = msgspec.structs.replace(
+        other, timestamp_us=other.timestamp_us + 75 * 365 * 86_400_000_000
+    )
     (folder / "scan_000041_064100.arrow").write_bytes(to_bytes(other))
     merged = merge_day(folder, archive)
     assert merged.rows == 40

@@ -2,6 +2,7 @@
 
 from itertools import pairwise
 
+import msgspec
 import pandas as pd
 import pytest
 
@@ -95,8 +96,9 @@ def test_a_second_run_gives_the_same_bytes(tmp_path):
 
 def test_days_are_reported_apart_and_together(tmp_path):
     scans = path([100.0, 100.0, 110.0, 99.0])
-    for scan in scans[2:]:
-        scan.timestamp_us += DAY_US
+    scans[2:] = [
+        msgspec.structs.replace(scan, timestamp_us=scan.timestamp_us + DAY_US) for scan in scans[2:]
+    ]
     desk = ScriptedDesk({1: [(A, "BUY", 100.0)]}, CostParams(half_spread_bps=0, taker_fee_bps=0))
     f = run(desk, scans, tmp_path)[1].figures
     assert f.days == 2
@@ -119,7 +121,8 @@ class Peeking(Desk):
         self.later = {a.timestamp_us: b.prices for a, b in pairwise(scans)}
 
     def take(self, scan, limits, book=None, factors=None):
-        scan.prices = self.later.get(scan.timestamp_us, scan.prices)
+        prices = self.later.get(scan.timestamp_us, scan.prices)
+        scan = msgspec.structs.replace(scan, prices=prices)
         return super().take(scan, limits, book, factors)
 
 
@@ -131,7 +134,7 @@ def test_prices_after_a_scan_change_no_decision_up_to_it(tmp_path, is_peeking):
     def corrupted():
         scans = honest()
         for scan in scans[600:]:
-            scan.prices = [p * (3.0 if n % 2 else 0.2) for n, p in enumerate(scan.prices)]
+            scan.prices[:] = [p * (3.0 if n % 2 else 0.2) for n, p in enumerate(scan.prices)]
         return scans
 
     at_us = honest()[599].timestamp_us

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dolphin_realtime.bridge import reader as reading
-from dolphin_realtime.bridge.bridge import Cadence
+from dolphin_realtime.bridge.bridge import Polling
 from dolphin_realtime.bridge.ledger import Ledger
 from dolphin_realtime.bridge.reader import Reader
 from dolphin_realtime.bridge.watch import FolderWatch
@@ -100,7 +100,7 @@ def test_a_scan_file_holds_what_was_written(tmp_path):
 
 def test_a_document_holds_what_was_published():
     scan = msgspec.structs.replace(SCANS[0], seq=7, epoch=2)
-    scan.prices = [float("nan"), *scan.prices[1:]]
+    scan = msgspec.structs.replace(scan, prices=[float("nan"), *scan.prices[1:]])
     moment = from_us(scan.timestamp_us)
     read = decode_scan(encode_scan(scan, moment))
     assert read.prices[0] is None
@@ -212,14 +212,14 @@ def test_ng6_that_dies_after_its_first_scan_again_and_again_is_followed():
 
 
 def test_polling_is_dense_around_the_expected_scan_and_idle_when_it_is_long_overdue():
-    cadence = Cadence(idle_poll_s=5.0, dense_poll_s=0.002)
-    assert cadence.poll_s(0.0)[0] == 0.05
+    polling = Polling(idle_poll_s=5.0, dense_poll_s=0.002)
+    assert polling.poll_s(0.0)[0] == 0.05
     for n in range(5):
-        cadence.saw(n * 7.0)
-    assert cadence.poll_s(28.5)[0] == 0.05
-    assert cadence.poll_s(34.5)[0] == 0.002
-    assert cadence.poll_s(36.0)[0] == 0.002
-    assert cadence.poll_s(60.0)[0] == 5.0
+        polling.cadence.note(n * 7.0)
+    assert polling.poll_s(28.5)[0] == 0.05
+    assert polling.poll_s(34.5)[0] == 0.002
+    assert polling.poll_s(36.0)[0] == 0.002
+    assert polling.poll_s(60.0)[0] == 5.0
 
 
 def test_no_entry_of_a_day_folder_stops_the_scans_beside_it(tmp_path):

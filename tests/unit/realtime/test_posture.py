@@ -115,14 +115,14 @@ def safety(posture, ts):
     ],
 )
 def test_a_missing_stale_or_unreadable_posture_blocks_entries(document):
-    limits = guard_with(document).limits(scan(datetime.now(UTC)))
+    limits = guard_with(document).limits(scan(datetime.now(UTC)), datetime.now(UTC))
     assert limits.entry_block == "POSTURE_UNKNOWN"
 
 
 def test_a_fresh_posture_is_obeyed():
     now = datetime.now(UTC)
     for level in Posture:
-        limits = guard_with(safety(level, now.isoformat())).limits(scan(now))
+        limits = guard_with(safety(level, now.isoformat())).limits(scan(now), now)
         assert limits.posture is level
         assert limits.entry_block is None
 
@@ -130,26 +130,28 @@ def test_a_fresh_posture_is_obeyed():
 def test_an_old_scan_opens_nothing():
     now = datetime.now(UTC)
     guard = guard_with(safety("NORMAL", now.isoformat()))
-    assert guard.limits(scan(now - timedelta(seconds=3.5))).entry_block == "STALE_SCAN"
+    assert guard.limits(scan(now - timedelta(seconds=3.5)), now).entry_block == "STALE_SCAN"
 
 
 def test_a_scan_whose_clock_is_off_opens_nothing_live():
     now = datetime.now(UTC)
     guard = Guard(is_replay=False, cadence_min_s=1.0, trouble=lambda: None)
     guard.on_safety(safety("NORMAL", now.isoformat()))
-    assert guard.limits(scan(now)).entry_block == "CLOCK_SKEW"
-    since = guard.blocked_since
-    guard.limits(scan(now))
-    assert (guard.block, guard.blocked_since) == ("CLOCK_SKEW", since)
+    limits = guard.limits(scan(now), now)
+    assert limits.entry_block == "CLOCK_SKEW"
+    assert guard.block is None
+    guard.note(limits, now)
+    guard.note(limits, now + timedelta(seconds=5))
+    assert (guard.block, guard.blocked_since) == ("CLOCK_SKEW", now)
     assert from_us(to_us(NOW)) == NOW
 
 
 def test_a_block_ends_with_the_first_scan_that_has_none():
     now = datetime.now(UTC)
     guard = guard_with(safety("NORMAL", now.isoformat()))
-    guard.limits(scan(now - timedelta(seconds=3.5)))
+    guard.note(guard.limits(scan(now - timedelta(seconds=3.5)), now), now)
     assert guard.block == "STALE_SCAN"
-    guard.limits(scan(now))
+    guard.note(guard.limits(scan(now), now), now)
     assert (guard.block, guard.blocked_since) == (None, None)
 
 

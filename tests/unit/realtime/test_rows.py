@@ -2,6 +2,8 @@
 
 import json
 
+import msgspec
+
 from dolphin_realtime.journal.rows import CATCH_UP, Rows
 from dolphin_realtime.model import desk_state
 from dolphin_realtime.model.decision import Limits
@@ -36,7 +38,7 @@ def test_a_day_opens_with_the_desk_before_its_first_scan():
     desk = Desk("X")
     kept, scans = Rows(desk), walk(3)
     before = desk_state.save(desk)
-    scans[2].timestamp_us += DAY_US
+    scans[2] = msgspec.structs.replace(scans[2], timestamp_us=scans[2].timestamp_us + DAY_US)
     found = []
     for scan in scans:
         if kept.begins_day(scan.timestamp_us):

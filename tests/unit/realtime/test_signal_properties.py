@@ -81,9 +81,11 @@ def test_a_repeated_scan_returns_the_last_result():
 
 @pytest.mark.parametrize("broken", ["length", "twice", "few", "null", "negative", "too_many"])
 def test_a_failed_scan_leaves_the_others_as_they_were(broken):
-    bad = msgspec.structs.replace(SCANS[200], scan_number=201)
-    bad.prices, bad.assets = list(bad.prices), list(bad.assets)
-    bad.eigenvalues = list(bad.eigenvalues)
+    whole = SCANS[200]
+    bad = msgspec.structs.replace(
+        whole, scan_number=201, prices=list(whole.prices), assets=list(whole.assets),
+        eigenvalues=list(whole.eigenvalues),
+    )  # fmt: skip
     reasons = {
         "length": "LENGTH_MISMATCH",
         "twice": "DUPLICATE_ASSET",
