@@ -4,7 +4,6 @@ The line's shape and its file, `run_logs/alerts.jsonl`, belong here; deciding wh
 belongs to who sees it, sending it to people to alerter/.
 """
 
-import os
 from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import Any, Final, Literal
 
 import msgspec
 
-from dolphin_realtime.append_file import SHARED, open_lines
+from dolphin_realtime import files
 
 FILE: Final = "run_logs/alerts.jsonl"
 LOOKED: Final = "run/alerts_looked"
@@ -55,16 +54,7 @@ def write_alert(home: Path, alert: Alert) -> None:
     Raises:
         OSError: If it is not there whole.
     """
-    path = home / FILE
-    path.parent.mkdir(parents=True, exist_ok=True)
-    fd = open_lines(path, SHARED)
-    try:
-        line = msgspec.json.encode(alert) + b"\n"
-        if os.write(fd, line) != len(line):
-            raise OSError("the alert's line was cut off")
-        os.fsync(fd)
-    finally:
-        os.close(fd)
+    files.append_line(home / FILE, alert, files.SHARED, is_durable=True)
 
 
 def note_look(home: Path) -> None:
@@ -80,19 +70,12 @@ def note_look(home: Path) -> None:
 
 def read_alerts(home: Path) -> list[Alert]:
     """Return the alerts so far, oldest first; a torn line is left out."""
-    path = home / FILE
-    return parse_alerts(path.read_bytes()) if path.is_file() else []
+    return [alert for alert in files.read_lines(home / FILE, Alert) if alert is not None]
 
 
-def parse_alerts(lines: bytes) -> list[Alert]:
-    """Return the alerts of some lines; what is none is left out."""
-    found = []
-    for line in lines.splitlines():
-        try:
-            found.append(msgspec.json.decode(line, type=Alert))
-        except msgspec.DecodeError:
-            continue
-    return found
+def parse_alerts(content: bytes) -> list[Alert]:
+    """Return the alerts of some lines; what cannot be read is left out."""
+    return [alert for alert in files.parse_lines(content, Alert) if alert is not None]
 
 
 def standing(alerts: Iterable[Alert]) -> dict[AlertKey, Alert]:

@@ -20,8 +20,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from dolphin_realtime import log
-from dolphin_realtime.archive.file import sync
+from dolphin_realtime import files, log
 from dolphin_realtime.factor_files import SCHEMA
 from dolphin_realtime.model.errors import SettingsError
 from dolphin_realtime.model.factor_document import FactorReading, Key, Readings, expiry
@@ -110,10 +109,9 @@ def _before(path: Path) -> pa.Table:
 
 def _write(path: Path, before: pa.Table, new: list[Row]) -> None:
     added = pa.Table.from_pylist([row.columns() for row in new], schema=SCHEMA)
-    partial = path.with_suffix(".part")
-    pq.write_table(pa.concat_tables([before, added]).sort_by(_SORTED), partial, compression="zstd")
-    sync(partial)
-    partial.replace(path)
+    table = pa.concat_tables([before, added]).sort_by(_SORTED)
+    with files.replacing(path, is_durable=True) as partial:
+        pq.write_table(table, partial, compression="zstd")
 
 
 def _table(path: Path, filters: Any = None) -> pa.Table:

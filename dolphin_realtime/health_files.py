@@ -5,18 +5,16 @@ and the history of health (`run_logs/health_history.jsonl`): their lines, writin
 belong here; deciding does not (model/recovery.py).
 """
 
-import os
 from datetime import datetime
 from pathlib import Path
 from typing import Final, Literal
 
 import msgspec
 
-from dolphin_realtime.append_file import SHARED, open_lines
+from dolphin_realtime import files
 from dolphin_realtime.model.instant import Aware
 from dolphin_realtime.model.recovery_memory import BUDGET_WINDOW, Action, Memory
 from dolphin_realtime.settings import Settings
-from dolphin_realtime.whole_file import replace_whole
 
 HISTORY_MAX_BYTES: Final = 5_000_000
 Event = Literal["acts", "refused", "cured", "not_cured", "well"]
@@ -97,8 +95,7 @@ class Ledger:
     """The recovery ledger, open for appending; a line is on disk once `add` returns."""
 
     def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._fd = open_lines(path, SHARED)
+        self._lines = files.JsonLines(path, files.SHARED)
 
     def add(self, line: LedgerLine) -> None:
         """Append a line and have it on disk.
@@ -106,14 +103,12 @@ class Ledger:
         Raises:
             OSError: If it is not there whole.
         """
-        text = msgspec.json.encode(line) + b"\n"
-        if os.write(self._fd, text) != len(text):
-            raise OSError("the ledger's line was cut off")
-        os.fsync(self._fd)
+        self._lines.append(line)
+        self._lines.sync()
 
     def close(self) -> None:
         """Close the file."""
-        os.close(self._fd)
+        self._lines.close()
 
 
 def read_ledger(path: Path) -> tuple[list[LedgerLine], int]:
@@ -128,12 +123,12 @@ def read_history(path: Path) -> tuple[list[HistoryLine], int]:
 
 def _read[L: LedgerLine | HistoryLine](path: Path, kind: type[L]) -> tuple[list[L], int]:
     found, unreadable = [], 0
-    for line in path.read_bytes().splitlines() if path.is_file() else ():
-        try:
-            found.append(msgspec.json.decode(line, type=kind))
-            unreadable = 0
-        except msgspec.DecodeError:
+    for line in files.read_lines(path, kind):
+        if line is None:
             unreadable += 1
+        else:
+            found.append(line)
+            unreadable = 0
     return found, unreadable
 
 
@@ -163,14 +158,9 @@ def remembered(
 
 def append_history(path: Path, line: HistoryLine) -> None:
     """Append a line; a large file is moved aside, once."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     if path.is_file() and path.stat().st_size > HISTORY_MAX_BYTES:
         path.replace(path.with_suffix(".old.jsonl"))
-    fd = open_lines(path, SHARED)
-    try:
-        os.write(fd, msgspec.json.encode(line) + b"\n")
-    finally:
-        os.close(fd)
+    files.append_line(path, line, files.SHARED)
 
 
 def keep_maintenance(path: Path, order: Maintenance | None) -> None:
@@ -179,7 +169,7 @@ def keep_maintenance(path: Path, order: Maintenance | None) -> None:
         path.unlink(missing_ok=True)
         return
     path.parent.mkdir(parents=True, exist_ok=True)
-    replace_whole(path, msgspec.json.encode(order), 0o640)  # whatever root's umask hides
+    files.replace(path, msgspec.json.encode(order), 0o640)  # whatever root's umask hides
 
 
 def maintenance(path: Path, now: datetime) -> str | None:

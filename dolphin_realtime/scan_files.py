@@ -12,6 +12,7 @@ from typing import Any, Final
 import msgspec
 import pyarrow as pa
 
+from dolphin_realtime import files
 from dolphin_realtime.model.errors import ScanFileError, ScanIncomplete
 from dolphin_realtime.model.instant import from_us
 from dolphin_realtime.model.scan import Scan
@@ -89,9 +90,7 @@ def write_scan(scan_dir: Path, scan: Scan) -> Path:
     """Write a scan file by rename and return its path."""
     path = scan_path(scan_dir, scan)
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.part")
-    partial.write_bytes(to_bytes(scan))
-    partial.rename(path)
+    files.replace(path, to_bytes(scan))
     return path
 
 

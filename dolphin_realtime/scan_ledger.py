@@ -9,6 +9,7 @@ from typing import Final
 
 import msgspec
 
+from dolphin_realtime import files
 from dolphin_realtime.scan_files import day_files
 
 Stamp = tuple[int, int]
@@ -40,22 +41,9 @@ def day_of(path: str) -> str:
     return path.split("/", maxsplit=1)[0]
 
 
-_decoder = msgspec.json.Decoder(Line)
-
-
 def read_lines(path: Path) -> list[Line]:
     """Return the lines of one day; one cut off by a crash is left out, and so is a day that is gone."""
-    try:
-        content = path.read_bytes()
-    except FileNotFoundError:
-        return []
-    lines = []
-    for raw in content.splitlines():
-        try:
-            lines.append(_decoder.decode(raw))
-        except msgspec.DecodeError:
-            continue
-    return lines
+    return [line for line in files.read_lines(path, Line) if line is not None]
 
 
 def ledger_folder(run_dir: Path) -> Path:

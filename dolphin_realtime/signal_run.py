@@ -5,7 +5,6 @@ Book and factor files are JSON lines, each line a document as it is on the wire
 (`ob_features_latest`, `exf_latest`), used from its own event or fetch time on.
 """
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -14,6 +13,7 @@ import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from dolphin_realtime import files
 from dolphin_realtime.book_documents import BookHistory
 from dolphin_realtime.coverage import OUT_OF_ORDER, REPEATED, DayCoverage, Reading
 from dolphin_realtime.factor_documents import FactorHistory
@@ -132,15 +132,12 @@ def write_signals(
     result, reading = RunResult(), Reading()
     books, known = BookHistory.read(book), read_factors(factors)
     run = run_signals(read_scans(scans, reading), params, books, known, result, reading)
-    partial = out.with_name(f".{out.name}.{os.getpid()}.part")
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        _write(run, partial)
-        partial.replace(out)
+        with files.replacing(out) as partial:
+            _write(run, partial)
     except OSError as e:
         raise SettingsError(f"{out} cannot be written: {e}") from e
-    finally:
-        partial.unlink(missing_ok=True)
     result.days = reading.days()
     return result
 

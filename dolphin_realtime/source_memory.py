@@ -11,9 +11,8 @@ from typing import Final
 
 import msgspec
 
-from dolphin_realtime import log
+from dolphin_realtime import files, log
 from dolphin_realtime.model.instant import Aware
-from dolphin_realtime.whole_file import replace_whole
 
 LONGEST_PAUSE: Final = timedelta(hours=1)
 SHARE: Final = 0.5
@@ -168,7 +167,7 @@ def _save(path: Path, memory: HostMemory | Circuit) -> None:
     """Replace a file; a disk that is full costs the memory, never a good answer."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        replace_whole(path, msgspec.json.encode(memory))
+        files.replace(path, msgspec.json.encode(memory))
     except OSError as e:
         log.get().warning("source_memory.not_kept", file=str(path), why=str(e))
 

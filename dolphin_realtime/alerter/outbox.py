@@ -10,8 +10,8 @@ from typing import Final
 
 import msgspec
 
+from dolphin_realtime import files
 from dolphin_realtime.alerts import FILE, Alert, parse_alerts, read_alerts, standing
-from dolphin_realtime.whole_file import replace_whole
 
 GROUP_S: Final = 3.0
 """What comes within so long of each other is one message …"""
@@ -68,7 +68,7 @@ class Outbox:
 
     def _keep(self) -> None:
         self._kept.parent.mkdir(parents=True, exist_ok=True)
-        replace_whole(self._kept, msgspec.json.encode(self._places))
+        files.replace(self._kept, msgspec.json.encode(self._places))
 
     def due(self, name: str, now_s: float) -> Due | None:
         """Return what a receiver is to be told now, None where nothing is or it is too early."""

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from dolphin_realtime.archive.file import sync
+from dolphin_realtime import files
 from dolphin_realtime.archive.gaps import cadence_us, gap_starts
 from dolphin_realtime.model.errors import BookSourceError
 from dolphin_realtime.model.order_book import BookFeatures
@@ -96,11 +96,8 @@ def archive_books(raw: Path, out: Path) -> BookFacts:
         table = table.sort_by([("timestamp", "ascending"), ("asset", "ascending")])
     _add_facts(facts, table)
     out.parent.mkdir(parents=True, exist_ok=True)
-    partial = out.with_name(f".{out.name}.part")
-    pq.write_table(table, partial, compression="zstd")
-    sync(partial)
-    partial.replace(out)
-    sync(out.parent)
+    with files.replacing(out, is_durable=True) as partial:
+        pq.write_table(table, partial, compression="zstd")
     return facts
 
 

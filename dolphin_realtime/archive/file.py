@@ -5,7 +5,6 @@ Facts about the whole day (what is simulated, which files were left out) are the
 metadata. A file appears by rename, synced: what it holds is then on disk.
 """
 
-import os
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import pairwise
 from pathlib import Path
@@ -15,6 +14,7 @@ import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from dolphin_realtime import files
 from dolphin_realtime.model.errors import ScanFileError
 from dolphin_realtime.model.scan import Scan
 from dolphin_realtime.scan_files import SCHEMA, SIMULATED, columns_of, refuse_other_types
@@ -42,38 +42,24 @@ def write_archive(
         OSError: If the file cannot be written: then the old one stays.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    for left in path.parent.glob(f".{path.name}.*.part"):
-        left.unlink()  # of a process that was killed: a day has one writer, its pool's
-    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
+    files.clear_debris(path)
     notes: set[str] = set()
     n_rows = 0
-    try:
-        with pq.ParquetWriter(partial, ARCHIVE_SCHEMA, compression="zstd") as writer:
-            for table, found in _tables(rows):
-                writer.write_table(table)
-                notes |= found
-                n_rows += table.num_rows
-            metadata = {SIMULATED: "; ".join(sorted(notes)), LEFT_OUT: _encode(left_out or {})}
-            writer.add_key_value_metadata({k: v for k, v in metadata.items() if v})
-        sync(partial)
-        partial.rename(path)
-        sync(path.parent)
-    finally:
-        partial.unlink(missing_ok=True)
+    with (
+        files.replacing(path, is_durable=True) as partial,
+        pq.ParquetWriter(partial, ARCHIVE_SCHEMA, compression="zstd") as writer,
+    ):
+        for table, found in _tables(rows):
+            writer.write_table(table)
+            notes |= found
+            n_rows += table.num_rows
+        metadata = {SIMULATED: "; ".join(sorted(notes)), LEFT_OUT: _encode(left_out or {})}
+        writer.add_key_value_metadata({k: v for k, v in metadata.items() if v})
     return n_rows
 
 
 def _encode(left_out: Mapping[str, str]) -> str:
     return msgspec.json.encode(dict(left_out)).decode() if left_out else ""
-
-
-def sync(path: Path) -> None:
-    """Have a file or a folder on disk before going on."""
-    fd = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
 
 
 def _tables(rows: Iterable[tuple[Scan, str]]) -> Iterator[tuple[pa.Table, set[str]]]:

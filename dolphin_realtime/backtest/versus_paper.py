@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 import pyarrow as pa
 
+from dolphin_realtime import files
 from dolphin_realtime.backtest.differences import Differences, compare_days
 from dolphin_realtime.backtest.handled import read_handled
 from dolphin_realtime.backtest.run import backtest_to_journal
@@ -25,7 +26,7 @@ from dolphin_realtime.reports import versus
 from dolphin_realtime.reports.figures import figures
 from dolphin_realtime.reports.period import Span
 from dolphin_realtime.reports.versus import Difference, Versus
-from dolphin_realtime.reports.write import replace, replace_table
+from dolphin_realtime.reports.write import replace_table
 from dolphin_realtime.scan_days import ScanDays
 from dolphin_realtime.settings import Settings
 from dolphin_realtime.warm_up import make_desk
@@ -109,4 +110,4 @@ def _write(result: Versus, found: Differences, out: Path) -> None:
     types = [pa.int64() if name == "timestamp_us" else pa.string() for name in names]
     schema = pa.schema(list(zip(names, types, strict=True)))
     replace_table(out / "differences.parquet", pa.table(columns, schema=schema))
-    replace(out / versus.JSON, msgspec.json.encode(result))
+    files.replace(out / versus.JSON, msgspec.json.encode(result))

@@ -7,14 +7,13 @@ be a repeat.
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import BinaryIO
 
 import msgspec
 
+from dolphin_realtime import files
 from dolphin_realtime.bridge.watch import WATCHED_DAYS
 from dolphin_realtime.model.scan import ScanOrder
 from dolphin_realtime.scan_ledger import KEPT_DAYS, SUFFIX, Line, ledger_days, read_lines
-from dolphin_realtime.whole_file import replace_whole
 
 
 class Ledger:
@@ -31,13 +30,12 @@ class Ledger:
     def __init__(self, folder: Path, newest: int) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
-        self._files: dict[str, BinaryIO] = {}
+        self._files: dict[str, files.JsonLines] = {}
         self._published_day = ""
         self.bad, self.newest = 0, list[Line]()
         _divide(folder.with_suffix(SUFFIX), folder)
         for path in ledger_days(folder).values():
             lines = read_lines(path)
-            _write(path, lines)
             self.bad += sum(1 for line in lines if line.reason)
             published = [*self.newest, *(line for line in lines if line.seq)]
             self.newest = sorted(published, key=lambda line: line.seq)[-newest:]
@@ -56,10 +54,10 @@ class Ledger:
             self._published_day = line.day
         if line.day not in self._files:
             self._open(line.day)
-        self._files[line.day].write(msgspec.json.encode(line) + b"\n")
+        self._files[line.day].append(line)
 
     def _open(self, day: str) -> None:
-        self._files[day] = (self.folder / f"{day}{SUFFIX}").open("ab", buffering=0)
+        self._files[day] = files.JsonLines(self.folder / f"{day}{SUFFIX}")
         self._forget()
 
     def _forget(self) -> None:
@@ -79,7 +77,7 @@ class Ledger:
 
 def _write(path: Path, lines: Iterable[Line]) -> None:
     """Write a day's lines anew: nothing is to be appended to one that was cut off."""
-    replace_whole(path, b"".join(msgspec.json.encode(x) + b"\n" for x in lines))
+    files.replace(path, b"".join(msgspec.json.encode(x) + b"\n" for x in lines))
 
 
 def _divide(old: Path, folder: Path) -> None:

@@ -9,7 +9,7 @@ from typing import Final
 
 import msgspec
 
-from dolphin_realtime.whole_file import replace_whole
+from dolphin_realtime import files
 
 NAME: Final = "pace.json"
 SLOW_PER_S: Final = 1000.0
@@ -58,7 +58,7 @@ class Pace:
             return
         told = Told(time.time(), self._n / max(self._busy_s, 1e-9), waiting)
         if told.words:
-            replace_whole(self._file, msgspec.json.encode(told))
+            files.replace(self._file, msgspec.json.encode(told))
         elif self._is_told:
             self._file.unlink(missing_ok=True)
         self._told_at, self._is_told = now, bool(told.words)

@@ -11,8 +11,8 @@ from typing import Final
 
 import msgspec
 
+from dolphin_realtime import files
 from dolphin_realtime.scan_ledger import Stamp
-from dolphin_realtime.whole_file import replace_whole
 
 SWEEP_S: Final = 1.0
 PASS_SHARE: Final = 50.0
@@ -113,7 +113,7 @@ class Sweep:
                 self._kept_at = 0.0
         elif now - self._kept_at > KEEP_S:
             day, name = self._left[-1]
-            replace_whole(self._file, msgspec.json.encode(Place(day, name)))
+            files.replace(self._file, msgspec.json.encode(Place(day, name)))
             self._kept_at = now
 
 

@@ -11,6 +11,7 @@ from typing import Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from dolphin_realtime import files
 from dolphin_realtime.journal import database
 
 TIME: Final = pa.timestamp("us", tz="UTC")
@@ -174,8 +175,11 @@ def _write(db: sqlite3.Connection, table: str, instance: str, path: Path) -> int
     schema = pa.schema([(name, kind) for name, _, kind in columns])
     wanted = ", ".join(source for _, source, _ in columns)
     cursor = db.execute(f"SELECT {wanted} FROM {table} ORDER BY {order}", {"instance": instance})  # noqa: S608
-    n_rows, partial = 0, path.with_name(f".{path.name}.part")
-    with pq.ParquetWriter(partial, schema, compression="zstd") as writer:
+    n_rows = 0
+    with (
+        files.replacing(path) as partial,
+        pq.ParquetWriter(partial, schema, compression="zstd") as writer,
+    ):
         while True:
             rows = cursor.fetchmany(BATCH_ROWS)
             if not rows and n_rows:
@@ -189,7 +193,6 @@ def _write(db: sqlite3.Connection, table: str, instance: str, path: Path) -> int
             n_rows += len(rows)
             if not rows:
                 break
-    partial.replace(path)
     return n_rows
 
 

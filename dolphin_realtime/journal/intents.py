@@ -4,15 +4,12 @@ One JSON line a scan, appended by one write. Reading them back after a crash and
 those that the journal holds belong here; what an intent means does not (writer.py).
 """
 
-import os
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 
 import msgspec
 
-from dolphin_realtime import fault_points
-from dolphin_realtime.append_file import open_lines
+from dolphin_realtime import fault_points, files
 from dolphin_realtime.model.decision import Limits
 from dolphin_realtime.model.orders import InFlight
 from dolphin_realtime.model.posture import Posture
@@ -33,17 +30,12 @@ class Intent(msgspec.Struct, frozen=True, kw_only=True):
         return Limits(posture=self.posture, entry_block=self.entry_block)
 
 
-_decoder = msgspec.json.Decoder(Intent)
-_encoder = msgspec.json.Encoder()
-
-
 class IntentFile:
     """The intents of one instance, open for appending."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._fd = open_lines(path)
-        self._size = os.fstat(self._fd).st_size
+        self._lines = files.JsonLines(path)
 
     def append(
         self, epoch: int, scan_number: int, orders: Sequence[InFlight], limits: Limits
@@ -56,54 +48,39 @@ class IntentFile:
             posture=limits.posture,
             entry_block=limits.entry_block,
         )
-        line = _encoder.encode(intent) + b"\n"
         try:
-            written = os.write(self._fd, line)
-        except OSError as e:
+            self._lines.append(intent)
+        except OSError as e:  # what is torn is left out when it is read
             return str(e)
-        if written != len(line):
-            with suppress(OSError):  # what is torn is left out when it is read
-                os.ftruncate(self._fd, self._size)
-            return f"only {written} of {len(line)} bytes fitted"
-        self._size += written
         fault_points.reach("intent")
         return None
 
     def sync(self) -> None:
         """Wait until what was appended is on the disk."""
-        os.fdatasync(self._fd)
+        self._lines.sync()
 
     def recover(self, after: tuple[int, int] | None) -> list[Intent]:
         """Return the intents later than the last journalled scan, in order; forget the others.
 
         A line cut off by a crash is left out: its orders were never sent.
         """
-        found = []
-        for line in self._path.read_bytes().splitlines():
-            try:
-                intent = _decoder.decode(line)
-            except msgspec.DecodeError:
-                continue
-            if after is None or (intent.epoch, intent.scan_number) > after:
-                found.append(intent)
+        found = [
+            intent
+            for intent in files.read_lines(self._path, Intent)
+            if intent is not None and (after is None or (intent.epoch, intent.scan_number) > after)
+        ]
         self._rewrite(found)
         return found
 
     def _rewrite(self, intents: list[Intent]) -> None:
-        partial = self._path.with_suffix(".part")
+        lines = b"".join(msgspec.json.encode(intent) + b"\n" for intent in intents)
         try:
-            with partial.open("wb") as f:
-                f.write(b"".join(_encoder.encode(i) + b"\n" for i in intents))
-                f.flush()
-                os.fsync(f.fileno())
-            partial.replace(self._path)
+            files.replace(self._path, lines, is_durable=True)
         except OSError:  # a full disk: the longer file serves as well
-            partial.unlink(missing_ok=True)
             return
-        os.close(self._fd)
-        self._fd = open_lines(self._path)
-        self._size = os.fstat(self._fd).st_size
+        self._lines.close()
+        self._lines = files.JsonLines(self._path)
 
     def close(self) -> None:
         """Close the file."""
-        os.close(self._fd)
+        self._lines.close()

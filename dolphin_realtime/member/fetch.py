@@ -14,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+from dolphin_realtime import files
 from dolphin_realtime.model.errors import MemberError
 
 VERSION: Final = "5.7.0"
@@ -100,9 +101,8 @@ def install_jar(jar: Path, cached: Path) -> Path:
     """
     verify(jar)
     cached.parent.mkdir(parents=True, exist_ok=True)
-    partial = cached.with_suffix(f".{os.getpid()}.part")
-    shutil.copyfile(jar, partial)
-    partial.replace(cached)
+    with files.replacing(cached) as partial:
+        shutil.copyfile(jar, partial)
     return cached
 
 

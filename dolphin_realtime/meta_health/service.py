@@ -9,7 +9,7 @@ import time
 from datetime import datetime
 from typing import Final
 
-from dolphin_realtime import grid
+from dolphin_realtime import files, grid
 from dolphin_realtime.health_files import document_path, maintenance, maintenance_path
 from dolphin_realtime.managers.find import manager_of
 from dolphin_realtime.managers.interface import ServiceManager
@@ -35,7 +35,6 @@ from dolphin_realtime.model.track import Track
 from dolphin_realtime.service import GRID_FAULTS, Frame
 from dolphin_realtime.service_table import critical
 from dolphin_realtime.source_memory import memory_of
-from dolphin_realtime.whole_file import replace_whole
 
 SEND_TIMEOUT_S: Final = 1.0
 FIRST_CHANCE_GRACES: Final = 5.0
@@ -224,7 +223,7 @@ class MetaHealth:
             self._frame.figures.set("health_score", getattr(document, sensor), sensor=sensor)
         text = grid.encode(document)
         try:
-            replace_whole(self._path, text.encode())
+            files.replace(self._path, text.encode())
         except OSError as e:
             self._frame.refuse("document_unwritten", why=str(e))
         try:

@@ -3,13 +3,12 @@
 The line is archive/books.py's; when one is written, and to which day's file, is said here.
 """
 
-import os
 from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
 
-from dolphin_realtime.append_file import open_lines
+from dolphin_realtime import files
 from dolphin_realtime.archive.books import BookLine
 from dolphin_realtime.model.order_book import BookFeatures
 
@@ -24,7 +23,8 @@ class BookRecord:
     def __init__(self, folder: Path, every_s: float, simulated: str | None) -> None:
         self._folder, self._every_s, self._simulated = folder, every_s, simulated
         self._last: datetime | None = None
-        self._day, self._fd = "", -1
+        self._day = ""
+        self._lines: files.JsonLines | None = None
         self.n_failed = 0
 
     def take(self, books: dict[str, BookFeatures]) -> None:
@@ -40,22 +40,21 @@ class BookRecord:
         }
         line = BookLine(at=at, assets=best, simulated=self._simulated)
         try:
-            os.write(self._file_of(at), msgspec.json.encode(line) + b"\n")
+            self._lines_of(at).append(line)
         except OSError:
             self.n_failed += 1
             return
         self._last = at
 
-    def _file_of(self, at: datetime) -> int:
+    def _lines_of(self, at: datetime) -> files.JsonLines:
         day = at.date().isoformat()
-        if day != self._day:
+        if day != self._day or self._lines is None:
             self.close()
-            self._folder.mkdir(parents=True, exist_ok=True)
-            self._fd, self._day = open_lines(self._folder / f"{day}.jsonl"), day
-        return self._fd
+            self._lines, self._day = files.JsonLines(self._folder / f"{day}.jsonl"), day
+        return self._lines
 
     def close(self) -> None:
         """Close the file."""
-        if self._fd >= 0:
-            os.close(self._fd)
-        self._fd, self._day = -1, ""
+        if self._lines is not None:
+            self._lines.close()
+        self._lines, self._day = None, ""

@@ -11,6 +11,7 @@ from typing import Final
 
 import msgspec
 
+from dolphin_realtime import files
 from dolphin_realtime.archive.file import write_archive
 from dolphin_realtime.model.errors import SettingsError
 from dolphin_realtime.model.instant import DAY_US, from_us
@@ -18,7 +19,6 @@ from dolphin_realtime.model.scan import Scan, numbered
 from dolphin_realtime.replay.market import Market
 from dolphin_realtime.replay.worlds.events import World
 from dolphin_realtime.scan_files import write_scan
-from dolphin_realtime.whole_file import replace_whole
 
 ARCHIVE_SOURCE: Final = "replay"
 
@@ -90,7 +90,7 @@ class Pacer:
 
     def _save(self) -> None:
         self._file.parent.mkdir(parents=True, exist_ok=True)
-        replace_whole(self._file, msgspec.json.encode(self.place))
+        files.replace(self._file, msgspec.json.encode(self.place))
 
 
 def write_scans(

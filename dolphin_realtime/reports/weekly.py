@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 import plotly.graph_objects as go
 
+from dolphin_realtime import files
 from dolphin_realtime.journal import database
 from dolphin_realtime.journal.database import reading
 from dolphin_realtime.model.instant import DAY_US, day_of, day_us, from_us
@@ -19,7 +20,7 @@ from dolphin_realtime.reports.figures import Figures, figures_of
 from dolphin_realtime.reports.page import number, page, share, table, usd
 from dolphin_realtime.reports.period import Period, Span, daily_returns, read_period
 from dolphin_realtime.reports.versus import Versus, read_versus
-from dolphin_realtime.reports.write import HTML, JSON, replace
+from dolphin_realtime.reports.write import HTML, JSON
 from dolphin_realtime.settings import Settings
 
 
@@ -79,8 +80,10 @@ def write_weekly(settings: Settings, first: str, last: str) -> Week:
             days=_compared(settings, instance, first),
         )
     week.folder.mkdir(parents=True, exist_ok=True)
-    replace(week.folder / JSON, msgspec.json.format(msgspec.json.encode(_facts(week)), indent=2))
-    replace(week.html, _render(week, periods).encode())
+    files.replace(
+        week.folder / JSON, msgspec.json.format(msgspec.json.encode(_facts(week)), indent=2)
+    )
+    files.replace(week.html, _render(week, periods).encode())
     return week
 
 

@@ -11,6 +11,7 @@ import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from dolphin_realtime import files
 from dolphin_realtime.coverage import DayCoverage
 from dolphin_realtime.journal.database import reading
 from dolphin_realtime.journal.export import TIME
@@ -74,24 +75,16 @@ def write_report(
     found = figures_of(period)
     found.caveats = [*caveats, *caveats_of(period)]
     out.mkdir(parents=True, exist_ok=True)
-    replace(out / JSON, msgspec.json.format(msgspec.json.encode(found), indent=2))
-    replace(out / HTML, render(title, found, period).encode())
+    files.replace(out / JSON, msgspec.json.format(msgspec.json.encode(found), indent=2))
+    files.replace(out / HTML, render(title, found, period).encode())
     _write_positions(out / "positions.parquet", period)
     return Report(found, out, period.series["equity"].tolist())
 
 
-def replace(path: Path, data: bytes) -> None:
-    """Write a file by rename."""
-    partial = path.with_name(f".{path.name}.part")
-    partial.write_bytes(data)
-    partial.replace(path)
-
-
 def replace_table(path: Path, table: pa.Table) -> None:
-    """Write a Parquet file by rename."""
-    partial = path.with_name(f".{path.name}.part")
-    pq.write_table(table, partial, compression="zstd")
-    partial.replace(path)
+    """Replace a Parquet file whole."""
+    with files.replacing(path) as partial:
+        pq.write_table(table, partial, compression="zstd")
 
 
 def _write_positions(path: Path, period: Period) -> None:

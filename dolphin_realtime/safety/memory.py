@@ -11,10 +11,9 @@ from pathlib import Path
 
 import msgspec
 
-from dolphin_realtime import grid
+from dolphin_realtime import files, grid
 from dolphin_realtime.model.documents import StateDocument
 from dolphin_realtime.model.posture import InstanceFacts, Posture
-from dolphin_realtime.whole_file import replace_whole
 
 
 class Newest[D]:
@@ -59,7 +58,7 @@ class KeptLadder:
 
     def keep(self, posture: Posture) -> None:
         """Write the posture, atomically."""
-        replace_whole(self._path, posture.value.encode())
+        files.replace(self._path, posture.value.encode())
 
 
 class Peaks:
@@ -92,7 +91,7 @@ class Peaks:
 
     def _set(self, name: str, peak: float) -> None:
         self._peaks[name] = peak
-        replace_whole(self._path, msgspec.json.encode(self._peaks))
+        files.replace(self._path, msgspec.json.encode(self._peaks))
 
 
 def facts_of(

@@ -5,15 +5,12 @@ Keeping and answering belong here; what an order means for the posture does not
 """
 
 import asyncio
-import os
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-import msgspec
-
-from dolphin_realtime.append_file import open_lines
+from dolphin_realtime import files
 from dolphin_realtime.local_socket import serve_json
 from dolphin_realtime.model.posture import ManualOrder, Posture
 
@@ -29,17 +26,20 @@ class OrderLedger:
     """
 
     def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._fd = open_lines(path)
+        self._lines = files.JsonLines(path)
         self.standing: ManualOrder | None = None
         self.flatten: ManualOrder | None = None
-        for line in path.read_bytes().splitlines():
-            self._take(_read_order(line))
+        for order in files.read_lines(path, ManualOrder):
+            self._take(order or _unreadable())
 
     def add(self, order: ManualOrder) -> None:
-        """Write an order to disk; it stands once this returns."""
-        os.write(self._fd, msgspec.json.encode(order) + b"\n")
-        os.fsync(self._fd)
+        """Write an order to disk; it stands once this returns.
+
+        Raises:
+            OSError: If it is not on disk whole: then it does not stand.
+        """
+        self._lines.append(order)
+        self._lines.sync()
         self._take(order)
 
     def _take(self, order: ManualOrder) -> None:
@@ -56,21 +56,18 @@ class OrderLedger:
 
     def close(self) -> None:
         """Close the file."""
-        os.close(self._fd)
+        self._lines.close()
 
 
-def _read_order(line: bytes) -> ManualOrder:
-    """Return the order of a line; a line that cannot be read might have been a HALT."""
-    try:
-        return msgspec.json.decode(line, type=ManualOrder)
-    except msgspec.DecodeError:
-        return ManualOrder(
-            action="set",
-            posture=Posture.HALTED,
-            reason="a line of safety/ledger.jsonl is unreadable; dolphin resume if it was no HALT",
-            who="safety",
-            at=datetime.now(UTC),
-        )
+def _unreadable() -> ManualOrder:
+    """Return what a line that cannot be read stands for: it might have been a HALT."""
+    return ManualOrder(
+        action="set",
+        posture=Posture.HALTED,
+        reason="a line of safety/ledger.jsonl is unreadable; dolphin resume if it was no HALT",
+        who="safety",
+        at=datetime.now(UTC),
+    )
 
 
 def order_of(request: dict[str, Any], now: datetime) -> ManualOrder:
@@ -112,7 +109,10 @@ async def serve_orders(
             refuse(order)
         except ValueError as e:
             return {"ok": False, "error": str(e)}
-        ledger.add(order)
+        try:
+            ledger.add(order)
+        except OSError as e:
+            return {"ok": False, "error": f"it could not be written down: {e}"}
         on_order(order)
         return {"ok": True, "posture": order.posture.value}
 

@@ -4,10 +4,10 @@ import asyncio
 from pathlib import Path
 from typing import Final
 
+from dolphin_realtime import files
 from dolphin_realtime.alerts import AlertState
 from dolphin_realtime.model.posture import Posture
 from dolphin_realtime.service import Frame
-from dolphin_realtime.whole_file import replace_whole
 
 RUNBOOK: Final = "docs/runbook.md#why-the-posture-is-not-normal"
 CHECK: Final = "posture"
@@ -43,7 +43,7 @@ class Telling:
         if state is None or self._frame.alert("safety", CHECK, state, facts, RUNBOOK):
             try:
                 self._path.parent.mkdir(parents=True, exist_ok=True)
-                replace_whole(self._path, posture.value.encode())
+                files.replace(self._path, posture.value.encode())
             except OSError as e:
                 self._frame.refuse("told_unwritten", why=str(e))
             self._told = posture

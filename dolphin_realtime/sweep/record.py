@@ -3,31 +3,20 @@
 Appended as trials end; a sweep that was stopped goes on from here.
 """
 
-import os
 from pathlib import Path
 from typing import Self
 
-import msgspec
-
-from dolphin_realtime.append_file import open_lines
+from dolphin_realtime import files
 from dolphin_realtime.sweep.trial import TrialResult
-
-_decoder = msgspec.json.Decoder(TrialResult)
 
 
 class TrialRecord:
     """The trials of one sweep; the newest line of a key holds."""
 
     def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._fd = open_lines(path)
-        self.results: dict[str, TrialResult] = {}
-        for line in path.read_bytes().splitlines():
-            try:
-                result = _decoder.decode(line)
-            except msgspec.DecodeError:
-                continue
-            self.results[result.key] = result
+        self._lines = files.JsonLines(path)
+        read = files.read_lines(path, TrialResult)
+        self.results = {result.key: result for result in read if result is not None}
 
     def is_done(self, key: str) -> bool:
         """Return whether a trial gave a result before; a failed one is tried again."""
@@ -40,7 +29,7 @@ class TrialRecord:
         Raises:
             OSError: If it cannot be written.
         """
-        os.write(self._fd, msgspec.json.encode(result) + b"\n")
+        self._lines.append(result)
         self.results[result.key] = result
 
     def __enter__(self) -> Self:
@@ -49,4 +38,4 @@ class TrialRecord:
 
     def __exit__(self, *_: object) -> None:
         """Close the file."""
-        os.close(self._fd)
+        self._lines.close()

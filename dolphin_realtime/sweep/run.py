@@ -10,10 +10,11 @@ from typing import Final
 
 import msgspec
 
+from dolphin_realtime import files
 from dolphin_realtime.coverage import DayCoverage
 from dolphin_realtime.model.errors import ScanFileError
 from dolphin_realtime.parameters import load_parameters
-from dolphin_realtime.reports.write import HTML, replace
+from dolphin_realtime.reports.write import HTML
 from dolphin_realtime.scan_days import ScanDays, files_identity
 from dolphin_realtime.settings import Settings
 from dolphin_realtime.sweep.grid_file import SweepFile, name_of, sets_of, words_of
@@ -143,8 +144,8 @@ def run_sweep(
         folder=str(out),
         coverage=coverage,
     )
-    replace(out / "sweep.json", msgspec.json.format(msgspec.json.encode(sweep), indent=2))
-    replace(out / HTML, render(title, days, sets, verdict).encode())
+    files.replace(out / "sweep.json", msgspec.json.format(msgspec.json.encode(sweep), indent=2))
+    files.replace(out / HTML, render(title, days, sets, verdict).encode())
     return sweep
 
 

@@ -44,3 +44,13 @@ def test_each_service_is_in_the_documents_table(name):
     words = {word for row in rows for word in re.findall(r"[\w@-]+", row)}
     named = {w.split("@")[0] for w in words} | {f"dagster{w}" for w in words if w[0] == "-"}
     assert name in named
+
+
+def test_files_are_written_in_one_place():
+    """By rename, or line by line: files.py has both."""
+    for path in PRODUCT:
+        if path.name == "files.py":
+            continue
+        text = path.read_text()
+        for word in ("os.write(", "O_APPEND", '.part"', "os.rename(", "os.replace("):
+            assert word not in text, f"{path}: {word} is files.py's"

@@ -1,0 +1,136 @@
+"""Files as every part of Dolphin writes them: replaced whole, or appended to line by line.
+
+A reader of a replaced file sees the old one or the new one and nothing else. A crash may tear
+the last line of an appended file; it stays alone, and its reader leaves it out.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+SHARED: Final = 0o660
+"""Of files that two of the stack's users write; the folder's group is theirs."""
+
+
+@contextmanager
+def replacing(path: Path, *, is_durable: bool = False) -> Iterator[Path]:
+    """Yield a file beside ``path`` to write, and rename it over ``path`` at the end.
+
+    Where the block raises, the old file stays. The folder is there.
+
+    Args:
+        path: What is replaced.
+        is_durable: Have it on disk before going on; else a machine that loses its power may
+            keep the old one.
+    """
+    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        yield partial
+        if is_durable:
+            sync(partial)
+        partial.replace(path)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
+    if is_durable:
+        sync(path.parent)
+
+
+def replace(path: Path, data: bytes, mode: int | None = None, *, is_durable: bool = False) -> None:
+    """Replace a file's content; with a mode the file has it whatever the umask."""
+    with replacing(path, is_durable=is_durable) as partial:
+        partial.write_bytes(data)
+        if mode is not None:
+            partial.chmod(mode)
+
+
+def sync(path: Path) -> None:
+    """Have a file or a folder on disk before going on."""
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def clear_debris(path: Path) -> None:
+    """Remove what writers that were killed left beside a file that has one writer at a time."""
+    for left in path.parent.glob(f".{path.name}.*.part"):
+        left.unlink()
+
+
+class JsonLines:
+    """A file of JSON lines, open for appending; its folder is made.
+
+    Args:
+        path: Of the file.
+        mode: Where it is made now.
+    """
+
+    def __init__(self, path: Path, mode: int = 0o600) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, mode)
+        size = os.fstat(self._fd).st_size
+        self._is_torn = size > 0 and os.pread(self._fd, 1, size - 1) != b"\n"
+        self._encoder = msgspec.json.Encoder()
+
+    def append(self, line: object) -> None:
+        """Append one line by one write.
+
+        Raises:
+            OSError: If it is not there whole; what is there of it is ended by the next one.
+        """
+        text = self._encoder.encode(line) + b"\n"
+        text = b"\n" + text if self._is_torn else text
+        written = os.write(self._fd, text)
+        self._is_torn = written != len(text)
+        if self._is_torn:
+            raise OSError(f"only {written} of {len(text)} bytes fitted")
+
+    def sync(self) -> None:
+        """Have on disk what was appended."""
+        os.fdatasync(self._fd)
+
+    def close(self) -> None:
+        """Close the file."""
+        os.close(self._fd)
+
+
+def append_line(path: Path, line: object, mode: int = 0o600, *, is_durable: bool = False) -> None:
+    """Append one line to a file that is not kept open.
+
+    Raises:
+        OSError: If it is not there whole.
+    """
+    lines = JsonLines(path, mode)
+    try:
+        lines.append(line)
+        if is_durable:
+            lines.sync()
+    finally:
+        lines.close()
+
+
+def read_lines[L](path: Path, kind: type[L]) -> Iterator[L | None]:
+    """Yield the lines of a file, None for one that cannot be read; nothing where there is no file."""
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        return
+    yield from parse_lines(content, kind)
+
+
+def parse_lines[L](content: bytes, kind: type[L]) -> Iterator[L | None]:
+    """Yield the lines of some bytes, None for one that cannot be read; empty ones are left out."""
+    decoder = msgspec.json.Decoder(kind)
+    for line in content.splitlines():
+        if not line:
+            continue
+        try:
+            yield decoder.decode(line)
+        except msgspec.DecodeError:
+            yield None
