@@ -7,8 +7,9 @@ from typing import Any
 
 import msgspec
 
-from dolphin_realtime.journal.database import UNFILLED, reading
+from dolphin_realtime.journal.database import reading
 from dolphin_realtime.journal.fold import rows_of
+from dolphin_realtime.journal.tables import UNFILLED
 from dolphin_realtime.reports.period import Span, rows_in
 
 Key = tuple[int, str, str]

@@ -13,8 +13,8 @@ from dolphin_realtime.book_shelf import BookShelf
 from dolphin_realtime.coverage import OUT_OF_ORDER, REPEATED, DayCoverage
 from dolphin_realtime.engine.backtest import BacktestEngine
 from dolphin_realtime.factor_documents import FactorHistory
-from dolphin_realtime.journal.database import Row
 from dolphin_realtime.journal.rows import Rows
+from dolphin_realtime.journal.tables import Row
 from dolphin_realtime.model import desk_state
 from dolphin_realtime.model.decision import Limits
 from dolphin_realtime.model.desk import Desk

@@ -20,8 +20,8 @@ from dolphin_realtime.coverage import Reading
 from dolphin_realtime.factor_documents import FactorHistory
 from dolphin_realtime.journal import database
 from dolphin_realtime.journal.check import check
-from dolphin_realtime.journal.database import Row
 from dolphin_realtime.journal.export import export
+from dolphin_realtime.journal.tables import Row
 from dolphin_realtime.model import desk_state
 from dolphin_realtime.model.desk import Desk
 from dolphin_realtime.model.errors import JournalError

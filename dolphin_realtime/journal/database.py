@@ -1,70 +1,24 @@
-"""The journal's database: its tables, and opening it.
+"""The journal's database: opening it, and putting rows into it.
 
-The tables belong here; what brings an older version's up is upgrades.py's, who writes them in
+The tables are tables.py's, what brings an older version's up is upgrades.py's, who writes them in
 what order writer.py's, which rows a scan gives rows.py's, checking identities check.py's.
 """
 
 import secrets
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
+from dolphin_realtime.journal.tables import TABLES, Row, insert_of, schema
 from dolphin_realtime.journal.upgrades import UPGRADES
 from dolphin_realtime.model.errors import JournalError
 from dolphin_realtime.model.orders import LIFE_LENGTH
 from dolphin_realtime.model.paper_faults import PaperFaults
 
-UNFILLED: Final = "state NOT IN ('FILLED', 'UNKNOWN')"
-"""Of `order_events`: ends that are no whole fill."""
-_SCHEMA: Final = f"""
-CREATE TABLE IF NOT EXISTS decisions (
-  epoch INTEGER, scan_number INTEGER, timestamp_us INTEGER, asset TEXT,
-  signal REAL, target REAL, held REAL, side TEXT, quantity REAL, reason TEXT,
-  score REAL, direction INTEGER);
-CREATE TABLE IF NOT EXISTS orders (
-  client_order_id TEXT PRIMARY KEY, epoch INTEGER, scan_number INTEGER, timestamp_us INTEGER,
-  asset TEXT, side TEXT, quantity REAL, leg TEXT, reduce_only INTEGER) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS fills (
-  fill_id TEXT PRIMARY KEY, client_order_id TEXT, epoch INTEGER, scan_number INTEGER,
-  timestamp_us INTEGER, asset TEXT, side TEXT, quantity REAL, price REAL, mid REAL, fee REAL,
-  realised REAL, source TEXT, booked_us INTEGER, size_digits INTEGER);
-CREATE TABLE IF NOT EXISTS order_events (
-  client_order_id TEXT, asset TEXT, timestamp_us INTEGER, state TEXT, reason TEXT, filled REAL);
-CREATE VIEW IF NOT EXISTS cancels AS
-  SELECT client_order_id, timestamp_us, reason FROM order_events
-  WHERE {UNFILLED};
-CREATE TABLE IF NOT EXISTS refusals (
-  epoch INTEGER, scan_number INTEGER, timestamp_us INTEGER, asset TEXT, side TEXT,
-  quantity REAL, code TEXT, value REAL, bound REAL);
-CREATE TABLE IF NOT EXISTS funding (
-  settlement_us INTEGER, asset TEXT, quantity REAL, rate REAL, amount REAL, booked_us INTEGER,
-  PRIMARY KEY (settlement_us, asset));
-CREATE TABLE IF NOT EXISTS position_changes (
-  id TEXT PRIMARY KEY, timestamp_us INTEGER, at TEXT, act TEXT, asset TEXT, value REAL,
-  undoes TEXT, quantity_before REAL, quantity REAL, average_before REAL, average REAL,
-  price_before REAL, price REAL, realised REAL, size_digits INTEGER, who TEXT, reason TEXT);
-CREATE TABLE IF NOT EXISTS equity (
-  epoch INTEGER, scan_number INTEGER, timestamp_us INTEGER, cash REAL, realised REAL,
-  unrealised REAL, fees REAL, funding REAL, equity REAL, posture TEXT, is_acted_on INTEGER,
-  simulated TEXT, long_usd REAL, short_usd REAL, r_ar REAL, r_vol REAL, assets INTEGER,
-  gated INTEGER, latency_us REAL, entry_block TEXT, PRIMARY KEY (epoch, scan_number));
-CREATE TABLE IF NOT EXISTS days (
-  day TEXT PRIMARY KEY, realised REAL, unrealised REAL, fees REAL, funding REAL, equity REAL,
-  trades INTEGER, max_drawdown REAL);
-CREATE TABLE IF NOT EXISTS openings (
-  day TEXT PRIMARY KEY, timestamp_us INTEGER, desk BLOB, prices TEXT);
-CREATE TABLE IF NOT EXISTS state (only_row INTEGER PRIMARY KEY CHECK (only_row = 0), desk BLOB);
-CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT);
-"""  # noqa: S608 - a constant of our own
-TABLES: Final = (
-    "decisions", "orders", "fills", "order_events", "refusals", "funding", "equity", "days",
-    "openings", "position_changes",
-)  # fmt: skip
-"""`order_events` has an order's end, and that nobody knew of it; `cancels` shows ends without a whole fill."""
 SCHEMA_VERSION: Final = 5
 LIFE: Final = "life"
 MODE: Final = "mode"
@@ -73,14 +27,7 @@ FAULTS: Final = "faults"
 PAPER: Final = "paper"
 BACKTEST: Final = "backtest"
 _ALPHABET: Final = "0123456789abcdefghijklmnopqrstuvwxyz"
-_VERB: Final = {
-    "days": "INSERT OR REPLACE",
-    "state": "INSERT OR REPLACE",
-    "meta": "INSERT OR REPLACE",
-    "openings": "INSERT OR IGNORE",
-}
-
-Row = tuple[Any, ...]
+_INSERTS: Final = {name: insert_of(name) for name in TABLES}
 
 
 def path_of(folder: Path) -> Path:
@@ -158,7 +105,7 @@ def _make_ready(db: sqlite3.Connection, path: Path, mode: str) -> None:
     db.execute("PRAGMA journal_mode=WAL")
     db.execute("PRAGMA synchronous=FULL")
     _bring_up(db, path)
-    db.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
+    db.executescript(f"BEGIN; {schema()} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
     with db:
         life = "".join(secrets.choice(_ALPHABET) for _ in range(LIFE_LENGTH))
         db.executemany("INSERT OR IGNORE INTO meta VALUES (?, ?)", [(LIFE, life), (MODE, mode)])
@@ -194,9 +141,8 @@ def faults_of(db: sqlite3.Connection) -> PaperFaults:
     return msgspec.json.decode(text, type=PaperFaults) if text else PaperFaults()
 
 
-def insert(db: sqlite3.Connection, rows: dict[str, list[Row]]) -> None:
+def insert(db: sqlite3.Connection, rows: Mapping[str, Sequence[Row]]) -> None:
     """Insert rows by table, within the caller's transaction."""
     for table, found in rows.items():
         if found:
-            marks = ",".join("?" * len(found[0]))
-            db.executemany(f"{_VERB.get(table, 'INSERT')} INTO {table} VALUES ({marks})", found)
+            db.executemany(_INSERTS[table], found)

@@ -1,6 +1,6 @@
 """A journal as Parquet files for others, a table each: fills, orders and their ends, equity and more.
 
-Columns and their types belong here; the journal's own tables are database.py's. Instants are
+How a column is called and typed outside belongs here; the tables are tables.py's. Instants are
 UTC microseconds, money USDT; rows come in the order they were journalled.
 """
 
@@ -13,149 +13,27 @@ import pyarrow.parquet as pq
 
 from dolphin_realtime import files
 from dolphin_realtime.journal import database
+from dolphin_realtime.journal.tables import TABLES, columns_of
 
 TIME: Final = pa.timestamp("us", tz="UTC")
-_REAL: Final = pa.float64()
-_TEXT: Final = pa.string()
-_INT: Final = pa.int64()
+KINDS: Final = {int: pa.int64(), bool: pa.bool_(), float: pa.float64(), str: pa.string()}
 BATCH_ROWS: Final = 50_000
+FILES: Final = [name for name, table in TABLES.items() if table.order]
+INSTANT: Final = ("timestamp_us", "settlement_us")
+"""Columns that are called `timestamp` outside: when it happened."""
 
-EXPORTS: Final[dict[str, tuple[str, list[tuple[str, str, pa.DataType]]]]] = {
-    "fills": (
-        "rowid",
-        [
-            ("timestamp", "timestamp_us", TIME),
-            ("instance", ":instance", _TEXT),
-            ("asset", "asset", _TEXT),
-            ("side", "side", _TEXT),
-            ("quantity", "quantity", _REAL),
-            ("price", "price", _REAL),
-            ("fee", "fee", _REAL),
-            ("client_order_id", "client_order_id", _TEXT),
-            ("scan_number", "scan_number", _INT),
-            ("epoch", "epoch", _INT),
-            ("mid", "mid", _REAL),
-            ("source", "source", _TEXT),
-            ("booked", "booked_us", TIME),
-        ],
-    ),
-    "orders": (
-        "timestamp_us, epoch, scan_number, client_order_id",
-        [
-            ("timestamp", "timestamp_us", TIME),
-            ("instance", ":instance", _TEXT),
-            ("asset", "asset", _TEXT),
-            ("side", "side", _TEXT),
-            ("quantity", "quantity", _REAL),
-            ("leg", "leg", _TEXT),
-            ("reduce_only", "reduce_only", pa.bool_()),
-            ("client_order_id", "client_order_id", _TEXT),
-            ("scan_number", "scan_number", _INT),
-            ("epoch", "epoch", _INT),
-        ],
-    ),
-    "equity": (
-        "rowid",
-        [
-            ("timestamp", "timestamp_us", TIME),
-            ("instance", ":instance", _TEXT),
-            ("epoch", "epoch", _INT),
-            ("scan_number", "scan_number", _INT),
-            ("cash", "cash", _REAL),
-            ("realised", "realised", _REAL),
-            ("unrealised", "unrealised", _REAL),
-            ("fees", "fees", _REAL),
-            ("funding", "funding", _REAL),
-            ("equity", "equity", _REAL),
-            ("posture", "posture", _TEXT),
-            ("simulated", "simulated", _TEXT),
-            ("long_usd", "long_usd", _REAL),
-            ("short_usd", "short_usd", _REAL),
-            ("r_ar", "r_ar", _REAL),
-            ("r_vol", "r_vol", _REAL),
-            ("assets", "assets", _INT),
-            ("gated", "gated", _INT),
-            ("latency_us", "latency_us", _REAL),
-        ],
-    ),
-    "decisions": (
-        "rowid",
-        [
-            ("timestamp", "timestamp_us", TIME),
-            ("instance", ":instance", _TEXT),
-            ("epoch", "epoch", _INT),
-            ("scan_number", "scan_number", _INT),
-            ("asset", "asset", _TEXT),
-            ("signal", "signal", _REAL),
-            ("target", "target", _REAL),
-            ("held", "held", _REAL),
-            ("side", "side", _TEXT),
-            ("quantity", "quantity", _REAL),
-            ("reason", "reason", _TEXT),
-            ("score", "score", _REAL),
-            ("direction", "direction", _INT),
-        ],
-    ),
-    "funding": (
-        "rowid",
-        [
-            ("timestamp", "settlement_us", TIME),
-            ("instance", ":instance", _TEXT),
-            ("asset", "asset", _TEXT),
-            ("amount", "amount", _REAL),
-            ("quantity", "quantity", _REAL),
-            ("rate", "rate", _REAL),
-        ],
-    ),
-    "refusals": (
-        "rowid",
-        [
-            ("timestamp", "timestamp_us", TIME),
-            ("instance", ":instance", _TEXT),
-            ("asset", "asset", _TEXT),
-            ("side", "side", _TEXT),
-            ("quantity", "quantity", _REAL),
-            ("code", "code", _TEXT),
-            ("value", "value", _REAL),
-            ("bound", "bound", _REAL),
-        ],
-    ),
-    "order_events": (
-        "rowid",
-        [
-            ("timestamp", "timestamp_us", TIME),
-            ("instance", ":instance", _TEXT),
-            ("client_order_id", "client_order_id", _TEXT),
-            ("asset", "asset", _TEXT),
-            ("state", "state", _TEXT),
-            ("reason", "reason", _TEXT),
-            ("filled", "filled", _REAL),
-        ],
-    ),
-    "position_changes": (
-        "rowid",
-        [
-            ("timestamp", "timestamp_us", TIME),
-            ("instance", ":instance", _TEXT),
-            *(
-                (name, name, _TEXT)
-                for name in ("id", "act", "asset", "who", "reason", "at", "undoes")
-            ),
-            *(
-                (name, name, _REAL)
-                for name in (
-                    "value",
-                    "quantity_before",
-                    "quantity",
-                    "price_before",
-                    "price",
-                    "realised",
-                )
-            ),
-        ],
-    ),
-}
-"""By file: the order of its rows, and (column, journal column, type)."""
+
+def exported(table: str) -> dict[str, tuple[str, pa.DataType]]:
+    """Return (source, type) of the columns of a table's file, by name: instant and instance first."""
+    found: dict[str, tuple[str, pa.DataType]] = {}
+    for name, kind in columns_of(table).items():
+        if name in INSTANT:
+            found = {"timestamp": (name, TIME), "instance": (":instance", pa.string()), **found}
+        elif name == "booked_us":
+            found["booked"] = (name, TIME)
+        else:
+            found[name] = (name, KINDS[kind])
+    return found
 
 
 def export(folder: Path, instance: str, out: Path) -> dict[str, int]:
@@ -167,14 +45,15 @@ def export(folder: Path, instance: str, out: Path) -> dict[str, int]:
     """
     with database.reading(folder) as db:
         out.mkdir(parents=True, exist_ok=True)
-        return {name: _write(db, name, instance, out / f"{name}.parquet") for name in EXPORTS}
+        return {name: _write(db, name, instance, out / f"{name}.parquet") for name in FILES}
 
 
 def _write(db: sqlite3.Connection, table: str, instance: str, path: Path) -> int:
-    order, columns = EXPORTS[table]
-    schema = pa.schema([(name, kind) for name, _, kind in columns])
-    wanted = ", ".join(source for _, source, _ in columns)
-    cursor = db.execute(f"SELECT {wanted} FROM {table} ORDER BY {order}", {"instance": instance})  # noqa: S608
+    columns = exported(table)
+    schema = pa.schema([(name, kind) for name, (_, kind) in columns.items()])
+    wanted = ", ".join(source for source, _ in columns.values())
+    query = f"SELECT {wanted} FROM {table} ORDER BY {TABLES[table].order}"  # noqa: S608
+    cursor = db.execute(query, {"instance": instance})
     n_rows = 0
     with (
         files.replacing(path) as partial,
@@ -187,7 +66,7 @@ def _write(db: sqlite3.Connection, table: str, instance: str, path: Path) -> int
             values = list(zip(*rows, strict=True)) or [()] * len(columns)
             arrays = [
                 _array(list(column), kind)
-                for column, (_, _, kind) in zip(values, columns, strict=True)
+                for column, (_, kind) in zip(values, columns.values(), strict=True)
             ]
             writer.write_table(pa.Table.from_arrays(arrays, schema=schema))
             n_rows += len(rows)

@@ -9,7 +9,22 @@ from typing import Final
 
 import msgspec
 
-from dolphin_realtime.journal.database import FAULTS, TABLES, Row
+from dolphin_realtime.journal.database import FAULTS
+from dolphin_realtime.journal.tables import (
+    TABLES,
+    DayRow,
+    DecisionRow,
+    EquityRow,
+    FillRow,
+    FundingRow,
+    MetaRow,
+    OpeningRow,
+    OrderEventRow,
+    OrderRow,
+    PositionChangeRow,
+    RefusalRow,
+    Row,
+)
 from dolphin_realtime.model.desk import Desk
 from dolphin_realtime.model.fill_rule import Quote
 from dolphin_realtime.model.instant import day_of
@@ -37,7 +52,7 @@ class Rows:
         self.reasons: Counter[str] = Counter()
         self.opening = b""
         self._now_us = 0
-        self._rows: dict[str, list[Row]] = {table: [] for table in (*TABLES, "meta")}
+        self._rows: dict[str, list[Row]] = {table: [] for table in TABLES}
         self._last_reason: dict[str, str] = {}
         self._has_start_cash = False
         self._day: str | None = None
@@ -54,10 +69,24 @@ class Rows:
         """Keep a fill."""
         o = order.order
         self._rows["fills"].append(
-            (fill.fill_id, order.client_order_id, order.epoch, order.scan_number, quote.at_us,
-             o.asset, o.side, fill.quantity, fill.price, quote.mid, fill.fee, realised,
-             quote.source, self._now_us, self.desk.digits(o.asset))
-        )  # fmt: skip
+            FillRow(
+                fill_id=fill.fill_id,
+                client_order_id=order.client_order_id,
+                epoch=order.epoch,
+                scan_number=order.scan_number,
+                timestamp_us=quote.at_us,
+                asset=o.asset,
+                side=o.side,
+                quantity=fill.quantity,
+                price=fill.price,
+                mid=quote.mid,
+                fee=fill.fee,
+                realised=realised,
+                source=quote.source,
+                booked_us=self._now_us,
+                size_digits=self.desk.digits(o.asset),
+            )
+        )
 
     def order_event(self, order: InFlight, event: OrderEvent) -> None:
         """Keep an order's end, or that nobody knows of it; on paper an acknowledgement tells nothing."""
@@ -65,7 +94,14 @@ class Rows:
             return
         state, why = _told(event)
         self._rows["order_events"].append(
-            (order.client_order_id, order.order.asset, self._now_us, state, why, order.filled)
+            OrderEventRow(
+                client_order_id=order.client_order_id,
+                asset=order.order.asset,
+                timestamp_us=self._now_us,
+                state=state,
+                reason=why,
+                filled=order.filled,
+            )
         )
 
     def sent(self, orders: list[InFlight], reason: str) -> None:
@@ -73,17 +109,25 @@ class Rows:
         for o in orders:
             self._rows["orders"].append(_order_row(o))
             self._rows["decisions"].append(
-                (o.epoch, o.scan_number, o.decided_us, o.order.asset, 0.0, 0.0, -o.left,
-                 o.order.side, o.order.quantity, reason, None, None)
+                DecisionRow(
+                    o.epoch, o.scan_number, o.decided_us, o.order.asset, signal=0.0, target=0.0,
+                    held=-o.left, side=o.order.side, quantity=o.order.quantity, reason=reason,
+                    score=None, direction=None,
+                )
             )  # fmt: skip
 
     def position_change(self, order: PositionOrder, change: PositionChange) -> None:
         """Keep what a person changed of a position, and what they said."""
         c = change
         self._rows["position_changes"].append(
-            (c.id, self._now_us, order.at.isoformat(), c.act.value, c.asset, c.value, c.undoes,
-             c.quantity_before, c.quantity, c.average_before, c.average, c.price_before, c.price,
-             c.realised, self.desk.digits(c.asset), order.who, order.reason)
+            PositionChangeRow(
+                id=c.id, timestamp_us=self._now_us, at=order.at.isoformat(), act=c.act.value,
+                asset=c.asset, value=c.value, undoes=c.undoes,
+                quantity_before=c.quantity_before, quantity=c.quantity,
+                average_before=c.average_before, average=c.average,
+                price_before=c.price_before, price=c.price, realised=c.realised,
+                size_digits=self.desk.digits(c.asset), who=order.who, reason=order.reason,
+            )
         )  # fmt: skip
 
     def close_scan(self, plan: Plan, *, is_acted_on: bool) -> dict[str, list[Row]]:
@@ -94,61 +138,89 @@ class Rows:
         rows["decisions"] += self._decision_rows(plan, key, is_acted_on)
         rows["orders"] += [_order_row(o) for o in plan.orders]
         rows["refusals"] += [
-            (*key, self._now_us, r.asset, r.side, r.quantity, r.code, r.value, r.bound)
+            RefusalRow(
+                *key, self._now_us, r.asset, r.side, r.quantity,
+                code=r.code, value=r.value, bound=r.bound,
+            )
             for r in plan.refusals
-        ]
+        ]  # fmt: skip
         rows["funding"] = [
-            (f.settlement_us, f.asset, f.quantity, f.rate, f.amount, self._now_us)
+            FundingRow(f.settlement_us, f.asset, f.quantity, f.rate, f.amount, self._now_us)
             for f in plan.funding
         ]
-        unrealised = account.unrealised(self.desk.prices)
-        rows["equity"] = [
-            (*key, self._now_us, account.cash, account.realised, unrealised, account.fees,
-             account.funding, account.cash + unrealised, plan.limits.posture.value,
-             int(is_acted_on), plan.scan.simulated, *self._market_columns(plan),
-             plan.limits.entry_block)
-        ]  # fmt: skip
-        rows["openings"] = self._opening_rows(plan, day.day)
+        rows["equity"] = [self._equity_row(plan, key, is_acted_on=is_acted_on)]
+        rows["openings"] += self._opening_rows(plan, day.day)
         rows["days"] = [
-            (day.day, account.realised - day.start_realised, unrealised, account.fees - day.start_fees,
-             account.funding - day.start_funding, day.equity, day.trades, day.max_drawdown)
-        ]  # fmt: skip
+            DayRow(
+                day=day.day,
+                realised=account.realised - day.start_realised,
+                unrealised=account.unrealised(self.desk.prices),
+                fees=account.fees - day.start_fees,
+                funding=account.funding - day.start_funding,
+                equity=day.equity,
+                trades=day.trades,
+                max_drawdown=day.max_drawdown,
+            )
+        ]
         if not self._has_start_cash:
             faults = msgspec.json.encode(self.desk.venue.faults).decode()
-            rows["meta"] = [("start_cash", repr(account.start_cash)), (FAULTS, faults)]
+            rows["meta"] = [
+                MetaRow("start_cash", repr(account.start_cash)),
+                MetaRow(FAULTS, faults),
+            ]
             self._has_start_cash = True
         return self.take()
 
-    def _market_columns(self, plan: Plan) -> Row:
-        """Return exposure, the signal's scalers, how much of it was gated, and the latency."""
-        exposures = self.desk.account.exposures(self.desk.prices)
-        signal = plan.signal
+    def _equity_row(self, plan: Plan, key: tuple[int, int], *, is_acted_on: bool) -> EquityRow:
+        """Return the account, its exposure, the signal's scalers and how much of it was gated."""
+        account, signal = self.desk.account, plan.signal
+        unrealised = account.unrealised(self.desk.prices)
+        exposures = account.exposures(self.desk.prices)
         reasons = Counter(signal.reason)
-        gated = sum(n for reason, n in reasons.items() if reason.startswith("GATE_"))
-        return (
-            sum(x for x in exposures if x > 0.0), -sum(x for x in exposures if x < 0.0),
-            signal.r_ar, signal.r_vol, len(signal.assets), gated, plan.latency_us,
-        )  # fmt: skip
+        return EquityRow(
+            *key,
+            timestamp_us=self._now_us,
+            cash=account.cash,
+            realised=account.realised,
+            unrealised=unrealised,
+            fees=account.fees,
+            funding=account.funding,
+            equity=account.cash + unrealised,
+            posture=plan.limits.posture.value,
+            is_acted_on=is_acted_on,
+            simulated=plan.scan.simulated,
+            long_usd=sum(x for x in exposures if x > 0.0),
+            short_usd=-sum(x for x in exposures if x < 0.0),
+            r_ar=signal.r_ar,
+            r_vol=signal.r_vol,
+            assets=len(signal.assets),
+            gated=sum(n for reason, n in reasons.items() if reason.startswith("GATE_")),
+            latency_us=plan.latency_us,
+            entry_block=plan.limits.entry_block,
+        )
 
-    def _opening_rows(self, plan: Plan, day: str) -> list[Row]:
+    def _opening_rows(self, plan: Plan, day: str) -> list[OpeningRow]:
         """Return the desk as it stood before the first scan of a day, and that scan's prices."""
         if day == self._day:
             return []
         self._day = day
         prices = msgspec.json.encode(plan.prices).decode()
-        return [(day, self._now_us, self.opening, prices)]
+        return [OpeningRow(day, self._now_us, self.opening, prices)]
 
     def take(self) -> dict[str, list[Row]]:
         """Return what was kept since the last call."""
-        rows, self._rows = self._rows, {table: [] for table in (*TABLES, "meta")}
+        rows, self._rows = self._rows, {table: [] for table in TABLES}
         return rows
 
-    def _decision_rows(self, plan: Plan, key: tuple[int, int], is_acted_on: bool) -> list[Row]:
+    def _decision_rows(
+        self, plan: Plan, key: tuple[int, int], is_acted_on: bool
+    ) -> list[DecisionRow]:
         """Return a row for each order, and for each asset with a signal, a position or news."""
         signal, last = plan.signal, self._last_reason
         scores = zip(signal.s_score, signal.direction, strict=True)
         read = dict(zip(signal.assets, scores, strict=True))
-        rows, decided = [], set()
+        rows: list[DecisionRow] = []
+        decided = set()
         reasons: list[str] = []
         for d in plan.decisions:
             decided.add(d.asset)
@@ -158,8 +230,8 @@ class Rows:
                 continue
             head = (*key, self._now_us, d.asset, d.signal, d.target, d.held)
             tail = (d.reason, *read.get(d.asset, (None, None)))
-            rows += [(*head, o.side, o.quantity, *tail) for o in d.orders] or [
-                (*head, None, 0.0, *tail)
+            rows += [DecisionRow(*head, o.side, o.quantity, *tail) for o in d.orders] or [
+                DecisionRow(*head, None, 0.0, *tail)
             ]
         for asset, found in zip(signal.assets, signal.reason, strict=True):
             if asset in decided:
@@ -168,16 +240,24 @@ class Rows:
             reasons.append(reason)
             if last.get(asset) != reason or reason.startswith("GATE_"):
                 last[asset] = reason
-                rows.append(
-                    (*key, self._now_us, asset, 0.0, 0.0, 0.0, None, 0.0, reason, *read[asset])
-                )
+                head = (*key, self._now_us, asset, 0.0, 0.0, 0.0)
+                rows.append(DecisionRow(*head, None, 0.0, reason, *read[asset]))
         self.reasons = Counter(reasons)
         return rows
 
 
-def _order_row(o: InFlight) -> Row:
-    return (o.client_order_id, o.epoch, o.scan_number, o.decided_us, o.order.asset, o.order.side,
-            o.order.quantity, o.order.leg, int(o.order.is_reduce_only))  # fmt: skip
+def _order_row(o: InFlight) -> OrderRow:
+    return OrderRow(
+        client_order_id=o.client_order_id,
+        epoch=o.epoch,
+        scan_number=o.scan_number,
+        timestamp_us=o.decided_us,
+        asset=o.order.asset,
+        side=o.order.side,
+        quantity=o.order.quantity,
+        leg=o.order.leg,
+        reduce_only=o.order.is_reduce_only,
+    )
 
 
 def _told(event: Ended | Unknown) -> tuple[str, str]:

@@ -9,7 +9,7 @@ import time
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
@@ -19,7 +19,7 @@ from dolphin_realtime.backtest.loop import run_backtest
 from dolphin_realtime.book_documents import BookFeed
 from dolphin_realtime.coverage import DayCoverage, Reading
 from dolphin_realtime.factor_files import read_factors
-from dolphin_realtime.journal.database import Row
+from dolphin_realtime.journal.tables import EquityRow, Row
 from dolphin_realtime.model.errors import DolphinError
 from dolphin_realtime.model.plan import Plan
 from dolphin_realtime.parameters import Parameters, changed
@@ -28,9 +28,6 @@ from dolphin_realtime.warm_up import desk_of, warm_up_from
 
 WORKER_DIED: Final = "its worker died"
 HOUR_US: Final = 3_600_000_000
-TIMESTAMP: Final = 2
-EQUITY: Final = 8
-"""Columns of an equity row of the journal."""
 
 
 class Trial(msgspec.Struct, frozen=True, kw_only=True):
@@ -144,9 +141,11 @@ class _Watch:
 
     def take(self, _: Plan, rows: dict[str, list[Row]]) -> None:
         """Take one scan's rows."""
-        row: Any = rows["equity"][0]
-        equity = row[EQUITY]
-        self._closes[row[TIMESTAMP] // HOUR_US] = equity
+        (row,) = rows["equity"]
+        if not isinstance(row, EquityRow):
+            raise TypeError(f"{row!r} is not a row of equity")
+        equity = row.equity
+        self._closes[row.timestamp_us // HOUR_US] = equity
         self._peak = max(self._peak, equity)
         self.max_drawdown = max(
             self.max_drawdown, 1.0 - equity / self._peak if self._peak > 0.0 else 0.0

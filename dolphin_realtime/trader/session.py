@@ -12,8 +12,8 @@ from typing import Final
 
 from dolphin_realtime import log
 from dolphin_realtime.book_shelf import BookShelf
-from dolphin_realtime.journal.database import Row
 from dolphin_realtime.journal.rows import Rows
+from dolphin_realtime.journal.tables import Row
 from dolphin_realtime.journal.writer import Journal, ScanRecord
 from dolphin_realtime.model import desk_state
 from dolphin_realtime.model.decision import Limits

@@ -10,8 +10,8 @@ from typing import Final, Protocol
 
 from dolphin_realtime import fault_points
 from dolphin_realtime.book_shelf import BookShelf
-from dolphin_realtime.journal.database import Row
 from dolphin_realtime.journal.rows import RECOVERED
+from dolphin_realtime.journal.tables import Row
 from dolphin_realtime.model.decision import Limits
 from dolphin_realtime.model.desk import Desk
 from dolphin_realtime.model.fill_rule import Tape
