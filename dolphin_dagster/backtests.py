@@ -12,7 +12,7 @@ import dagster as dg
 
 from dolphin_dagster import checks, pools
 from dolphin_dagster.jobs import asset_job
-from dolphin_dagster.partitions import day_and_instance, days_by_instance, scan_days
+from dolphin_dagster.partitions import day_and_instance, days_by_instance
 from dolphin_dagster.report_metadata import metadata_of
 from dolphin_dagster.scan_archive import NAME as SCAN_ARCHIVE
 from dolphin_realtime.model.account import TOLERANCE_USD
@@ -34,27 +34,27 @@ EXPLAINED: Final = checks.spec(
 )  # fmt: skip
 
 
-def backtest_folder(settings: Settings, day: str) -> Path:
-    """Return where a day's backtest lies."""
-    return settings.reports / "backtest" / day
+def backtest_folder(settings: Settings, instance: str, day: str) -> Path:
+    """Return where an instance's backtest of a day lies."""
+    return settings.reports / "backtest" / instance / day
 
 
 def make_daily_backtest(settings: Settings) -> dg.AssetsDefinition:
-    """Return the asset, partitioned by the days that the settings name."""
+    """Return the asset, partitioned by day and instance."""
 
     @dg.asset(
         name=NAME,
         group_name=GROUP,
         pool=pools.DOLPHIN,
-        partitions_def=scan_days(settings),
+        partitions_def=days_by_instance(settings),
         owners=["team:dolphin"],
         kinds={"python", "parquet", "plotly"},
         deps=[SCAN_ARCHIVE, "orderbook_archive"],
         check_specs=[NET_CHECK],
         description=(
-            "One archived day traded by the trader's own turn on NautilusTrader's backtest engine, "
-            "flat at its start, warmed up with the days before, at the paper venue's costs. "
-            "Tables and report in `reports/backtest/<day>/`."
+            "One archived day traded with an instance's parameters by the trader's own turn on "
+            "NautilusTrader's backtest engine, flat at its start, warmed up with the days before, at the paper venue's costs. "
+            "Tables and report in `reports/backtest/<instance>/<day>/`."
         ),
     )
     def daily_backtest(
@@ -63,8 +63,8 @@ def make_daily_backtest(settings: Settings) -> dg.AssetsDefinition:
         """Trade the day and write what came of it."""
         from dolphin_realtime.backtest import days
 
-        now, day = load(), context.partition_key
-        instance = now.instance_names[0]
+        now = load()
+        day, instance = day_and_instance(context)
         job = days.Job(
             scans=now.archive,
             first=day,
@@ -75,7 +75,7 @@ def make_daily_backtest(settings: Settings) -> dg.AssetsDefinition:
             factors=now.factors if now.factors.is_dir() else None,
             instance=instance,
         )
-        outcome = days.run(job, backtest_folder(now, day))
+        outcome = days.run(job, backtest_folder(now, instance, day))
         facts = {"warm_up_scans": outcome.warm_up_scans, "refused_scans": outcome.result.refused}
         yield dg.MaterializeResult(metadata={**metadata_of(outcome.report), **facts})
         off = outcome.report.figures.off_usd

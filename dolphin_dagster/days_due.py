@@ -80,8 +80,8 @@ def books_due(settings: Settings) -> Iterator[tuple[str, str]]:
             yield day, f"{day}-{raw_ns}"
 
 
-def backtests_due(settings: Settings) -> Iterator[tuple[str, str]]:
-    """Yield (day, key) of the days that are over and whose inputs are newer than their backtest.
+def backtests_due(settings: Settings) -> Iterator[tuple[str, str, str]]:
+    """Yield (day, instance, key) of days that are over, with inputs newer than their backtest.
 
     A day whose books are still to be archived waits for them.
     """
@@ -90,8 +90,10 @@ def backtests_due(settings: Settings) -> Iterator[tuple[str, str]]:
         if day == newest or day in waiting:
             continue
         changed_ns = _changed_ns(_inputs(settings, day))
-        if changed_ns > _changed_ns([backtest_folder(settings, day) / "report.json"]):
-            yield day, f"{day}-{changed_ns}"
+        for instance in settings.instance_names:
+            made = backtest_folder(settings, instance, day) / "report.json"
+            if changed_ns > _changed_ns([made]):
+                yield day, instance, f"{day}-{instance}-{changed_ns}"
 
 
 def closed_days(settings: Settings) -> Iterator[tuple[str, str]]:
@@ -159,12 +161,15 @@ def days_backtested(context: dg.SensorEvaluationContext) -> dg.SensorResult:
     settings, hour = load(), _hour()
     known = _known_days(settings)
     due = [
-        dg.RunRequest(partition_key=day, run_key=f"{key}-{hour}")
-        for day, key in backtests_due(settings)
+        dg.RunRequest(
+            partition_key=dg.MultiPartitionKey({DAY: day, INSTANCE: instance}),
+            run_key=f"{key}-{hour}",
+        )
+        for day, instance, key in backtests_due(settings)
         if day in known
     ]
     return _asked(
-        context, due, "every archived day that is over has a backtest as new as its archives"
+        context, due, "every archived day that is over has backtests as new as its archives"
     )
 
 

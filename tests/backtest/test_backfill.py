@@ -53,7 +53,10 @@ def test_ten_days_one_at_a_time(archive, tmp_path):
         dagster_api.query(stack.ui_port, STOP, {"id": sensor["id"]})
         shutil.copytree(archive, tmp_path / "home" / "archive", dirs_exist_ok=True)
         backfill = {
-            "b": {"assetSelection": [{"path": ["daily_backtest"]}], "partitionNames": days[1:]}
+            "b": {
+                "assetSelection": [{"path": ["daily_backtest"]}],
+                "partitionNames": [f"{d}|BLUE" for d in days[1:]],
+            }
         }
         answer = dagster_api.query(stack.ui_port, BACKFILL, backfill)["launchPartitionBackfill"]
         assert answer["__typename"] == "LaunchBackfillSuccess", answer
@@ -78,4 +81,4 @@ def test_ten_days_one_at_a_time(archive, tmp_path):
     assert all(a[1] <= b[0] for a, b in itertools.pairwise(spans)), spans
     assert stats == {"numMaterialized": len(days) - 1, "numFailed": 0}
     for day in days[1:]:
-        assert (tmp_path / "home" / "reports" / "backtest" / day / "report.html").is_file()
+        assert (tmp_path / "home" / "reports" / "backtest" / "BLUE" / day / "report.html").is_file()

@@ -44,10 +44,11 @@ def launch(page, asset, day):
 def test_a_day_is_backtested_by_clicking(page, stack):
     day = min((stack.home / "archive").glob("*.parquet")).stem
     dialog = launch(page, "daily_backtest", day)
-    began = time.time()
+    dialog.get_by_role("button", name="All", exact=True).last.click()
+    began, key = time.time(), f"{day}|BLUE"
     dialog.get_by_role("button", name="Launch 1 run").click()
-    wait_for(lambda: day in made(stack, "daily_backtest", began), 180, f"the backtest of {day}")
-    assert {"net", "fees", "equity", "report"} <= made(stack, "daily_backtest", began)[day]
+    wait_for(lambda: key in made(stack, "daily_backtest", began), 180, f"the backtest of {key}")
+    assert {"net", "fees", "equity", "report"} <= made(stack, "daily_backtest", began)[key]
     page.goto("/assets/daily_backtest")
     expect(page.get_by_text("max_drawdown_pct").first).to_be_visible()
 

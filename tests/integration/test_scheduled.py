@@ -104,7 +104,8 @@ def test_days_in_the_order_of_work(settings, home):
         facts, checks = materialize(settings, "scan_archive", day)
         assert facts["dagster/row_count"] == len(list((home / "scans" / day).iterdir()))
         assert all(c.passed for c in checks.values()), (day, checks)
-    facts, checks = materialize(settings, "daily_backtest", DAYS[2])
+    key = dg.MultiPartitionKey({"day": DAYS[2], "instance": "BLUE"})
+    facts, checks = materialize(settings, "daily_backtest", key)
     assert facts["net"] == pytest.approx(
         facts["gross"] - facts["slippage"] - facts["fees"] - facts["funding"], abs=1e-6
     )
@@ -112,7 +113,7 @@ def test_days_in_the_order_of_work(settings, home):
     assert facts["warm_up_scans"] == 1440
     assert "data:image/svg+xml;base64," in facts["equity"]
     assert checks["identity_holds"].passed
-    folder = settings.reports / "backtest" / DAYS[2]
+    folder = settings.reports / "backtest" / "BLUE" / DAYS[2]
     assert {"fills.parquet", "positions.parquet", "equity.parquet", "decisions.parquet"} <= {
         p.name for p in folder.iterdir()
     }
@@ -210,13 +211,18 @@ def test_a_closed_day_is_due_until_its_report_is_final(home, settings, tmp_path,
 
 
 def test_backtests_are_due_where_the_archive_is_newer(settings, home, tmp_path, monkeypatch):
+    def due():
+        return {key for _, key, _ in requests_of(days_due.days_backtested)}
+
     shutil.copytree(home / "made", tmp_path / "archive")
     monkeypatch.setenv("DOLPHIN_HOME", str(tmp_path))
-    assert {day for _, day, _ in requests_of(days_due.days_backtested)} == set(DAYS[:-1])
-    report = tmp_path / "reports" / "backtest" / DAYS[0] / "report.json"
+    monkeypatch.setenv("DOLPHIN_INSTANCES", "BLUE,GREEN")
+    assert due() == {f"{day}|{i}" for day in DAYS[:-1] for i in ("BLUE", "GREEN")}
+    report = tmp_path / "reports" / "backtest" / "GREEN" / DAYS[0] / "report.json"
     report.parent.mkdir(parents=True)
     report.write_text("{}")
-    assert {day for _, day, _ in requests_of(days_due.days_backtested)} == set(DAYS[1:-1])
+    left = {f"{day}|{i}" for day in DAYS[:-1] for i in ("BLUE", "GREEN")} - {f"{DAYS[0]}|GREEN"}
+    assert due() == left
 
 
 def test_every_job_of_a_sensor_is_in_a_queue(settings):
