@@ -5,7 +5,7 @@ FOR ?=
 WORLD ?=
 
 .DEFAULT_GOAL := help
-.PHONY: worlds prove-worlds share prove-share help setup dev demo test window production runs prove-runs backtests factors recovery systemd e2e check fuzz chaos chaos-short prove-fuzz prove-backtests prove-reference record-reference prove-recovery format lock clean
+.PHONY: worlds prove-worlds share prove-share help setup dev demo test window production runs prove-runs backtests factors recovery systemd e2e check fuzz chaos chaos-short prove-fuzz prove-backtests prove-reference record-reference prove-recovery render format lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /|/' | awk -F'|' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -86,11 +86,15 @@ record-reference: dev ## write down what every recorded day comes to (tests/data
 prove-recovery: dev ## the same, and all of sixty runs
 	@PROVE_RUNS=1 $(BIN)/pytest -s --timeout=900 tests/recovery
 
-check: dev ## format, lint, types, import rules
+check: dev ## format, lint, types, import rules, what is rendered
+	@$(BIN)/python scripts/render.py --check
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+
+render: dev ## write what is made from the code: deploy/, queue limits, figures in docs/
+	@$(BIN)/python scripts/render.py
 
 format: dev ## format and mend what can be mended
 	@$(BIN)/ruff format .

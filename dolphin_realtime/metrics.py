@@ -15,6 +15,8 @@ from prometheus_client.registry import Collector
 from dolphin_realtime.service_table import metrics_port
 from dolphin_realtime.settings import Settings
 
+SLOW_ORDERS_S: Final = 0.01
+"""From callback to last order: the p99 above which Prometheus warns."""
 GAUGES: Final = {
     "ready": "1 while the service does all of its work",
     "scans": "scans handled since the start",

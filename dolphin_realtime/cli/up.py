@@ -156,7 +156,9 @@ class Front:
         after = totals(self.settings)
         start = self.before.equity
         if start is None:
-            start = sum(100_000.0 for _ in self.settings.instance_names)
+            start = sum(
+                load_parameters(i).costs.start_cash_usd for i in self.settings.instance_names
+            )
         state = next((s for s in overview.states.values() if s), None)
         red = dagster_api.red_checks(self.settings.ui_port) if self.with_dagster else []
         scan = overview.scan or {}

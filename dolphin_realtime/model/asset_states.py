@@ -17,6 +17,19 @@ from dolphin_realtime.model.slots import Floats, Ints, SlotArrays, Slots
 from dolphin_realtime.model.sound_prices import SoundPrices
 
 NEVER_US: Final = -1
+WARM_SPANS: Final = 3.0
+"""A warm asset's returns span so many tau_x."""
+LEAST_VARIANCE: Final = 1e-20
+"""Variances at or below it, per second, count as unknown."""
+LEAST_SCORE_VARIANCE: Final = 1e-16
+"""V below it gives no score."""
+CLIP_DEVIATIONS: Final = 10.0
+LEAST_DEVIATION: Final = 1e-5
+"""Returns are clipped at CLIP_DEVIATIONS max(sigma, LEAST_DEVIATION) per root of a second."""
+BETA_MAX: Final = 3.0
+BOOKS_KNOWN: Final = 20
+SPREAD_LIMIT: Final = 3.0
+"""A spread over SPREAD_LIMIT times the usual one, known after BOOKS_KNOWN books, closes the gate."""
 
 
 class Ready(msgspec.Struct, frozen=True):
@@ -102,18 +115,20 @@ class AssetStates(SlotArrays):
         if self._ready is not None and self._ready.slots is slots:
             return self._ready
         enough = self.n_returns[slots] >= params.warm_up_returns
-        warm: NDArray[np.bool_] = enough & (self.span_s[slots] >= 3.0 * params.tau_x_s)
+        warm: NDArray[np.bool_] = enough & (self.span_s[slots] >= WARM_SPANS * params.tau_x_s)
         var, market = self.var[slots], self.market[slots]
         beta = np.ones(len(warm))
-        np.divide(self.cov[slots], market, out=beta, where=warm & (market >= 1e-20))
-        inverse, is_known = np.zeros(len(warm)), warm & (var > 1e-20)
+        np.divide(self.cov[slots], market, out=beta, where=warm & (market >= LEAST_VARIANCE))
+        inverse, is_known = np.zeros(len(warm)), warm & (var > LEAST_VARIANCE)
         np.divide(1.0, var, out=inverse, where=is_known)
         self._ready = Ready(
             slots=slots,
             warm=warm,
             are_all_warm=bool(warm.all()),
-            limit=np.where(warm, 10.0 * np.maximum(np.sqrt(var), 1e-5), np.inf),
-            beta=np.minimum(np.maximum(beta, 0.0), 3.0),
+            limit=np.where(
+                warm, CLIP_DEVIATIONS * np.maximum(np.sqrt(var), LEAST_DEVIATION), np.inf
+            ),
+            beta=np.minimum(np.maximum(beta, 0.0), BETA_MAX),
             inverse_var=inverse,
             n_known=int(is_known.sum()),
         )
@@ -154,7 +169,7 @@ class AssetStates(SlotArrays):
         slots = ready.slots
         v, held = self.x_var[slots], self.direction[slots]
         s = np.zeros(len(v))
-        np.divide(self.x[slots], np.sqrt(v), out=s, where=v >= 1e-16)
+        np.divide(self.x[slots], np.sqrt(v), out=s, where=v >= LEAST_SCORE_VARIANCE)
         size = np.abs(s)
         stays = np.where((size > params.s_out) & (s * held < 0.0), held, 0.0)
         direction = np.where(size >= params.s_in, -np.sign(s), stays)
@@ -167,8 +182,8 @@ class AssetStates(SlotArrays):
         """Take a book's spread; return False where it is over three times the usual one."""
         mean = Ewma(w=float(self.spread_w[slot]), m=float(self.spread_m[slot]))
         usual = float(np.exp(mean.m))
-        is_defined = self.n_books[slot] >= 20
-        limit = 3.0 * usual if is_defined else spread_bps
+        is_defined = self.n_books[slot] >= BOOKS_KNOWN
+        limit = SPREAD_LIMIT * usual if is_defined else spread_bps
         mean.update(float(np.log(min(spread_bps, limit))), a)
         self.spread_w[slot], self.spread_m[slot] = mean.w, mean.m
         self.n_books[slot] += 1

@@ -12,8 +12,29 @@ import msgspec
 
 from dolphin_realtime.model.instant import from_us
 
-DAY_S: Final = 86_400
 _US: Final = 1_000_000
+HOUR_US: Final = 3600 * _US
+DAY_US: Final = 24 * HOUR_US
+BOOK_LEAN: Final = 0.5
+"""How much of a book's imbalance I counts: clip(1 + BOOK_LEAN sign(q) I, 0, 1)."""
+BOOK_AGE_S: Final = 30.0
+BOOK_AGE_STEPS: Final = 2.0
+"""A book is stale when older than max(BOOK_AGE_STEPS dt, BOOK_AGE_S)."""
+FUNDING_FREE: Final = 1.0
+FUNDING_RANGE: Final = 0.8
+"""Yearly funding to pay: clip((FUNDING_FREE - paid) / FUNDING_RANGE, 0, 1)."""
+FUNDING_INTERVAL_H: Final = 8.0
+"""Hours between settlements where the venue does not say."""
+YEAR_DAYS: Final = 365.0
+DVOL_GATE: Final = 0.5
+WEEKEND_GATE: Final = 0.75
+EXPIRY_GATE: Final = 0.5
+SETTLEMENT_US: Final = 8 * HOUR_US
+"""Settlements are at 00:00, 08:00 and 16:00 UTC, the monthly expiry at 08:00."""
+NEAR_SETTLEMENT_US: Final = 60 * _US
+NEAR_EXPIRY_US: Final = 900 * _US
+EPOCH_WEEKDAY: Final = 3
+"""1970-01-01 was a Thursday; Monday is 0."""
 
 
 class Book(msgspec.Struct, frozen=True, kw_only=True):
@@ -76,39 +97,40 @@ def clip(value: float, low: float, high: float) -> float:
 
 def book_gate(direction: int, imbalance_5: float) -> float:
     """Return the gate of a book that leans against the direction."""
-    return clip(1.0 + 0.5 * direction * imbalance_5, 0.0, 1.0)
+    return clip(1.0 + BOOK_LEAN * direction * imbalance_5, 0.0, 1.0)
 
 
 def is_book_stale(event_us: int, now_us: int, dt_s: float) -> bool:
     """Return whether a book is older than max(2 dt, 30 s) at the scan, or after it."""
-    return event_us > now_us or now_us - event_us > max(2.0 * dt_s, 30.0) * _US
+    limit_s = max(BOOK_AGE_STEPS * dt_s, BOOK_AGE_S)
+    return event_us > now_us or now_us - event_us > limit_s * _US
 
 
 def funding_gate(direction: int, rate: float, interval_h: float | None) -> float:
     """Return the gate of the yearly funding a position in ``direction`` would pay."""
-    paid = direction * rate * (24.0 / (interval_h or 8.0)) * 365.0
-    return clip((1.0 - paid) / 0.8, 0.0, 1.0)
+    paid = direction * rate * (24.0 / (interval_h or FUNDING_INTERVAL_H)) * YEAR_DAYS
+    return clip((FUNDING_FREE - paid) / FUNDING_RANGE, 0.0, 1.0)
 
 
 def dvol_gate(reading: Reading | None, now_us: int) -> float:
     """Return 0.5 where Bitcoin's implied volatility is at or above its 30-day 90th percentile."""
     if reading is None or reading.percentile_90 is None or not reading.is_current(now_us):
         return 1.0
-    return 1.0 if reading.value < reading.percentile_90 else 0.5
+    return 1.0 if reading.value < reading.percentile_90 else DVOL_GATE
 
 
 def calendar_gate(timestamp_us: int) -> float:
     """Return the smallest of the weekend, settlement and monthly-expiry gates at an instant."""
-    second_us = timestamp_us % (DAY_S * _US)
-    weekday = (timestamp_us // (DAY_S * _US) + 3) % 7
-    gate = 0.75 if weekday >= 5 else 1.0
-    to_settlement = second_us % (8 * 3600 * _US)
-    if min(to_settlement, 8 * 3600 * _US - to_settlement) <= 60 * _US:
+    of_day_us = timestamp_us % DAY_US
+    weekday = (timestamp_us // DAY_US + EPOCH_WEEKDAY) % 7
+    gate = WEEKEND_GATE if weekday >= calendar.SATURDAY else 1.0
+    since_us = of_day_us % SETTLEMENT_US
+    if min(since_us, SETTLEMENT_US - since_us) <= NEAR_SETTLEMENT_US:
         return 0.0
-    if weekday == 4 and abs(second_us - 8 * 3600 * _US) <= 900 * _US:
+    if weekday == calendar.FRIDAY and abs(of_day_us - SETTLEMENT_US) <= NEAR_EXPIRY_US:
         day = from_us(timestamp_us)
         if day.date() == last_friday(day.year, day.month).date():
-            gate = min(gate, 0.5)
+            gate = min(gate, EXPIRY_GATE)
     return gate
 
 

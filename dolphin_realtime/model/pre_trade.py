@@ -159,7 +159,6 @@ class PreTradeLimit(msgspec.Struct, frozen=True, kw_only=True):
 
     code: str
     setting: str
-    unit: str
     measure: Measure
     guards_exits: bool = False
 
@@ -219,32 +218,21 @@ def _daily_loss(order: OrderIntent, s: Standing, p: PreTradeParams) -> tuple[flo
 
 
 LIMITS: Final = (
-    PreTradeLimit(
-        code="NOT_FINITE", setting="", unit="size steps", measure=_steps, guards_exits=True
-    ),
-    PreTradeLimit(code="NOT_ALLOWED", setting="allow", unit="names", measure=_allowed),
-    PreTradeLimit(
-        code="PRICE_COLLAR", setting="max_price_move", unit="fraction", measure=_price_move
-    ),
-    PreTradeLimit(code="MAX_ORDER", setting="max_order_usd", unit="USD", measure=_order_usd),
-    PreTradeLimit(
-        code="MAX_POSITION", setting="max_position_share", unit="of equity", measure=_position
-    ),
-    PreTradeLimit(code="MAX_GROSS", setting="max_gross_share", unit="of equity", measure=_gross),
-    PreTradeLimit(code="MAX_NET", setting="max_net_share", unit="of equity", measure=_net),
+    PreTradeLimit(code="NOT_FINITE", setting="", measure=_steps, guards_exits=True),
+    PreTradeLimit(code="NOT_ALLOWED", setting="allow", measure=_allowed),
+    PreTradeLimit(code="PRICE_COLLAR", setting="max_price_move", measure=_price_move),
+    PreTradeLimit(code="MAX_ORDER", setting="max_order_usd", measure=_order_usd),
+    PreTradeLimit(code="MAX_POSITION", setting="max_position_share", measure=_position),
+    PreTradeLimit(code="MAX_GROSS", setting="max_gross_share", measure=_gross),
+    PreTradeLimit(code="MAX_NET", setting="max_net_share", measure=_net),
     PreTradeLimit(
         code="MAX_ORDERS_PER_MINUTE",
         setting="max_orders_per_minute",
-        unit="orders/min",
         measure=_orders_a_minute,
     ),
-    PreTradeLimit(
-        code="DUPLICATE_ORDER", setting="duplicate_window_s", unit="s", measure=_duplicates
-    ),
-    PreTradeLimit(code="ORDER_UNKNOWN", setting="", unit="orders", measure=_unknown_orders),
-    PreTradeLimit(
-        code="DAILY_LOSS", setting="max_daily_loss_share", unit="of equity", measure=_daily_loss
-    ),
+    PreTradeLimit(code="DUPLICATE_ORDER", setting="duplicate_window_s", measure=_duplicates),
+    PreTradeLimit(code="ORDER_UNKNOWN", setting="", measure=_unknown_orders),
+    PreTradeLimit(code="DAILY_LOSS", setting="max_daily_loss_share", measure=_daily_loss),
 )
 """Every limit, in the order of checking: the first that refuses names the refusal."""
 

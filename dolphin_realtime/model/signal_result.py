@@ -20,7 +20,6 @@ REASONS: Final = (
 """Reasons of single assets, weakest first: a later one that applies replaces an earlier."""
 TRADABLE: Final = ("OK", "NO_DIRECTION")
 """Reasons of names that a position may be opened in, now or once the signal says so."""
-FAILED_REASONS: Final = ("LENGTH_MISMATCH", "DUPLICATE_ASSET", "TOO_FEW_ASSETS", "BAD_EIGENVALUES")
 
 
 class Signal(msgspec.Struct, frozen=True, kw_only=True):
@@ -31,7 +30,7 @@ class Signal(msgspec.Struct, frozen=True, kw_only=True):
         r_vol: Risk scaler from volatility, in [0, 1].
         risk_scaler: r_ar * r_vol * dvol gate * calendar gate, for display.
         signal: Target weight before caps, in [-1, 1].
-        reason: Why the signal is what it is, one of REASONS or FAILED_REASONS.
+        reason: Why the signal is what it is, one of REASONS, or the check that failed.
         flags: What was odd about the scan, sorted.
         missing: Count of gate inputs that were missing or stale, by gate.
     """
@@ -55,8 +54,3 @@ class Signal(msgspec.Struct, frozen=True, kw_only=True):
     missing: dict[str, int]
     mean_correlation: float = 0.0
     market_share: float = 0.0
-
-    @property
-    def is_failed(self) -> bool:
-        """Whether the whole scan failed a check."""
-        return bool(self.reason) and self.reason[0] in FAILED_REASONS

@@ -3,8 +3,6 @@
 For tests and drills of the bridge. Each function leaves one file in the scan folder.
 """
 
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -17,22 +15,6 @@ from dolphin_realtime.scan_files import scan_path, to_bytes
 def _target(scan_dir: Path, scan: Scan) -> Path:
     path = scan_path(scan_dir, scan)
     path.parent.mkdir(parents=True, exist_ok=True)
-    return path
-
-
-def write_in_place(
-    scan_dir: Path,
-    scan: Scan,
-    parts: int = 4,
-    wait: Callable[[int], None] = lambda _: time.sleep(0.05),
-) -> Path:
-    """Write a scan in place in ``parts`` pieces, calling ``wait`` after each."""
-    data, path = to_bytes(scan), _target(scan_dir, scan)
-    size = -(-len(data) // parts)
-    with path.open("wb", buffering=0) as f:
-        for n, start in enumerate(range(0, len(data), size)):
-            f.write(data[start : start + size])
-            wait(n)
     return path
 
 

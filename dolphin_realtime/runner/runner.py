@@ -29,7 +29,6 @@ from dolphin_realtime.settings import Settings
 
 LOCK: Final = "runner.lock"
 LOG_CHECK_S: Final = 30.0
-PORT_WAIT_S: Final = 5.0
 
 
 def stack_mark(home: Path) -> str:

@@ -6,7 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from dolphin_dagster.realtime.assets import make_assets
+from dolphin_dagster.realtime.table import make_rules
+from dolphin_realtime import service_table
 from dolphin_realtime.service_table import SERVICES
+from dolphin_realtime.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 PRODUCT = sorted(p for name in ("dolphin_realtime", "dolphin_dagster") for p in (ROOT / name).rglob("*.py"))  # fmt: skip
@@ -54,3 +58,34 @@ def test_files_are_written_in_one_place():
         text = path.read_text()
         for word in ("os.write(", "O_APPEND", '.part"', "os.rename(", "os.replace("):
             assert word not in text, f"{path}: {word} is files.py's"
+
+
+MAPS = re.compile(r"DOLPHIN_(FEATURES|SAFETY|META_HEALTH|HEARTBEAT)|DOLPHIN_(STATE|PNL)_[A-Z*]*")
+
+
+def test_map_names_are_spelt_in_one_file():
+    places = {
+        path.name
+        for path in PRODUCT
+        for node in literals(path, ast.Constant)
+        if isinstance(node.value, str) and MAPS.fullmatch(node.value)
+    }
+    assert places == {"grid.py"}
+
+
+@pytest.mark.parametrize("settings", [{}, {"instances": "GREEN"}, {"instances": "BLUE,GREEN"}])
+def test_every_list_of_services_follows_the_settings(settings):
+    own = Settings(**settings, orderbook_ws="ws://x", alerts_file="/x")
+    traders = {f"trader@{i}" for i in own.instance_names}
+    names = set(service_table.stack(own, is_demo=True, with_dagster=True))
+    assert {name for name in names if "@" in name} == traders
+    assert traders <= set(service_table.watched(own)) & set(service_table.critical(own))
+    assert {service_table.shown(own)[name] for name in traders} == {
+        f"trader_{i}" for i in own.instance_names
+    }
+    ports = [service_table.metrics_port(own, name) for name in names]
+    found = [port for port in ports if port is not None]
+    assert len(set(found)) == len(found)
+    keys = {rule.asset for rule in make_rules(own)}
+    assert set(service_table.shown(own).values()) <= keys
+    assert keys <= {spec.key.to_user_string() for spec in make_assets(own)}

@@ -60,7 +60,9 @@ def test_jobs_run_in_one_process_and_have_a_longest_time():
 
 def test_schedules_and_sensors_have_an_explicit_default():
     repository = build_definitions(load({})).get_repository_def()
-    assert all(s.default_status is not None for s in repository.schedule_defs)
+    stopped = dg.DefaultScheduleStatus.STOPPED
+    assert repository.schedule_defs
+    assert {s.name for s in repository.schedule_defs if s.default_status is stopped} == set()
     assert {s.name for s in repository.sensor_defs} == {
         "realtime_health", "factor_health", "factors_due", "days_archived", "days_backtested", "days_closed",
         "runs_orphaned", "checks_overtaken", "alerts",
