@@ -19,8 +19,9 @@ from dagster._core.storage.asset_check_execution_record import AssetCheckExecuti
 
 from dolphin_dagster import checks
 from dolphin_dagster.factors.registry import external
-from dolphin_dagster.jobs import PARTITION_TAG, assets_of
-from dolphin_realtime.alerts import (
+from dolphin_dagster.instance.jobs import PARTITION_TAG, assets_of
+from dolphin_realtime.config.settings import load
+from dolphin_realtime.runtime.alert_log import (
     Alert,
     AlertState,
     note_look,
@@ -28,7 +29,6 @@ from dolphin_realtime.alerts import (
     standing,
     write_alert,
 )
-from dolphin_realtime.settings import load
 
 NAME: Final = "alerts"
 SENSOR_INTERVAL_S: Final = 15

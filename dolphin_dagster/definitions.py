@@ -2,22 +2,20 @@
 
 import dagster as dg
 
-from dolphin_dagster import (
-    alerting,
+from dolphin_dagster import alerting
+from dolphin_dagster.daily import (
     backtests,
     days_due,
     orderbook_archive,
-    orphaned_runs,
-    overtaken,
     paper_reports,
-    retention,
     scan_archive,
     sweeps,
 )
 from dolphin_dagster.factors import fill, health, registry
+from dolphin_dagster.instance import orphaned_runs, overtaken, retention
 from dolphin_dagster.realtime import sensor as realtime
 from dolphin_dagster.realtime.assets import make_assets
-from dolphin_realtime.settings import Settings, load
+from dolphin_realtime.config.settings import Settings, load
 
 
 def build_definitions(settings: Settings) -> dg.Definitions:

@@ -12,7 +12,7 @@ from typing import Any, Final
 from hazelcast.client import HazelcastClient
 from hazelcast.errors import HazelcastError
 
-from dolphin_realtime import grid
+from dolphin_realtime.grid import grid
 from dolphin_realtime.model.errors import GridError
 
 FAULTS: Final = (HazelcastError, TimeoutError, OSError)

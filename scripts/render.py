@@ -9,11 +9,12 @@ import re
 import sys
 from pathlib import Path
 
-from dolphin_dagster import pools
-from dolphin_realtime.metrics import SLOW_ORDERS_S
-from dolphin_realtime.model import freshness, health
-from dolphin_realtime.service_table import SERVICES, TRADER, Service, metrics_port, stack
-from dolphin_realtime.settings import Settings
+from dolphin_dagster.instance import pools
+from dolphin_realtime.config.services import SERVICES, TRADER, Service, metrics_port, stack
+from dolphin_realtime.config.settings import Settings
+from dolphin_realtime.model import freshness
+from dolphin_realtime.model.health import scores as health
+from dolphin_realtime.runtime.metrics import SLOW_ORDERS_S
 
 ROOT = Path(__file__).parents[1]
 EVERYTHING = Settings(orderbook_ws="ws://127.0.0.1", alerts_file="alerts")

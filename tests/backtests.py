@@ -1,12 +1,12 @@
 """Backtests for tests: scripted desks, and a run into a folder."""
 
 from dolphin_realtime.backtest.run import backtest_to_files
-from dolphin_realtime.book_documents import BookFeed
-from dolphin_realtime.coverage import Reading
-from dolphin_realtime.factor_documents import FactorHistory
-from dolphin_realtime.model.decision import Decision, Limits, OrderIntent
-from dolphin_realtime.model.desk import Desk
-from dolphin_realtime.model.plan import CostParams
+from dolphin_realtime.books.documents import BookFeed
+from dolphin_realtime.factors.documents import FactorHistory
+from dolphin_realtime.model.desk.decision import Decision, Limits, OrderIntent
+from dolphin_realtime.model.desk.desk import Desk
+from dolphin_realtime.model.desk.plan import CostParams
+from dolphin_realtime.scans.coverage import Reading
 
 
 class ScriptedDesk(Desk):

@@ -4,11 +4,11 @@ from datetime import timedelta
 
 from dolphin_dagster.realtime.rules import SENSORS
 from dolphin_dagster.realtime.snapshot import Snapshot
-from dolphin_realtime import grid
+from dolphin_realtime.config.services import shown
+from dolphin_realtime.config.settings import Settings
+from dolphin_realtime.grid import grid
 from dolphin_realtime.journal.check import CheckResult
 from dolphin_realtime.model.documents import Heartbeat, StateDocument
-from dolphin_realtime.service_table import shown
-from dolphin_realtime.settings import Settings
 
 SETTINGS = Settings(orderbook_ws="ws://127.0.0.1")
 BEATING = list(shown(SETTINGS))

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from dolphin_realtime.model.scan import Scan
+from dolphin_realtime.model.market.scan import Scan
 
 DATA = Path(__file__).parent / "data"
 NOON_US = 1_723_032_000_000_000

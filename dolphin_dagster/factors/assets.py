@@ -12,7 +12,7 @@ from typing import Any, Final
 import dagster as dg
 import msgspec
 
-from dolphin_dagster import checks, pools
+from dolphin_dagster import checks
 from dolphin_dagster.factors.indicator import Indicator
 from dolphin_dagster.factors.past import history_asset
 from dolphin_dagster.factors.publish import backfilled, publish, readings, vet
@@ -28,13 +28,14 @@ from dolphin_dagster.factors.verdicts import (
     is_in_range,
     source_answers,
 )
-from dolphin_dagster.jobs import WAITING, asset_job
-from dolphin_realtime.factor_store import newest
+from dolphin_dagster.instance import pools
+from dolphin_dagster.instance.jobs import WAITING, asset_job
+from dolphin_realtime.config.settings import Settings, load
+from dolphin_realtime.factors.source_memory import Circuit, memory_of, wall_now
+from dolphin_realtime.factors.store import newest
 from dolphin_realtime.model.errors import GridError, SourceUnavailable
-from dolphin_realtime.model.factor_document import Readings
+from dolphin_realtime.model.factors.document import Readings
 from dolphin_realtime.model.instant import span
-from dolphin_realtime.settings import Settings, load
-from dolphin_realtime.source_memory import Circuit, memory_of, wall_now
 
 RETRIES: Final = 1
 RETRY_DELAY_S: Final = 3.0

@@ -10,16 +10,16 @@ from typing import Final
 
 import dagster as dg
 
-from dolphin_dagster import pools
 from dolphin_dagster.factors.registry import FILL_JOB, external, names
 from dolphin_dagster.factors.stack import FactorStack
 from dolphin_dagster.factors.toggles import off_now
 from dolphin_dagster.factors.verdicts import is_fresh
-from dolphin_dagster.jobs import WAITING
-from dolphin_realtime import grid
+from dolphin_dagster.instance import pools
+from dolphin_dagster.instance.jobs import WAITING
+from dolphin_realtime.factors.source_memory import wall_now
+from dolphin_realtime.grid import grid
 from dolphin_realtime.model.errors import GridError
-from dolphin_realtime.model.factor_document import Readings
-from dolphin_realtime.source_memory import wall_now
+from dolphin_realtime.model.factors.document import Readings
 
 SENSOR_INTERVAL_S: Final = 10
 QUARTER_MIN: Final = 15

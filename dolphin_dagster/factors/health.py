@@ -14,7 +14,7 @@ from typing import Final
 import dagster as dg
 import msgspec
 
-from dolphin_dagster import checks, pools
+from dolphin_dagster import checks
 from dolphin_dagster.checks import Verdict
 from dolphin_dagster.factors.registry import external
 from dolphin_dagster.factors.stack import FactorStack
@@ -27,11 +27,12 @@ from dolphin_dagster.factors.verdicts import (
     own,
     source_answers,
 )
-from dolphin_realtime.alerts import Alert, read_alerts, standing, write_alert
-from dolphin_realtime.factor_files import SCHEMA
+from dolphin_dagster.instance import pools
+from dolphin_realtime.factors.files import SCHEMA
+from dolphin_realtime.factors.source_memory import Circuit
 from dolphin_realtime.model.errors import GridError
-from dolphin_realtime.model.factor_document import Readings
-from dolphin_realtime.source_memory import Circuit
+from dolphin_realtime.model.factors.document import Readings
+from dolphin_realtime.runtime.alert_log import Alert, read_alerts, standing, write_alert
 
 NAME: Final = "external_factors"
 IS_COMPLETE: Final = "is_complete"

@@ -11,7 +11,7 @@ from typing import Final
 import msgspec
 
 from dolphin_dagster.factors.ask import Ask, Observation
-from dolphin_realtime.factor_store import HOURLY
+from dolphin_realtime.factors.store import HOURLY
 
 Bounds = tuple[float, float]
 RATIO: Final = "ratio"

@@ -11,17 +11,17 @@ from typing import Any, Final
 
 import dagster as dg
 
-from dolphin_dagster import pools
+from dolphin_dagster.daily.partitions import days_since, first_day
 from dolphin_dagster.factors.ask import Observation
 from dolphin_dagster.factors.indicator import History, Indicator
 from dolphin_dagster.factors.publish import backfilled
 from dolphin_dagster.factors.stack import FactorStack
-from dolphin_dagster.jobs import asset_job
-from dolphin_dagster.partitions import days_since, first_day
-from dolphin_realtime.factor_store import append
+from dolphin_dagster.instance import pools
+from dolphin_dagster.instance.jobs import asset_job
+from dolphin_realtime.config.settings import Settings
+from dolphin_realtime.factors.source_memory import wall_now
+from dolphin_realtime.factors.store import append
 from dolphin_realtime.model.errors import GridError, SourceError, SourceFormatChanged
-from dolphin_realtime.settings import Settings
-from dolphin_realtime.source_memory import wall_now
 
 DAYS_A_RUN: Final = 31
 LEAD_DAYS: Final = 31

@@ -16,10 +16,10 @@ import msgspec
 from dolphin_dagster.factors.ask import REFUSED_MAX, Observation
 from dolphin_dagster.factors.indicator import Indicator
 from dolphin_dagster.resources import Grid
-from dolphin_realtime import grid
-from dolphin_realtime.factor_store import Row, append, newest
+from dolphin_realtime.factors.store import Row, append, newest
+from dolphin_realtime.grid import grid
 from dolphin_realtime.model.errors import SourceError, SourceFormatChanged, SourceUnavailable
-from dolphin_realtime.model.factor_document import (
+from dolphin_realtime.model.factors.document import (
     FactorReading,
     FactorsDocument,
     Readings,

@@ -12,13 +12,14 @@ from typing import Final
 
 import dagster as dg
 
-from dolphin_dagster import indicators, pools
+from dolphin_dagster import indicators
 from dolphin_dagster.factors.assets import indicator_definitions
 from dolphin_dagster.factors.indicator import Indicator
-from dolphin_dagster.jobs import asset_job
+from dolphin_dagster.instance import pools
+from dolphin_dagster.instance.jobs import asset_job
+from dolphin_realtime.config.factor_sources import HOSTS, load_sources
+from dolphin_realtime.config.settings import Settings, listed
 from dolphin_realtime.model.errors import SettingsError
-from dolphin_realtime.settings import Settings, listed
-from dolphin_realtime.source_settings import HOSTS, load_sources
 
 ALL: Final = "all"
 FILL_JOB: Final = "indicators_job"

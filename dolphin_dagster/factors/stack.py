@@ -4,16 +4,16 @@ from datetime import datetime
 
 from dolphin_dagster.factors.ask import Ask
 from dolphin_dagster.factors.indicator import Indicator
+from dolphin_dagster.factors.market_clock import REPLAY, market_now
 from dolphin_dagster.factors.publish import Moment
-from dolphin_dagster.market_clock import REPLAY, market_now
 from dolphin_dagster.resources import Grid
 from dolphin_dagster.sources.http import Http
-from dolphin_realtime import grid
+from dolphin_realtime.config.factor_sources import load_sources
+from dolphin_realtime.config.settings import listed, load
+from dolphin_realtime.factors.source_memory import memory_of, wall_now
+from dolphin_realtime.grid import grid
 from dolphin_realtime.model.errors import GridError
-from dolphin_realtime.model.factor_document import Readings, readings_of
-from dolphin_realtime.settings import listed, load
-from dolphin_realtime.source_memory import memory_of, wall_now
-from dolphin_realtime.source_settings import load_sources
+from dolphin_realtime.model.factors.document import Readings, readings_of
 
 
 class FactorStack:

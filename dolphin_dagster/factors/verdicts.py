@@ -10,8 +10,8 @@ from typing import Final
 
 from dolphin_dagster.checks import Facts, Verdict
 from dolphin_dagster.factors.indicator import RATIO, Indicator, Quantity
-from dolphin_realtime.model.factor_document import FactorReading, Key, Readings
-from dolphin_realtime.source_memory import Circuit
+from dolphin_realtime.factors.source_memory import Circuit
+from dolphin_realtime.model.factors.document import FactorReading, Key, Readings
 
 IS_FRESH: Final = "is_fresh"
 IS_IN_RANGE: Final = "is_in_range"

@@ -1,7 +1,7 @@
 """Calendar factors (EsoF) to Hazelcast: session, settlement, expiry, halving cycle, moon.
 
 The asset, its schedule and its check belong here; the rules are
-dolphin_realtime/model/calendar_factors.py's. In a replay the market's clock is the newest
+dolphin_realtime/model/factors/calendar.py's. In a replay the market's clock is the newest
 scan's; the document says which clock was asked.
 """
 
@@ -12,18 +12,19 @@ import dagster as dg
 import ephem
 import msgspec
 
-from dolphin_dagster import checks, pools
-from dolphin_dagster.exchange_sessions import next_open, session_at
-from dolphin_dagster.jobs import asset_job
-from dolphin_dagster.market_clock import market_now
+from dolphin_dagster import checks
+from dolphin_dagster.factors.exchange_sessions import next_open, session_at
+from dolphin_dagster.factors.market_clock import market_now
+from dolphin_dagster.instance import pools
+from dolphin_dagster.instance.jobs import asset_job
 from dolphin_dagster.resources import Grid
-from dolphin_realtime import grid
-from dolphin_realtime.model.calendar_factors import (
+from dolphin_realtime.config.settings import Settings, load
+from dolphin_realtime.grid import grid
+from dolphin_realtime.model.factors.calendar import (
     CalendarDocument,
     CalendarFactors,
     calendar_factors,
 )
-from dolphin_realtime.settings import Settings, load
 
 NAME: Final = "calendar_factors"
 MAX_AGE: Final = timedelta(minutes=65)

@@ -13,9 +13,9 @@ import numpy as np
 
 from dolphin_dagster.factors.ask import Ask, Observation
 from dolphin_dagster.factors.indicator import History, Indicator, Quantity
-from dolphin_realtime.factor_store import HOURLY, hourly_closes
+from dolphin_realtime.factors.store import HOURLY, hourly_closes
 from dolphin_realtime.model.errors import SourceError
-from dolphin_realtime.model.factor_document import DVOL_BTC
+from dolphin_realtime.model.factors.document import DVOL_BTC
 
 PATH: Final = "/api/v2/public/get_volatility_index_data"
 DVOL_ETH: Final = "dvol_eth"

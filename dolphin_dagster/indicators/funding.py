@@ -14,7 +14,7 @@ from dolphin_dagster.factors.ask import REFUSED_MAX, Ask, Observation
 from dolphin_dagster.factors.indicator import DIFFERENCE, History, Indicator, Quantity
 from dolphin_dagster.factors.pages import rows_by_instant
 from dolphin_realtime.model.errors import SourceFormatChanged
-from dolphin_realtime.model.factor_document import FUNDING
+from dolphin_realtime.model.factors.document import FUNDING
 
 PATH: Final = "/fapi/v1/premiumIndex"
 PAST: Final = "/fapi/v1/fundingRate"

@@ -9,8 +9,8 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from dolphin_dagster.exchange_sessions import is_session, session_close
 from dolphin_dagster.factors.ask import Ask, Observation
+from dolphin_dagster.factors.exchange_sessions import is_session, session_close
 from dolphin_dagster.factors.indicator import History, Indicator, Quantity
 
 PATH: Final = "/api/global/us_indices/daily_prices/VIX_History.csv"

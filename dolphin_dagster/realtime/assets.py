@@ -8,7 +8,7 @@ from typing import Final
 import dagster as dg
 
 from dolphin_dagster import checks
-from dolphin_realtime.service_table import (
+from dolphin_realtime.config.services import (
     BRIDGE,
     HAZELCAST,
     META_HEALTH,
@@ -18,7 +18,7 @@ from dolphin_realtime.service_table import (
     shown,
     trader_of,
 )
-from dolphin_realtime.settings import Settings
+from dolphin_realtime.config.settings import Settings
 
 GROUP: Final = "realtime"
 SCAN_FILES: Final = "scan_files"

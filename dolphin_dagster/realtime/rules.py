@@ -13,8 +13,10 @@ import msgspec
 from dolphin_dagster import checks
 from dolphin_dagster.checks import Facts, Verdict
 from dolphin_dagster.realtime.snapshot import Document, Snapshot
-from dolphin_realtime import grid
+from dolphin_realtime.config.services import BRIDGE
+from dolphin_realtime.grid import grid
 from dolphin_realtime.model import instant
+from dolphin_realtime.model.desk.unpriced import UNPRICED_SCANS
 from dolphin_realtime.model.documents import EntryBlock, finite, refusals
 from dolphin_realtime.model.freshness import (
     SHOWN_BLOCK_S,
@@ -23,10 +25,8 @@ from dolphin_realtime.model.freshness import (
     SHOWN_HEARTBEAT_S,
     SHOWN_SCAN_S,
 )
-from dolphin_realtime.model.posture import Posture
-from dolphin_realtime.model.scan_checks import coherence
-from dolphin_realtime.model.unpriced import UNPRICED_SCANS
-from dolphin_realtime.service_table import BRIDGE
+from dolphin_realtime.model.market.scan_checks import coherence
+from dolphin_realtime.model.risk.posture import Posture
 
 DOWN: Final = ("failed", "stopped", "backoff")
 """What its manager says of a service whose heartbeat may still be young."""

@@ -12,12 +12,13 @@ from typing import Final
 import dagster as dg
 import msgspec
 
-from dolphin_dagster import checks, pools
+from dolphin_dagster import checks
 from dolphin_dagster.checks import Told, Verdict
+from dolphin_dagster.instance import pools
 from dolphin_dagster.realtime.assets import make_assets
 from dolphin_dagster.realtime.snapshot import read_snapshot
 from dolphin_dagster.realtime.table import make_rules, verdicts
-from dolphin_realtime.settings import Settings, load
+from dolphin_realtime.config.settings import Settings, load
 
 NAME: Final = "realtime_health"
 SENSOR_INTERVAL_S: Final = 15

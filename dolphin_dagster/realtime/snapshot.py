@@ -12,12 +12,12 @@ from typing import Any, Final
 import msgspec
 
 from dolphin_dagster.resources import Grid
-from dolphin_realtime import grid
+from dolphin_realtime.config.services import shown
+from dolphin_realtime.config.settings import Settings
+from dolphin_realtime.grid import grid
 from dolphin_realtime.journal.check import CheckResult, check
 from dolphin_realtime.model.documents import Heartbeat, StateDocument
 from dolphin_realtime.model.errors import GridError
-from dolphin_realtime.service_table import shown
-from dolphin_realtime.settings import Settings
 
 Document = dict[str, Any] | None
 JOURNAL_SHARE: Final = 0.02

@@ -22,11 +22,7 @@ from dolphin_dagster.realtime.rules import (
     state_holds,
 )
 from dolphin_dagster.realtime.snapshot import Snapshot
-from dolphin_realtime.model.account import TOLERANCE_USD
-from dolphin_realtime.model.freshness import SHOWN_BOOKS_S, SHOWN_HEARTBEAT_S, SHOWN_SCAN_S
-from dolphin_realtime.model.health import GREEN_ABOVE
-from dolphin_realtime.model.unpriced import UNPRICED_SCANS
-from dolphin_realtime.service_table import (
+from dolphin_realtime.config.services import (
     BRIDGE,
     HAZELCAST,
     META_HEALTH,
@@ -35,7 +31,11 @@ from dolphin_realtime.service_table import (
     row_of,
     trader_of,
 )
-from dolphin_realtime.settings import Settings
+from dolphin_realtime.config.settings import Settings
+from dolphin_realtime.model.desk.account import TOLERANCE_USD
+from dolphin_realtime.model.desk.unpriced import UNPRICED_SCANS
+from dolphin_realtime.model.freshness import SHOWN_BOOKS_S, SHOWN_HEARTBEAT_S, SHOWN_SCAN_S
+from dolphin_realtime.model.health.scores import GREEN_ABOVE
 
 
 def _asset(name: str) -> str:

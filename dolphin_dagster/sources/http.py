@@ -16,14 +16,14 @@ import httpx
 import msgspec
 import tenacity
 
-from dolphin_realtime.http_patience import (
+from dolphin_realtime.factors.http_patience import (
     DEFAULT_BAN_S,
     TOO_MANY,
     note_weight,
     pause_asked_s,
 )
+from dolphin_realtime.factors.source_memory import LONGEST_BAN, HostMemory, SourceMemory, wall_now
 from dolphin_realtime.model.errors import SourceFormatChanged, SourceUnavailable
-from dolphin_realtime.source_memory import LONGEST_BAN, HostMemory, SourceMemory, wall_now
 
 TRIES: Final = 3
 WHOLE_TIMES: Final = 3.0

@@ -11,15 +11,15 @@ import msgspec
 
 from dolphin_realtime.backtest.loop import BacktestResult
 from dolphin_realtime.backtest.run import backtest_to_files
-from dolphin_realtime.book_files import read_books
-from dolphin_realtime.coverage import Reading
-from dolphin_realtime.factor_files import read_factors
+from dolphin_realtime.books.files import read_books
+from dolphin_realtime.config.trader_parameters import Parameters
+from dolphin_realtime.factors.files import read_factors
 from dolphin_realtime.model.errors import ScanFileError
-from dolphin_realtime.model.scan import Scan
-from dolphin_realtime.parameters import Parameters
+from dolphin_realtime.model.market.scan import Scan
 from dolphin_realtime.reports.write import Report
-from dolphin_realtime.scan_days import ScanDays
-from dolphin_realtime.warm_up import desk_of, warm_up_from
+from dolphin_realtime.scans.coverage import Reading
+from dolphin_realtime.scans.days import ScanDays
+from dolphin_realtime.trading.warm_up import desk_of, warm_up_from
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):

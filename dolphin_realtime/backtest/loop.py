@@ -8,20 +8,20 @@ from collections.abc import Callable, Coroutine, Iterator, Sequence
 
 import msgspec
 
-from dolphin_realtime.book_documents import BookFeed
-from dolphin_realtime.book_shelf import BookShelf
-from dolphin_realtime.coverage import OUT_OF_ORDER, REPEATED, DayCoverage
+from dolphin_realtime.books.documents import BookFeed
 from dolphin_realtime.engine.backtest import BacktestEngine
-from dolphin_realtime.factor_documents import FactorHistory
+from dolphin_realtime.factors.documents import FactorHistory
 from dolphin_realtime.journal.rows import Rows
 from dolphin_realtime.journal.tables import Row
-from dolphin_realtime.model import desk_state
-from dolphin_realtime.model.decision import Limits
-from dolphin_realtime.model.desk import Desk
+from dolphin_realtime.model.desk import saved as desk_state
+from dolphin_realtime.model.desk.decision import Limits
+from dolphin_realtime.model.desk.desk import Desk
+from dolphin_realtime.model.desk.plan import Plan
 from dolphin_realtime.model.errors import EngineError, ScanOutOfOrder
+from dolphin_realtime.model.market.scan import Scan
 from dolphin_realtime.model.orders import InFlight
-from dolphin_realtime.model.plan import Plan
-from dolphin_realtime.model.scan import Scan
+from dolphin_realtime.scans.coverage import OUT_OF_ORDER, REPEATED, DayCoverage
+from dolphin_realtime.trading.book_shelf import BookShelf
 from dolphin_realtime.trading.booking import Booking
 from dolphin_realtime.trading.execution import Start
 from dolphin_realtime.trading.turn import Turn

@@ -15,19 +15,19 @@ from pathlib import Path
 from typing import Final
 
 from dolphin_realtime.backtest.loop import BacktestResult, run_backtest
-from dolphin_realtime.book_documents import BookFeed
-from dolphin_realtime.coverage import Reading
-from dolphin_realtime.factor_documents import FactorHistory
+from dolphin_realtime.books.documents import BookFeed
+from dolphin_realtime.factors.documents import FactorHistory
 from dolphin_realtime.journal import database
 from dolphin_realtime.journal.check import check
 from dolphin_realtime.journal.export import export
 from dolphin_realtime.journal.tables import Row
-from dolphin_realtime.model import desk_state
-from dolphin_realtime.model.desk import Desk
+from dolphin_realtime.model.desk import saved as desk_state
+from dolphin_realtime.model.desk.desk import Desk
+from dolphin_realtime.model.desk.plan import Plan
 from dolphin_realtime.model.errors import JournalError
-from dolphin_realtime.model.plan import Plan
-from dolphin_realtime.model.scan import Scan
+from dolphin_realtime.model.market.scan import Scan
 from dolphin_realtime.reports.write import Report, write_report
+from dolphin_realtime.scans.coverage import Reading
 
 COMMIT_EVERY: Final = 500
 SCRATCH: Final = ".journal-"

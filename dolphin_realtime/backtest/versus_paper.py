@@ -10,26 +10,26 @@ from pathlib import Path
 import msgspec
 import pyarrow as pa
 
-from dolphin_realtime import files
 from dolphin_realtime.backtest.differences import Differences, compare_days
 from dolphin_realtime.backtest.handled import read_handled
 from dolphin_realtime.backtest.run import backtest_to_journal
-from dolphin_realtime.book_documents import BookFeed
-from dolphin_realtime.book_files import read_books
-from dolphin_realtime.factor_documents import FactorHistory
-from dolphin_realtime.factor_files import read_factors
+from dolphin_realtime.books.documents import BookFeed
+from dolphin_realtime.books.files import read_books
+from dolphin_realtime.config.settings import Settings
+from dolphin_realtime.factors.documents import FactorHistory
+from dolphin_realtime.factors.files import read_factors
+from dolphin_realtime.infra import files
 from dolphin_realtime.journal.database import faults_of, reading
-from dolphin_realtime.model import desk_state
-from dolphin_realtime.model.desk import Desk
+from dolphin_realtime.model.desk import saved as desk_state
+from dolphin_realtime.model.desk.desk import Desk
 from dolphin_realtime.model.errors import JournalError
 from dolphin_realtime.reports import versus
 from dolphin_realtime.reports.figures import figures
 from dolphin_realtime.reports.period import Span
 from dolphin_realtime.reports.versus import Difference, Versus
 from dolphin_realtime.reports.write import replace_table
-from dolphin_realtime.scan_days import ScanDays
-from dolphin_realtime.settings import Settings
-from dolphin_realtime.warm_up import make_desk
+from dolphin_realtime.scans.days import ScanDays
+from dolphin_realtime.trading.warm_up import make_desk
 
 
 def scans_of(settings: Settings, day: str) -> ScanDays:

@@ -11,11 +11,11 @@ from typing import Any, Final
 
 import numpy as np
 
-from dolphin_realtime.archive.facts import read_facts
-from dolphin_realtime.archive.file import read_archive, write_archive
 from dolphin_realtime.bench.memory import alone, peak_mb
 from dolphin_realtime.model.instant import DAY_US, day_of
-from dolphin_realtime.model.scan import Scan
+from dolphin_realtime.model.market.scan import Scan
+from dolphin_realtime.scans.archive import read_archive, write_archive
+from dolphin_realtime.scans.day_facts import read_facts
 
 FIRST_US: Final = 20_000 * DAY_US
 SEED: Final = 7

@@ -13,20 +13,20 @@ from dolphin_realtime.backtest import run
 from dolphin_realtime.bench.market import label, make_table
 from dolphin_realtime.bench.memory import alone, peak_mb
 from dolphin_realtime.bench.stopwatch import Stopwatch
-from dolphin_realtime.book_documents import BookFeed
+from dolphin_realtime.books.documents import BookFeed
+from dolphin_realtime.config.trader_parameters import changed, load_parameters
 from dolphin_realtime.engine.backtest import BacktestEngine
-from dolphin_realtime.factor_documents import FactorHistory
+from dolphin_realtime.factors.documents import FactorHistory
 from dolphin_realtime.journal import database
 from dolphin_realtime.journal.rows import Rows
-from dolphin_realtime.model.desk import Desk
+from dolphin_realtime.model.desk.desk import Desk
 from dolphin_realtime.model.instant import DAY_US
-from dolphin_realtime.model.signal import SignalState
-from dolphin_realtime.parameters import changed, load_parameters
+from dolphin_realtime.model.signal.state import SignalState
 from dolphin_realtime.replay.market import Market, ReplayParams, load_prices
 from dolphin_realtime.replay.pace import archive_days
-from dolphin_realtime.scan_days import ScanDays
+from dolphin_realtime.scans.days import ScanDays
 from dolphin_realtime.trading.booking import Booking
-from dolphin_realtime.warm_up import desk_of, warm_up_from
+from dolphin_realtime.trading.warm_up import desk_of, warm_up_from
 
 PARTS: Final = ("read", "signal", "desk", "record", "journal")
 """Our own: the rest is Nautilus'."""

@@ -15,8 +15,8 @@ import uvloop
 from dolphin_realtime.bench.in_process import session_of
 from dolphin_realtime.bench.market import make_table
 from dolphin_realtime.bench.percentiles import percentiles_us
-from dolphin_realtime.model.decision import OrderIntent
-from dolphin_realtime.model.desk import Desk
+from dolphin_realtime.model.desk.decision import OrderIntent
+from dolphin_realtime.model.desk.desk import Desk
 from dolphin_realtime.model.orders import InFlight
 
 ORDERS: Final = 5

@@ -5,12 +5,12 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from dolphin_realtime.book_shelf import BookShelf
 from dolphin_realtime.engine.paper import PaperEngine
+from dolphin_realtime.infra.trace import Trace
 from dolphin_realtime.journal.writer import Journal
-from dolphin_realtime.model.desk import Desk
-from dolphin_realtime.trace import Trace
-from dolphin_realtime.trader.session import Session, make_booking
+from dolphin_realtime.model.desk.desk import Desk
+from dolphin_realtime.services.trader.session import Session, make_booking
+from dolphin_realtime.trading.book_shelf import BookShelf
 from dolphin_realtime.trading.execution import Start
 
 

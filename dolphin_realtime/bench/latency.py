@@ -11,18 +11,19 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from dolphin_realtime import grid, trace
 from dolphin_realtime.bench import bare
 from dolphin_realtime.bench.market import label, make_market
 from dolphin_realtime.bench.percentiles import percentiles_us
 from dolphin_realtime.bench.stack import Stack, wait_for
+from dolphin_realtime.grid import grid
+from dolphin_realtime.infra import trace
 from dolphin_realtime.journal import database
 from dolphin_realtime.model.errors import ServiceError
 from dolphin_realtime.model.instant import DAY_US
-from dolphin_realtime.model.scan import Scan, numbered
+from dolphin_realtime.model.market.scan import Scan, numbered
 from dolphin_realtime.replay.market import Market
 from dolphin_realtime.replay.pace import archive_days
-from dolphin_realtime.scan_files import write_scan
+from dolphin_realtime.scans.files import write_scan
 
 INTERVAL_S: Final = 0.15
 WARM_UP_SCANS: Final = 30

@@ -18,15 +18,16 @@ import msgspec
 from hazelcast.client import HazelcastClient
 from hazelcast.errors import HazelcastError
 
-from dolphin_realtime import grid, service_table
 from dolphin_realtime.bench.cpu import cpu_s
 from dolphin_realtime.bench.stack import Stack, wait_for
-from dolphin_realtime.health_files import LedgerLine, ledger_path, read_ledger
+from dolphin_realtime.config import services as service_table
+from dolphin_realtime.config.settings import load
+from dolphin_realtime.grid import grid
+from dolphin_realtime.infra.ports import answers
 from dolphin_realtime.model import instant
 from dolphin_realtime.model.errors import ServiceError
-from dolphin_realtime.model.recovery import HAZELCAST, OBSERVER
-from dolphin_realtime.ports import answers
-from dolphin_realtime.settings import load
+from dolphin_realtime.model.health.recovery import HAZELCAST, OBSERVER
+from dolphin_realtime.services.meta_health.files import LedgerLine, ledger_path, read_ledger
 
 BACK_S: Final = 180.0
 LOOK_S: Final = 1.0

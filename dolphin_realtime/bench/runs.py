@@ -13,10 +13,10 @@ from typing import Any, Final
 
 import msgspec
 
-from dolphin_realtime import dagster_api
 from dolphin_realtime.bench.memory import rss_mb
 from dolphin_realtime.bench.stack import Stack, wait_for
 from dolphin_realtime.model.errors import ServiceError
+from dolphin_realtime.ops import dagster_api
 
 QUEUE: Final = "dolphin-extf-indicators"
 OTHERS: Final = (

@@ -5,8 +5,8 @@ import time
 from typing import Any, Final
 
 from dolphin_realtime.bench.market import label, make_market
-from dolphin_realtime.model.scan import Scan, numbered
-from dolphin_realtime.model.signal import SignalState
+from dolphin_realtime.model.market.scan import Scan, numbered
+from dolphin_realtime.model.signal.state import SignalState
 from dolphin_realtime.replay.market import Market
 
 ASSETS: Final = (16, 50, 160, 400)

@@ -23,13 +23,13 @@ from dolphin_realtime.bench.percentiles import percentiles_us
 from dolphin_realtime.bench.signal import first_scans
 from dolphin_realtime.bench.stack import Stack
 from dolphin_realtime.journal.check import check
-from dolphin_realtime.model.decision import Limits, TargetParams
-from dolphin_realtime.model.desk import Desk
+from dolphin_realtime.model.desk.decision import Limits, TargetParams
+from dolphin_realtime.model.desk.desk import Desk
 from dolphin_realtime.model.errors import ServiceError
-from dolphin_realtime.model.pre_trade import PreTradeParams
-from dolphin_realtime.model.scan import Scan
-from dolphin_realtime.model.signal_params import SignalParams
-from dolphin_realtime.scan_files import write_scan
+from dolphin_realtime.model.market.scan import Scan
+from dolphin_realtime.model.risk.pre_trade import PreTradeParams
+from dolphin_realtime.model.signal.params import SignalParams
+from dolphin_realtime.scans.files import write_scan
 
 WARM_UP_SCANS: Final = 400
 EDGE_ORDERS: Final = 5000

@@ -11,12 +11,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
-from dolphin_realtime import dagster_api
-from dolphin_realtime.local_socket import ask
-from dolphin_realtime.managers.interface import ServiceStatus
-from dolphin_realtime.managers.local import SOCKET, LocalManager
+from dolphin_realtime.infra.local_socket import ask
+from dolphin_realtime.infra.process import die_with_parent
 from dolphin_realtime.model.errors import ServiceError
-from dolphin_realtime.process import die_with_parent
+from dolphin_realtime.ops import dagster_api
+from dolphin_realtime.ops.managers.interface import ServiceStatus
+from dolphin_realtime.ops.managers.local import SOCKET, LocalManager
 
 START_TIMEOUT_S: Final = 120.0
 STOP_TIMEOUT_S: Final = 60.0

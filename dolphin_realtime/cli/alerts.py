@@ -7,15 +7,15 @@ from typing import Final
 import click
 import msgspec
 
-from dolphin_realtime.alerter.message import why_of
-from dolphin_realtime.alerter.targets import path_of, read_targets, send
-from dolphin_realtime.alerts import read_alerts, standing
 from dolphin_realtime.cli.app import say
 from dolphin_realtime.cli.running import load_here, load_running
-from dolphin_realtime.managers.find import manager_of
+from dolphin_realtime.config.services import SERVICES
+from dolphin_realtime.config.settings import Settings
 from dolphin_realtime.model.errors import DeliveryError, ServiceError, SettingsError
-from dolphin_realtime.service_table import SERVICES
-from dolphin_realtime.settings import Settings
+from dolphin_realtime.ops.managers.find import manager_of
+from dolphin_realtime.runtime.alert_log import read_alerts, standing
+from dolphin_realtime.services.alerter.message import why_of
+from dolphin_realtime.services.alerter.targets import path_of, read_targets, send
 
 NO_STACK: Final = "no stack runs here: this is what stood last"
 

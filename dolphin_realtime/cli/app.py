@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import click
 
+from dolphin_realtime.infra.process import direct_loopback
 from dolphin_realtime.model.errors import (
     DeliveryError,
     DolphinError,
@@ -24,7 +25,6 @@ from dolphin_realtime.model.errors import (
     SettingsError,
     SourceError,
 )
-from dolphin_realtime.process import direct_loopback
 
 EXIT_STATUS: Final[dict[type[DolphinError], int]] = {
     SettingsError: 2,

@@ -7,12 +7,12 @@ from typing import Final
 
 import msgspec
 
+from dolphin_realtime.config.factor_sources import HOSTS, PREFIX
+from dolphin_realtime.config.settings import Settings, load
+from dolphin_realtime.infra.ports import next_free
 from dolphin_realtime.model.errors import ServiceError, SettingsError
-from dolphin_realtime.ports import next_free
 from dolphin_realtime.replay.market import SAMPLE, load_prices
 from dolphin_realtime.replay.worlds.library import world
-from dolphin_realtime.settings import Settings, load
-from dolphin_realtime.source_settings import HOSTS, PREFIX
 
 DEMO_MARKER: Final = "DEMO"
 VENUE_PORT: Final = 5750

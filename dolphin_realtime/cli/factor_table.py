@@ -10,7 +10,7 @@ from typing import Final
 from rich.table import Table
 
 from dolphin_realtime.model import instant
-from dolphin_realtime.model.factor_document import (
+from dolphin_realtime.model.factors.document import (
     DVOL_BTC,
     FUNDING,
     FUNDING_INTERVAL,
@@ -18,8 +18,8 @@ from dolphin_realtime.model.factor_document import (
     Key,
     Readings,
 )
-from dolphin_realtime.model.gates import Reading as GateReading
-from dolphin_realtime.model.gates import dvol_gate, funding_gate
+from dolphin_realtime.model.signal.gates import Reading as GateReading
+from dolphin_realtime.model.signal.gates import dvol_gate, funding_gate
 
 SHOWN: Final = 4
 """A factor of more assets than this is one row, unless all are asked for."""

@@ -8,16 +8,16 @@ import click
 import msgspec
 from rich.console import Console
 
-from dolphin_realtime import grid
 from dolphin_realtime.cli.app import say
 from dolphin_realtime.cli.factor_table import table_of
 from dolphin_realtime.cli.inspect import fetch
 from dolphin_realtime.cli.running import load_here
+from dolphin_realtime.config.settings import Settings
+from dolphin_realtime.factors.source_memory import memory_of
+from dolphin_realtime.grid import grid
 from dolphin_realtime.model import instant
-from dolphin_realtime.model.factor_document import Readings, readings_of
-from dolphin_realtime.model.gates import calendar_gate
-from dolphin_realtime.settings import Settings
-from dolphin_realtime.source_memory import memory_of
+from dolphin_realtime.model.factors.document import Readings, readings_of
+from dolphin_realtime.model.signal.gates import calendar_gate
 
 WIDE: Final = 160
 """Columns of the table where the output is no terminal."""

@@ -6,13 +6,13 @@ from typing import Any, Final
 
 import click
 
-from dolphin_realtime import grid
 from dolphin_realtime.cli.app import MALFORMED, say
 from dolphin_realtime.cli.recovery import history
 from dolphin_realtime.cli.running import ask_grid, load_here, load_running
-from dolphin_realtime.health_files import document_path, maintenance, maintenance_path
+from dolphin_realtime.grid import grid
 from dolphin_realtime.model.errors import GridError, ServiceError
 from dolphin_realtime.model.freshness import SHOWN_DOCUMENT_S
+from dolphin_realtime.services.meta_health.files import document_path, maintenance, maintenance_path
 
 EXIT_OF_STATUS: Final = {"GREEN": 0, "DEGRADED": 1, "CRITICAL": 2, "DEAD": 3}
 EXIT_UNKNOWN: Final = 4

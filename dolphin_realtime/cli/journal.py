@@ -70,7 +70,7 @@ def compare(first: str, second: str, as_json: bool) -> None:
     \b
     Example: dolphin compare BLUE GREEN
     """
-    from dolphin_realtime.parameters import differences
+    from dolphin_realtime.config.trader_parameters import differences
     from dolphin_realtime.reports.compare import compare as compare_journals
 
     if first == second:

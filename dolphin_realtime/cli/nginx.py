@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from dolphin_realtime.cli.running import load_running
-from dolphin_realtime.nginx import FOLDER, Front, render
+from dolphin_realtime.ops.nginx import FOLDER, Front, render
 
 
 @click.command()

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from dolphin_realtime import grid
+from dolphin_realtime.config.services import BRIDGE, is_needed_to_trade, trader_of
+from dolphin_realtime.grid import grid
 from dolphin_realtime.model.documents import StateDocument, refusals
 from dolphin_realtime.model.freshness import POSTURE_S
-from dolphin_realtime.service_table import BRIDGE, is_needed_to_trade, trader_of
 
 if TYPE_CHECKING:
     from dolphin_realtime.cli.overview import Overview

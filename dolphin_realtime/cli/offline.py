@@ -8,7 +8,7 @@ import click
 
 from dolphin_realtime.cli.app import say
 from dolphin_realtime.model.errors import SettingsError
-from dolphin_realtime.model.signal_params import SignalParams, with_settings
+from dolphin_realtime.model.signal.params import SignalParams, with_settings
 
 
 @click.command()
@@ -40,8 +40,8 @@ def signals(
     \b
     Example: dolphin signals var/scans --out signals.parquet --set gap_max_s=900
     """
-    from dolphin_realtime.coverage import line_of
-    from dolphin_realtime.signal_run import write_signals
+    from dolphin_realtime.backtest.signals import write_signals
+    from dolphin_realtime.scans.coverage import line_of
 
     params = with_settings(SignalParams(), assignments)
     result = write_signals(scans, out, params, book, factors)

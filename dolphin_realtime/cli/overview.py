@@ -12,15 +12,15 @@ from rich.console import Console, Group
 from rich.table import Table
 from rich.text import Text
 
-from dolphin_realtime import grid
 from dolphin_realtime.cli.not_trading import not_trading
 from dolphin_realtime.cli.running import ask_grid
-from dolphin_realtime.health_files import maintenance, maintenance_path
-from dolphin_realtime.managers.interface import ServiceStatus
+from dolphin_realtime.config.settings import Settings
+from dolphin_realtime.grid import grid
 from dolphin_realtime.model.documents import Heartbeat, PnlDocument, StateDocument
 from dolphin_realtime.model.errors import GridError
 from dolphin_realtime.model.instant import span
-from dolphin_realtime.settings import Settings
+from dolphin_realtime.ops.managers.interface import ServiceStatus
+from dolphin_realtime.services.meta_health.files import maintenance, maintenance_path
 
 HEALTH_STYLE: Final = {
     "GREEN": "green",

@@ -10,7 +10,8 @@ import msgspec
 
 from dolphin_realtime.cli.app import say
 from dolphin_realtime.cli.running import load_here
-from dolphin_realtime.health_files import (
+from dolphin_realtime.model.errors import SettingsError
+from dolphin_realtime.services.meta_health.files import (
     HistoryLine,
     LedgerLine,
     Maintenance,
@@ -21,8 +22,7 @@ from dolphin_realtime.health_files import (
     read_history,
     read_ledger,
 )
-from dolphin_realtime.health_files import maintenance as standing
-from dolphin_realtime.model.errors import SettingsError
+from dolphin_realtime.services.meta_health.files import maintenance as standing
 
 _UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 LONGEST: Final = timedelta(days=7)

@@ -99,8 +99,8 @@ def backtest(
     it was decided at; costs are those of the paper venue.
     """
     from dolphin_realtime.backtest.days import Job, count_scans, run
-    from dolphin_realtime.coverage import line_of
-    from dolphin_realtime.parameters import changed, load_parameters
+    from dolphin_realtime.config.trader_parameters import changed, load_parameters
+    from dolphin_realtime.scans.coverage import line_of
 
     if last < first:
         raise SettingsError(f"--to {last} is before --from {first}")
@@ -144,8 +144,8 @@ def report(day: str, instance: str, is_opened: bool, as_json: bool) -> None:
     \b
     Example: dolphin report 2025-05-15 --instance BLUE --open
     """
-    from dolphin_realtime.coverage import line_of
     from dolphin_realtime.reports.daily import write_paper_report
+    from dolphin_realtime.scans.coverage import line_of
 
     written = write_paper_report(load_here(), instance, day)
     say(line_of(written.coverage), err=True)

@@ -14,11 +14,11 @@ import click
 import msgspec
 from hazelcast.client import HazelcastClient
 
-from dolphin_realtime import grid
-from dolphin_realtime.managers import systemd
-from dolphin_realtime.managers.find import manager_of
-from dolphin_realtime.managers.local import LocalManager
-from dolphin_realtime.settings import PREFIX, Settings, load
+from dolphin_realtime.config.settings import PREFIX, Settings, load
+from dolphin_realtime.grid import grid
+from dolphin_realtime.ops.managers import systemd
+from dolphin_realtime.ops.managers.find import manager_of
+from dolphin_realtime.ops.managers.local import LocalManager
 
 ANSWER_S: Final = 6.0
 """How long a look at the grid may take, a member that hangs included."""

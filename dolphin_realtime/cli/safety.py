@@ -5,17 +5,17 @@ import sys
 
 import click
 
-from dolphin_realtime import grid
 from dolphin_realtime.cli.app import say
 from dolphin_realtime.cli.inspect import fetch
 from dolphin_realtime.cli.not_trading import TRADING_POSTURES
 from dolphin_realtime.cli.running import load_here
-from dolphin_realtime.local_socket import ask
+from dolphin_realtime.grid import grid
+from dolphin_realtime.infra.local_socket import ask
 from dolphin_realtime.model.documents import StateDocument, UnpricedPosition
 from dolphin_realtime.model.errors import SafetyRefused
 from dolphin_realtime.model.instant import span
-from dolphin_realtime.model.posture import Posture
-from dolphin_realtime.safety.orders import SOCKET
+from dolphin_realtime.model.risk.posture import Posture
+from dolphin_realtime.services.safety.orders import SOCKET
 
 
 @click.group(invoke_without_command=True)

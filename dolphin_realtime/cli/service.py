@@ -10,12 +10,12 @@ from typing import Any
 import click
 import uvloop
 
-from dolphin_realtime import log
 from dolphin_realtime.cli.app import say
+from dolphin_realtime.config.services import SERVICES, TRADER, row_of, trader_of
+from dolphin_realtime.config.settings import Settings, load
+from dolphin_realtime.infra import log
 from dolphin_realtime.model.errors import JournalError, SettingsError
-from dolphin_realtime.service import Frame, serve, serve_without_grid
-from dolphin_realtime.service_table import SERVICES, TRADER, row_of, trader_of
-from dolphin_realtime.settings import Settings, load
+from dolphin_realtime.runtime.service_frame import Frame, serve, serve_without_grid
 
 _PATH = click.Path(exists=True, path_type=Path)
 
@@ -90,11 +90,11 @@ def _trader_from_files(
     factors: Path | None,
     inputs: Path | None,
 ) -> None:
-    from dolphin_realtime.coverage import Reading, line_of
-    from dolphin_realtime.signal_run import read_scans
-    from dolphin_realtime.trader.from_files import read_history, trade_files
-    from dolphin_realtime.trader.inputs import read_inputs
-    from dolphin_realtime.trader.service import refuse_live
+    from dolphin_realtime.backtest.signals import read_scans
+    from dolphin_realtime.scans.coverage import Reading, line_of
+    from dolphin_realtime.services.trader.from_files import read_history, trade_files
+    from dolphin_realtime.services.trader.inputs import read_inputs
+    from dolphin_realtime.services.trader.service import refuse_live
 
     refuse_live(settings, mode)
     log.configure(trader_of(instance))

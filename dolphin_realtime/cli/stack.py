@@ -12,10 +12,10 @@ from dolphin_realtime.cli.app import say
 from dolphin_realtime.cli.not_trading import not_trading
 from dolphin_realtime.cli.overview import read_overview, render
 from dolphin_realtime.cli.running import load_here, with_its_ports
-from dolphin_realtime.managers.find import manager_of
-from dolphin_realtime.managers.local import LocalManager
+from dolphin_realtime.config.settings import load
 from dolphin_realtime.model.errors import ServiceError, SettingsError
-from dolphin_realtime.settings import load
+from dolphin_realtime.ops.managers.find import manager_of
+from dolphin_realtime.ops.managers.local import LocalManager
 
 DOWN_TIMEOUT_S = 90.0
 

@@ -8,8 +8,8 @@ import msgspec
 
 from dolphin_realtime.cli.app import say
 from dolphin_realtime.cli.reports import progress
+from dolphin_realtime.config.settings import load
 from dolphin_realtime.model.errors import SettingsError
-from dolphin_realtime.settings import load
 
 SHOWN = 15
 
@@ -29,7 +29,7 @@ def sweep(grid: Path, out: Path | None, as_json: bool) -> None:
     DOLPHIN_RAY_ADDRESS is set. Stopped, it goes on where it was; a changed version, day or
     parameter is tried anew. Exit status 1 where a trial failed.
     """
-    from dolphin_realtime.coverage import line_of
+    from dolphin_realtime.scans.coverage import line_of
     from dolphin_realtime.sweep.grid_file import read_sweep_file
     from dolphin_realtime.sweep.run import plan_of, run_sweep
 

@@ -7,18 +7,18 @@ import click
 import msgspec
 
 from dolphin_realtime.cli.app import say
-from dolphin_realtime.managers.systemd import ENVIRONMENT, TARGET, environment
+from dolphin_realtime.config.settings import Settings, load
 from dolphin_realtime.model.errors import ServiceError, SettingsError
-from dolphin_realtime.settings import Settings, load
-from dolphin_realtime.systemd.install import (
+from dolphin_realtime.ops.managers.systemd import ENVIRONMENT, TARGET, environment
+from dolphin_realtime.ops.systemd.install import (
     Step,
     is_running,
     refuse_where_impossible,
     steps_to_install,
     steps_to_uninstall,
 )
-from dolphin_realtime.systemd.render import default_place, render, write_below
-from dolphin_realtime.systemd.unit import Place
+from dolphin_realtime.ops.systemd.render import default_place, render, write_below
+from dolphin_realtime.ops.systemd.unit import Place
 
 _HOME = click.option(
     "--home",

@@ -15,20 +15,21 @@ from hazelcast.client import HazelcastClient
 from rich.console import Console
 from rich.live import Live
 
-from dolphin_realtime import dagster_api, grid
 from dolphin_realtime.cli.app import MALFORMED, say
 from dolphin_realtime.cli.demo import DEMO_DAYS, WORLD, begin_anew, demo_settings, refuse_mixed_home
 from dolphin_realtime.cli.overview import Overview, lines_of, read_documents, view
 from dolphin_realtime.cli.running import ANSWER_S
+from dolphin_realtime.config.services import BRIDGE, DAEMON, WEBSERVER
+from dolphin_realtime.config.settings import Settings
+from dolphin_realtime.config.trader_parameters import load_parameters
+from dolphin_realtime.grid import grid
+from dolphin_realtime.grid.member.jar import ensure_jar
+from dolphin_realtime.grid.member.java import find_java
 from dolphin_realtime.journal import database
-from dolphin_realtime.member.fetch import ensure_jar
-from dolphin_realtime.member.java import find_java
-from dolphin_realtime.meta_health.sensors.freshness import enabled_sources
 from dolphin_realtime.model.errors import GridError, JournalError, ServiceError
-from dolphin_realtime.parameters import load_parameters
-from dolphin_realtime.runner.runner import Runner
-from dolphin_realtime.service_table import BRIDGE, DAEMON, WEBSERVER
-from dolphin_realtime.settings import Settings
+from dolphin_realtime.ops import dagster_api
+from dolphin_realtime.ops.runner.runner import Runner
+from dolphin_realtime.services.meta_health.sensors.freshness import enabled_sources
 
 REFRESH_S: Final = 1.0
 LINE_EVERY_S: Final = 5.0

@@ -31,7 +31,7 @@ from nautilus_trader.trading import Strategy, StrategyConfig
 
 from dolphin_realtime.engine.restoring import RESTORED
 from dolphin_realtime.model.errors import EngineError
-from dolphin_realtime.model.instrument import InstrumentSpec
+from dolphin_realtime.model.market.instrument import InstrumentSpec
 from dolphin_realtime.model.orders import EndKind, InFlight, Traded
 
 USDT: Final = Currency.from_str("USDT")

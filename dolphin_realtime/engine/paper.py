@@ -26,9 +26,9 @@ from dolphin_realtime.engine.paper_clients import Feed, HoldingVenue
 from dolphin_realtime.engine.restoring import restoring
 from dolphin_realtime.engine.simulated import SimulatedEngine
 from dolphin_realtime.model.errors import EngineError
-from dolphin_realtime.model.instrument import InstrumentSpec
+from dolphin_realtime.model.market.instrument import InstrumentSpec
+from dolphin_realtime.model.market.venue import Venue as VenueRules
 from dolphin_realtime.model.orders import EndKind, InFlight, OrderEvent, Traded
-from dolphin_realtime.model.venue import Venue as VenueRules
 from dolphin_realtime.trading.execution import Outcomes, Start
 
 START_TIMEOUT_S: Final = 30.0

@@ -27,9 +27,9 @@ from nautilus_trader.model import (
 )
 
 from dolphin_realtime.engine.nautilus import USDT, instrument_id, make_instrument
-from dolphin_realtime.model.instrument import InstrumentSpec
+from dolphin_realtime.model.market.instrument import InstrumentSpec
+from dolphin_realtime.model.market.venue import Venue as VenueRules
 from dolphin_realtime.model.orders import EndKind
-from dolphin_realtime.model.venue import Venue as VenueRules
 from dolphin_realtime.trading.execution import Start
 
 

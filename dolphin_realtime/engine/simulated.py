@@ -12,11 +12,13 @@ from typing import Final
 
 import msgspec
 
-from dolphin_realtime import fault_points
 from dolphin_realtime.engine.recent_ids import RecentIds
+from dolphin_realtime.infra import fault_points
+from dolphin_realtime.model.desk.fill_rule import Execution
 from dolphin_realtime.model.errors import EngineError
-from dolphin_realtime.model.fill_rule import Execution
-from dolphin_realtime.model.instrument import InstrumentSpec
+from dolphin_realtime.model.market.instrument import InstrumentSpec
+from dolphin_realtime.model.market.paper_faults import Fault
+from dolphin_realtime.model.market.venue import Venue
 from dolphin_realtime.model.orders import (
     Acked,
     Ended,
@@ -27,9 +29,7 @@ from dolphin_realtime.model.orders import (
     Unknown,
     chains,
 )
-from dolphin_realtime.model.paper_faults import Fault
-from dolphin_realtime.model.posture import Posture, forbidden
-from dolphin_realtime.model.venue import Venue
+from dolphin_realtime.model.risk.posture import Posture, forbidden
 from dolphin_realtime.trading.execution import Outcomes, Start
 
 CANNOT_SEND: Final = "CANNOT_SEND"

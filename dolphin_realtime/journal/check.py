@@ -14,7 +14,7 @@ import msgspec
 from dolphin_realtime.journal import database
 from dolphin_realtime.journal.fold import Fold, rows_of
 from dolphin_realtime.journal.tables import TABLES
-from dolphin_realtime.model.account import TOLERANCE_USD, Account
+from dolphin_realtime.model.desk.account import TOLERANCE_USD, Account
 from dolphin_realtime.model.instant import from_us
 
 

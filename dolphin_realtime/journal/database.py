@@ -16,8 +16,8 @@ import msgspec
 from dolphin_realtime.journal.tables import TABLES, Row, insert_of, schema
 from dolphin_realtime.journal.upgrades import UPGRADES
 from dolphin_realtime.model.errors import JournalError
+from dolphin_realtime.model.market.paper_faults import PaperFaults
 from dolphin_realtime.model.orders import LIFE_LENGTH
-from dolphin_realtime.model.paper_faults import PaperFaults
 
 SCHEMA_VERSION: Final = 5
 LIFE: Final = "life"

@@ -11,7 +11,7 @@ from typing import Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from dolphin_realtime import files
+from dolphin_realtime.infra import files
 from dolphin_realtime.journal import database
 from dolphin_realtime.journal.tables import TABLES, columns_of
 

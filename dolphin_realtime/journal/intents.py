@@ -9,10 +9,10 @@ from pathlib import Path
 
 import msgspec
 
-from dolphin_realtime import fault_points, files
-from dolphin_realtime.model.decision import Limits
+from dolphin_realtime.infra import fault_points, files
+from dolphin_realtime.model.desk.decision import Limits
 from dolphin_realtime.model.orders import InFlight
-from dolphin_realtime.model.posture import Posture
+from dolphin_realtime.model.risk.posture import Posture
 
 
 class Intent(msgspec.Struct, frozen=True, kw_only=True):

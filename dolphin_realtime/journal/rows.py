@@ -25,13 +25,13 @@ from dolphin_realtime.journal.tables import (
     RefusalRow,
     Row,
 )
-from dolphin_realtime.model.desk import Desk
-from dolphin_realtime.model.fill_rule import Quote
+from dolphin_realtime.model.desk.desk import Desk
+from dolphin_realtime.model.desk.fill_rule import Quote
+from dolphin_realtime.model.desk.plan import Plan
+from dolphin_realtime.model.desk.position_change import PositionChange
+from dolphin_realtime.model.desk.position_orders import PositionOrder
 from dolphin_realtime.model.instant import day_of
 from dolphin_realtime.model.orders import Acked, Ended, InFlight, OrderEvent, Traded, Unknown
-from dolphin_realtime.model.plan import Plan
-from dolphin_realtime.model.position_change import PositionChange
-from dolphin_realtime.model.position_orders import PositionOrder
 
 RECOVERED: Final = "RECOVERED"
 """Reason of an order whose process died and whose scan is nowhere to be had."""

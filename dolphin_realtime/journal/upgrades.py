@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import msgspec
 
-from dolphin_realtime.model.instrument import OTHER_SIZE_PRECISION
+from dolphin_realtime.model.market.instrument import OTHER_SIZE_PRECISION
 
 _EQUITY_OF_3: Final = (
     "long_usd REAL", "short_usd REAL", "r_ar REAL", "r_vol REAL", "assets INTEGER",

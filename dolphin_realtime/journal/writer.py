@@ -17,12 +17,12 @@ from typing import Final
 
 import msgspec
 
-from dolphin_realtime import fault_points
+from dolphin_realtime.infra import fault_points
 from dolphin_realtime.journal.database import LIFE, insert, meta, open_new
 from dolphin_realtime.journal.intents import IntentFile
 from dolphin_realtime.journal.reserve import Reserve
 from dolphin_realtime.journal.tables import Row
-from dolphin_realtime.model.decision import Limits
+from dolphin_realtime.model.desk.decision import Limits
 from dolphin_realtime.model.errors import JournalError
 from dolphin_realtime.model.orders import InFlight
 

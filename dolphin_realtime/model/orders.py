@@ -14,7 +14,7 @@ from typing import Final
 
 import msgspec
 
-from dolphin_realtime.model.decision import OrderIntent
+from dolphin_realtime.model.desk.decision import OrderIntent
 from dolphin_realtime.model.errors import NoOrderId, OrderMismatch
 
 FLATTEN_LEG: Final = "F"

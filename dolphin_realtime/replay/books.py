@@ -15,8 +15,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from dolphin_realtime.model.errors import SettingsError
-from dolphin_realtime.model.order_book import LEVELS, Level
-from dolphin_realtime.model.scan import Scan
+from dolphin_realtime.model.market.order_book import LEVELS, Level
+from dolphin_realtime.model.market.scan import Scan
 
 Sides = tuple[list[Level], list[Level]]
 """(bids, asks), best first."""

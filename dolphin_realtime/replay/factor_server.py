@@ -15,7 +15,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 import msgspec
 
-from dolphin_realtime import log
+from dolphin_realtime.infra import log
 from dolphin_realtime.replay.bad_answers import BAD_BODIES
 from dolphin_realtime.replay.factor_sources import BadRequestError, FactorSources
 

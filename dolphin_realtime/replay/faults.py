@@ -8,8 +8,8 @@ from pathlib import Path
 import msgspec
 import pyarrow as pa
 
-from dolphin_realtime.model.scan import Scan
-from dolphin_realtime.scan_files import scan_path, to_bytes
+from dolphin_realtime.model.market.scan import Scan
+from dolphin_realtime.scans.files import scan_path, to_bytes
 
 
 def _target(scan_dir: Path, scan: Scan) -> Path:

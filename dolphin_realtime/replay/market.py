@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from dolphin_realtime.model.errors import SettingsError
 from dolphin_realtime.model.instant import DAY_US
-from dolphin_realtime.model.scan import Scan
+from dolphin_realtime.model.market.scan import Scan
 
 Floats = NDArray[np.float64]
 

@@ -11,14 +11,14 @@ from typing import Final
 
 import msgspec
 
-from dolphin_realtime import files
-from dolphin_realtime.archive.file import write_archive
+from dolphin_realtime.infra import files
 from dolphin_realtime.model.errors import SettingsError
 from dolphin_realtime.model.instant import DAY_US, from_us
-from dolphin_realtime.model.scan import Scan, numbered
+from dolphin_realtime.model.market.scan import Scan, numbered
 from dolphin_realtime.replay.market import Market
 from dolphin_realtime.replay.worlds.events import World
-from dolphin_realtime.scan_files import write_scan
+from dolphin_realtime.scans.archive import write_archive
+from dolphin_realtime.scans.files import write_scan
 
 ARCHIVE_SOURCE: Final = "replay"
 

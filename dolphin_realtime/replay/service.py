@@ -11,10 +11,12 @@ from typing import Annotated, Final
 
 import msgspec
 
-from dolphin_realtime import log
+from dolphin_realtime.config.services import REPLAY
+from dolphin_realtime.config.settings import Settings, load_group
+from dolphin_realtime.infra import log
+from dolphin_realtime.infra.process import notify
 from dolphin_realtime.model.errors import SettingsError
 from dolphin_realtime.model.instant import DAY_US, from_us
-from dolphin_realtime.process import notify
 from dolphin_realtime.replay.books import BookSource, RecordedBooks, ReplayClock, SeededBooks
 from dolphin_realtime.replay.factor_server import FactorServer, serve_factors
 from dolphin_realtime.replay.factor_sources import FactorSources
@@ -23,8 +25,6 @@ from dolphin_realtime.replay.market import SAMPLE, Market, ReplayParams, load_pr
 from dolphin_realtime.replay.pace import Pacer, archive_days, write_scans
 from dolphin_realtime.replay.venue import ReplayVenue, run_venue
 from dolphin_realtime.replay.worlds.library import world
-from dolphin_realtime.service_table import REPLAY
-from dolphin_realtime.settings import Settings, load_group
 
 PREFIX: Final = "DOLPHIN_REPLAY_"
 CHUNK_S: Final = 1.0

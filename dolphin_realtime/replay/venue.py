@@ -15,7 +15,7 @@ from websockets.datastructures import Headers
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
-from dolphin_realtime.model.order_book import Level
+from dolphin_realtime.model.market.order_book import Level
 from dolphin_realtime.replay.books import BookSource, ReplayClock, Sides
 
 TICK_S: Final = 0.1

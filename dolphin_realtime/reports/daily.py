@@ -6,14 +6,14 @@ from typing import Final
 
 import msgspec
 
-from dolphin_realtime.coverage import DayCoverage, coverage_of, reasons_of
+from dolphin_realtime.config.settings import Settings
 from dolphin_realtime.journal.database import reading
 from dolphin_realtime.model.errors import JournalError
 from dolphin_realtime.reports.figures import Figures
 from dolphin_realtime.reports.period import Span, rows_in
 from dolphin_realtime.reports.write import JSON, Report, write_report
-from dolphin_realtime.scan_ledger import SUFFIX, ledger_folder, read_lines
-from dolphin_realtime.settings import Settings
+from dolphin_realtime.scans.coverage import DayCoverage, coverage_of, reasons_of
+from dolphin_realtime.scans.ledger import SUFFIX, ledger_folder, read_lines
 
 NOT_OVER: Final = "The day is not over"
 """How the caveat of a report begins that is to be written again."""

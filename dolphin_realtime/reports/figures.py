@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dolphin_realtime.journal.database import reading
-from dolphin_realtime.model.desk_state import Books
+from dolphin_realtime.model.desk.saved import Books
 from dolphin_realtime.model.instant import day_of
 from dolphin_realtime.model.percentiles import percentiles
 from dolphin_realtime.reports import ratios

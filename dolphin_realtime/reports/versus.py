@@ -8,7 +8,7 @@ from typing import Final
 
 import msgspec
 
-from dolphin_realtime.settings import Settings
+from dolphin_realtime.config.settings import Settings
 
 JSON: Final = "versus.json"
 

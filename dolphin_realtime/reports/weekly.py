@@ -11,7 +11,8 @@ from typing import Any
 import msgspec
 import plotly.graph_objects as go
 
-from dolphin_realtime import files
+from dolphin_realtime.config.settings import Settings
+from dolphin_realtime.infra import files
 from dolphin_realtime.journal import database
 from dolphin_realtime.journal.database import reading
 from dolphin_realtime.model.instant import DAY_US, day_of, day_us, from_us
@@ -21,7 +22,6 @@ from dolphin_realtime.reports.page import number, page, share, table, usd
 from dolphin_realtime.reports.period import Period, Span, daily_returns, read_period
 from dolphin_realtime.reports.versus import Versus, read_versus
 from dolphin_realtime.reports.write import HTML, JSON
-from dolphin_realtime.settings import Settings
 
 
 class InstanceWeek(msgspec.Struct, kw_only=True):

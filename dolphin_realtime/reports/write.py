@@ -11,8 +11,7 @@ import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from dolphin_realtime import files
-from dolphin_realtime.coverage import DayCoverage
+from dolphin_realtime.infra import files
 from dolphin_realtime.journal.database import reading
 from dolphin_realtime.journal.export import TIME
 from dolphin_realtime.reports.caveats import caveats_of
@@ -20,6 +19,7 @@ from dolphin_realtime.reports.figures import Figures, figures_of
 from dolphin_realtime.reports.page import render
 from dolphin_realtime.reports.period import Period, Span, read_period
 from dolphin_realtime.reports.trades import Trade
+from dolphin_realtime.scans.coverage import DayCoverage
 
 HTML: Final = "report.html"
 JSON: Final = "report.json"

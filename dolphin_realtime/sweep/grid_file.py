@@ -13,8 +13,8 @@ from typing import Any
 import msgspec
 import yaml
 
+from dolphin_realtime.config.trader_parameters import changed, load_parameters
 from dolphin_realtime.model.errors import SettingsError
-from dolphin_realtime.parameters import changed, load_parameters
 
 MAX_SETS = 10_000
 Value = int | float | str

@@ -12,7 +12,7 @@ from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from typing import Final
 
-from dolphin_realtime.process import die_with_parent
+from dolphin_realtime.infra.process import die_with_parent
 from dolphin_realtime.sweep.trial import WORKER_DIED, Trial, TrialResult, failed, run_trial
 
 BREAKS_TOGETHER: Final = 2

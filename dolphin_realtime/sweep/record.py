@@ -6,7 +6,7 @@ Appended as trials end; a sweep that was stopped goes on from here.
 from pathlib import Path
 from typing import Self
 
-from dolphin_realtime import files
+from dolphin_realtime.infra import files
 from dolphin_realtime.sweep.trial import TrialResult
 
 

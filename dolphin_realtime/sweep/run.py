@@ -10,13 +10,13 @@ from typing import Final
 
 import msgspec
 
-from dolphin_realtime import files
-from dolphin_realtime.coverage import DayCoverage
+from dolphin_realtime.config.settings import Settings
+from dolphin_realtime.config.trader_parameters import load_parameters
+from dolphin_realtime.infra import files
 from dolphin_realtime.model.errors import ScanFileError
-from dolphin_realtime.parameters import load_parameters
 from dolphin_realtime.reports.write import HTML
-from dolphin_realtime.scan_days import ScanDays, files_identity
-from dolphin_realtime.settings import Settings
+from dolphin_realtime.scans.coverage import DayCoverage
+from dolphin_realtime.scans.days import ScanDays, files_identity
 from dolphin_realtime.sweep.grid_file import SweepFile, name_of, sets_of, words_of
 from dolphin_realtime.sweep.local import run_local, workers_by_default
 from dolphin_realtime.sweep.page import render

@@ -16,15 +16,15 @@ import msgspec
 import dolphin_realtime
 from dolphin_realtime.backtest.days import traded
 from dolphin_realtime.backtest.loop import run_backtest
-from dolphin_realtime.book_documents import BookFeed
-from dolphin_realtime.coverage import DayCoverage, Reading
-from dolphin_realtime.factor_files import read_factors
+from dolphin_realtime.books.documents import BookFeed
+from dolphin_realtime.config.trader_parameters import Parameters, changed
+from dolphin_realtime.factors.files import read_factors
 from dolphin_realtime.journal.tables import EquityRow, Row
+from dolphin_realtime.model.desk.plan import Plan
 from dolphin_realtime.model.errors import DolphinError
-from dolphin_realtime.model.plan import Plan
-from dolphin_realtime.parameters import Parameters, changed
-from dolphin_realtime.scan_days import ScanDays
-from dolphin_realtime.warm_up import desk_of, warm_up_from
+from dolphin_realtime.scans.coverage import DayCoverage, Reading
+from dolphin_realtime.scans.days import ScanDays
+from dolphin_realtime.trading.warm_up import desk_of, warm_up_from
 
 WORKER_DIED: Final = "its worker died"
 HOUR_US: Final = 3_600_000_000

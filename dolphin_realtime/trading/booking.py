@@ -11,11 +11,11 @@ from typing import Final
 import msgspec
 
 from dolphin_realtime.journal.rows import Rows
-from dolphin_realtime.model.desk import Desk
+from dolphin_realtime.model.desk.desk import Desk
+from dolphin_realtime.model.desk.fill_rule import Execution, Quote
 from dolphin_realtime.model.errors import OrderMismatch
-from dolphin_realtime.model.fill_rule import Execution, Quote
 from dolphin_realtime.model.orders import Ended, EndKind, InFlight, OrderEvent, Traded
-from dolphin_realtime.model.pre_trade import Refusal
+from dolphin_realtime.model.risk.pre_trade import Refusal
 
 OUTCOMES_KEPT: Final = 10
 

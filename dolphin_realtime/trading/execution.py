@@ -10,11 +10,11 @@ from typing import Protocol
 
 import msgspec
 
-from dolphin_realtime.model.desk import Desk
-from dolphin_realtime.model.fill_rule import Execution
-from dolphin_realtime.model.instrument import InstrumentSpec
+from dolphin_realtime.model.desk.desk import Desk
+from dolphin_realtime.model.desk.fill_rule import Execution
+from dolphin_realtime.model.market.instrument import InstrumentSpec
 from dolphin_realtime.model.orders import InFlight, OrderEvent
-from dolphin_realtime.model.posture import Posture
+from dolphin_realtime.model.risk.posture import Posture
 
 
 class Start(msgspec.Struct, frozen=True):

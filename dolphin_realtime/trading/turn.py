@@ -8,20 +8,20 @@ order fills the fill rule's, how it is sent an engine's, which scan is next the 
 from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
-from dolphin_realtime import fault_points
-from dolphin_realtime.book_shelf import BookShelf
+from dolphin_realtime.infra import fault_points
 from dolphin_realtime.journal.rows import RECOVERED
 from dolphin_realtime.journal.tables import Row
-from dolphin_realtime.model.decision import Limits
-from dolphin_realtime.model.desk import Desk
-from dolphin_realtime.model.fill_rule import Tape
-from dolphin_realtime.model.gates import Factors
+from dolphin_realtime.model.desk.decision import Limits
+from dolphin_realtime.model.desk.desk import Desk
+from dolphin_realtime.model.desk.fill_rule import Tape
+from dolphin_realtime.model.desk.plan import Plan
+from dolphin_realtime.model.desk.position_change import PositionChange
+from dolphin_realtime.model.desk.position_orders import PositionOrder, carry_out
+from dolphin_realtime.model.market.scan import Scan
 from dolphin_realtime.model.orders import InFlight
-from dolphin_realtime.model.plan import Plan
-from dolphin_realtime.model.position_change import PositionChange
-from dolphin_realtime.model.position_orders import PositionOrder, carry_out
-from dolphin_realtime.model.posture import Posture
-from dolphin_realtime.model.scan import Scan
+from dolphin_realtime.model.risk.posture import Posture
+from dolphin_realtime.model.signal.gates import Factors
+from dolphin_realtime.trading.book_shelf import BookShelf
 from dolphin_realtime.trading.booking import Booking
 from dolphin_realtime.trading.execution import Engine
 

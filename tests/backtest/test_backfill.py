@@ -5,12 +5,12 @@ import shutil
 
 import pytest
 
-from dolphin_realtime import dagster_api
-from dolphin_realtime.archive.file import write_archive
 from dolphin_realtime.bench.stack import Stack, wait_for
 from dolphin_realtime.model.instant import day_of
-from dolphin_realtime.model.scan import numbered
+from dolphin_realtime.model.market.scan import numbered
+from dolphin_realtime.ops import dagster_api
 from dolphin_realtime.replay.market import Market, ReplayParams, load_prices
+from dolphin_realtime.scans.archive import write_archive
 
 N_DAYS = 11
 BACKFILL = """mutation($b: LaunchBackfillParams!) { launchPartitionBackfill(backfillParams: $b) {

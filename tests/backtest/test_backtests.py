@@ -15,12 +15,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from dolphin_realtime.archive.file import read_archive
 from dolphin_realtime.bench.backtest import first_day
-from dolphin_realtime.factor_files import SCHEMA
+from dolphin_realtime.factors.files import SCHEMA
 from dolphin_realtime.model.instant import DAY_US, day_of
 from dolphin_realtime.replay.market import SAMPLE, Market, ReplayParams, load_prices
 from dolphin_realtime.replay.pace import archive_days
+from dolphin_realtime.scans.archive import read_archive
 from tests.shared_data import SHARED, require
 
 N_DAYS = int(os.environ.get("BACKTEST_DAYS", "3"))

@@ -13,13 +13,13 @@ import msgspec
 import psutil
 import pytest
 
-from dolphin_realtime.archive.file import read_archive, write_archive
 from dolphin_realtime.bench.backtest import first_day
 from dolphin_realtime.bench.stack import free_port
+from dolphin_realtime.config.settings import Settings
 from dolphin_realtime.model.instant import DAY_US
 from dolphin_realtime.replay.market import Market, ReplayParams, load_prices
 from dolphin_realtime.replay.pace import archive_days
-from dolphin_realtime.settings import Settings
+from dolphin_realtime.scans.archive import read_archive, write_archive
 from dolphin_realtime.sweep.grid_file import read_sweep_file
 from dolphin_realtime.sweep.run import plan_of, run_sweep
 from tests.integration.conftest import eventually

@@ -14,17 +14,17 @@ import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from dolphin_realtime.archive.books import BookLine, archive_books
-from dolphin_realtime.archive.merge import merge_day
 from dolphin_realtime.backtest import differences
 from dolphin_realtime.backtest.versus_paper import versus_paper
-from dolphin_realtime.book_documents import BooksDocument
-from dolphin_realtime.factor_files import SCHEMA
+from dolphin_realtime.books.archive import BookLine, archive_books
+from dolphin_realtime.books.documents import BooksDocument
+from dolphin_realtime.config.settings import load
+from dolphin_realtime.factors.files import SCHEMA
 from dolphin_realtime.model.instant import day_of, from_us
-from dolphin_realtime.model.order_book import features
-from dolphin_realtime.scan_days import ScanDays
-from dolphin_realtime.scan_files import write_scan
-from dolphin_realtime.settings import load
+from dolphin_realtime.model.market.order_book import features
+from dolphin_realtime.scans.days import ScanDays
+from dolphin_realtime.scans.files import write_scan
+from dolphin_realtime.scans.merge import merge_day
 from tests.integration.conftest import eventually, make_desk, sample_market
 
 TURNING = {"target_band": 0.02, "signal_s_in": 0.3, "signal_s_out": 0.1, "signal_tau_x_s": 600}

@@ -11,16 +11,16 @@ import subprocess
 import sys
 import time
 
-from dolphin_realtime import grid
 from dolphin_realtime.bench.stack import Stack
+from dolphin_realtime.grid import grid
+from dolphin_realtime.grid.member.member import is_ready
 from dolphin_realtime.journal import database
 from dolphin_realtime.journal.check import check
-from dolphin_realtime.member.member import is_ready
 from dolphin_realtime.model.instant import DAY_US
 from dolphin_realtime.replay.pace import archive_days
 from dolphin_realtime.replay.worlds.events import ClockStep, World
 from dolphin_realtime.replay.worlds.library import WORLDS
-from dolphin_realtime.scan_files import write_scan
+from dolphin_realtime.scans.files import write_scan
 from tests.chaos.test_kills import CALM, ENDS, FILLS, ORDERS
 from tests.integration.conftest import FAST, LOWERED, Desk, eventually, sample_market
 

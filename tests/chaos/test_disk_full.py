@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from dolphin_realtime import grid
+from dolphin_realtime.grid import grid
 from dolphin_realtime.journal.check import check
 from tests.integration.conftest import eventually, make_desk
 

@@ -11,8 +11,8 @@ import time
 
 import pytest
 
-from dolphin_realtime import grid
-from dolphin_realtime.scan_files import write_scan
+from dolphin_realtime.grid import grid
+from dolphin_realtime.scans.files import write_scan
 from tests.integration.conftest import eventually, make_desk
 
 ID = "substr(client_order_id, 1, 1) || substr(client_order_id, 6)"

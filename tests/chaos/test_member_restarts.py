@@ -11,9 +11,9 @@ import time
 
 import pytest
 
-from dolphin_realtime import grid
-from dolphin_realtime.member.member import is_ready
-from dolphin_realtime.scan_files import write_scan
+from dolphin_realtime.grid import grid
+from dolphin_realtime.grid.member.member import is_ready
+from dolphin_realtime.scans.files import write_scan
 from tests.integration.conftest import eventually, make_desk
 
 ACTED_ON = "SELECT is_acted_on FROM equity WHERE timestamp_us = ?"

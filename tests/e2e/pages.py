@@ -5,7 +5,7 @@ import time
 
 from playwright.sync_api import expect
 
-from dolphin_realtime import dagster_api
+from dolphin_realtime.ops import dagster_api
 
 SCHEDULE = """
 query($s: ScheduleSelector!) { scheduleOrError(scheduleSelector: $s) { ... on Schedule {

@@ -5,8 +5,9 @@ import time
 import pytest
 from playwright.sync_api import expect
 
-from dolphin_realtime import dagster_api, grid
 from dolphin_realtime.bench.stack import wait_for
+from dolphin_realtime.grid import grid
+from dolphin_realtime.ops import dagster_api
 from tests.e2e.pages import switch
 
 MADE = """query($k: AssetKeyInput!) { assetNodeOrError(assetKey: $k) { ... on AssetNode {

@@ -2,9 +2,10 @@
 
 from playwright.sync_api import expect
 
-from dolphin_dagster import pools
-from dolphin_realtime import dagster_api, grid
+from dolphin_dagster.instance import pools
 from dolphin_realtime.bench.stack import wait_for
+from dolphin_realtime.grid import grid
+from dolphin_realtime.ops import dagster_api
 from tests.e2e.pages import schedule_state, switch
 
 

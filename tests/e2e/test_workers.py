@@ -4,8 +4,8 @@ import os
 import signal
 from pathlib import Path
 
-from dolphin_realtime import dagster_api
 from dolphin_realtime.bench.stack import wait_for
+from dolphin_realtime.ops import dagster_api
 
 
 def processes_of(home):

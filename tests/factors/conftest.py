@@ -7,10 +7,10 @@ import dagster as dg
 import pytest
 
 from dolphin_dagster.definitions import build_definitions
-from dolphin_realtime import grid
+from dolphin_realtime.config.factor_sources import HOSTS
+from dolphin_realtime.config.settings import load
+from dolphin_realtime.grid import grid
 from dolphin_realtime.model import instant
-from dolphin_realtime.settings import load
-from dolphin_realtime.source_settings import HOSTS
 from tests.factors.sources import Replayed
 from tests.integration.conftest import make_desk
 

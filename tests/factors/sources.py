@@ -6,11 +6,11 @@ from datetime import UTC, datetime
 from dolphin_dagster.factors.ask import Ask
 from dolphin_dagster.factors.publish import Moment, readings, vet
 from dolphin_dagster.sources.http import Http
+from dolphin_realtime.factors.source_memory import SourceMemory
 from dolphin_realtime.model.instant import to_us
 from dolphin_realtime.replay.factor_server import FactorServer, serve_factors
 from dolphin_realtime.replay.factor_sources import FactorSources
 from dolphin_realtime.replay.factor_values import FactorValues
-from dolphin_realtime.source_memory import SourceMemory
 
 NOW = datetime(2025, 5, 14, 12, 34, 56, tzinfo=UTC)
 ASSETS = ["BTCUSDT", "ETHUSDT", "ENAUSDT"]

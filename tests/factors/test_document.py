@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dolphin_realtime.factor_documents import factors_of, read_factor_document
-from dolphin_realtime.factor_files import read_factors
-from dolphin_realtime.factor_store import HOURLY, Row, append, hourly_closes, newest
-from dolphin_realtime.grid import encode
+from dolphin_realtime.factors.documents import factors_of, read_factor_document
+from dolphin_realtime.factors.files import read_factors
+from dolphin_realtime.factors.store import HOURLY, Row, append, hourly_closes, newest
+from dolphin_realtime.grid.grid import encode
 from dolphin_realtime.model.errors import SettingsError
-from dolphin_realtime.model.factor_document import (
+from dolphin_realtime.model.factors.document import (
     CLOCK_STEP,
     FORGOTTEN,
     FactorReading,
@@ -23,7 +23,7 @@ from dolphin_realtime.model.factor_document import (
     readings_of,
 )
 from dolphin_realtime.model.instant import to_us
-from dolphin_realtime.trader.factor_shelf import FactorShelf
+from dolphin_realtime.trading.factor_shelf import FactorShelf
 
 T = datetime(2025, 5, 14, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)

@@ -15,9 +15,9 @@ from dolphin_dagster.factors.registry import external
 from dolphin_dagster.factors.stack import FactorStack
 from dolphin_dagster.factors.verdicts import is_fresh
 from dolphin_dagster.resources import Grid
-from dolphin_realtime import grid
-from dolphin_realtime.alerts import read_alerts, standing, write_alert
-from dolphin_realtime.model.factor_document import (
+from dolphin_realtime.factors.source_memory import Circuit
+from dolphin_realtime.grid import grid
+from dolphin_realtime.model.factors.document import (
     FactorReading,
     document_of,
     expiry,
@@ -25,8 +25,8 @@ from dolphin_realtime.model.factor_document import (
     readings_of,
 )
 from dolphin_realtime.replay.factor_server import Fault
-from dolphin_realtime.scan_files import write_scan
-from dolphin_realtime.source_memory import Circuit
+from dolphin_realtime.runtime.alert_log import read_alerts, standing, write_alert
+from dolphin_realtime.scans.files import write_scan
 from tests.integration.conftest import eventually
 
 WRITES = 1000

@@ -8,10 +8,10 @@ from dolphin_dagster.factors.registry import external
 from dolphin_dagster.indicators import fear_greed
 from dolphin_dagster.sources import answers
 from dolphin_dagster.sources.http import weight_limit
-from dolphin_realtime.http_patience import retry_after_s
+from dolphin_realtime.factors.http_patience import retry_after_s
+from dolphin_realtime.factors.source_memory import Circuit, HostMemory, SourceMemory, wall_now
 from dolphin_realtime.model.errors import SourceFormatChanged, SourceUnavailable
 from dolphin_realtime.replay.factor_server import Fault
-from dolphin_realtime.source_memory import Circuit, HostMemory, SourceMemory, wall_now
 from tests.factors.sources import Replayed
 
 T = datetime(2026, 1, 1, 12, 0, 30, tzinfo=UTC)

@@ -5,16 +5,16 @@ from datetime import UTC, date, datetime, timedelta
 import numpy as np
 import pytest
 
-from dolphin_dagster.exchange_sessions import is_session, next_open, session_at
 from dolphin_dagster.factors.ask import Observation
+from dolphin_dagster.factors.exchange_sessions import is_session, next_open, session_at
 from dolphin_dagster.factors.past import holes
 from dolphin_dagster.factors.publish import backfilled, vet
 from dolphin_dagster.factors.registry import external
 from dolphin_dagster.indicators import dvol, fear_greed, funding, vix
-from dolphin_realtime.factor_files import read_factors
-from dolphin_realtime.factor_store import Row, append
+from dolphin_realtime.factors.files import read_factors
+from dolphin_realtime.factors.store import Row, append
 from dolphin_realtime.model.errors import SourceFormatChanged
-from dolphin_realtime.model.factor_document import FactorReading, expiry
+from dolphin_realtime.model.factors.document import FactorReading, expiry
 from dolphin_realtime.model.instant import to_us
 from tests.factors.sources import NOW, Replayed
 

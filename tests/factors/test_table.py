@@ -7,7 +7,7 @@ import pytest
 from rich.console import Console
 
 from dolphin_realtime.cli.factor_table import effect, table_of
-from dolphin_realtime.model.factor_document import FactorReading, expiry
+from dolphin_realtime.model.factors.document import FactorReading, expiry
 from dolphin_realtime.model.instant import span
 
 T = datetime(2025, 5, 14, 12, tzinfo=UTC)

@@ -8,22 +8,22 @@ from datetime import UTC, datetime, timedelta
 
 import msgspec
 
-from dolphin_realtime.book_documents import BooksDocument
-from dolphin_realtime.book_shelf import BookShelf
-from dolphin_realtime.model import desk_state
-from dolphin_realtime.model.decision import Limits, TargetParams
-from dolphin_realtime.model.desk import Desk
+from dolphin_realtime.books.documents import BooksDocument
+from dolphin_realtime.model.desk import saved as desk_state
+from dolphin_realtime.model.desk.decision import Limits, TargetParams
+from dolphin_realtime.model.desk.desk import Desk
+from dolphin_realtime.model.desk.fill_rule import Tape
 from dolphin_realtime.model.errors import ScanError
-from dolphin_realtime.model.fill_rule import Tape
-from dolphin_realtime.model.gates import Book
 from dolphin_realtime.model.instant import from_us
-from dolphin_realtime.model.order_book import features
-from dolphin_realtime.model.posture import Posture, SafetyDocument
-from dolphin_realtime.model.scan import decode_scan, encode_scan
-from dolphin_realtime.model.signal_params import SignalParams
-from dolphin_realtime.scan_files import parse_scan, refuse_unpublishable, to_bytes
-from dolphin_realtime.trader.factor_shelf import FactorShelf
-from dolphin_realtime.trader.guard import Guard
+from dolphin_realtime.model.market.order_book import features
+from dolphin_realtime.model.market.scan import decode_scan, encode_scan
+from dolphin_realtime.model.risk.posture import Posture, SafetyDocument
+from dolphin_realtime.model.signal.gates import Book
+from dolphin_realtime.model.signal.params import SignalParams
+from dolphin_realtime.scans.files import parse_scan, refuse_unpublishable, to_bytes
+from dolphin_realtime.services.trader.guard import Guard
+from dolphin_realtime.trading.book_shelf import BookShelf
+from dolphin_realtime.trading.factor_shelf import FactorShelf
 from tests.fuzz.mutate import Choose, flip, mutate, paths
 from tests.orders import fill
 from tests.scans import walk

@@ -12,14 +12,14 @@ import msgspec
 import pytest
 from hazelcast.errors import HazelcastError
 
-from dolphin_realtime import grid
 from dolphin_realtime.bench.stack import Stack
+from dolphin_realtime.grid import grid
 from dolphin_realtime.journal import database
 from dolphin_realtime.model.instant import DAY_US
-from dolphin_realtime.model.scan import Scan
+from dolphin_realtime.model.market.scan import Scan
 from dolphin_realtime.replay.market import Market, ReplayParams, load_prices
 from dolphin_realtime.replay.pace import archive_days
-from dolphin_realtime.scan_files import write_scan
+from dolphin_realtime.scans.files import write_scan
 
 LOWERED = {"target_band": 0.02, "signal_s_in": 0.8, "signal_s_out": 0.3}
 """Thresholds under which the sample trades several times a minute of market time."""

@@ -6,8 +6,8 @@ import signal
 
 import pytest
 
-from dolphin_realtime import grid
-from dolphin_realtime.scan_files import write_scan
+from dolphin_realtime.grid import grid
+from dolphin_realtime.scans.files import write_scan
 from tests.integration.conftest import eventually, make_desk, processes_of
 
 

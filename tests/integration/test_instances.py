@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import pandas as pd
 import pytest
 
-from dolphin_realtime import grid
+from dolphin_realtime.grid import grid
 from dolphin_realtime.model.instant import from_us
 from tests.integration.conftest import eventually, make_desk
 

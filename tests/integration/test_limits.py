@@ -11,15 +11,15 @@ import msgspec
 import numpy as np
 import pytest
 
-from dolphin_realtime import grid
+from dolphin_realtime.grid import grid
 from dolphin_realtime.journal import database
-from dolphin_realtime.meta_health.judgement import SENSORS
-from dolphin_realtime.model.health import HealthDocument
-from dolphin_realtime.model.posture import REASON_CODES
-from dolphin_realtime.model.pre_trade import LIMITS
+from dolphin_realtime.model.health.scores import HealthDocument
+from dolphin_realtime.model.risk.posture import REASON_CODES
+from dolphin_realtime.model.risk.pre_trade import LIMITS
 from dolphin_realtime.replay.market import Market, PriceTable, ReplayParams, load_prices
 from dolphin_realtime.replay.pace import archive_days
-from dolphin_realtime.scan_files import write_scan
+from dolphin_realtime.scans.files import write_scan
+from dolphin_realtime.services.meta_health.judgement import SENSORS
 from tests.integration.conftest import Desk, eventually, make_desk
 
 TINY = "TINYUSDT"

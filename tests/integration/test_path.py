@@ -7,11 +7,11 @@ import hazelcast
 import msgspec
 import pytest
 
-from dolphin_realtime import grid
-from dolphin_realtime.model.scan import decode_scan
+from dolphin_realtime.grid import grid
+from dolphin_realtime.model.market.scan import decode_scan
 from dolphin_realtime.replay import faults
-from dolphin_realtime.scan_files import scan_path, to_bytes, write_scan
-from dolphin_realtime.scan_ledger import ledger_days, ledger_folder, read_lines
+from dolphin_realtime.scans.files import scan_path, to_bytes, write_scan
+from dolphin_realtime.scans.ledger import ledger_days, ledger_folder, read_lines
 from tests.integration.conftest import eventually
 
 

@@ -10,18 +10,19 @@ import dagster as dg
 import msgspec
 import pytest
 
-from dolphin_dagster import days_due, pools
+from dolphin_dagster.daily import days_due
 from dolphin_dagster.definitions import build_definitions
-from dolphin_realtime.archive.merge import merge_day
+from dolphin_dagster.instance import pools
 from dolphin_realtime.bench.backtest import first_day
+from dolphin_realtime.config.settings import load
 from dolphin_realtime.model.instant import DAY_US
 from dolphin_realtime.replay.market import Market, ReplayParams, load_prices
 from dolphin_realtime.replay.pace import archive_days
 from dolphin_realtime.reports.daily import is_final, write_paper_report
-from dolphin_realtime.scan_days import ScanDays
-from dolphin_realtime.scan_files import write_scan
-from dolphin_realtime.scan_ledger import Line, ledger_folder
-from dolphin_realtime.settings import load
+from dolphin_realtime.scans.days import ScanDays
+from dolphin_realtime.scans.files import write_scan
+from dolphin_realtime.scans.ledger import Line, ledger_folder
+from dolphin_realtime.scans.merge import merge_day
 
 DAYS = ("2025-05-12", "2025-05-13", "2025-05-14", "2025-05-15")
 SETTINGS = {

@@ -9,9 +9,9 @@ from pathlib import Path
 import httpx
 
 from dolphin_realtime.bench.stack import free_port, wait_for
-from dolphin_realtime.nginx import Front, render
-from dolphin_realtime.ports import answers
-from dolphin_realtime.settings import load
+from dolphin_realtime.config.settings import load
+from dolphin_realtime.infra.ports import answers
+from dolphin_realtime.ops.nginx import Front, render
 
 HOST = "dolphin.test"
 PEOPLE = {"olga": "operates", "vera": "views", "OLGA": "shouts"}

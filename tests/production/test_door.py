@@ -7,7 +7,7 @@ import httpx
 import pytest
 from websockets.sync.client import connect
 
-from dolphin_realtime import dagster_api
+from dolphin_realtime.ops import dagster_api
 from tests.production.door import HOST, PEOPLE, Door
 
 QUERY = {"query": "{ version }"}

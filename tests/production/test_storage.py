@@ -2,9 +2,9 @@
 
 import pytest
 
-from dolphin_dagster import pools
-from dolphin_realtime import dagster_api
+from dolphin_dagster.instance import pools
 from dolphin_realtime.bench.stack import wait_for
+from dolphin_realtime.ops import dagster_api
 
 RUN = "query($id: ID!) { runOrError(runId: $id) { ... on Run { status } } }"
 LIMITS = "{ instance { concurrencyLimits { concurrencyKey slotCount } } }"

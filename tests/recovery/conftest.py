@@ -6,10 +6,10 @@ import threading
 
 import pytest
 
-from dolphin_realtime import grid
-from dolphin_realtime.health_files import LedgerLine, ledger_path, read_ledger
-from dolphin_realtime.managers.local import LocalManager
-from dolphin_realtime.settings import Settings, load
+from dolphin_realtime.config.settings import Settings, load
+from dolphin_realtime.grid import grid
+from dolphin_realtime.ops.managers.local import LocalManager
+from dolphin_realtime.services.meta_health.files import LedgerLine, ledger_path, read_ledger
 from tests.integration.conftest import Desk, eventually, make_desk
 
 QUICK = {

@@ -5,10 +5,10 @@ import signal
 
 import pytest
 
-from dolphin_realtime import dagster_api
 from dolphin_realtime.bench.stack import Stack
-from dolphin_realtime.health_files import ledger_path, read_ledger
-from dolphin_realtime.settings import load
+from dolphin_realtime.config.settings import load
+from dolphin_realtime.ops import dagster_api
+from dolphin_realtime.services.meta_health.files import ledger_path, read_ledger
 from tests.integration.conftest import eventually
 from tests.recovery.contract import comes_back
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from dolphin_realtime.model.errors import ServiceError
-from dolphin_realtime.runner.managed import Limits, Managed
-from dolphin_realtime.runner.services import Spec
+from dolphin_realtime.ops.runner.managed import Limits, Managed
+from dolphin_realtime.ops.runner.services import Spec
 from tests.recovery import contract
 
 pytestmark = pytest.mark.timeout(180)

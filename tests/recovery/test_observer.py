@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from dolphin_realtime.alerts import read_alerts
-from dolphin_realtime.meta_health.clock import Clock
-from dolphin_realtime.meta_health.service import MetaHealth
-from dolphin_realtime.service import Frame, connect_or_refuse
+from dolphin_realtime.runtime.alert_log import read_alerts
+from dolphin_realtime.runtime.service_frame import Frame, connect_or_refuse
+from dolphin_realtime.services.meta_health.clock import Clock
+from dolphin_realtime.services.meta_health.service import MetaHealth
 from tests.integration.conftest import eventually
 from tests.recovery import cut_off
 

@@ -11,10 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from dolphin_realtime import dagster_api, grid
 from dolphin_realtime.bench.runs import ask_at_once
 from dolphin_realtime.bench.stack import Stack, wait_for
-from dolphin_realtime.health_files import history_path, read_history
+from dolphin_realtime.grid import grid
+from dolphin_realtime.ops import dagster_api
+from dolphin_realtime.services.meta_health.files import history_path, read_history
 from tests.integration.conftest import eventually
 from tests.recovery import contract
 from tests.recovery.conftest import host_of

@@ -18,12 +18,12 @@ from pathlib import Path
 import msgspec
 
 from dolphin_realtime.backtest.run import backtest_to_journal
-from dolphin_realtime.book_documents import BookFeed
-from dolphin_realtime.factor_documents import FactorHistory
-from dolphin_realtime.model.signal import SignalState
+from dolphin_realtime.books.documents import BookFeed
+from dolphin_realtime.factors.documents import FactorHistory
+from dolphin_realtime.model.signal.state import SignalState
 from dolphin_realtime.replay.pace import archive_days
-from dolphin_realtime.scan_days import ScanDays
-from dolphin_realtime.warm_up import warm_up_from
+from dolphin_realtime.scans.days import ScanDays
+from dolphin_realtime.trading.warm_up import warm_up_from
 from tests.reference.digest import QUERIES, digest, lists_of
 from tests.reference.worlds import (
     INSTANCES,

@@ -11,14 +11,14 @@ import numpy as np
 import pandas as pd
 
 from dolphin_realtime.bench.backtest import first_day
-from dolphin_realtime.book_documents import BookFeed, books_of
-from dolphin_realtime.factor_documents import FactorHistory
-from dolphin_realtime.model.desk import Desk
-from dolphin_realtime.model.gates import Factors, Reading
+from dolphin_realtime.books.documents import BookFeed, books_of
+from dolphin_realtime.config.trader_parameters import load_parameters
+from dolphin_realtime.factors.documents import FactorHistory
+from dolphin_realtime.model.desk.desk import Desk
 from dolphin_realtime.model.instant import DAY_US, from_us
-from dolphin_realtime.parameters import load_parameters
+from dolphin_realtime.model.signal.gates import Factors, Reading
 from dolphin_realtime.replay.market import SAMPLE, Market, ReplayParams, load_prices
-from dolphin_realtime.scan_days import ScanDays
+from dolphin_realtime.scans.days import ScanDays
 from tests.shared_data import SHARED
 
 HOUR_US = 3_600_000_000

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import dagster as dg
 
-from dolphin_dagster import orphaned_runs, pools
-from dolphin_dagster.jobs import asset_job
+from dolphin_dagster.instance import orphaned_runs, pools
+from dolphin_dagster.instance.jobs import asset_job
 from tests.runs.probe_names import name_of
 
 SECONDS = float(os.environ.get("PROBE_SECONDS", "1"))

@@ -11,13 +11,13 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from dolphin_dagster import pools
-from dolphin_realtime import dagster_api
+from dolphin_dagster.instance import pools
 from dolphin_realtime.bench.memory import rss_mb
 from dolphin_realtime.bench.runs import FINISHED, WORKER, below, command_of, overlap
 from dolphin_realtime.bench.stack import free_port, wait_for
-from dolphin_realtime.ports import answers
-from dolphin_realtime.process import die_with_parent
+from dolphin_realtime.infra.ports import answers
+from dolphin_realtime.infra.process import die_with_parent
+from dolphin_realtime.ops import dagster_api
 from tests.runs.probe_names import name_of
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -50,7 +50,7 @@ class Side:
 
     def __enter__(self):
         init = ["-c", "import dagster as dg; dg.DagsterInstance.get().get_runs_count()"]
-        set_up = init if self.is_stock else ["-m", "dolphin_dagster.setup"]
+        set_up = init if self.is_stock else ["-m", "dolphin_dagster.instance.setup"]
         subprocess.run([sys.executable, *set_up], env=self.env, check=True, capture_output=True)
         self.start("code")
         self.start("webserver")

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from dolphin_dagster import pools
+from dolphin_dagster.instance import pools
 from dolphin_realtime.bench.stack import wait_for
 from tests.runs.side import FINISHED, Side, kill
 

@@ -13,10 +13,10 @@ import msgspec
 import psutil
 
 from dolphin_realtime.bench.stack import wait_for
-from dolphin_realtime.bridge.child import ReaderChild, ReaderOverdue
-from dolphin_realtime.bridge.reader import Request
-from dolphin_realtime.scan_files import to_bytes
-from dolphin_realtime.scan_ledger import Line
+from dolphin_realtime.scans.files import to_bytes
+from dolphin_realtime.scans.ledger import Line
+from dolphin_realtime.services.bridge.child import ReaderChild, ReaderOverdue
+from dolphin_realtime.services.bridge.reader import Request
 from tests.scans import walk
 
 FUSE_TOOLS = "apt-get install fuse3 libfuse2"

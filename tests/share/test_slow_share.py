@@ -9,8 +9,8 @@ import time
 
 import pytest
 
-from dolphin_realtime.bridge import pace
-from dolphin_realtime.scan_files import to_bytes
+from dolphin_realtime.scans.files import to_bytes
+from dolphin_realtime.services.bridge import pace
 from tests.share.feed import SCANS, fill, mounted, put, run
 
 N_FILES = int(os.environ.get("SHARE_FILES", "3000"))

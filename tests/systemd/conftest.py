@@ -58,7 +58,7 @@ class Server:
     def manage(self, verb: str, service: str) -> None:
         """Do as meta health does: its user, its manager, through polkit."""
         self.as_observer(
-            "from dolphin_realtime.managers.systemd import SystemdManager\n"
+            "from dolphin_realtime.ops.managers.systemd import SystemdManager\n"
             f"SystemdManager().{verb}({service!r})"
         )
 

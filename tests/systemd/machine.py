@@ -14,8 +14,8 @@ import sysconfig
 import time
 from pathlib import Path
 
-from dolphin_realtime.member.fetch import cache_dir, ensure_jar
-from dolphin_realtime.process import die_with_parent
+from dolphin_realtime.grid.member.jar import cache_dir, ensure_jar
+from dolphin_realtime.infra.process import die_with_parent
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 PACKAGES = (

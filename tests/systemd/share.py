@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 
 from dolphin_realtime.bench.stack import wait_for
-from dolphin_realtime.scan_files import write_scan
+from dolphin_realtime.scans.files import write_scan
 from tests.integration.conftest import sample_market
 
 FUSE_TOOLS = "apt-get install fuse3 libfuse2"

@@ -141,7 +141,7 @@ def test_alerts_of_every_user_are_kept(server):
     write = """
 from datetime import UTC, datetime
 from pathlib import Path
-from dolphin_realtime.alerts import Alert, write_alert
+from dolphin_realtime.runtime.alert_log import Alert, write_alert
 write_alert(Path("/var/lib/dolphin"), Alert(
     ts=datetime.now(UTC), asset="a", check="c", state="red", facts={}, runbook=""))
 """
@@ -190,7 +190,7 @@ def test_another_user_is_told_so(server):
 ARCHIVING = """
 import sys
 from pathlib import Path
-from dolphin_realtime.share_lock import share_lock
+from dolphin_realtime.scans.share_lock import share_lock
 with share_lock(Path("/var/lib/dolphin/run")):
     print("reads", flush=True)
     list(Path("/mnt/share").iterdir())
@@ -212,7 +212,7 @@ def archivers(server):
 
 def readers(server):
     listed = server.systemctl("status", "--no-pager", server.unit("bridge"), check=False).stdout
-    return listed.count("dolphin_realtime.bridge.reader")
+    return listed.count("dolphin_realtime.services.bridge.reader")
 
 
 def test_a_share_that_hangs_leaves_one_stuck_reader_and_everything_else_alive(server):

@@ -8,11 +8,11 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from dolphin_realtime.model.recovery import OBSERVER
-from dolphin_realtime.runner.services import ROOT
-from dolphin_realtime.settings import Settings
-from dolphin_realtime.systemd.install import hidden
-from dolphin_realtime.systemd.render import (
+from dolphin_realtime.config.settings import Settings
+from dolphin_realtime.model.health.recovery import OBSERVER
+from dolphin_realtime.ops.runner.services import ROOT
+from dolphin_realtime.ops.systemd.install import hidden
+from dolphin_realtime.ops.systemd.render import (
     MANIFEST,
     UNITS,
     default_place,
@@ -21,7 +21,7 @@ from dolphin_realtime.systemd.render import (
     table_of,
     write_below,
 )
-from dolphin_realtime.systemd.unit import Place, file_name
+from dolphin_realtime.ops.systemd.unit import Place, file_name
 
 SETTINGS = Settings(
     orderbook_ws="wss://fstream.binance.com",
@@ -58,7 +58,7 @@ def test_pool_limits_are_set_before_any_dagster_service(tree):
     for name in ("dagster-code", "dagster-webserver", "dagster-daemon"):
         text = (tree / f"dolphin-{name}.service").read_text()
         assert text.index("ExecStartPre=") < text.index("ExecStart=")
-        assert "dolphin_dagster.setup" in text
+        assert "dolphin_dagster.instance.setup" in text
 
 
 def test_secrets_are_handed_over_and_are_in_no_file(tree):
@@ -68,7 +68,9 @@ def test_secrets_are_handed_over_and_are_in_no_file(tree):
         text = (tree / f"dolphin-{name}.service").read_text()
         assert "LoadCredential=pgpass:/etc/dolphin/credentials/pgpass" in text
         assert f"Environment=PGPASSFILE=%t/dolphin-{name}/pgpass" in text
-        assert text.index("/usr/bin/install -m 600 %d/pgpass") < text.index("dolphin_dagster.setup")
+        assert text.index("/usr/bin/install -m 600 %d/pgpass") < text.index(
+            "dolphin_dagster.instance.setup"
+        )
 
 
 def test_postgres_gives_dagster_a_home_of_its_own():

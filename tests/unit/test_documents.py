@@ -10,20 +10,20 @@ import yaml
 from dolphin_dagster import alerting
 from dolphin_dagster.definitions import build_definitions
 from dolphin_realtime.cli.app import COMMANDS, dolphin
-from dolphin_realtime.meta_health import healer
-from dolphin_realtime.meta_health import telling as service_telling
+from dolphin_realtime.config.factor_sources import SourceSettings
+from dolphin_realtime.config.settings import Settings, load
 from dolphin_realtime.model import errors
-from dolphin_realtime.model.decision import TargetParams
-from dolphin_realtime.model.paper_faults import PaperFaults
-from dolphin_realtime.model.plan import CostParams
-from dolphin_realtime.model.posture import SafetyParams
-from dolphin_realtime.model.pre_trade import PreTradeParams
-from dolphin_realtime.model.signal_params import SignalParams
+from dolphin_realtime.model.desk.decision import TargetParams
+from dolphin_realtime.model.desk.plan import CostParams
+from dolphin_realtime.model.market.paper_faults import PaperFaults
+from dolphin_realtime.model.risk.posture import SafetyParams
+from dolphin_realtime.model.risk.pre_trade import PreTradeParams
+from dolphin_realtime.model.signal.params import SignalParams
+from dolphin_realtime.ops.systemd import unit_failed
 from dolphin_realtime.replay.service import ReplaySettings
-from dolphin_realtime.safety import telling as posture_telling
-from dolphin_realtime.settings import Settings, load
-from dolphin_realtime.source_settings import SourceSettings
-from dolphin_realtime.systemd import unit_failed
+from dolphin_realtime.services.meta_health import healer
+from dolphin_realtime.services.meta_health import telling as service_telling
+from dolphin_realtime.services.safety import telling as posture_telling
 
 ROOT = Path(__file__).parents[2]
 GROUPS = {

@@ -8,9 +8,9 @@ import pytest
 
 from dolphin_dagster.realtime.assets import make_assets
 from dolphin_dagster.realtime.table import make_rules
-from dolphin_realtime import service_table
-from dolphin_realtime.service_table import SERVICES
-from dolphin_realtime.settings import Settings
+from dolphin_realtime.config import services as service_table
+from dolphin_realtime.config.services import SERVICES
+from dolphin_realtime.config.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 PRODUCT = sorted(p for name in ("dolphin_realtime", "dolphin_dagster") for p in (ROOT / name).rglob("*.py"))  # fmt: skip

@@ -5,7 +5,7 @@ import time
 import pytest
 
 from dolphin_realtime.bench.stack import Stack, wait_for
-from dolphin_realtime.ports import is_free
+from dolphin_realtime.infra.ports import is_free
 from tests.e2e.conftest import browser, page
 from tests.e2e.pages import schedule_state, switch
 

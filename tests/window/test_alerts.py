@@ -13,11 +13,11 @@ from dagster._core.definitions.run_request import InstigatorType
 from dagster._core.scheduler.instigation import TickData, TickStatus
 from dagster._utils.error import SerializableErrorInfo
 
-from dolphin_realtime import dagster_api
-from dolphin_realtime.alerts import Alert, write_alert
 from dolphin_realtime.bench.stack import wait_for
-from dolphin_realtime.meta_health.healer import RUNBOOK
-from dolphin_realtime.runner.services import ROOT
+from dolphin_realtime.ops import dagster_api
+from dolphin_realtime.ops.runner.services import ROOT
+from dolphin_realtime.runtime.alert_log import Alert, write_alert
+from dolphin_realtime.services.meta_health.healer import RUNBOOK
 
 WITHIN_S = 120
 TICKING = "days_archived"

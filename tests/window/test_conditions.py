@@ -11,9 +11,10 @@ from datetime import UTC, datetime
 
 import pytest
 
-from dolphin_realtime import dagster_api, grid
 from dolphin_realtime.bench.stack import wait_for
-from dolphin_realtime.settings import Settings
+from dolphin_realtime.config.settings import Settings
+from dolphin_realtime.grid import grid
+from dolphin_realtime.ops import dagster_api
 from tests.conditions import changed, conditions, healthy
 
 STOPPED = ("replay", "meta-health", "trader@BLUE", "bridge", "safety", "orderbook")

@@ -9,8 +9,8 @@ import pytest
 from playwright.sync_api import expect
 
 from dolphin_dagster.realtime.rules import SENSORS
-from dolphin_realtime import dagster_api
 from dolphin_realtime.bench.stack import wait_for
+from dolphin_realtime.ops import dagster_api
 from tests.e2e.conftest import SHOTS
 from tests.e2e.pages import schedule_state, wait_for_all
 from tests.window.conftest import SCHEDULE

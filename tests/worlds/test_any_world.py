@@ -10,13 +10,13 @@ import os
 import msgspec
 import pytest
 
-from dolphin_realtime.book_shelf import BookShelf
 from dolphin_realtime.journal.rows import Rows
-from dolphin_realtime.model.decision import Limits, TargetParams
-from dolphin_realtime.model.desk import Desk
+from dolphin_realtime.model.desk.decision import Limits, TargetParams
+from dolphin_realtime.model.desk.desk import Desk
 from dolphin_realtime.model.errors import ScanOutOfOrder
-from dolphin_realtime.model.signal_params import SignalParams
+from dolphin_realtime.model.signal.params import SignalParams
 from dolphin_realtime.replay.worlds.seeded import random_events, scans_of, seeded_market
+from dolphin_realtime.trading.book_shelf import BookShelf
 from dolphin_realtime.trading.booking import Booking
 from dolphin_realtime.trading.turn import Turn
 from tests.engines import FakeEngine

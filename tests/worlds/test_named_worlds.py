@@ -8,21 +8,21 @@ import sys
 import msgspec
 import pytest
 
-from dolphin_realtime.archive.merge import merge_day
 from dolphin_realtime.backtest.run import backtest_to_journal
-from dolphin_realtime.book_documents import BookFeed
-from dolphin_realtime.coverage import Reading
-from dolphin_realtime.factor_documents import FactorHistory
+from dolphin_realtime.backtest.signals import read_scans
+from dolphin_realtime.books.documents import BookFeed
+from dolphin_realtime.config.trader_parameters import load_parameters
+from dolphin_realtime.factors.documents import FactorHistory
 from dolphin_realtime.journal.check import check
-from dolphin_realtime.model.desk import Desk
+from dolphin_realtime.model.desk.desk import Desk
 from dolphin_realtime.model.instant import DAY_US
-from dolphin_realtime.parameters import load_parameters
 from dolphin_realtime.replay.pace import archive_days
 from dolphin_realtime.replay.worlds.library import WORLDS, world
 from dolphin_realtime.reports.write import write_report
-from dolphin_realtime.scan_files import write_scan
-from dolphin_realtime.signal_run import read_scans
-from dolphin_realtime.warm_up import warm_up
+from dolphin_realtime.scans.coverage import Reading
+from dolphin_realtime.scans.files import write_scan
+from dolphin_realtime.scans.merge import merge_day
+from dolphin_realtime.trading.warm_up import warm_up
 from tests.integration.conftest import sample_market
 from tests.integration.test_parity import TURNING, env_of, lists_of
 

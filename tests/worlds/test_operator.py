@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from dolphin_realtime import grid
+from dolphin_realtime.grid import grid
 from dolphin_realtime.journal import database
 from dolphin_realtime.model.instant import day_of
 from dolphin_realtime.replay.worlds.events import (
@@ -20,7 +20,7 @@ from dolphin_realtime.replay.worlds.events import (
     Wick,
     World,
 )
-from dolphin_realtime.scan_files import write_scan
+from dolphin_realtime.scans.files import write_scan
 from tests.integration.conftest import eventually, make_desk
 
 SETTINGS = {

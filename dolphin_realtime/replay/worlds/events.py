@@ -9,7 +9,7 @@ from typing import ClassVar, Final
 
 import msgspec
 
-from dolphin_realtime.model.scan import Scan
+from dolphin_realtime.model.market.scan import Scan
 
 FOREVER: Final = 1 << 40
 

@@ -6,7 +6,7 @@ from typing import Final
 import msgspec
 import numpy as np
 
-from dolphin_realtime.model.scan import Scan
+from dolphin_realtime.model.market.scan import Scan
 from dolphin_realtime.replay.market import MIN_RETURNS, Market, PriceTable, ReplayParams
 from dolphin_realtime.replay.worlds.events import (
     BadEigenvalues,

@@ -13,8 +13,8 @@ from dagster._core.events import DagsterEvent
 from dolphin_dagster import alerting
 from dolphin_dagster.alerting import Bad, Memory, decide, failed_runs, finished_since, works_of
 from dolphin_dagster.definitions import build_definitions
-from dolphin_realtime.alerts import read_alerts
-from dolphin_realtime.settings import load
+from dolphin_realtime.config.settings import load
+from dolphin_realtime.runtime.alert_log import read_alerts
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 BAD = Bad("it was stopped", "docs/runbook.md#x")

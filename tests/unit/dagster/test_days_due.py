@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from dolphin_dagster.days_due import _asked
+from dolphin_dagster.daily.days_due import _asked
 
 
 @dg.job

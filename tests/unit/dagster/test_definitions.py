@@ -6,12 +6,12 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 import pytest
 
-from dolphin_dagster import pools, setup
 from dolphin_dagster.definitions import build_definitions
 from dolphin_dagster.indicators import calendar_factors
+from dolphin_dagster.instance import pools, setup
 from dolphin_dagster.realtime.table import make_rules
+from dolphin_realtime.config.settings import Settings, load
 from dolphin_realtime.model.errors import SettingsError
-from dolphin_realtime.settings import Settings, load
 
 
 @pytest.fixture(scope="module")

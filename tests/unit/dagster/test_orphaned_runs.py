@@ -8,7 +8,7 @@ import dagster as dg
 import pytest
 from dagster._core.events import EngineEventData
 
-from dolphin_dagster.orphaned_runs import Memory, Worker, look, pid_of, runs_orphaned, seen
+from dolphin_dagster.instance.orphaned_runs import Memory, Worker, look, pid_of, runs_orphaned, seen
 
 
 @pytest.fixture

@@ -11,8 +11,8 @@ from dolphin_dagster.realtime.assets import make_assets
 from dolphin_dagster.realtime.sensor import Memory, events, report
 from dolphin_dagster.realtime.snapshot import Snapshot
 from dolphin_dagster.realtime.table import make_rules, verdicts
+from dolphin_realtime.config.settings import Settings
 from dolphin_realtime.journal.check import CheckResult
-from dolphin_realtime.settings import Settings
 from tests.conditions import SETTINGS, changed, conditions, healthy, snapshot_of
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)

@@ -7,8 +7,8 @@ import pytest
 import sqlalchemy as sa
 from dagster._core.storage.event_log.schema import AssetCheckExecutionsTable
 
-from dolphin_dagster import retention
-from dolphin_dagster.retention import prune
+from dolphin_dagster.instance import retention
+from dolphin_dagster.instance.retention import prune
 
 KEY = dg.AssetKey("bridge")
 

@@ -5,11 +5,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dolphin_realtime.model.account import Account, Position
-from dolphin_realtime.model.decision import Limits, TargetParams
-from dolphin_realtime.model.desk import Desk
-from dolphin_realtime.model.position_change import Act, change_account
-from dolphin_realtime.model.signal_params import SignalParams
+from dolphin_realtime.model.desk.account import Account, Position
+from dolphin_realtime.model.desk.decision import Limits, TargetParams
+from dolphin_realtime.model.desk.desk import Desk
+from dolphin_realtime.model.desk.position_change import Act, change_account
+from dolphin_realtime.model.signal.params import SignalParams
 from tests.scans import walk
 from tests.unit.realtime.test_desk import trade
 

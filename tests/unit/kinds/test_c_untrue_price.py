@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dolphin_realtime.model.signal import SignalState
-from dolphin_realtime.model.sound_prices import SoundPrices
+from dolphin_realtime.model.market.sound_prices import SoundPrices
+from dolphin_realtime.model.signal.state import SignalState
 from tests.scans import walk
 
 N = 12

@@ -4,8 +4,8 @@ import msgspec
 import numpy as np
 import pytest
 
-from dolphin_realtime.model.signal import SignalState
-from dolphin_realtime.model.sound_prices import SoundPrices
+from dolphin_realtime.model.market.sound_prices import SoundPrices
+from dolphin_realtime.model.signal.state import SignalState
 from tests.scans import make_scan, walk
 
 N = 12

@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from dolphin_realtime.model.signal import SignalState
+from dolphin_realtime.model.signal.state import SignalState
 from tests.scans import walk
 
 SCANS = walk(340)

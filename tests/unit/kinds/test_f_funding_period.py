@@ -3,10 +3,10 @@
 import msgspec
 import pytest
 
-from dolphin_realtime.factor_documents import FactorHistory
-from dolphin_realtime.model.funding import HOUR_US, HOURS_KEPT, FundingClock
-from dolphin_realtime.model.gates import Factors, Reading
-from dolphin_realtime.trader.factor_shelf import FactorShelf
+from dolphin_realtime.factors.documents import FactorHistory
+from dolphin_realtime.model.desk.funding import HOUR_US, HOURS_KEPT, FundingClock
+from dolphin_realtime.model.signal.gates import Factors, Reading
+from dolphin_realtime.trading.factor_shelf import FactorShelf
 
 MINUTE_US = 60_000_000
 DAY_US = 20_000 * 24 * HOUR_US

@@ -5,9 +5,9 @@ import os
 
 import pytest
 
-from dolphin_realtime.bridge import reader as reading
-from dolphin_realtime.bridge.reader import Reader
-from dolphin_realtime.scan_files import scan_path, to_bytes, write_scan
+from dolphin_realtime.scans.files import scan_path, to_bytes, write_scan
+from dolphin_realtime.services.bridge import reader as reading
+from dolphin_realtime.services.bridge.reader import Reader
 from tests.scans import walk
 
 SCANS = walk(6)

@@ -6,9 +6,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from dolphin_realtime.bridge.reader import Reader
-from dolphin_realtime.bridge.sweep import KEEP_S, NAME, Sweep
-from dolphin_realtime.scan_files import write_scan
+from dolphin_realtime.scans.files import write_scan
+from dolphin_realtime.services.bridge.reader import Reader
+from dolphin_realtime.services.bridge.sweep import KEEP_S, NAME, Sweep
 from tests.scans import walk
 
 KNOWN = [f"scan_{n:06d}_000000.arrow" for n in range(2000)]

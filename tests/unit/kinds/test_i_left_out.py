@@ -3,13 +3,13 @@
 import msgspec
 import pytest
 
-from dolphin_realtime.archive.merge import merge_day
-from dolphin_realtime.coverage import Reading, coverage_of, line_of, reasons_of
+from dolphin_realtime.backtest.signals import read_scans, write_signals
 from dolphin_realtime.model.instant import DAY_US, day_of, day_us
-from dolphin_realtime.model.signal_params import SignalParams
-from dolphin_realtime.scan_days import ScanDays
-from dolphin_realtime.scan_files import scan_path, to_bytes, write_scan
-from dolphin_realtime.signal_run import read_scans, write_signals
+from dolphin_realtime.model.signal.params import SignalParams
+from dolphin_realtime.scans.coverage import Reading, coverage_of, line_of, reasons_of
+from dolphin_realtime.scans.days import ScanDays
+from dolphin_realtime.scans.files import scan_path, to_bytes, write_scan
+from dolphin_realtime.scans.merge import merge_day
 from tests.scans import walk
 
 SCANS = walk(40)

@@ -6,11 +6,11 @@ import threading
 
 import pytest
 
-from dolphin_realtime import dagster_api
-from dolphin_realtime.process import LOOPBACK, NO_PROXY, direct_loopback
-from dolphin_realtime.runner.services import environment
-from dolphin_realtime.settings import load
-from dolphin_realtime.systemd.unit import Place, _environment
+from dolphin_realtime.config.settings import load
+from dolphin_realtime.infra.process import LOOPBACK, NO_PROXY, direct_loopback
+from dolphin_realtime.ops import dagster_api
+from dolphin_realtime.ops.runner.services import environment
+from dolphin_realtime.ops.systemd.unit import Place, _environment
 
 
 @pytest.mark.parametrize(

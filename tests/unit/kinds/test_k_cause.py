@@ -5,13 +5,14 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 import pytest
 
-from dolphin_realtime import dagster_api, grid
 from dolphin_realtime.cli.not_trading import not_trading
 from dolphin_realtime.cli.overview import lines_of
-from dolphin_realtime.meta_health.sensors import control_plane
+from dolphin_realtime.grid import grid
 from dolphin_realtime.model.documents import Heartbeat, refusals
 from dolphin_realtime.model.errors import ServiceError
-from dolphin_realtime.model.recovery import Fault, World, remedy_of
+from dolphin_realtime.model.health.recovery import Fault, World, remedy_of
+from dolphin_realtime.ops import dagster_api
+from dolphin_realtime.services.meta_health.sensors import control_plane
 from tests.unit.realtime.test_not_trading import NOW, SINCE, overview, state
 
 

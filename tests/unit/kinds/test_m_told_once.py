@@ -4,8 +4,8 @@ import dagster as dg
 
 from dolphin_dagster import alerting
 from dolphin_dagster.definitions import build_definitions
-from dolphin_realtime.alerts import Alert, read_alerts, standing, write_alert
-from dolphin_realtime.settings import load
+from dolphin_realtime.config.settings import load
+from dolphin_realtime.runtime.alert_log import Alert, read_alerts, standing, write_alert
 from tests.unit.dagster.test_alerting import NOW, finished
 from tests.unit.dagster.test_alerting import stack as stack
 

@@ -5,8 +5,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from dolphin_realtime.runner import managed
-from dolphin_realtime.runner.managed import Managed
+from dolphin_realtime.ops.runner import managed
+from dolphin_realtime.ops.runner.managed import Managed
 
 
 class Machine:

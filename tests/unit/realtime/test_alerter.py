@@ -7,12 +7,12 @@ from threading import Thread
 
 import pytest
 
-from dolphin_realtime.alerter import outbox
-from dolphin_realtime.alerter.message import SHOWN, body_of, title_of
-from dolphin_realtime.alerter.outbox import GROUP_MAX_S, GROUP_S, Outbox
-from dolphin_realtime.alerter.targets import read_targets, send
-from dolphin_realtime.alerts import FILE, Alert, standing, write_alert
 from dolphin_realtime.model.errors import DeliveryError, SettingsError
+from dolphin_realtime.runtime.alert_log import FILE, Alert, standing, write_alert
+from dolphin_realtime.services.alerter import outbox
+from dolphin_realtime.services.alerter.message import SHOWN, body_of, title_of
+from dolphin_realtime.services.alerter.outbox import GROUP_MAX_S, GROUP_S, Outbox
+from dolphin_realtime.services.alerter.targets import read_targets, send
 
 AT = datetime(2026, 1, 1, 12, tzinfo=UTC)
 

@@ -8,13 +8,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from dolphin_realtime.archive.facts import find_gaps, read_facts
-from dolphin_realtime.archive.file import read_archive, read_simulated, write_archive
-from dolphin_realtime.archive.merge import merge_day
-from dolphin_realtime.archive.retention import NotHeld, clear, verified
 from dolphin_realtime.model.errors import ScanFileError
-from dolphin_realtime.scan_days import FOREIGN, ScanDays
-from dolphin_realtime.scan_files import scan_path, to_bytes, write_scan
+from dolphin_realtime.scans.archive import read_archive, read_simulated, write_archive
+from dolphin_realtime.scans.day_facts import find_gaps, read_facts
+from dolphin_realtime.scans.days import FOREIGN, ScanDays
+from dolphin_realtime.scans.files import scan_path, to_bytes, write_scan
+from dolphin_realtime.scans.merge import merge_day
+from dolphin_realtime.scans.retention import NotHeld, clear, verified
 from tests.scans import make_scan, walk
 
 DAY = "2024-08-07"

@@ -6,11 +6,11 @@ import msgspec
 import pandas as pd
 import pytest
 
-from dolphin_realtime.factor_documents import FactorHistory
-from dolphin_realtime.model.desk import Desk
-from dolphin_realtime.model.gates import Factors, Reading
+from dolphin_realtime.factors.documents import FactorHistory
+from dolphin_realtime.model.desk.desk import Desk
+from dolphin_realtime.model.desk.plan import CostParams
 from dolphin_realtime.model.instant import DAY_US, from_us
-from dolphin_realtime.model.plan import CostParams
+from dolphin_realtime.model.signal.gates import Factors, Reading
 from dolphin_realtime.reports.trades import LONG, SHORT
 from tests.backtests import ScriptedDesk, run
 from tests.scans import make_scan, walk

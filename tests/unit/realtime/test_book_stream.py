@@ -11,15 +11,15 @@ import httpx
 import pytest
 
 from dolphin_realtime.bench.stack import free_port
+from dolphin_realtime.factors.source_memory import SourceMemory
 from dolphin_realtime.model.errors import BookSourceError
-from dolphin_realtime.model.order_book import features
-from dolphin_realtime.model.scan import Scan
-from dolphin_realtime.orderbook.keeper import BookKeeper
-from dolphin_realtime.orderbook.snapshots import Snapshots, host_name
-from dolphin_realtime.orderbook.stream import backoff_s, stream_url, updates
+from dolphin_realtime.model.market.order_book import features
+from dolphin_realtime.model.market.scan import Scan
 from dolphin_realtime.replay.books import RecordedBooks, ReplayClock, SeededBooks
 from dolphin_realtime.replay.venue import ReplayVenue
-from dolphin_realtime.source_memory import SourceMemory
+from dolphin_realtime.services.orderbook.keeper import BookKeeper
+from dolphin_realtime.services.orderbook.snapshots import Snapshots, host_name
+from dolphin_realtime.services.orderbook.stream import backoff_s, stream_url, updates
 from tests.shared_data import SHARED, require
 
 NOW_US = 1_723_161_256_000_000

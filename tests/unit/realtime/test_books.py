@@ -7,13 +7,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from dolphin_realtime.archive.books import BookLine, archive_books
-from dolphin_realtime.archive.retention import clear_books
-from dolphin_realtime.book_files import read_books
+from dolphin_realtime.books.archive import BookLine, archive_books
+from dolphin_realtime.books.files import read_books
 from dolphin_realtime.model.errors import BookSourceError, SettingsError
 from dolphin_realtime.model.instant import from_us, to_us
-from dolphin_realtime.model.order_book import features
-from dolphin_realtime.orderbook.record import BookRecord
+from dolphin_realtime.model.market.order_book import features
+from dolphin_realtime.scans.retention import clear_books
+from dolphin_realtime.services.orderbook.record import BookRecord
 from tests.scans import NOON_US
 
 NOON = from_us(NOON_US)

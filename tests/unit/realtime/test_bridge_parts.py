@@ -10,11 +10,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dolphin_realtime.bridge import reader as reading
-from dolphin_realtime.bridge.bridge import Polling
-from dolphin_realtime.bridge.ledger import Ledger
-from dolphin_realtime.bridge.reader import Reader
-from dolphin_realtime.bridge.watch import FolderWatch
 from dolphin_realtime.model.errors import (
     ScanFileError,
     ScanIncomplete,
@@ -22,10 +17,20 @@ from dolphin_realtime.model.errors import (
     ScanSchemaError,
 )
 from dolphin_realtime.model.instant import from_us
-from dolphin_realtime.model.scan import ScanOrder, decode_scan, encode_scan, refuse_implausible
+from dolphin_realtime.model.market.scan import (
+    ScanOrder,
+    decode_scan,
+    encode_scan,
+    refuse_implausible,
+)
 from dolphin_realtime.replay import faults
-from dolphin_realtime.scan_files import parse_scan, scan_path, to_bytes, write_scan
-from dolphin_realtime.scan_ledger import Line, ledger_days, read_lines, read_stamps
+from dolphin_realtime.scans.files import parse_scan, scan_path, to_bytes, write_scan
+from dolphin_realtime.scans.ledger import Line, ledger_days, read_lines, read_stamps
+from dolphin_realtime.services.bridge import reader as reading
+from dolphin_realtime.services.bridge.ledger import Ledger
+from dolphin_realtime.services.bridge.reader import Reader
+from dolphin_realtime.services.bridge.service import Polling
+from dolphin_realtime.services.bridge.watch import FolderWatch
 from tests.scans import walk
 
 SCANS = walk(30)

@@ -2,7 +2,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from dolphin_realtime.model.calendar_factors import calendar_factors, next_expiry, open_sessions
+from dolphin_realtime.model.factors.calendar import calendar_factors, next_expiry, open_sessions
 
 EXPIRIES_2025 = "01-31 02-28 03-28 04-25 05-30 06-27 07-25 08-29 09-26 10-31 11-28 12-26"
 

@@ -5,15 +5,15 @@ from itertools import pairwise
 import msgspec
 import pytest
 
-from dolphin_realtime.model.account import Account, Position
-from dolphin_realtime.model.decision import Limits
-from dolphin_realtime.model.desk import Desk
-from dolphin_realtime.model.desk_state import restore, save
+from dolphin_realtime.model.desk.account import Account, Position
+from dolphin_realtime.model.desk.decision import Limits
+from dolphin_realtime.model.desk.desk import Desk
+from dolphin_realtime.model.desk.fill_rule import Tape
+from dolphin_realtime.model.desk.plan import CostParams
+from dolphin_realtime.model.desk.saved import restore, save
 from dolphin_realtime.model.errors import JournalError
-from dolphin_realtime.model.fill_rule import Tape
-from dolphin_realtime.model.gates import Factors, Reading
-from dolphin_realtime.model.plan import CostParams
-from dolphin_realtime.model.posture import Posture
+from dolphin_realtime.model.risk.posture import Posture
+from dolphin_realtime.model.signal.gates import Factors, Reading
 from tests.orders import fill, lapse
 from tests.scans import walk
 

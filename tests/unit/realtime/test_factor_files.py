@@ -4,7 +4,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from dolphin_realtime.factor_files import SCHEMA, read_factors
+from dolphin_realtime.factors.files import SCHEMA, read_factors
 from dolphin_realtime.model.errors import SettingsError
 from dolphin_realtime.model.instant import DAY_US, day_of
 from tests.scans import NOON_US

@@ -5,7 +5,7 @@ import os
 import msgspec
 import pytest
 
-from dolphin_realtime import files
+from dolphin_realtime.infra import files
 
 
 class Line(msgspec.Struct, frozen=True):

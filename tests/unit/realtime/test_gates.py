@@ -2,8 +2,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from dolphin_realtime.model.gates import Reading, calendar_gate, dvol_gate, funding_gate
 from dolphin_realtime.model.instant import to_us
+from dolphin_realtime.model.signal.gates import Reading, calendar_gate, dvol_gate, funding_gate
 
 
 def at(*fields):

@@ -9,15 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dolphin_realtime import grid
-from dolphin_realtime.managers.interface import ServiceStatus
-from dolphin_realtime.meta_health.judgement import Judgement
-from dolphin_realtime.meta_health.reading import Reading, Snapshot
-from dolphin_realtime.meta_health.sensors.coherence import pnl_holds, read_coherence, scan_holds
-from dolphin_realtime.meta_health.sensors.control_plane import with_witness
-from dolphin_realtime.meta_health.sensors.freshness import enabled_sources, read_freshness
-from dolphin_realtime.meta_health.sensors.heartbeat import read_heartbeats
-from dolphin_realtime.meta_health.sensors.processes import read_processes
+from dolphin_realtime.grid import grid
 from dolphin_realtime.model.documents import (
     Heartbeat,
     HeldPosition,
@@ -25,7 +17,7 @@ from dolphin_realtime.model.documents import (
     StateDocument,
 )
 from dolphin_realtime.model.errors import SettingsError
-from dolphin_realtime.model.health import (
+from dolphin_realtime.model.health.scores import (
     age_score,
     freshness_score,
     heartbeat_score,
@@ -33,6 +25,18 @@ from dolphin_realtime.model.health import (
     share,
     status_of,
 )
+from dolphin_realtime.ops.managers.interface import ServiceStatus
+from dolphin_realtime.services.meta_health.judgement import Judgement
+from dolphin_realtime.services.meta_health.reading import Reading, Snapshot
+from dolphin_realtime.services.meta_health.sensors.coherence import (
+    pnl_holds,
+    read_coherence,
+    scan_holds,
+)
+from dolphin_realtime.services.meta_health.sensors.control_plane import with_witness
+from dolphin_realtime.services.meta_health.sensors.freshness import enabled_sources, read_freshness
+from dolphin_realtime.services.meta_health.sensors.heartbeat import read_heartbeats
+from dolphin_realtime.services.meta_health.sensors.processes import read_processes
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 

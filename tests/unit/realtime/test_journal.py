@@ -9,9 +9,9 @@ from dolphin_realtime.journal import database
 from dolphin_realtime.journal.check import check
 from dolphin_realtime.journal.intents import Intent
 from dolphin_realtime.journal.writer import Journal, ScanRecord
-from dolphin_realtime.model import desk_state
-from dolphin_realtime.model.decision import Limits, OrderIntent
-from dolphin_realtime.model.desk import Desk
+from dolphin_realtime.model.desk import saved as desk_state
+from dolphin_realtime.model.desk.decision import Limits, OrderIntent
+from dolphin_realtime.model.desk.desk import Desk
 from dolphin_realtime.model.errors import JournalError
 from dolphin_realtime.model.orders import InFlight
 from dolphin_realtime.reports.figures import figures

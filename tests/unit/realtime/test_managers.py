@@ -5,11 +5,11 @@ from datetime import UTC, datetime
 import pytest
 
 from dolphin_realtime.cli.recovery import duration
-from dolphin_realtime.managers.find import manager_of
-from dolphin_realtime.managers.local import LocalManager
-from dolphin_realtime.managers.systemd import SystemdManager, status_of, unit_of
+from dolphin_realtime.config.settings import Settings
 from dolphin_realtime.model.errors import SettingsError
-from dolphin_realtime.settings import Settings
+from dolphin_realtime.ops.managers.find import manager_of
+from dolphin_realtime.ops.managers.local import LocalManager
+from dolphin_realtime.ops.managers.systemd import SystemdManager, status_of, unit_of
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 SHOWN = {

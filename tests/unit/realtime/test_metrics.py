@@ -4,9 +4,9 @@ import socket
 import urllib.request
 
 from dolphin_realtime.bench.stack import free_port
-from dolphin_realtime.metrics import GAUGES, Figures, serve_metrics
-from dolphin_realtime.service_table import metrics_port
-from dolphin_realtime.settings import Settings
+from dolphin_realtime.config.services import metrics_port
+from dolphin_realtime.config.settings import Settings
+from dolphin_realtime.runtime.metrics import GAUGES, Figures, serve_metrics
 
 
 def test_each_service_has_a_port_of_its_own():

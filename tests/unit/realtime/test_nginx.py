@@ -2,9 +2,9 @@
 
 import pytest
 
+from dolphin_realtime.config.settings import Settings
 from dolphin_realtime.model.errors import SettingsError
-from dolphin_realtime.nginx import Front, render
-from dolphin_realtime.settings import Settings
+from dolphin_realtime.ops.nginx import Front, render
 
 
 def test_passwords_never_go_in_the_clear_over_a_network():

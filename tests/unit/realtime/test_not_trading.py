@@ -7,8 +7,8 @@ import pytest
 
 from dolphin_realtime.cli.not_trading import not_trading
 from dolphin_realtime.cli.overview import Overview, lines_of
-from dolphin_realtime.managers.interface import ServiceStatus
 from dolphin_realtime.model.documents import StateDocument
+from dolphin_realtime.ops.managers.interface import ServiceStatus
 
 NOW = datetime.now(UTC)
 SINCE = (NOW - timedelta(hours=2)).isoformat()

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from dolphin_realtime.model.errors import BookChainBroken
-from dolphin_realtime.model.order_book import (
+from dolphin_realtime.model.market.order_book import (
     DepthSnapshot,
     DepthUpdate,
     LocalBook,

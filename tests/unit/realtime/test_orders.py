@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dolphin_realtime.model.decision import OrderIntent
+from dolphin_realtime.model.desk.decision import OrderIntent
 from dolphin_realtime.model.errors import NoOrderId, OrderMismatch
 from dolphin_realtime.model.orders import (
     ID_LENGTH,

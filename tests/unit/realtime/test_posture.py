@@ -3,7 +3,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from dolphin_realtime.model.instant import from_us, to_us
-from dolphin_realtime.model.posture import (
+from dolphin_realtime.model.market.scan import Scan
+from dolphin_realtime.model.risk.posture import (
     InstanceFacts,
     Ladder,
     ManualOrder,
@@ -12,8 +13,7 @@ from dolphin_realtime.model.posture import (
     SafetyParams,
     judge,
 )
-from dolphin_realtime.model.scan import Scan
-from dolphin_realtime.trader.guard import Guard
+from dolphin_realtime.services.trader.guard import Guard
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 

@@ -5,9 +5,9 @@ import math
 import msgspec
 import pytest
 
-from dolphin_realtime.model.decision import OrderIntent
-from dolphin_realtime.model.instrument import OTHER
-from dolphin_realtime.model.pre_trade import (
+from dolphin_realtime.model.desk.decision import OrderIntent
+from dolphin_realtime.model.market.instrument import OTHER
+from dolphin_realtime.model.risk.pre_trade import (
     LIMITS,
     MINUTE_US,
     Pace,

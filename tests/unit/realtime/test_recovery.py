@@ -6,17 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dolphin_realtime.health_files import (
-    Ledger,
-    LedgerLine,
-    Maintenance,
-    keep_maintenance,
-    maintenance,
-    read_ledger,
-    remembered,
-)
-from dolphin_realtime.model.recovery import Fault, Service, World, plan, remedy_of
-from dolphin_realtime.model.recovery_memory import (
+from dolphin_realtime.model.health.recovery import Fault, Service, World, plan, remedy_of
+from dolphin_realtime.model.health.recovery_memory import (
     BUDGET,
     BUDGET_WINDOW,
     CIRCUIT_OPEN,
@@ -24,6 +15,15 @@ from dolphin_realtime.model.recovery_memory import (
     Kind,
     Memory,
     back_off,
+)
+from dolphin_realtime.services.meta_health.files import (
+    Ledger,
+    LedgerLine,
+    Maintenance,
+    keep_maintenance,
+    maintenance,
+    read_ledger,
+    remembered,
 )
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

@@ -16,7 +16,7 @@ from dolphin_realtime.replay.market import (
     load_prices,
 )
 from dolphin_realtime.replay.pace import Pacer
-from dolphin_realtime.scan_files import parse_scan
+from dolphin_realtime.scans.files import parse_scan
 
 TABLE = load_prices()
 

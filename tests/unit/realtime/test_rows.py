@@ -5,9 +5,9 @@ import json
 import msgspec
 
 from dolphin_realtime.journal.rows import CATCH_UP, Rows
-from dolphin_realtime.model import desk_state
-from dolphin_realtime.model.decision import Limits
-from dolphin_realtime.model.desk import Desk
+from dolphin_realtime.model.desk import saved as desk_state
+from dolphin_realtime.model.desk.decision import Limits
+from dolphin_realtime.model.desk.desk import Desk
 from dolphin_realtime.model.instant import DAY_US, day_of
 from tests.scans import walk
 

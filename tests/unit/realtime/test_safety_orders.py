@@ -5,9 +5,9 @@ from datetime import UTC, datetime
 import pytest
 
 from dolphin_realtime.model.documents import Heartbeat, StateDocument
-from dolphin_realtime.model.posture import Posture
-from dolphin_realtime.safety.memory import KeptLadder, Newest, Peaks, facts_of
-from dolphin_realtime.safety.orders import OrderLedger, order_of
+from dolphin_realtime.model.risk.posture import Posture
+from dolphin_realtime.services.safety.memory import KeptLadder, Newest, Peaks, facts_of
+from dolphin_realtime.services.safety.orders import OrderLedger, order_of
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 

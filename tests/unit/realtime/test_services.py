@@ -3,9 +3,9 @@
 import pytest
 import yaml
 
+from dolphin_realtime.config.settings import Settings, load
 from dolphin_realtime.model.errors import SettingsError
-from dolphin_realtime.runner import services
-from dolphin_realtime.settings import Settings, load
+from dolphin_realtime.ops.runner import services
 
 
 def table(**settings):

@@ -6,14 +6,14 @@ import sys
 
 import pytest
 
-from dolphin_realtime.archive.retention import clear
 from dolphin_realtime.model.errors import ShareBusy
-from dolphin_realtime.share_lock import share_lock
+from dolphin_realtime.scans.retention import clear
+from dolphin_realtime.scans.share_lock import share_lock
 
 HOLD = """
 import sys
 from pathlib import Path
-from dolphin_realtime.share_lock import share_lock
+from dolphin_realtime.scans.share_lock import share_lock
 with share_lock(Path(sys.argv[1])):
     print("held", flush=True)
     sys.stdin.read()
@@ -52,5 +52,5 @@ def test_a_folder_from_which_nothing_goes_is_not_looked_at(tmp_path, monkeypatch
     def hangs(_):
         raise AssertionError("the share was touched")
 
-    monkeypatch.setattr("dolphin_realtime.archive.retention.day_folders", hangs)
+    monkeypatch.setattr("dolphin_realtime.scans.retention.day_folders", hangs)
     assert clear(tmp_path, tmp_path, 0).removed == []

@@ -7,9 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dolphin_realtime.model.errors import ScanOutOfOrder
-from dolphin_realtime.model.gates import Book, Factors, Reading
-from dolphin_realtime.model.signal import SignalState
-from dolphin_realtime.model.signal_params import SignalParams
+from dolphin_realtime.model.signal.gates import Book, Factors, Reading
+from dolphin_realtime.model.signal.params import SignalParams
+from dolphin_realtime.model.signal.state import SignalState
 from tests.scans import make_scan, walk
 
 SCANS = walk(260)

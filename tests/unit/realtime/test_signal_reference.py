@@ -7,12 +7,12 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from dolphin_realtime.model import eigen
-from dolphin_realtime.model.asset_states import AssetStates
-from dolphin_realtime.model.ewma import Ewma, weight
-from dolphin_realtime.model.signal import SignalState
-from dolphin_realtime.model.signal_params import SignalParams
-from dolphin_realtime.signal_run import write_signals
+from dolphin_realtime.backtest.signals import write_signals
+from dolphin_realtime.model.signal import eigen
+from dolphin_realtime.model.signal.asset_states import AssetStates
+from dolphin_realtime.model.signal.ewma import Ewma, weight
+from dolphin_realtime.model.signal.params import SignalParams
+from dolphin_realtime.model.signal.state import SignalState
 from tests.scans import DATA, make_scan
 
 

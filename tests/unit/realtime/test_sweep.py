@@ -6,10 +6,10 @@ import msgspec
 import numpy as np
 import pytest
 
-from dolphin_realtime.archive.file import write_archive
+from dolphin_realtime.config.settings import load
+from dolphin_realtime.config.trader_parameters import load_parameters
 from dolphin_realtime.model.errors import SettingsError
-from dolphin_realtime.parameters import load_parameters
-from dolphin_realtime.settings import load
+from dolphin_realtime.scans.archive import write_archive
 from dolphin_realtime.sweep import run as sweeping
 from dolphin_realtime.sweep.grid_file import name_of, read_sweep_file, sets_of
 from dolphin_realtime.sweep.local import run_local

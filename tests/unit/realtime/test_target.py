@@ -5,12 +5,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dolphin_realtime.model.decision import Limits, Market, TargetParams
-from dolphin_realtime.model.instrument import InstrumentSpec
-from dolphin_realtime.model.plan import CostParams
-from dolphin_realtime.model.posture import Posture
-from dolphin_realtime.model.target import Decisions, Wanted, capped_weights
-from dolphin_realtime.model.venue import paper_venue
+from dolphin_realtime.model.desk.decision import Limits, Market, TargetParams
+from dolphin_realtime.model.desk.plan import CostParams
+from dolphin_realtime.model.desk.sizing import Decisions, Wanted, capped_weights
+from dolphin_realtime.model.market.instrument import InstrumentSpec
+from dolphin_realtime.model.market.venue import paper_venue
+from dolphin_realtime.model.risk.posture import Posture
 
 SPEC = InstrumentSpec(4, 3)
 PARAMS = TargetParams()

@@ -6,14 +6,14 @@ from types import SimpleNamespace
 
 import pytest
 
-from dolphin_realtime.alerts import LOOKED, note_look
-from dolphin_realtime.meta_health.healer import Healer
-from dolphin_realtime.meta_health.telling import Telling as ServiceTelling
-from dolphin_realtime.model.posture import Posture
-from dolphin_realtime.model.recovery import Fault
-from dolphin_realtime.model.recovery_memory import Action, Kind
-from dolphin_realtime.safety.telling import Telling
-from dolphin_realtime.settings import Settings
+from dolphin_realtime.config.settings import Settings
+from dolphin_realtime.model.health.recovery import Fault
+from dolphin_realtime.model.health.recovery_memory import Action, Kind
+from dolphin_realtime.model.risk.posture import Posture
+from dolphin_realtime.runtime.alert_log import LOOKED, note_look
+from dolphin_realtime.services.meta_health.healer import Healer
+from dolphin_realtime.services.meta_health.telling import Telling as ServiceTelling
+from dolphin_realtime.services.safety.telling import Telling
 
 NORMAL, REDUCED, CLOSE_ONLY, HALTED = Posture
 

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dolphin_realtime.model.observer import Observer, Seen
-from dolphin_realtime.model.track import Track
+from dolphin_realtime.model.health.debounce import Track
+from dolphin_realtime.model.health.self_check import Observer, Seen
 
 
 def taken(*raws, step_s=5.0):

@@ -10,8 +10,8 @@ import pytest
 from dolphin_realtime.journal import database
 from dolphin_realtime.journal.check import check
 from dolphin_realtime.journal.writer import Journal
-from dolphin_realtime.model import desk_state
-from dolphin_realtime.model.desk import Desk
+from dolphin_realtime.model.desk import saved as desk_state
+from dolphin_realtime.model.desk.desk import Desk
 from dolphin_realtime.model.errors import JournalError
 
 OLD = Path(__file__).parents[2] / "data" / "journal_schema_3"

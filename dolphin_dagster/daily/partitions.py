@@ -1,0 +1,79 @@
+"""Partitions: one a UTC day, a day and an instance, a week.
+
+They begin with the first day that there is, so that nothing healthy is amber for ever.
+"""
+
+from datetime import UTC, date, datetime, timedelta
+from typing import Final
+
+import dagster as dg
+
+from dolphin_realtime.config.settings import Settings
+from dolphin_realtime.scans.files import day_files
+from dolphin_realtime.scans.ledger import ledger_days, ledger_folder
+
+DAY: Final = "day"
+INSTANCE: Final = "instance"
+MONDAY: Final = 1
+
+
+def first_day(settings: Settings) -> str:
+    """Return the first day set, archived or seen by the bridge, today where there is none.
+
+    Only the local disk is looked at: the scan folder may hang.
+    """
+    if settings.archive_first_day:
+        return settings.archive_first_day
+    archives = [day_files(f, ".parquet") for f in (settings.archive, settings.book_archive)]
+    found = [
+        day for days in (*archives, ledger_days(ledger_folder(settings.run_dir))) for day in days
+    ]
+    return min(found, default=datetime.now(UTC).date().isoformat())
+
+
+def scan_days(settings: Settings) -> dg.DailyPartitionsDefinition:
+    """Return the days of the scan archive: up to yesterday, or up to the last day set."""
+    return days_since(first_day(settings), settings)
+
+
+def days_since(first: str, settings: Settings) -> dg.DailyPartitionsDefinition:
+    """Return the days from a first one on: up to yesterday, or up to the last day set."""
+    last = settings.archive_last_day
+    end = (date.fromisoformat(last) + timedelta(days=1)).isoformat() if last else None
+    return dg.DailyPartitionsDefinition(start_date=first, end_date=end, timezone="UTC")
+
+
+def days_by_instance(settings: Settings) -> dg.MultiPartitionsDefinition:
+    """Return (day, instance) of every trader instance."""
+    return dg.MultiPartitionsDefinition(
+        {
+            DAY: scan_days(settings),
+            INSTANCE: dg.StaticPartitionsDefinition(settings.instance_names),
+        }
+    )
+
+
+def weeks(settings: Settings) -> dg.WeeklyPartitionsDefinition:
+    """Return the weeks from Monday on, the one under way included."""
+    last = settings.archive_last_day
+    end = _monday(last) + timedelta(days=7) if last else None
+    return dg.WeeklyPartitionsDefinition(
+        start_date=_monday(first_day(settings)).isoformat(),
+        end_date=end.isoformat() if end else None,
+        day_offset=MONDAY,
+        timezone="UTC",
+        end_offset=0 if end else 1,
+    )
+
+
+def _monday(day: str) -> date:
+    found = date.fromisoformat(day)
+    return found - timedelta(days=found.weekday())
+
+
+def day_and_instance(context: dg.AssetExecutionContext) -> tuple[str, str]:
+    """Return the day and the instance of a run's partition."""
+    key = context.partition_key
+    if not isinstance(key, dg.MultiPartitionKey):
+        raise TypeError(f"{key!r} is no (day, instance)")
+    return key.keys_by_dimension[DAY], key.keys_by_dimension[INSTANCE]

@@ -1,0 +1,200 @@
+"""The scan archive: a day's scan files as one sorted, deduplicated Parquet file, and its checks.
+
+The asset and what makes a day sound belong here; merging and the file's layout are
+dolphin_realtime/archive's. A day can be materialized again when more scans came: what the
+archive already holds is kept.
+"""
+
+from collections.abc import Iterator
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any, Final
+
+import dagster as dg
+
+from dolphin_dagster import checks
+from dolphin_dagster.daily.partitions import scan_days
+from dolphin_dagster.instance import pools
+from dolphin_dagster.instance.jobs import asset_job
+from dolphin_realtime.config.settings import Settings, load
+from dolphin_realtime.model.instant import from_us
+from dolphin_realtime.scans.archive import ARCHIVE_SCHEMA, read_simulated
+from dolphin_realtime.scans.day_facts import DayFacts, read_facts
+from dolphin_realtime.scans.files import day_files
+from dolphin_realtime.scans.ledger import ledger_days, ledger_folder
+from dolphin_realtime.scans.merge import Merged, merge_day
+from dolphin_realtime.scans.retention import clear, clear_books
+from dolphin_realtime.scans.share_lock import share_lock
+
+NAME: Final = "scan_archive"
+GROUP: Final = "archive"
+MIN_COVERAGE: Final = 0.95
+MAX_CHURN: Final = 0.1
+SHOWN: Final = 20
+
+CHECKS: Final = [
+    checks.spec(NAME, "gaps_are_on_record",
+                "No span over 3 cadences without a scan, save where NG6 restarted or files were left out."),
+    checks.spec(NAME, "eigenvalues_are_coherent",
+                "Every scan has one eigenvalue an asset, and they sum to the number of assets."),
+    checks.spec(NAME, "has_its_scans",
+                f"At least {MIN_COVERAGE:.0%} of the scans that the day has at its cadence, so far as it is over."),
+    checks.spec(NAME, "assets_stay",
+                f"At most {MAX_CHURN:.0%} of the assets came or went within the day."),
+]  # fmt: skip
+
+
+def _columns() -> dg.TableSchema:
+    return dg.TableSchema(
+        columns=[dg.TableColumn(field.name, str(field.type)) for field in ARCHIVE_SCHEMA]
+    )
+
+
+def make_scan_archive(settings: Settings) -> dg.AssetsDefinition:
+    """Return the asset, partitioned by the days that the settings name."""
+
+    @dg.asset(
+        name=NAME,
+        group_name=GROUP,
+        pool=pools.SCAN,
+        partitions_def=scan_days(settings),
+        owners=["team:dolphin"],
+        kinds={"parquet", "arrow"},
+        deps=["scan_files", "bridge"],
+        check_specs=CHECKS,
+        description=(
+            "One day's scans, sorted by time, each once, in `archive/<day>.parquet`. "
+            "Materialize a day again when more scans have come; nothing archived is lost."
+        ),
+        metadata={"dagster/column_schema": _columns()},
+    )
+    def scan_archive(
+        context: dg.AssetExecutionContext,
+    ) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]:
+        """Write the day's archive and judge it."""
+        now = load()
+        day = context.partition_key
+        path = now.archive / f"{day}.parquet"
+        with share_lock(now.run_dir):
+            merged = merge_day(now.scans / day, path)
+        if not merged.rows:
+            raise dg.Failure(f"no scan of {day} in {now.scans / day} and none in {path}")
+        facts = read_facts(path)
+        yield dg.MaterializeResult(metadata=archive_metadata(facts, path, merged))
+        yield from judge(facts, is_over=day < newest_day(now))
+
+    return scan_archive
+
+
+def archive_metadata(facts: DayFacts, path: Path, merged: Merged) -> dict[str, Any]:
+    """Return what the asset's page shows of a day."""
+    return {
+        "dagster/row_count": facts.rows,
+        "added": merged.added,
+        "left_out": len(facts.left_out),
+        "unread": merged.unread,
+        "assets": facts.assets,
+        "epochs": facts.epochs,
+        "cadence_s": facts.cadence_s,
+        "bytes": path.stat().st_size,
+        "first": dg.MetadataValue.timestamp(from_us(facts.first_us)),
+        "last": dg.MetadataValue.timestamp(from_us(facts.last_us)),
+        "path": dg.MetadataValue.path(str(path)),
+        "simulated": read_simulated(path) or "no",
+    }
+
+
+def newest_day(settings: Settings) -> str:
+    """Return the newest day that has scans, by the bridge's ledger and the archives."""
+    seen = ledger_days(ledger_folder(settings.run_dir))
+    archived = day_files(settings.archive, ".parquet")
+    return max((*seen, *archived), default="")
+
+
+def judge(facts: DayFacts, *, is_over: bool) -> Iterator[dg.AssetCheckResult]:
+    """Yield the results of a day's checks; of a day under way the part so far is judged."""
+    longest = max((gap.seconds for gap in facts.gaps), default=0.0)
+    yield checks.result(
+        NAME,
+        "gaps_are_on_record",
+        not facts.unexplained,
+        {
+            "gaps": len(facts.gaps),
+            "unexplained": len(facts.unexplained),
+            "longest_s": longest,
+            "where": "; ".join(
+                f"{from_us(g.from_us):%H:%M:%S} to {from_us(g.to_us):%H:%M:%S}: {g.cause or 'nothing on record'}"
+                for g in facts.gaps[:SHOWN]
+            )
+            or "none",
+        },
+    )
+    yield checks.result(
+        NAME,
+        "eigenvalues_are_coherent",
+        facts.incoherent == 0,
+        {"incoherent": facts.incoherent, "share": facts.incoherent / max(1, facts.rows)},
+    )
+    expected = facts.expected if is_over else facts.expected_so_far
+    coverage = facts.rows / max(1, expected)
+    yield checks.result(
+        NAME,
+        "has_its_scans",
+        coverage >= MIN_COVERAGE,
+        {"rows": facts.rows, "expected": expected, "coverage": coverage},
+    )
+    yield checks.result(
+        NAME,
+        "assets_stay",
+        facts.churn <= MAX_CHURN,
+        {
+            "churn": facts.churn,
+            "appeared": ", ".join(facts.appeared[:SHOWN]) or "none",
+            "vanished": ", ".join(facts.vanished[:SHOWN]) or "none",
+        },
+    )
+
+
+@dg.asset(
+    name="raw_scan_retention",
+    group_name=GROUP,
+    pool=pools.SCAN,
+    owners=["team:dolphin"],
+    kinds={"python"},
+    deps=[NAME],
+    description=(
+        "Removes raw scans and book records older than `DOLPHIN_RAW_SCAN_DAYS`, each only after "
+        "its archive was read and found to hold every file of it. Says which had to stay."
+    ),
+)
+def raw_scan_retention() -> dg.MaterializeResult[None]:
+    """Clear away what is archived and old."""
+    now = load()
+    with share_lock(now.run_dir) if now.raw_scan_days else nullcontext():
+        cleared = clear(now.scans, now.archive, now.raw_scan_days)
+    books = clear_books(now.books, now.book_archive, now.raw_scan_days)
+    return dg.MaterializeResult(
+        metadata={
+            "removed": len(cleared.removed),
+            "kept_though_old": len(cleared.kept),
+            "days_removed": ", ".join(cleared.removed) or "none",
+            "why_kept": dg.MetadataValue.json(cleared.kept),
+            "book_days_removed": ", ".join(books.removed) or "none",
+            "why_books_kept": dg.MetadataValue.json(books.kept),
+            "older_than_days": now.raw_scan_days,
+        }
+    )
+
+
+scan_archive_job = asset_job(NAME, pools.SCAN, 1800, "Write a day's scan archive.")
+retention_job = asset_job(
+    "raw_scan_retention", pools.SCAN, 1800, "Remove raw scans that are archived and old."
+)
+retention_schedule = dg.ScheduleDefinition(
+    name="raw_scan_retention_schedule",
+    job=retention_job,
+    cron_schedule="30 3 * * *",
+    execution_timezone="UTC",
+    default_status=dg.DefaultScheduleStatus.RUNNING,
+    description="Every night: raw scans that are archived and old go.",
+)

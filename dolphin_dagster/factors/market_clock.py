@@ -1,0 +1,28 @@
+"""The market's time: the wall's, or in a replay that of the newest scan."""
+
+from datetime import UTC, datetime
+
+from dolphin_dagster.resources import Grid
+from dolphin_realtime.grid import grid
+from dolphin_realtime.model.errors import GridError
+
+REPLAY = "replay"
+
+
+def market_now(the_grid: Grid, clock: str, wall: datetime) -> datetime:
+    """Return the market's time.
+
+    Args:
+        the_grid: Where the newest scan is.
+        clock: The setting: wall or replay.
+        wall: The wall's time.
+
+    Raises:
+        GridError: If the clock is the replay's and no scan is there to read it from.
+    """
+    if clock != REPLAY:
+        return wall
+    scan = the_grid.get(grid.FEATURES, grid.LATEST_SCAN)
+    if scan is None:
+        raise GridError("the replay's clock is unknown: no scan in the grid yet")
+    return datetime.fromisoformat(scan["timestamp"]).astimezone(UTC)

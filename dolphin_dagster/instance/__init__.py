@@ -1,0 +1,1 @@
+"""The Dagster instance itself: queues, jobs, set-up, and its upkeep."""

@@ -1,0 +1,49 @@
+"""Jobs: an asset each, or all of a group, in a pool's queue, with the longest time one may take."""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import dagster as dg
+
+from dolphin_dagster.instance import pools
+
+WAITING: Final = (
+    dg.DagsterRunStatus.QUEUED,
+    dg.DagsterRunStatus.NOT_STARTED,
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+)
+"""Of a run that waits in its queue or works."""
+
+
+PARTITION_TAG: Final = "dagster/partition"
+
+
+def assets_of(run: dg.DagsterRun) -> set[str]:
+    """Return the assets that a run materializes: those asked for, else the one its job is named after."""
+    selected = {key.path[-1] for key in run.asset_selection or ()}
+    return selected or {run.job_name.removesuffix("_job")}
+
+
+def asset_job(
+    name: str,
+    pool: str,
+    max_runtime_s: int,
+    description: str,
+    assets: Sequence[str] | None = None,
+) -> Any:
+    """Return the job `<name>_job` that materializes assets, unresolved (Dagster names no type).
+
+    Args:
+        name: Of the job, and of its one asset where no others are named.
+        pool: The queue that its runs wait in.
+        max_runtime_s: A run is ended after so long: what holds a pool cannot block it for ever.
+        description: For the job's page.
+        assets: Keys of what it materializes; None: of the asset called as the job.
+    """
+    return dg.define_asset_job(
+        f"{name}_job",
+        selection=dg.AssetSelection.assets(*(assets or [name])),
+        tags={pools.QUEUE_TAG: pool, pools.MAX_RUNTIME_TAG: str(max_runtime_s)},
+        description=description,
+    )

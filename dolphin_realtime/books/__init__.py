@@ -1,0 +1,1 @@
+"""Recorded order books: documents, files, archives of days."""

@@ -1,0 +1,1 @@
+"""What a person may set, and the service table: read once, frozen."""

@@ -1,0 +1,86 @@
+"""A trader's parameters: ``DOLPHIN_SIGNAL_*``, ``TARGET_``, ``COST_``, ``LIMIT_`` and ``PAPER_``.
+
+``DOLPHIN_<INSTANCE>__SIGNAL_S_IN`` and the like hold for one instance alone, so that BLUE
+and GREEN differ in what a person wants them to differ in, and in nothing else.
+"""
+
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
+from os import environ
+
+import msgspec
+
+from dolphin_realtime.config.settings import load_group
+from dolphin_realtime.model.desk.decision import TargetParams
+from dolphin_realtime.model.desk.plan import CostParams
+from dolphin_realtime.model.errors import SettingsError
+from dolphin_realtime.model.market.paper_faults import PaperFaults
+from dolphin_realtime.model.risk.pre_trade import PreTradeParams
+from dolphin_realtime.model.signal.params import SignalParams, with_settings
+
+
+class Parameters(msgspec.Struct, frozen=True):
+    """How a trader decides, sizes, pays, what stops it, and what goes wrong on purpose."""
+
+    signal: SignalParams
+    target: TargetParams
+    costs: CostParams
+    limits: PreTradeParams
+    faults: PaperFaults = PaperFaults()
+
+
+def load_parameters(instance: str = "", env: Mapping[str, str] = environ) -> Parameters:
+    """Return the parameters of the environment, those of an instance over the general ones.
+
+    Raises:
+        SettingsError: If a variable is unknown or its value is not of its kind.
+    """
+    return Parameters(
+        load_group(SignalParams, "DOLPHIN_SIGNAL_", env, instance),
+        load_group(TargetParams, "DOLPHIN_TARGET_", env, instance),
+        load_group(CostParams, "DOLPHIN_COST_", env, instance),
+        load_group(PreTradeParams, "DOLPHIN_LIMIT_", env, instance),
+        load_group(PaperFaults, "DOLPHIN_PAPER_", env, instance),
+    )
+
+
+def changed(parameters: Parameters, assignments: Iterable[str]) -> Parameters:
+    """Return parameters with each NAME=VALUE applied to the group that has the name.
+
+    Raises:
+        SettingsError: If a name is in no group or a value is not of its kind.
+    """
+    groups: dict[str, list[str]] = {}
+    names = {
+        field: group
+        for group in parameters.__struct_fields__
+        for field in getattr(parameters, group).__struct_fields__
+    }
+    for assignment in assignments:
+        name, sign, _ = assignment.partition("=")
+        if not sign:
+            raise SettingsError(f"{assignment!r} is not NAME=VALUE")
+        if name not in names:
+            near = get_close_matches(name, names, 1)
+            meant = f"did you mean {near[0]!r}? " if near else ""
+            raise SettingsError(
+                f"unknown parameter {name!r}; {meant}docs/settings.md lists them, without the prefix"
+            )
+        groups.setdefault(names[name], []).append(assignment)
+    done = {g: with_settings(getattr(parameters, g), words) for g, words in groups.items()}
+    return msgspec.structs.replace(parameters, **done)
+
+
+def differences(
+    first: str, second: str, env: Mapping[str, str] = environ
+) -> dict[str, tuple[str, str]]:
+    """Return the parameters in which two instances differ, as (first, second)."""
+    ours, theirs = (
+        {
+            f"{group}.{name}": str(value)
+            for group, values in msgspec.to_builtins(load_parameters(i, env)).items()
+            for name, value in values.items()
+        }
+        for i in (first, second)
+    )
+    return {name: (value, theirs[name]) for name, value in ours.items() if theirs[name] != value}

@@ -1,0 +1,1 @@
+"""Recorded external factors: documents, files, the history, what is remembered of sources."""

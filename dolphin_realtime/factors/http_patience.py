@@ -1,0 +1,47 @@
+"""What a host asks for by its answers: to be left alone for a while, and how much of it is used.
+
+Reading statuses and headers belongs here, for the factors' sources and the order book's alike;
+remembering is source_memory.py's. Spans are seconds.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+from typing import Final
+
+from dolphin_realtime.factors.source_memory import HostMemory
+
+DEFAULT_BAN_S: Final = 120.0
+TOO_MANY: Final = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.IM_A_TEAPOT)
+MAY_WAIT: Final = (*TOO_MANY, HTTPStatus.SERVICE_UNAVAILABLE)
+USED_WEIGHT: Final = "x-mbx-used-weight-1m"
+
+
+def retry_after_s(value: str | None, now: datetime) -> float | None:
+    """Return the seconds of a Retry-After header, which is a number or a date; None for none."""
+    if value is None:
+        return None
+    if value.strip().isdecimal():
+        return float(value.strip())
+    try:
+        return max(0.0, (parsedate_to_datetime(value) - now).total_seconds())
+    except (TypeError, ValueError, OverflowError):
+        return None
+
+
+def pause_asked_s(status: int, headers: Mapping[str, str], now: datetime) -> float | None:
+    """Return for how long an answer asks to be left alone, None where it does not."""
+    wait_s = retry_after_s(headers.get("retry-after"), now)
+    if status in TOO_MANY:
+        return DEFAULT_BAN_S if wait_s is None else wait_s
+    return wait_s if status in MAY_WAIT else None
+
+
+def note_weight(memory: HostMemory, headers: Mapping[str, str], now: datetime) -> bool:
+    """Take the weight used in this minute where an answer says it; return whether it did."""
+    used = headers.get(USED_WEIGHT)
+    if used is None or not used.isdecimal():
+        return False
+    memory.used, memory.used_at = float(used), now
+    return True

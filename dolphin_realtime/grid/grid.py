@@ -1,0 +1,209 @@
+"""The grid: Hazelcast's maps and keys, clients that read no pickle, and safe documents.
+
+The only file that knows a map's name. Following a document's newest value belongs to
+feed.py; what the documents mean belongs to the model.
+"""
+
+import queue
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import msgspec
+from hazelcast.asyncio import HazelcastClient as AsyncClient
+from hazelcast.client import HazelcastClient
+from hazelcast.errors import HazelcastError
+from hazelcast.serialization.serializer import BaseSerializer
+
+from dolphin_realtime.model import instant
+from dolphin_realtime.model.errors import GridError
+
+GRID_FAULTS: Final = (HazelcastError, OSError, TimeoutError)
+
+FEATURES: Final = "DOLPHIN_FEATURES"
+SAFETY: Final = "DOLPHIN_SAFETY"
+META_HEALTH: Final = "DOLPHIN_META_HEALTH"
+HEARTBEAT: Final = "DOLPHIN_HEARTBEAT"
+LATEST_SCAN: Final = "latest_eigen_scan"
+LATEST_BOOKS: Final = "ob_features_latest"
+LATEST_FACTORS: Final = "exf_latest"
+LATEST_CALENDAR: Final = "esof_latest"
+LATEST: Final = "latest"
+LATEST_STATE: Final = "latest_nautilus"
+STOPPED: Final = "stopped"
+"""The phase of the last heartbeat of a service that ended in order."""
+SCAN_RING: Final = "dolphin_scans"
+SCAN_RING_CAPACITY: Final = 2000
+
+_PICKLE_TYPE_ID: Final = -120
+PROBE_TIMEOUT_S: Final = 3.0
+INVOCATION_TIMEOUT_S: Final = 3.0
+ALL_STATES: Final = "DOLPHIN_STATE_*"
+"""Stands for the state of every instance: as old as the oldest."""
+
+
+def state_map(instance: str) -> str:
+    """Return the name of an instance's state map."""
+    return f"DOLPHIN_STATE_{instance}"
+
+
+def pnl_map(instance: str) -> str:
+    """Return the name of an instance's daily profit map."""
+    return f"DOLPHIN_PNL_{instance}"
+
+
+class Refused:
+    """What a pickled value reads as: never a value, only a refusal to count."""
+
+    def __repr__(self) -> str:
+        return "<pickled value refused>"
+
+
+REFUSED: Final = Refused()
+
+
+class _NoPickle(BaseSerializer):
+    def get_type_id(self) -> int:
+        return _PICKLE_TYPE_ID
+
+    def read(self, inp: Any) -> Refused:  # noqa: ARG002 - reading it would run its code
+        return REFUSED
+
+    def write(self, out: Any, obj: object) -> None:  # noqa: ARG002
+        raise TypeError(f"refusing to pickle {type(obj).__name__}: put JSON text")
+
+
+def forbid_pickle(client: AsyncClient | HazelcastClient) -> None:
+    """Make a client unable to read or write pickle (hazelcast-python-client issue 363).
+
+    A read must not raise: an exception inside an event closes the connection.
+    """
+    registry = client._serialization_service._registry  # noqa: SLF001 - there is no public switch
+    serializer = _NoPickle()
+    registry._python_serializer = serializer  # noqa: SLF001
+    registry._id_dict[_PICKLE_TYPE_ID] = serializer  # noqa: SLF001
+
+
+def _options(cluster_name: str, port: int, role: str) -> dict[str, Any]:
+    return {
+        "cluster_name": cluster_name,
+        "cluster_members": [f"127.0.0.1:{port}"],
+        "client_name": f"dolphin-{role}",
+        "connection_timeout": 2.0,
+        "retry_initial_backoff": 0.05,
+        "retry_max_backoff": 1.0,
+        "retry_multiplier": 1.5,
+        "retry_jitter": 0.2,
+        "heartbeat_interval": 1.0,
+        "heartbeat_timeout": 5.0,
+        "invocation_timeout": INVOCATION_TIMEOUT_S,
+        "invocation_retry_pause": 0.02,
+        "shuffle_member_list": False,
+        "smart_routing": False,
+    }
+
+
+async def connect(cluster_name: str, port: int, role: str) -> AsyncClient:
+    """Return an asyncio client that keeps trying for ever and fails calls fast while down.
+
+    Every proxy must be created at start-up: creating one is not retried by the client.
+    """
+    options = _options(cluster_name, port, role)
+    client = await AsyncClient.create_and_start(
+        **options, cluster_connect_timeout=-1, reconnect_mode="ASYNC"
+    )
+    forbid_pickle(client)
+    return client
+
+
+def connect_blocking(
+    cluster_name: str, port: int, role: str, timeout_s: float = PROBE_TIMEOUT_S
+) -> HazelcastClient:
+    """Return a blocking client for command lines, tests and Dagster.
+
+    Raises:
+        GridError: If no member of that cluster answers within ``timeout_s``.
+    """
+    options = _options(cluster_name, port, role)
+    try:
+        client = HazelcastClient(
+            **options, cluster_connect_timeout=timeout_s, reconnect_mode="ASYNC"
+        )
+    except (HazelcastError, OSError) as e:
+        raise GridError(
+            f"no Hazelcast member of cluster {cluster_name!r} answers on 127.0.0.1:{port} ({e}); "
+            "is the stack up (dolphin status), and is DOLPHIN_CLUSTER_NAME right?"
+        ) from e
+    forbid_pickle(client)
+    return client
+
+
+def within[T](seconds: float, call: Callable[[], T]) -> T:
+    """Return what a blocking call of the client returns, made in a thread that may be left behind.
+
+    The client's futures have no deadline of their own, and a member that hangs ends none.
+
+    Raises:
+        GridError: If there is no answer in time, or the client refuses.
+    """
+    answers: queue.SimpleQueue[tuple[T | None, Exception | None]] = queue.SimpleQueue()
+
+    def run() -> None:
+        try:
+            answers.put((call(), None))
+        except Exception as e:  # noqa: BLE001 - handed to who waits
+            answers.put((None, e))
+
+    threading.Thread(target=run, daemon=True).start()
+    try:
+        found, error = answers.get(timeout=seconds)
+    except queue.Empty:
+        raise GridError(f"the Hazelcast member does not answer within {seconds:.0f} s") from None
+    if isinstance(error, HazelcastError | OSError):
+        raise GridError(f"the Hazelcast member does not answer: {error}") from error
+    if error is not None:
+        raise error
+    return found  # type: ignore[return-value]
+
+
+def now_iso() -> str:
+    """Return the wall time as ISO 8601 with offset."""
+    return datetime.now(UTC).isoformat()
+
+
+def read[D](value: object, kind: type[D]) -> D | None:
+    """Return a wire value as a document of its kind, None where it is absent or of another shape."""
+    if not isinstance(value, str):
+        return None
+    try:
+        return msgspec.json.decode(value, type=kind)
+    except (msgspec.DecodeError, ValueError, RecursionError):
+        return None
+
+
+def bridged_at(scan: dict[str, Any] | None) -> datetime | None:
+    """Return when a scan's document was bridged, None where it does not say."""
+    return instant.parse(scan.get("bridge_ts")) if scan else None
+
+
+def encode(document: object) -> str:
+    """Return a document as the plain JSON string that goes on the wire."""
+    return msgspec.json.encode(document).decode()
+
+
+def decode(value: object) -> dict[str, Any] | None:
+    """Return a wire value as a dict, or None where it is absent, pickled or not an object."""
+    if not isinstance(value, str):
+        return None
+    try:
+        document = msgspec.json.decode(value)
+    except (msgspec.DecodeError, ValueError, RecursionError):
+        return None
+    return document if isinstance(document, dict) else None
+
+
+def age_s(moment: object, now: datetime) -> float | None:
+    """Return the age of an ISO 8601 instant with offset, or None where it is none."""
+    parsed = instant.parse(moment)
+    return None if parsed is None else (now - parsed).total_seconds()

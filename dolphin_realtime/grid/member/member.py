@@ -1,0 +1,111 @@
+"""One member as a child process: started, waited for by readiness, stopped cleanly.
+
+It dies with the process that started it. The configuration is config.py's, the jar
+fetch.py's.
+"""
+
+import signal
+import subprocess
+import time
+from pathlib import Path
+from typing import IO, Final
+
+from dolphin_realtime.grid.member.config import command_line, render_config
+from dolphin_realtime.grid.member.jar import ensure_jar
+from dolphin_realtime.grid.member.java import find_java
+from dolphin_realtime.infra.ports import answers, is_free, owner_of
+from dolphin_realtime.infra.process import die_with_parent
+from dolphin_realtime.model.errors import MemberError
+
+ANSWERS: Final = "the member answers"
+"""What this service tells its manager while its member does; meta health reads it there."""
+
+READY_TIMEOUT_S: Final = 60.0
+STOP_TIMEOUT_S: Final = 25.0
+DEAF_STOP_S: Final = 3.0
+"""A member that does not answer does not shut down either."""
+_POLL_TIMEOUT_S: Final = 0.15
+
+
+def is_ready(port: int, timeout_s: float = _POLL_TIMEOUT_S) -> bool:
+    """Return whether a member on the loopback port says it is ready.
+
+    Its port opens seconds before that; a request sent then hangs, hence the short timeout.
+    """
+    return answers(port, "/hazelcast/health/ready", timeout_s)
+
+
+def refuse_taken_port(port: int) -> None:
+    """Raise where something listens on the loopback port already.
+
+    Raises:
+        MemberError: Naming the port and its owner.
+    """
+    if not is_free(port):
+        raise MemberError(
+            f"port {port} on 127.0.0.1 is held by {owner_of(port)}; stop it, or set "
+            "DOLPHIN_HAZELCAST_PORT to another"
+        )
+
+
+class Member:
+    """A running member; `start` returns once it is ready."""
+
+    def __init__(
+        self, cluster_name: str, port: int, run_dir: Path, output: IO[bytes] | None
+    ) -> None:
+        self.cluster_name, self.port = cluster_name, port
+        self._run_dir, self._output = run_dir, output
+        self._jvm: subprocess.Popen[bytes] | None = None
+
+    @property
+    def pid(self) -> int | None:
+        """Process id of the JVM, None before the start."""
+        return self._jvm.pid if self._jvm else None
+
+    def start(self, jar: str = "", maven_base: str = "", java: str = "") -> None:
+        """Start the member and return when it is ready.
+
+        Raises:
+            MemberError: If the jar or a Java is missing, the port is taken, or the member
+                exits or is not ready in time.
+        """
+        refuse_taken_port(self.port)
+        jar_path = ensure_jar(jar, maven_base)
+        java_path, major = find_java(java)
+        self._run_dir.mkdir(parents=True, exist_ok=True)
+        config = self._run_dir / "hazelcast.yaml"
+        config.write_text(render_config(self.cluster_name, self.port))
+        self._jvm = subprocess.Popen(
+            command_line(java_path, major, jar_path, config),
+            stdin=subprocess.DEVNULL,
+            stdout=self._output,
+            stderr=subprocess.STDOUT,
+            preexec_fn=die_with_parent,
+        )
+        deadline = time.monotonic() + READY_TIMEOUT_S
+        while not is_ready(self.port):
+            if self._jvm.poll() is not None:
+                raise MemberError(
+                    f"the member exited with {self._jvm.returncode} before it was ready"
+                )
+            if time.monotonic() > deadline:
+                self.stop()
+                raise MemberError(f"the member was not ready within {READY_TIMEOUT_S:.0f} s")
+            time.sleep(0.02)
+
+    def exit_code(self) -> int | None:
+        """Return the JVM's exit code, None while it runs."""
+        return self._jvm.poll() if self._jvm else None
+
+    def stop(self) -> None:
+        """Stop the member: TERM, and KILL if it does not end."""
+        if self._jvm is None or self._jvm.poll() is not None:
+            return
+        timeout_s = STOP_TIMEOUT_S if is_ready(self.port, timeout_s=1.0) else DEAF_STOP_S
+        self._jvm.send_signal(signal.SIGTERM)
+        try:
+            self._jvm.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            self._jvm.kill()
+            self._jvm.wait()

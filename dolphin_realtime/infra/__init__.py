@@ -1,0 +1,1 @@
+"""Files, sockets, ports, processes, logs: no word of trading here."""

@@ -1,0 +1,1 @@
+"""From signals to orders and from fills to an account: everything a trader remembers."""

@@ -1,0 +1,298 @@
+"""The trading desk: everything a trader remembers, and what one scan makes it do. Pure.
+
+The order of work at a scan (signal, funding, decision, limits, then fills) and orders in
+flight belong here; the fill rule (fill_rule.py), sending orders (engine/), the order of a
+scan's steps (trading/) and keeping the journal (journal/) do not. Scan timestamps decide everything; wall time
+comes in only as `Limits`.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+import msgspec
+
+from dolphin_realtime.model.desk.account import Account, DayPnl
+from dolphin_realtime.model.desk.decision import Limits, Market, OrderIntent, TargetParams
+from dolphin_realtime.model.desk.equity_marks import Marks
+from dolphin_realtime.model.desk.fill_rule import Execution, Tape, due
+from dolphin_realtime.model.desk.funding import FundingClock
+from dolphin_realtime.model.desk.plan import CostParams, Plan, sound_prices
+from dolphin_realtime.model.desk.position_change import PositionChange
+from dolphin_realtime.model.desk.screening import screen
+from dolphin_realtime.model.desk.sizing import Decisions, Wanted
+from dolphin_realtime.model.desk.unpriced import Unpriced, unpriced
+from dolphin_realtime.model.market.instrument import InstrumentSpec
+from dolphin_realtime.model.market.scan import Scan
+from dolphin_realtime.model.market.venue import Venue, paper_venue
+from dolphin_realtime.model.orders import (
+    FLATTEN_LEG,
+    InFlight,
+    OrderEvent,
+    OrderState,
+    Traded,
+    advanced,
+    base36,
+    closing,
+    order_id,
+    owner_of,
+    unknown_assets,
+)
+from dolphin_realtime.model.risk.market_posture import MarketPosture
+from dolphin_realtime.model.risk.pre_trade import Pace, PreTradeParams, Standing
+from dolphin_realtime.model.signal.gates import Book, Factors
+from dolphin_realtime.model.signal.params import SignalParams
+from dolphin_realtime.model.signal.state import SignalState
+
+NO_LIFE: Final = "0000"
+"""Life of a desk without a journal of its own, as in a backtest."""
+
+
+class Desk:
+    """State of one instance; `take` a scan, then `due` orders end by `book`.
+
+    Attributes:
+        life: Four characters that the journal drew; part of every order's id.
+        unpriced: Held assets that had no sound price at the last scan.
+        changes: What a person did last about a position, by asset, until it is traded again.
+    """
+
+    def __init__(
+        self,
+        instance: str,
+        signal: SignalParams | None = None,
+        target: TargetParams | None = None,
+        costs: CostParams | None = None,
+        pre_trade: PreTradeParams | None = None,
+        venue: Venue | None = None,
+    ) -> None:
+        self.instance = instance
+        self.signals = SignalState(signal)
+        self.target = target or TargetParams()
+        self.costs = costs or CostParams()
+        self.pre_trade = pre_trade or PreTradeParams()
+        self.venue = venue or paper_venue(self.costs)
+        self.life = NO_LIFE
+        self.account = Account(start_cash=self.costs.start_cash_usd, positions={})
+        self.in_flight: dict[str, InFlight] = {}
+        self.prices: dict[str, float] = {}
+        self.instruments: dict[str, InstrumentSpec] = {}
+        self.last_key: tuple[int, int] | None = None
+        self.last_us = 0
+        self.market_posture = MarketPosture()
+        self.marks = Marks(peak=self.costs.start_cash_usd)
+        self.unpriced: dict[str, Unpriced] = {}
+        self.changes: dict[str, PositionChange] = {}
+        self.pace = Pace()
+        self.funding = FundingClock()
+        self.flattened_id, self.n_flattened = "", 0
+
+    def take(
+        self,
+        scan: Scan,
+        limits: Limits,
+        book: Mapping[str, Book] | None = None,
+        factors: Factors | None = None,
+    ) -> Plan:
+        """Step the signal, charge funding and decide; the orders are now in flight.
+
+        Raises:
+            ScanOutOfOrder: If the scan is not later than the last one.
+        """
+        plan = self._advance(scan, limits, book, factors)
+        if plan.draft is not None:
+            market = self._market(plan.prices)
+            plan.rest = Decisions(Wanted.of(plan.draft), market, plan.limits, self.target)
+            plan.decisions = list(plan.rest.first)
+            self._send(plan, market)
+        return plan
+
+    def settle(self, plan: Plan) -> None:
+        """Learn from a scan what only later ones need: after its orders have left."""
+        if plan.draft is None:
+            return
+        self.signals.end()
+        plan.decisions, plan.rest = plan.complete(), None
+        self._learn(plan.prices)
+        self.funding.learn(self.account.held(), plan.factors)
+        self.unpriced = unpriced(
+            self.account.held(), plan.draft, self.signals.sound, self.unpriced, self.last_us
+        )
+
+    def follow(
+        self,
+        scan: Scan,
+        orders: list[InFlight],
+        limits: Limits,
+        book: Mapping[str, Book] | None = None,
+        factors: Factors | None = None,
+    ) -> Plan:
+        """Take a scan that is too old to act on: everything but decisions.
+
+        Args:
+            scan: A scan that was missed, or handled by a process that died.
+            orders: What that process had sent at this scan; they are in flight again.
+            limits: What was allowed then.
+            book: Order books at the scan.
+            factors: External factors at the scan.
+        """
+        plan = self._advance(scan, limits, book, factors)
+        plan.orders = orders
+        if plan.is_new:
+            self.in_flight.update({o.client_order_id: o for o in orders})
+        return plan
+
+    def _advance(
+        self,
+        scan: Scan,
+        limits: Limits,
+        book: Mapping[str, Book] | None,
+        factors: Factors | None,
+    ) -> Plan:
+        """Step the signal and charge funding."""
+        draft = self.signals.begin(scan, book, factors)
+        plan = Plan(scan=scan, draft=draft, decisions=[], orders=[], funding=[], limits=limits)
+        if draft is None:
+            return plan
+        plan.prices = sound_prices(draft)
+        self.marks.begin_scan(scan.timestamp_us, self.account, self.equity)
+        known, held = {**self.prices, **plan.prices}, self.account.held()
+        plan.funding = self.funding.settle(held, known, factors, self.last_us, scan.timestamp_us)
+        self.account.funding += sum(charge.amount for charge in plan.funding)
+        plan.factors = factors
+        self.market_posture.take(draft.flags, scan.timestamp_us)
+        plan.limits = self.market_posture.tighten(limits, scan.timestamp_us)
+        return plan
+
+    def warm_up(self, scan: Scan) -> None:
+        """Step only the signal with an archived scan, whatever epoch its reader gave it."""
+        self.signals.order.epoch = 0
+        draft = self.signals.begin(scan)
+        if draft is not None:
+            self.signals.end()
+            self._learn(sound_prices(draft))
+        self.signals.order.epoch = 0
+
+    def equity(self) -> float:
+        """Return cash plus open profit at the last prices seen."""
+        return self.account.cash + self.account.unrealised(self.prices)
+
+    def projected(self) -> dict[str, float]:
+        """Return positions with everything in flight counted as filled, in units."""
+        held = self.account.held()
+        for order in self.in_flight.values():
+            asset = order.order.asset
+            held[asset] = held.get(asset, 0.0) + order.left
+        return {a: round(q, self.digits(a)) for a, q in held.items()}
+
+    def digits(self, asset: str) -> int:
+        """Return the decimal places of an asset's size: its step is the last of them."""
+        return self.instruments[asset].size_precision
+
+    def due(self, tape: Tape) -> tuple[list[Execution], list[InFlight]]:
+        """Return the orders of earlier scans that (fill, lapse unfilled) at this scan."""
+        gap_us = round(self.signals.params.gap_max_s * 1e6)
+        return due(self.in_flight.values(), tape, gap_us, self.costs, self.instruments)
+
+    def book(self, event: OrderEvent, mid: float = 0.0) -> float:
+        """Take what became of an order in flight; return the profit that a fill realised.
+
+        Args:
+            event: What became of it.
+            mid: The market's mid at a fill, for its slippage.
+
+        Raises:
+            KeyError: If the order is not in flight: a fill is booked once.
+            OrderMismatch: If the order cannot have such an outcome; nothing is booked.
+        """
+        order = self.in_flight[event.order_id]
+        after = advanced(order, event, self.digits(order.order.asset))
+        if after is None:
+            del self.in_flight[event.order_id]
+        else:
+            self.in_flight[event.order_id] = after
+        return self._book_fill(order, event, mid) if isinstance(event, Traded) else 0.0
+
+    def _book_fill(self, order: InFlight, fill: Traded, mid: float) -> float:
+        asset, quantity = order.order.asset, fill.quantity
+        self.changes.pop(asset, None)
+        signed = quantity if order.order.side == "BUY" else -quantity
+        digits = self.digits(asset)
+        realised = self.account.apply_fill(asset, signed, fill.price, fill.fee, digits)
+        self.account.slippage += quantity * abs(fill.price - mid)
+        if self.marks.day is not None:
+            self.marks.day.trades += 1
+        return realised
+
+    def mark_sent(self, order_ids: Iterable[str]) -> None:
+        """Note that orders have been handed over."""
+        for i in order_ids:
+            order = self.in_flight.get(i)
+            if order is not None and order.state is OrderState.INTENDED:
+                self.in_flight[i] = msgspec.structs.replace(order, state=OrderState.SENT)
+
+    def take_back(self, orders: Iterable[InFlight]) -> None:
+        """Forget orders that never left."""
+        for order in orders:
+            self.in_flight.pop(order.client_order_id, None)
+
+    def mark(self) -> DayPnl:
+        """Close the books of a scan: return the day's figures at the last prices."""
+        return self.marks.mark(self.equity())
+
+    def flatten(self) -> list[InFlight]:
+        """Close every position, decided at the last scan; each time with ids of its own."""
+        self.n_flattened += 1
+        epoch, number = self.last_key or (0, 0)
+        leg = f"{FLATTEN_LEG}{base36(self.n_flattened, 1)}"
+        return [
+            self._fly(closing(asset, held, self.digits(asset), leg), epoch, number, self.last_us)
+            for asset, held in self.account.held().items()
+        ]
+
+    def add_instruments(self, assets: list[str]) -> None:
+        """Make new names tradable."""
+        for asset in assets:
+            if asset not in self.instruments:
+                spec = self.venue.spec(asset)
+                if spec is not None:
+                    self.instruments[asset] = spec
+
+    def _learn(self, prices: Mapping[str, float]) -> None:
+        self.add_instruments(list(prices))
+        self.prices.update(prices)
+        order = self.signals.order
+        self.last_key, self.last_us = (order.epoch, order.scan_number), order.timestamp_us
+
+    def _market(self, prices: Mapping[str, float]) -> Market:
+        return Market(
+            prices=prices,
+            last_prices=self.prices,
+            held=self.projected(),
+            equity=self.account.cash + self.account.unrealised(prices, self.prices),
+            instruments=self.instruments,
+        )
+
+    def _send(self, plan: Plan, market: Market) -> None:
+        """Put what the limits let through in flight."""
+        if not any(d.orders for d in plan.decisions):
+            return
+        (epoch, number), now_us = plan.key, plan.scan.timestamp_us
+        self.pace.at(now_us)
+        day_loss = self.marks.day_loss(market.equity, now_us)
+        unknown = unknown_assets(self.in_flight.values())
+        standing = Standing.of(market, now_us, day_loss, self.pace, unknown)
+        fly = lambda intent: self._fly(intent, epoch, number, now_us)  # noqa: E731
+        screen(plan, standing, self.pre_trade, fly)
+
+    def _fly(self, intent: OrderIntent, epoch: int, scan_number: int, now_us: int) -> InFlight:
+        order = InFlight(
+            client_order_id=order_id(
+                owner_of(self.instance, self.life), epoch, scan_number, intent
+            ),
+            order=intent,
+            epoch=epoch,
+            scan_number=scan_number,
+            decided_us=now_us,
+        )
+        self.in_flight[order.client_order_id] = order
+        return order

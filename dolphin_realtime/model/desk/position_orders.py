@@ -1,0 +1,133 @@
+"""A person's order about a position, carried out on a desk, or refused with the reason. Pure.
+
+What each act means is position_change.py's; how an order comes in is services/trader/position_door.py's.
+"""
+
+import math
+from datetime import datetime
+from typing import Final
+
+import msgspec
+
+from dolphin_realtime.model.desk.account import Position
+from dolphin_realtime.model.desk.desk import Desk
+from dolphin_realtime.model.desk.position_change import (
+    Act,
+    PositionChange,
+    change_account,
+    restore_position,
+)
+from dolphin_realtime.model.errors import PositionRefused
+
+NOTHING: Final = Position()
+
+
+class PositionOrder(msgspec.Struct, frozen=True, kw_only=True):
+    """What a person asks for.
+
+    Attributes:
+        id: Drawn by the command line; an order is carried out once.
+        value: The factor K of a redenomination, the price of a settlement.
+        at: Wall time.
+    """
+
+    id: str
+    act: Act
+    asset: str
+    value: float | None
+    reason: str
+    who: str
+    at: datetime
+
+
+def carry_out(desk: Desk, order: PositionOrder) -> PositionChange:
+    """Do to a desk what a person asks for.
+
+    Raises:
+        PositionRefused: Saying why not; then nothing was done.
+    """
+    asset, price_before = order.asset, desk.prices.get(order.asset)
+    before = msgspec.structs.replace(desk.account.positions.get(asset, NOTHING))
+    undone = _undone(desk, order) if order.act is Act.UNDO else None
+    if undone is not None:
+        realised = restore_position(desk.account, undone)
+        _set_price(desk, asset, _price_undone(undone, price_before))
+    else:
+        realised = _act(desk, order, before, price_before)
+    after = desk.account.positions.get(asset, NOTHING)
+    change = PositionChange(
+        id=order.id,
+        act=order.act,
+        asset=asset,
+        value=order.value,
+        undoes=undone.id if undone else "",
+        quantity_before=before.quantity,
+        quantity=after.quantity,
+        average_before=before.average_price,
+        average=after.average_price,
+        price_before=price_before,
+        price=desk.prices.get(asset),
+        realised=realised,
+    )
+    desk.changes[asset] = change
+    desk.marks.changed += realised
+    desk.unpriced.pop(asset, None)
+    return change
+
+
+def _act(desk: Desk, order: PositionOrder, before: Position, price: float | None) -> float:
+    asset = order.asset
+    if order.act is Act.ACCEPT:
+        level = desk.signals.sound.waits_at(asset)
+        if level is None:
+            raise PositionRefused(f"no price of {asset} waits to be believed; see dolphin status")
+        _set_price(desk, asset, level)
+        return 0.0
+    value = order.value
+    if price is None or asset not in desk.instruments:
+        raise PositionRefused(f"{asset} is not known: no sound price of it was ever seen")
+    digits = desk.digits(asset)
+    if value is None or not _is_possible(order.act, value, before, price, digits):
+        raise PositionRefused(f"{value} is no number that {order.act.value} of {asset} can use")
+    if order.act is Act.SETTLE and not before.quantity:
+        raise PositionRefused(f"nothing of {asset} is held")
+    realised = change_account(desk.account, order.act, asset, value, price, digits)
+    if order.act is Act.REDENOMINATE:
+        _set_price(desk, asset, price / value)
+    return realised
+
+
+def _is_possible(act: Act, value: float, before: Position, price: float, digits: int) -> bool:
+    """Return whether what comes of a value are numbers, and a position that was there is one still."""
+    if act is Act.SETTLE:
+        return 0.0 <= value < math.inf and math.isfinite(before.quantity * value)
+    if not 0.0 < value < math.inf:
+        return False
+    quantity = before.quantity * value
+    prices = (price / value, before.average_price / value)
+    is_finite = all(map(math.isfinite, (quantity, *prices))) and prices[0] > 0.0
+    return is_finite and (not before.quantity or bool(round(quantity, digits)))
+
+
+def _price_undone(undone: PositionChange, price: float | None) -> float | None:
+    """Return the price that a taken back change leaves; None where it never touched it."""
+    if undone.act is Act.ACCEPT:
+        return undone.price_before
+    if undone.act is Act.REDENOMINATE and price is not None and undone.value:
+        return price * undone.value
+    return None
+
+
+def _set_price(desk: Desk, asset: str, price: float | None) -> None:
+    if price is not None:
+        desk.prices[asset] = price
+        desk.signals.set_price(asset, price, desk.last_us)
+
+
+def _undone(desk: Desk, order: PositionOrder) -> PositionChange:
+    last = desk.changes.get(order.asset)
+    if last is None or last.act is Act.UNDO:
+        raise PositionRefused(
+            f"no change of {order.asset} is there to be taken back, or it was traded since"
+        )
+    return last

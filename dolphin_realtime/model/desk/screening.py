@@ -1,0 +1,64 @@
+"""Which of a plan's orders may leave: each limit in turn, an order's own code where it may not.
+
+Applying the limits to one scan's orders belongs here; the limits are pre_trade.py's. One order
+that is stopped, or cannot be named, never stops another.
+"""
+
+from collections.abc import Callable
+
+import msgspec
+
+from dolphin_realtime.model.desk.decision import OrderIntent
+from dolphin_realtime.model.desk.plan import Plan
+from dolphin_realtime.model.errors import NoOrderId
+from dolphin_realtime.model.orders import SCANS, InFlight
+from dolphin_realtime.model.risk.pre_trade import (
+    PreTradeParams,
+    Refusal,
+    Standing,
+    check,
+    let_through,
+    refusal_of,
+)
+
+
+def screen(
+    plan: Plan, standing: Standing, p: PreTradeParams, fly: Callable[[OrderIntent], InFlight]
+) -> None:
+    """Add a plan's orders that may leave to it, and the refusals of the others.
+
+    Args:
+        plan: Its decisions are asked; one with a stopped order gets the refusal's code as reason.
+        standing: What the limits judge by.
+        p: The bounds.
+        fly: Names an order and puts it in flight.
+    """
+    for n, decision in enumerate(plan.decisions):
+        kept, code = [], None
+        for intent in decision.orders:
+            order = _let_through(intent, standing, p, fly)
+            if isinstance(order, Refusal):
+                plan.refusals.append(order)
+                code = order.code
+            else:
+                kept.append(intent)
+                plan.orders.append(order)
+        if code is not None:
+            plan.decisions[n] = msgspec.structs.replace(decision, orders=tuple(kept), reason=code)
+
+
+def _let_through(
+    intent: OrderIntent,
+    standing: Standing,
+    p: PreTradeParams,
+    fly: Callable[[OrderIntent], InFlight],
+) -> InFlight | Refusal:
+    refusal = check(intent, standing, p)
+    if refusal is not None:
+        return refusal
+    try:
+        order = fly(intent)
+    except NoOrderId:
+        return refusal_of(intent, "NO_ORDER_ID", 1.0 + SCANS, float(SCANS))
+    let_through(intent, standing)
+    return order

@@ -1,0 +1,176 @@
+"""Signals to target weights: caps, posture, and which assets move at all. Pure.
+
+How much to hold belongs here; the rules of one asset's orders are decision.py's, what to
+want is signal.py's. Notionals and equity are USDT, weights fractions of equity.
+"""
+
+from collections.abc import Callable, Mapping
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from dolphin_realtime.model.desk.decision import (
+    AssetDecision,
+    Decision,
+    Limits,
+    Market,
+    TargetParams,
+    least_usd,
+)
+from dolphin_realtime.model.risk.posture import Posture
+from dolphin_realtime.model.signal.draft import Draft
+
+Floats = NDArray[np.float64]
+
+
+def capped_weights(wanted: Floats, left: float, left_net: float, p: TargetParams) -> Floats:
+    """Return weights within the gross and net caps.
+
+    Args:
+        wanted: Weight of each asset before caps.
+        left: Gross weight of positions that are left alone.
+        left_net: Their net weight.
+        p: The caps.
+    """
+    gross = float(np.abs(wanted).sum())
+    room = max(0.0, p.gross_cap - left)
+    weights = wanted * (room / gross) if gross > room and gross > 0.0 else wanted
+    longs = float(weights[weights > 0.0].sum())
+    shorts = -float(weights[weights < 0.0].sum())
+    net = longs - shorts + left_net
+    if net > p.net_cap and longs > 0.0:
+        factor = max(0.0, longs - (net - p.net_cap)) / longs
+        return np.where(weights > 0.0, weights * factor, weights)
+    if net < -p.net_cap and shorts > 0.0:
+        factor = max(0.0, shorts - (-net - p.net_cap)) / shorts
+        return np.where(weights < 0.0, weights * factor, weights)
+    return weights
+
+
+class Wanted(msgspec.Struct, frozen=True, kw_only=True):
+    """A scan's signals as arrays over its priced assets, and the reasons of the others.
+
+    Attributes:
+        names: The priced assets.
+        position: Index of each in the arrays.
+        prices: Their prices.
+        signal: Their signals.
+        is_active: Whether a zero or turned signal of the asset closes what is held.
+        reason: The reason of an asset, priced or not; ABSENT where the scan lists it not.
+    """
+
+    names: list[str]
+    position: Mapping[str, int]
+    prices: Floats
+    signal: Floats
+    is_active: NDArray[np.bool_]
+    reason: Callable[[str], str]
+
+    @classmethod
+    def of(cls, draft: Draft) -> "Wanted":
+        """Return what a scan's draft wants; its reasons are whole once the scan has ended."""
+        return cls(
+            names=draft.names,
+            position=draft.position,
+            prices=draft.prices,
+            signal=draft.signal,
+            is_active=draft.is_closing,
+            reason=draft.reason,
+        )
+
+
+class Decisions:
+    """The decisions of one scan: those that move something first, the others when asked.
+
+    Orders must not wait for the reasons why other assets are left as they are: `first` is
+    what the orders need, `all` completes it, in scan order, for the journal.
+    """
+
+    def __init__(self, wanted: Wanted, market: Market, limits: Limits, p: TargetParams) -> None:
+        self._wanted, self._market, self._limits, self._p = wanted, market, limits, p
+        self._held = np.zeros(len(wanted.names))
+        self._left: list[str] = []
+        for asset, quantity in market.held.items():
+            at = wanted.position.get(asset)
+            if at is not None:
+                self._held[at] = quantity
+            if quantity != 0.0 and (at is None or not wanted.is_active[at]):
+                self._left.append(asset)
+        self._targets = self._sized()
+        self.first = [self._decide(wanted.names[i]) for i in self._moving()]
+
+    def _sized(self) -> Floats:
+        """Return the target notional of every priced asset, caps and posture applied."""
+        market, wanted = self._market, self._wanted
+        share = 1.0 / market.equity if market.equity > 0.0 else 0.0
+        left = [market.held[a] * _mark(a, market) * share for a in self._left]
+        weights = capped_weights(
+            np.where(wanted.is_active, wanted.signal, 0.0) * self._p.asset_cap,
+            sum(map(abs, left)),
+            sum(left),
+            self._p,
+        )
+        return weights * self._limits.posture.target_multiplier * market.equity
+
+    def _moving(self) -> list[int]:
+        """Return which priced assets are closed, or further from their target than the band."""
+        if self._limits.posture is Posture.HALTED:
+            return []
+        held, targets = self._held, self._targets
+        turns = (held != 0.0) & (np.sign(targets) != np.sign(held))
+        is_far = np.abs(targets - held * self._wanted.prices) >= least_usd(self._market, self._p)
+        moving = self._wanted.is_active & (turns | (is_far & (targets != 0.0)))
+        found: list[int] = np.flatnonzero(moving).tolist()
+        return found
+
+    def all(self) -> list[Decision]:
+        """Return a decision for every asset with a signal or a position, and nothing for others."""
+        done = {d.asset: d for d in self.first}
+        signals = self._wanted.signal.tolist()
+        wanted = [
+            name
+            for name, signal, held in zip(
+                self._wanted.names, signals, self._held.tolist(), strict=True
+            )
+            if signal or held
+        ]
+        others = [a for a in self._left if a not in self._wanted.position]
+        return [done.get(a) or self._left_alone(a) for a in (*wanted, *others)]
+
+    def _left_alone(self, asset: str) -> Decision:
+        """Return the decision of an asset that does not move: why it is left as it is."""
+        at = self._wanted.position.get(asset)
+        if at is None or not self._wanted.is_active[at]:
+            return self._decide(asset)
+        target, reason = float(self._targets[at]), self._wanted.reason(asset)
+        if self._limits.posture is Posture.HALTED:
+            reason = "POSTURE_HALTED"
+        elif asset not in self._market.instruments:
+            reason = "NO_INSTRUMENT"
+        elif target != 0.0:
+            reason = "BELOW_BAND"
+        return Decision(
+            asset=asset,
+            signal=float(self._wanted.signal[at]),
+            target=target,
+            held=self._market.held.get(asset, 0.0),
+            reason=reason,
+        )
+
+    def _decide(self, asset: str) -> Decision:
+        held, reason = self._market.held.get(asset, 0.0), self._wanted.reason(asset)
+        at = self._wanted.position.get(asset)
+        signal = 0.0 if at is None else float(self._wanted.signal[at])
+        if at is None or not self._wanted.is_active[at]:
+            target = held * _mark(asset, self._market)
+            return Decision(asset=asset, signal=signal, target=target, held=held, reason=reason)
+        target = float(self._targets[at])
+        one = AssetDecision(
+            asset, signal, reason, target, held, self._market, self._limits, self._p
+        )
+        return one.decide()
+
+
+def _mark(asset: str, market: Market) -> float:
+    return market.prices.get(asset) or market.last_prices.get(asset, 0.0)

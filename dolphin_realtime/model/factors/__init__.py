@@ -1,0 +1,1 @@
+"""External and calendar factors: their documents, and what a clock alone can tell."""

@@ -1,0 +1,76 @@
+"""Where orders go, as a value: what it lists, by which rules, and what a fill costs there. Pure.
+
+Handed to a desk and to an engine; nobody else knows a venue's name or rules. How a venue is
+reached is engine/'s. Fees are basis points of the notional, money is USDT.
+"""
+
+import math
+from collections.abc import Mapping
+from fractions import Fraction
+from functools import cache
+from typing import Final
+
+import msgspec
+
+from dolphin_realtime.model.desk.plan import CostParams
+from dolphin_realtime.model.market.instrument import OTHER, SHIPPED, InstrumentSpec, is_name
+from dolphin_realtime.model.market.paper_faults import PaperFaults
+
+MONEY_STEPS: Final = 10**8
+"""An amount of USDT has eight decimal places, as in NautilusTrader."""
+
+
+def steps(usdt: float) -> int:
+    """Return an amount that is not negative in its smallest steps, half of one rounded up."""
+    return math.floor(usdt * MONEY_STEPS + 0.5)
+
+
+@cache
+def ratio(bps: float) -> tuple[int, int]:
+    """Return a rate of basis points as the decimal it was written as: numerator, denominator."""
+    return (Fraction(str(bps)) / 10_000).as_integer_ratio()
+
+
+class Venue(msgspec.Struct, frozen=True, kw_only=True):
+    """One venue.
+
+    Attributes:
+        name: How NautilusTrader's ids call it.
+        account: Number of the account there.
+        listed: Rules of the instruments it lists.
+        other: Rules of any other well-formed name; None where such a name cannot be traded.
+        taker_fee_bps: Of a market order.
+        faults: What goes wrong there on purpose; of a simulated venue only.
+    """
+
+    name: str
+    account: str
+    listed: Mapping[str, InstrumentSpec]
+    other: InstrumentSpec | None
+    taker_fee_bps: float
+    faults: PaperFaults = PaperFaults()
+
+    def spec(self, asset: str) -> InstrumentSpec | None:
+        """Return the rules of a name, None where it is not tradable here."""
+        known = self.listed.get(asset)
+        if known is not None:
+            return known
+        return self.other if is_name(asset) else None
+
+    def fee(self, quantity: float, price: float) -> float:
+        """Return the fee of a market order's fill, to the last digit of an amount."""
+        numerator, denominator = ratio(self.taker_fee_bps)
+        notional = steps(quantity * price)
+        return steps(notional * numerator / (denominator * MONEY_STEPS)) / MONEY_STEPS
+
+
+def paper_venue(costs: CostParams, faults: PaperFaults | None = None) -> Venue:
+    """Return the simulated venue: the shipped perpetuals by table, fine steps for any other name."""
+    return Venue(
+        name="SIM",
+        account="001",
+        listed=SHIPPED,
+        other=OTHER,
+        taker_fee_bps=costs.taker_fee_bps,
+        faults=faults or PaperFaults(),
+    )

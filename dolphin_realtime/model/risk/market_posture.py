@@ -1,0 +1,41 @@
+"""The trader's own posture, in market time: a frozen market, a shocked market. Pure.
+
+What a scan's flags mean for entries belongs here, because a backtest must repeat it; the
+posture of the safety service is posture.py's. The stricter of the two holds.
+"""
+
+from typing import Final
+
+import msgspec
+
+from dolphin_realtime.model.desk.decision import Limits
+from dolphin_realtime.model.risk.posture import Posture
+
+FROZEN_SCANS: Final = 3
+SHOCK_REDUCED_US: Final = 900 * 1_000_000
+
+
+class MarketPosture(msgspec.Struct):
+    """How many scans the market has been frozen for, and until when it counts as shocked."""
+
+    frozen_run: int = 0
+    shock_until_us: int = 0
+
+    def take(self, flags: set[str], now_us: int) -> None:
+        """Take a scan's flags."""
+        self.frozen_run = self.frozen_run + 1 if "frozen" in flags else 0
+        if "shock" in flags:
+            self.shock_until_us = now_us + SHOCK_REDUCED_US
+
+    def is_shocked(self, now_us: int) -> bool:
+        """Return whether a shock was less than 15 minutes ago."""
+        return now_us < self.shock_until_us
+
+    def tighten(self, limits: Limits, now_us: int) -> Limits:
+        """Return the limits, at least REDUCED in a shock and CLOSE_ONLY while frozen."""
+        posture = limits.posture
+        if self.is_shocked(now_us) and posture is Posture.NORMAL:
+            posture = Posture.REDUCED
+        if self.frozen_run > FROZEN_SCANS and posture.rank < Posture.CLOSE_ONLY.rank:
+            posture = Posture.CLOSE_ONLY
+        return Limits(posture=posture, entry_block=limits.entry_block)

@@ -1,0 +1,271 @@
+"""Pre-trade limits: the last pure check before an order leaves, one table.
+
+Every limit, its setting, its unit and its code belong here; what to want is target.py's,
+what a venue refuses is the venue's. NautilusTrader checks none of these on a margin account.
+Limits guard what opens or enlarges a position: an order that only reduces is stopped by
+NOT_FINITE alone, because a position nobody can leave is the worse danger. Market time is
+the clock, so a backtest refuses what the trader refuses.
+"""
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Annotated, Final
+
+import msgspec
+
+from dolphin_realtime.model.desk.decision import Market, OrderIntent
+from dolphin_realtime.model.market.instrument import MAX_STEPS, InstrumentSpec
+
+MINUTE_US: Final = 60_000_000
+Positive = Annotated[float, msgspec.Meta(gt=0)]
+Share = Annotated[float, msgspec.Meta(gt=0, le=100)]
+
+
+class PreTradeParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Bounds of what may leave; shares are fractions of equity, USD is the quote currency.
+
+    Attributes:
+        allow: Assets that may be traded, separated by commas; empty: every instrument.
+        max_price_move: Largest move of a price since the last scan, a fraction.
+        max_order_usd: Largest notional of one order.
+        max_position_share: Largest position in one asset.
+        max_gross_share: Largest sum of absolute positions.
+        max_net_share: Largest signed sum of positions, either way.
+        max_orders_per_minute: Most orders in any minute of market time.
+        duplicate_window_s: No second opening order of an asset and side within this time.
+        max_daily_loss_share: Loss of the UTC day after which nothing is opened.
+    """
+
+    allow: str = ""
+    max_price_move: Share = 0.2
+    max_order_usd: Positive = 25_000.0
+    max_position_share: Share = 0.1
+    max_gross_share: Share = 1.5
+    max_net_share: Share = 0.6
+    max_orders_per_minute: Annotated[int, msgspec.Meta(ge=1)] = 1000
+    duplicate_window_s: Annotated[float, msgspec.Meta(ge=0)] = 1.0
+    max_daily_loss_share: Share = 0.03
+
+    @property
+    def allowed(self) -> frozenset[str]:
+        """The assets that may be traded; empty: every instrument."""
+        return frozenset(a.strip() for a in self.allow.split(",") if a.strip())
+
+
+class Refusal(msgspec.Struct, frozen=True, kw_only=True):
+    """An order that a limit stopped: which, what it would have been, and the bound."""
+
+    asset: str
+    side: str
+    quantity: float
+    code: str
+    value: float
+    bound: float
+
+
+class Pace(msgspec.Struct):
+    """What the limits remember of orders that left, in market time.
+
+    Attributes:
+        minute: Instants of the orders of the last minute.
+        opened: When an asset and side was last opened or enlarged, by "asset side".
+    """
+
+    minute: list[int] = []
+    opened: dict[str, int] = {}
+
+    def at(self, now_us: int) -> None:
+        """Forget what is over a minute old."""
+        if self.minute and now_us - self.minute[0] >= MINUTE_US:
+            self.minute = [t for t in self.minute if now_us - t < MINUTE_US]
+
+
+class Standing(msgspec.Struct, kw_only=True):
+    """What the limits judge an order against; it grows with every order let through.
+
+    Attributes:
+        now_us: The scan's instant.
+        prices: This scan's prices.
+        last_prices: The prices before.
+        notionals: Projected positions in USD, signed.
+        equity: Equity at this scan's prices.
+        day_loss_share: Loss since the UTC day began, a fraction, negative for a profit.
+        instruments: What may be traded.
+        pace: Orders that left lately.
+        unknown: Assets with an order of which nobody knows whether it is at the venue.
+    """
+
+    now_us: int
+    prices: Mapping[str, float]
+    last_prices: Mapping[str, float]
+    notionals: dict[str, float]
+    equity: float
+    day_loss_share: float
+    instruments: Mapping[str, InstrumentSpec]
+    pace: Pace
+    unknown: frozenset[str] = frozenset()
+    gross: float = 0.0
+    net: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.gross = sum(map(abs, self.notionals.values()))
+        self.net = sum(self.notionals.values())
+
+    @classmethod
+    def of(
+        cls,
+        market: Market,
+        now_us: int,
+        day_loss_share: float,
+        pace: Pace,
+        unknown: frozenset[str] = frozenset(),
+    ) -> "Standing":
+        """Return how a desk stands at a scan's market, nothing of this scan let through yet."""
+        now, before = market.prices, market.last_prices
+        return cls(
+            now_us=now_us,
+            prices=now,
+            last_prices=before,
+            notionals={
+                a: q * (now.get(a) or before.get(a, 0.0)) for a, q in market.held.items() if q
+            },
+            equity=market.equity,
+            day_loss_share=day_loss_share,
+            instruments=market.instruments,
+            pace=pace,
+            unknown=unknown,
+        )
+
+    def held(self, asset: str) -> float:
+        """Return the asset's projected position in USD."""
+        return self.notionals.get(asset, 0.0)
+
+    def after(self, order: OrderIntent) -> float:
+        """Return the asset's position in USD once ``order`` has filled at this price."""
+        size = order.quantity * self.prices[order.asset]
+        return self.held(order.asset) + (size if order.side == "BUY" else -size)
+
+    def share(self, usd: float) -> float:
+        """Return an amount as a share of equity; infinite without any."""
+        return usd / self.equity if self.equity > 0.0 else math.inf
+
+
+Measure = Callable[[OrderIntent, Standing, PreTradeParams], tuple[float, float]]
+"""Returns what is measured and its bound: over the bound is refused."""
+
+
+class PreTradeLimit(msgspec.Struct, frozen=True, kw_only=True):
+    """One row of the table."""
+
+    code: str
+    setting: str
+    measure: Measure
+    guards_exits: bool = False
+
+
+def _steps(order: OrderIntent, s: Standing, p: PreTradeParams) -> tuple[float, float]:  # noqa: ARG001
+    spec = s.instruments[order.asset]
+    price = s.prices[order.asset]
+    steps = order.quantity * 10.0**spec.size_precision
+    is_finite = math.isfinite(steps) and math.isfinite(order.quantity * price)
+    return (steps if is_finite else math.inf), MAX_STEPS
+
+
+def _allowed(order: OrderIntent, s: Standing, p: PreTradeParams) -> tuple[float, float]:  # noqa: ARG001
+    names = p.allowed
+    return float(bool(names) and order.asset not in names), 0.0
+
+
+def _price_move(order: OrderIntent, s: Standing, p: PreTradeParams) -> tuple[float, float]:
+    last = s.last_prices.get(order.asset)
+    move = abs(s.prices[order.asset] / last - 1.0) if last else 0.0
+    return move, p.max_price_move
+
+
+def _order_usd(order: OrderIntent, s: Standing, p: PreTradeParams) -> tuple[float, float]:
+    return order.quantity * s.prices[order.asset], p.max_order_usd
+
+
+def _position(order: OrderIntent, s: Standing, p: PreTradeParams) -> tuple[float, float]:
+    return s.share(abs(s.after(order))), p.max_position_share
+
+
+def _gross(order: OrderIntent, s: Standing, p: PreTradeParams) -> tuple[float, float]:
+    return s.share(s.gross - abs(s.held(order.asset)) + abs(s.after(order))), p.max_gross_share
+
+
+def _net(order: OrderIntent, s: Standing, p: PreTradeParams) -> tuple[float, float]:
+    after = abs(s.net - s.held(order.asset) + s.after(order))
+    return (s.share(after) if after > abs(s.net) else 0.0), p.max_net_share
+
+
+def _orders_a_minute(order: OrderIntent, s: Standing, p: PreTradeParams) -> tuple[float, float]:  # noqa: ARG001
+    return float(len(s.pace.minute) + 1), float(p.max_orders_per_minute)
+
+
+def _duplicates(order: OrderIntent, s: Standing, p: PreTradeParams) -> tuple[float, float]:
+    last_us = s.pace.opened.get(f"{order.asset} {order.side}")
+    is_repeat = last_us is not None and s.now_us - last_us < p.duplicate_window_s * 1e6
+    return float(is_repeat), 0.0
+
+
+def _unknown_orders(order: OrderIntent, s: Standing, p: PreTradeParams) -> tuple[float, float]:  # noqa: ARG001
+    return float(order.asset in s.unknown), 0.0
+
+
+def _daily_loss(order: OrderIntent, s: Standing, p: PreTradeParams) -> tuple[float, float]:  # noqa: ARG001
+    return s.day_loss_share, p.max_daily_loss_share
+
+
+LIMITS: Final = (
+    PreTradeLimit(code="NOT_FINITE", setting="", measure=_steps, guards_exits=True),
+    PreTradeLimit(code="NOT_ALLOWED", setting="allow", measure=_allowed),
+    PreTradeLimit(code="PRICE_COLLAR", setting="max_price_move", measure=_price_move),
+    PreTradeLimit(code="MAX_ORDER", setting="max_order_usd", measure=_order_usd),
+    PreTradeLimit(code="MAX_POSITION", setting="max_position_share", measure=_position),
+    PreTradeLimit(code="MAX_GROSS", setting="max_gross_share", measure=_gross),
+    PreTradeLimit(code="MAX_NET", setting="max_net_share", measure=_net),
+    PreTradeLimit(
+        code="MAX_ORDERS_PER_MINUTE",
+        setting="max_orders_per_minute",
+        measure=_orders_a_minute,
+    ),
+    PreTradeLimit(code="DUPLICATE_ORDER", setting="duplicate_window_s", measure=_duplicates),
+    PreTradeLimit(code="ORDER_UNKNOWN", setting="", measure=_unknown_orders),
+    PreTradeLimit(code="DAILY_LOSS", setting="max_daily_loss_share", measure=_daily_loss),
+)
+"""Every limit, in the order of checking: the first that refuses names the refusal."""
+
+
+def check(order: OrderIntent, standing: Standing, p: PreTradeParams) -> Refusal | None:
+    """Return why an order may not leave, None where it may; a NaN is over every bound."""
+    for limit in LIMITS:
+        if order.is_reduce_only and not limit.guards_exits:
+            continue
+        value, bound = limit.measure(order, standing, p)
+        if not value <= bound:
+            return refusal_of(order, limit.code, value, bound)
+    return None
+
+
+def refusal_of(order: OrderIntent, code: str, value: float, bound: float) -> Refusal:
+    """Return that an order was stopped: by which code, and by how much."""
+    return Refusal(
+        asset=order.asset,
+        side=order.side,
+        quantity=order.quantity,
+        code=code,
+        value=value,
+        bound=bound,
+    )
+
+
+def let_through(order: OrderIntent, standing: Standing) -> None:
+    """Count an order that leaves: the next one is judged with it."""
+    before, after = standing.held(order.asset), standing.after(order)
+    standing.gross += abs(after) - abs(before)
+    standing.net += after - before
+    standing.notionals[order.asset] = after
+    standing.pace.minute.append(standing.now_us)
+    if not order.is_reduce_only:
+        standing.pace.opened[f"{order.asset} {order.side}"] = standing.now_us

@@ -1,0 +1,137 @@
+"""Putting the units on this machine, and taking them off; each step can be shown undone first."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from dolphin_realtime.config.settings import Settings
+from dolphin_realtime.grid.member.jar import cached_jar, ensure_jar, install_jar
+from dolphin_realtime.model.errors import ServiceError
+from dolphin_realtime.ops.managers.systemd import ENVIRONMENT, TARGET, is_booted
+from dolphin_realtime.ops.runner.services import ROOT
+from dolphin_realtime.ops.systemd.render import (
+    MANIFEST,
+    leftovers,
+    render,
+    units_of,
+    write_below,
+)
+from dolphin_realtime.ops.systemd.unit import USER, Place
+
+Step = tuple[str, Callable[[], None]]
+HIDDEN: Final = tuple(map(Path, ("/root", "/home", "/run/user", "/tmp", "/var/tmp")))  # noqa: S108
+"""What ProtectHome and PrivateTmp hide from every unit."""
+POLKIT: Final = (Path("/usr/lib/polkit-1/polkitd"), Path("/usr/libexec/polkitd"))
+
+
+def steps_to_install(settings: Settings, place: Place) -> list[Step]:
+    """Return what an installation does, in order, each with its words."""
+    files = render(settings, place)
+    old_files, old_units = leftovers(files, _manifest())
+    steps: list[Step] = []
+    if old_units:
+        steps += [(f"stop {', '.join(old_units)}", lambda: _stop(old_units))]
+    if old_files:
+        steps += [(f"remove {', '.join(map(str, old_files))}", lambda: _remove(old_files))]
+    return [
+        *steps,
+        (f"write {', '.join(map(str, files))}", lambda: _write(files)),
+        ("create the users", lambda: _run("systemd-sysusers", "dolphin.conf")),
+        ("create the folders", lambda: _run("systemd-tmpfiles", "--create", "dolphin.conf")),
+        (f"see that the member's jar is in {place.cache}", lambda: _put_jar(settings, place)),
+        ("have systemd read its units", lambda: _run("systemctl", "daemon-reload")),
+        (f"start {TARGET} at boot", lambda: _run("systemctl", "enable", TARGET)),
+    ]
+
+
+def steps_to_uninstall(settings: Settings, place: Place) -> list[Step]:
+    """Return what takes the units off again; state, settings, keys and users stay."""
+    files = render(settings, place)
+    old_files, old_units = leftovers(files, _manifest())
+    units = [*units_of(settings), *old_units]
+    paths = [*(p for p in files if p != ENVIRONMENT), *old_files]
+    return [
+        (f"stop {', '.join(units)}", lambda: _stop([*units, TARGET])),
+        (f"no longer start {TARGET} at boot", lambda: _quietly("systemctl", "disable", TARGET)),
+        (f"remove {', '.join(map(str, paths))}", lambda: _remove(paths)),
+        ("have systemd read its units", lambda: _run("systemctl", "daemon-reload")),
+    ]
+
+
+def refuse_where_impossible() -> None:
+    """Raise where units cannot be installed, or could not run.
+
+    Raises:
+        ServiceError: If this is not root, systemd or polkit is not there, or the checkout or its
+            Python lies where units see nothing.
+    """
+    if os.geteuid() != 0:
+        raise ServiceError("units are installed by root: sudo dolphin systemd install")
+    if not is_booted():
+        raise ServiceError(
+            "this machine was not booted with systemd; dolphin systemd render --out DIR writes "
+            "the units, dolphin up runs a stack without it"
+        )
+    if not any(path.exists() for path in POLKIT):
+        raise ServiceError(
+            "polkit is not installed, without which meta health may restart nothing: "
+            "apt-get install polkitd"
+        )
+    for path in hidden((ROOT, Path(sys.executable), Path(sys.base_prefix))):
+        raise ServiceError(
+            f"{path} lies where the units see nothing (ProtectHome, PrivateTmp); put the checkout and a Python "
+            "that every user may read elsewhere, e.g. /opt/dolphin, and make .venv there"
+        )
+
+
+def hidden(paths: tuple[Path, ...]) -> list[Path]:
+    """Return those of the paths that the units cannot see."""
+    return [p for p in paths if any(p.resolve().is_relative_to(place) for place in HIDDEN)]
+
+
+def is_running() -> bool:
+    """Return whether the stack's target is up: an installation restarts nothing by itself."""
+    return subprocess.run(["systemctl", "is-active", "-q", TARGET], check=False).returncode == 0
+
+
+def _run(*command: str) -> None:
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise ServiceError(f"{' '.join(command)}: {done.stderr.strip() or done.returncode}")
+
+
+def _quietly(*command: str) -> None:
+    """Run what may have been done before: an uninstall that broke off is finished by another."""
+    subprocess.run(command, capture_output=True, check=False)
+
+
+def _stop(units: list[str]) -> None:
+    """Stop units and wait: what is stopping must not lose its unit."""
+    _quietly("systemctl", "stop", *units)
+
+
+def _manifest() -> str:
+    return MANIFEST.read_text() if MANIFEST.is_file() else ""
+
+
+def _write(files: dict[Path, str]) -> None:
+    write_below(Path("/"), files)
+
+
+def _remove(files: list[Path]) -> None:
+    for path in files:
+        path.unlink(missing_ok=True)
+
+
+def _put_jar(settings: Settings, place: Place) -> None:
+    """Have the jar verified, and fetched into the units' cache where none is given."""
+    if settings.hazelcast_jar:
+        ensure_jar(settings.hazelcast_jar, settings.maven_base)
+        return
+    install_jar(ensure_jar("", settings.maven_base), cached_jar(place.cache / "dolphin"))
+    for path in (place.cache, *place.cache.rglob("*")):
+        shutil.chown(path, USER, USER)

@@ -1,0 +1,217 @@
+"""The frame of an asyncio service: stop signals, the grid, heartbeat and watchdog.
+
+What every service does around its work belongs here; the work does not.
+"""
+
+import asyncio
+import os
+import signal
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from hazelcast.asyncio import HazelcastClient
+
+from dolphin_realtime.config.settings import Settings
+from dolphin_realtime.grid import grid
+from dolphin_realtime.grid.grid import GRID_FAULTS
+from dolphin_realtime.infra import log
+from dolphin_realtime.infra.process import notify
+from dolphin_realtime.model.documents import Heartbeat, Refusal
+from dolphin_realtime.model.errors import GridError
+from dolphin_realtime.runtime.alert_log import Alert, AlertState, write_alert
+from dolphin_realtime.runtime.metrics import Figures, serve_metrics
+
+BEAT_S: Final = 2.0
+WHY_LENGTH: Final = 200
+
+
+class Frame:
+    """What a service's work gets: settings, a grid client, and a place to say how it goes.
+
+    Attributes:
+        phase: One word for the heartbeat; "ready" when all is well.
+        detail: One line for `dolphin status`.
+        counts: What was refused or lost, by reason.
+        refused_since: What was refused since the last good scan, by reason: how often, and why.
+        figures: What Prometheus is told besides.
+    """
+
+    def __init__(self, name: str, settings: Settings, client: HazelcastClient) -> None:
+        self.name, self.settings, self.client = name, settings, client
+        self.stopping = asyncio.Event()
+        self.phase = "starting"
+        self.detail = ""
+        self.counts: Counter[str] = Counter()
+        self.refused_since: dict[str, Refusal] = {}
+        self.figures = Figures(refused=lambda: self.counts)
+        self.log = log.get()
+
+    def own_signals(self) -> None:
+        """Make SIGTERM and SIGINT stop this service; SIGABRT, a watchdog's, ends it as it is."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.stopping.set)
+
+    def ready(self, phase: str = "ready") -> None:
+        """Tell the manager that the service does its work from now on."""
+        self.phase = phase
+        notify(f"READY=1\nSTATUS={phase}")
+
+    def turn(self) -> None:
+        """Tell the watchdog that the work loop has turned; call it from that loop only."""
+        notify("WATCHDOG=1")
+
+    def say(self, phase: str, **facts: object) -> None:
+        """Set the phase, and log it where it changed."""
+        if phase != self.phase:
+            self.log.info(f"{self.name}.{phase}", **facts)
+            self.phase = phase
+
+    def refuse(self, reason: str, **facts: object) -> None:
+        """Count a refusal, and log it the first time of its kind."""
+        self.counts[reason] += 1
+        before = self.refused_since.get(reason)
+        why = str(facts.get("why", ""))[:WHY_LENGTH]
+        self.refused_since[reason] = Refusal(n=before.n + 1 if before else 1, why=why)
+        if self.counts[reason] == 1:
+            self.log.warning(f"{self.name}.refused", reason=reason, **facts)
+
+    def went_well(self) -> None:
+        """Note that a scan was taken: what was refused before it is no cause any more."""
+        self.refused_since = {}
+
+    def alert(
+        self, asset: str, check: str, state: AlertState, facts: dict[str, Any], runbook: str
+    ) -> bool:
+        """Write an alert and return True; where the disk refuses, that is counted."""
+        alert = Alert(
+            ts=datetime.now(UTC),
+            asset=asset,
+            check=check,
+            state=state,
+            facts=facts,
+            runbook=runbook,
+        )
+        try:
+            write_alert(self.settings.home, alert)
+        except OSError as e:
+            self.refuse("alert_unwritten", why=str(e))
+            return False
+        return True
+
+    def heartbeat(self) -> str:
+        """Return the heartbeat document."""
+        self.figures.set("ready", self.phase == "ready")
+        return grid.encode(
+            Heartbeat(
+                ts=datetime.now(UTC),
+                pid=os.getpid(),
+                phase=self.phase,
+                detail=self.detail,
+                refused=dict(self.counts),
+                refused_since=self.refused_since,
+            )
+        )
+
+    async def beat(self) -> None:
+        """Write the heartbeat every BEAT_S until the service stops."""
+        beats = await self.client.get_map(grid.HEARTBEAT)
+        while not self.stopping.is_set():
+            try:
+                async with asyncio.timeout(BEAT_S):
+                    await beats.set(self.name, self.heartbeat())
+            except GRID_FAULTS:
+                self.counts["heartbeat_lost"] += 1
+            await pause(self.stopping, BEAT_S)
+        self.phase = grid.STOPPED
+        with suppress(*GRID_FAULTS):  # the beat before tells it as well, fifteen seconds later
+            async with asyncio.timeout(BEAT_S):
+                await beats.set(self.name, self.heartbeat())
+
+
+async def pause(stopping: asyncio.Event, seconds: float) -> None:
+    """Sleep for ``seconds`` or until the service stops."""
+    try:
+        async with asyncio.timeout(seconds):
+            await stopping.wait()
+    except TimeoutError:
+        return
+
+
+async def connect_or_refuse(settings: Settings, role: str) -> HazelcastClient:
+    """Return a client of the grid that never gives up, once the grid has answered.
+
+    Raises:
+        GridError: If no member of the cluster answers within ``grid_timeout_s``.
+    """
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + settings.grid_timeout_s
+    while True:
+        try:
+            probe = await asyncio.to_thread(
+                grid.connect_blocking, settings.cluster_name, settings.hazelcast_port, role
+            )
+        except GridError:
+            if loop.time() > deadline:
+                raise
+            continue
+        await asyncio.to_thread(probe.shutdown)
+        return await grid.connect(settings.cluster_name, settings.hazelcast_port, role)
+
+
+async def serve_without_grid(
+    name: str, settings: Settings, work: Callable[[Frame], Awaitable[None]]
+) -> None:
+    """Run the work of a service that needs no grid; it beats whenever one is there."""
+    frame = Frame(name, settings, None)  # the client comes once there is a grid
+    frame.own_signals()
+    _serve_figures(frame)
+    beating = asyncio.create_task(_beat_when_there(frame))
+    try:
+        await work(frame)
+    finally:
+        frame.stopping.set()
+        notify("STOPPING=1")
+        await asyncio.gather(beating, return_exceptions=True)
+
+
+async def _beat_when_there(frame: Frame) -> None:
+    while not frame.stopping.is_set():
+        try:
+            frame.client = await connect_or_refuse(frame.settings, frame.name)
+        except GridError:
+            await pause(frame.stopping, BEAT_S)
+            continue
+        try:
+            await frame.beat()
+        finally:
+            await frame.client.shutdown()
+
+
+def _serve_figures(frame: Frame) -> None:
+    without = serve_metrics(frame.settings, frame.name, frame.figures)
+    if without is not None:
+        frame.refuse("metrics_unserved", why=without)
+
+
+async def serve(name: str, settings: Settings, work: Callable[[Frame], Awaitable[None]]) -> None:
+    """Run a service's work until SIGTERM, with heartbeats beside it.
+
+    Raises:
+        GridError: If the grid does not answer at the start.
+    """
+    client = await connect_or_refuse(settings, name)
+    frame = Frame(name, settings, client)
+    frame.own_signals()
+    _serve_figures(frame)
+    beating = asyncio.create_task(frame.beat())
+    try:
+        await work(frame)
+    finally:
+        frame.stopping.set()
+        notify("STOPPING=1")
+        await asyncio.gather(beating, return_exceptions=True)
+        await client.shutdown()

@@ -1,0 +1,206 @@
+"""Scan files on disk: reading and writing one scan.
+
+The Arrow layout of contracts belongs here; finding new files (bridge/) and a day's archive
+(archive/) do not. Timestamps are UTC microseconds.
+"""
+
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+import pyarrow as pa
+
+from dolphin_realtime.infra import files
+from dolphin_realtime.model.errors import ScanFileError, ScanIncomplete
+from dolphin_realtime.model.instant import from_us
+from dolphin_realtime.model.market.scan import Scan
+
+SCHEMA: Final = pa.schema(
+    [
+        ("scan_number", pa.int64()),
+        ("timestamp", pa.timestamp("us", tz="UTC")),
+        ("assets", pa.list_(pa.string())),
+        ("asset_prices", pa.list_(pa.float64())),
+        ("eigenvalues", pa.list_(pa.float64())),
+    ]
+)
+SAME: Final = {
+    "timestamp": tuple(pa.timestamp("us", tz=zone) for zone in ("Etc/UTC", "+00:00", "Z"))
+}
+"""Types that say the same as the schema's in other words."""
+SIMULATED: Final = b"simulated"
+UNREADABLE: Final = (ValueError, OverflowError, NotImplementedError, OSError)
+"""What pyarrow raises of a file that is none: a wrong layout, a text that is no UTF-8, an
+instant beyond year 9999."""
+_MAGIC: Final = b"ARROW1"
+
+
+def is_day(name: str) -> bool:
+    """Return whether a name is a day that there is, YYYY-MM-DD."""
+    try:
+        return date.fromisoformat(name).isoformat() == name
+    except ValueError:
+        return False
+
+
+def day_files(folder: Path, suffix: str) -> dict[str, Path]:
+    """Return the files `<day><suffix>` of a folder by day, sorted."""
+    found = sorted(folder.glob(f"????-??-??{suffix}"))
+    return {p.name.removesuffix(suffix): p for p in found if is_day(p.name.removesuffix(suffix))}
+
+
+def day_folders(scan_dir: Path) -> dict[str, Path]:
+    """Return the day folders of a scan folder by day, sorted."""
+    found = scan_dir.iterdir() if scan_dir.is_dir() else ()
+    return {p.name: p for p in sorted(found) if is_day(p.name) and p.is_dir()}
+
+
+def scan_path(scan_dir: Path, scan: Scan) -> Path:
+    """Return where NG6 puts a scan: <dir>/<day>/scan_<number>_<HHMMSS>.arrow."""
+    moment = from_us(scan.timestamp_us)
+    return scan_dir / f"{moment:%Y-%m-%d}" / f"scan_{scan.scan_number:06d}_{moment:%H%M%S}.arrow"
+
+
+def columns_of(scan: Scan) -> dict[str, list[Any]]:
+    """Return a scan as columns of one row."""
+    return {
+        "scan_number": [scan.scan_number],
+        "timestamp": [scan.timestamp_us],
+        "assets": [scan.assets],
+        "asset_prices": [scan.prices],
+        "eigenvalues": [scan.eigenvalues],
+    }
+
+
+def to_bytes(scan: Scan) -> bytes:
+    """Return a scan as one Arrow IPC file of one row."""
+    metadata = {SIMULATED: scan.simulated.encode()} if scan.simulated else None
+    schema = SCHEMA.with_metadata(metadata)
+    batch = pa.record_batch(columns_of(scan), schema=schema)
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_file(sink, schema) as writer:
+        writer.write_batch(batch)
+    data: bytes = sink.getvalue().to_pybytes()
+    return data
+
+
+def write_scan(scan_dir: Path, scan: Scan) -> Path:
+    """Write a scan file by rename and return its path."""
+    path = scan_path(scan_dir, scan)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    files.replace(path, to_bytes(scan))
+    return path
+
+
+def parse_scan(data: bytes, name: str) -> Scan:
+    """Return the scan held in the bytes of a scan file.
+
+    Raises:
+        ScanIncomplete: If the bytes end too early.
+        ScanFileError: If they can never become a scan; names the file, field and value.
+    """
+    head = data[: len(_MAGIC)]
+    if not head.strip(b"\0") and data:
+        raise ScanIncomplete(f"{name}: {len(data)} bytes that begin with zeros")
+    if not _MAGIC.startswith(head):
+        raise ScanFileError(f"{name}: not an Arrow file, it begins with {head!r}")
+    if len(data) <= 2 * len(_MAGIC) or not data.endswith(_MAGIC):
+        raise ScanIncomplete(f"{name}: {len(data)} bytes without an Arrow footer")
+    try:
+        table = _read_whole(data)
+        _refuse_other_schema(table, name)
+        metadata = table.schema.metadata or {}
+        scan = _scan_of(table.to_pylist()[0], name)
+    except UNREADABLE as e:
+        raise ScanFileError(f"{name}: {e}") from e
+    simulated = metadata.get(SIMULATED)
+    note = simulated.decode("utf-8", "replace") if simulated else None
+    return msgspec.structs.replace(scan, simulated=note)
+
+
+def _read_whole(data: bytes) -> pa.Table:
+    """Return the table of an Arrow file, its buffers checked: wrong offsets end a process."""
+    table = pa.ipc.open_file(pa.py_buffer(data)).read_all()
+    table.validate(full=True)
+    return table
+
+
+def _refuse_other_schema(table: pa.Table, name: str) -> None:
+    if table.num_rows != 1:
+        raise ScanFileError(f"{name}: {table.num_rows} rows, expected 1")
+    refuse_other_types(table.schema, name)
+
+
+def refuse_other_types(schema: pa.Schema, name: str) -> None:
+    """Raise where a schema lacks a field of a scan or has one of another type.
+
+    Raises:
+        ScanFileError: Naming the field and its type.
+    """
+    for field in SCHEMA:
+        index = schema.get_field_index(field.name)
+        if index < 0:
+            raise ScanFileError(f"{name}: field {field.name!r} is missing or doubled")
+        found = schema.field(index).type
+        if found != field.type and found not in SAME.get(field.name, ()):
+            raise ScanFileError(f"{name}: field {field.name!r} is {found}, expected {field.type}")
+
+
+def other_fields(data: bytes) -> list[str]:
+    """Return the columns of a scan file that are none of a scan's."""
+    with pa.ipc.open_file(pa.py_buffer(data)) as file:
+        return sorted(set(file.schema.names) - set(SCHEMA.names))
+
+
+def rows_of_arrow(path: Path) -> Iterator[Scan]:
+    """Yield the scans of an Arrow IPC file of any number of rows.
+
+    Raises:
+        ScanFileError: If the file is not one, or a row is no scan.
+    """
+    try:
+        table = _read_whole(path.read_bytes())
+        refuse_other_types(table.schema, path.name)
+    except UNREADABLE as e:
+        raise ScanFileError(f"{path}: {e}") from e
+    for row in table.to_pylist():
+        yield _scan_of(row, path.name)
+
+
+def _scan_of(row: dict[str, Any], name: str) -> Scan:
+    for field in SCHEMA.names:
+        if row[field] is None:
+            raise ScanFileError(f"{name}: field {field!r} is null")
+    if row["scan_number"] < 0:
+        raise ScanFileError(f"{name}: field 'scan_number' is {row['scan_number']}")
+    if None in row["assets"]:
+        raise ScanFileError(f"{name}: field 'assets' holds a null at {row['assets'].index(None)}")
+    moment = row["timestamp"]
+    return Scan(
+        scan_number=row["scan_number"],
+        timestamp_us=_microseconds(moment),
+        assets=row["assets"],
+        prices=row["asset_prices"],
+        eigenvalues=row["eigenvalues"],
+    )
+
+
+def _microseconds(moment: Any) -> int:
+    return int(pa.scalar(moment, pa.timestamp("us", tz="UTC")).value)
+
+
+def refuse_unpublishable(scan: Scan, name: str) -> None:
+    """Raise where a scan cannot be carried as a document.
+
+    Raises:
+        ScanFileError: On unequal lengths or a name that is there twice.
+    """
+    if len(scan.assets) != len(scan.prices):
+        raise ScanFileError(
+            f"{name}: {len(scan.assets)} assets but {len(scan.prices)} asset_prices"
+        )
+    if len(set(scan.assets)) != len(scan.assets):
+        twice = next(a for a in scan.assets if scan.assets.count(a) > 1)
+        raise ScanFileError(f"{name}: field 'assets' names {twice!r} twice")

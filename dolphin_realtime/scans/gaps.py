@@ -1,0 +1,18 @@
+"""What counts as a gap of a day's record: more than 3 cadences without one. Pure."""
+
+from itertools import pairwise
+from statistics import median
+
+from dolphin_realtime.model.market.cadence import LATE_CADENCES
+
+
+def cadence_us(times: list[int]) -> float:
+    """Return the median time between records, 0 of fewer than two."""
+    steps = [b - a for a, b in pairwise(times)]
+    return median(steps) if steps else 0.0
+
+
+def gap_starts(times: list[int], cadence: float) -> list[int]:
+    """Return the index of each record that a gap follows."""
+    steps = enumerate(pairwise(times))
+    return [n for n, (a, b) in steps if b - a > LATE_CADENCES * cadence]

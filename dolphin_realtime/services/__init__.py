@@ -1,0 +1,1 @@
+"""One process each; none imports another."""

@@ -1,0 +1,229 @@
+"""The reader child: the only process that touches the scan folder.
+
+It answers one request at a time over its pipes: look for up to some seconds, then hand
+over every finished file. A share that hangs stops this process alone; the bridge replaces
+it. Run as ``python -m dolphin_realtime.services.bridge.reader SCAN_DIR LEDGER``.
+"""
+
+import math
+import struct
+import sys
+import time
+import zlib
+from pathlib import Path
+from stat import S_ISREG
+from typing import BinaryIO, Final
+
+import msgspec
+
+from dolphin_realtime.infra.process import die_with_parent
+from dolphin_realtime.model.errors import ScanFileError, ScanIncomplete
+from dolphin_realtime.model.market.scan import Scan
+from dolphin_realtime.scans.files import parse_scan, refuse_unpublishable
+from dolphin_realtime.scans.ledger import Stamp, read_stamps
+from dolphin_realtime.services.bridge.pace import NAME as PACE_FILE
+from dolphin_realtime.services.bridge.pace import Pace
+from dolphin_realtime.services.bridge.sweep import NAME as SWEEP_FILE
+from dolphin_realtime.services.bridge.sweep import Sweep
+from dolphin_realtime.services.bridge.watch import FolderWatch
+
+PATIENCE_S: Final = 3.0
+"""A file that is no scan and has not changed for this long is bad."""
+LOCK_PATIENCE_S: Final = 30.0
+"""The same of one that cannot be opened: something else may hold it for a while."""
+RETRY_S: Final = (0.05, 1.0)
+"""How soon a file that has not changed is read again, first and at last."""
+LOOK_S: Final = 0.5
+"""Least time of one look, however little a request leaves."""
+BATCH: Final = 500
+"""Most files in one answer, oldest first."""
+MAX_BYTES: Final = 64 * 1024 * 1024
+LENGTH: Final = struct.Struct(">I")
+
+
+class Request(msgspec.Struct, frozen=True):
+    """Look until a file is found or ``wait_s`` has passed, every ``poll_s``.
+
+    Where ``recall`` names files, those are read again instead, seen or not.
+    """
+
+    wait_s: float
+    poll_s: float
+    recall: list[str] = []
+
+
+class Found(msgspec.Struct, frozen=True, kw_only=True):
+    """One finished file: its scan, or why it is bad."""
+
+    path: str
+    stamp: Stamp
+    scan: Scan | None = None
+    reason: str = ""
+
+
+class _Waiting(msgspec.Struct):
+    """A file that is no scan yet: what it was like, since when, why, and when to look again."""
+
+    stamp: Stamp
+    content: int
+    since: float
+    retry_at: float
+    pause_s: float
+
+
+class Reader:
+    """Reads new files of a watched folder; `look` is one unit of work.
+
+    Args:
+        scan_dir: The scan folder.
+        ledger: Folder of the bridge's ledger: which files are known.
+    """
+
+    def __init__(self, scan_dir: Path, ledger: Path) -> None:
+        self._dir = scan_dir
+        self._watch = FolderWatch(scan_dir, read_stamps(ledger))
+        self._sweep = Sweep(scan_dir, ledger.with_name(SWEEP_FILE))
+        self.pace = Pace(ledger.with_name(PACE_FILE))
+        self._new: dict[str, None] = {}
+        self._waiting: dict[str, _Waiting] = {}
+
+    @property
+    def n_new(self) -> int:
+        """Files that were found and not read yet."""
+        return len(self._new)
+
+    def look(self, until: float = math.inf) -> list[Found]:
+        """Return the files that were finished since the last look, oldest first.
+
+        New names come first, then a slice of the sweep. What cannot be done by ``until`` is done
+        at the next looks; at least one file is read.
+        """
+        self._new |= dict.fromkeys(self._watch.new_names(until))
+        self._leave_waiting()
+        began, asked = time.monotonic(), self._sweep.asked
+        if not self._new:
+            self._new |= dict.fromkeys(
+                self._sweep.slice(self._watch.known, self._watch.days, until)
+            )
+            self._leave_waiting()
+        self.pace.count(self._sweep.asked - asked, time.monotonic() - began)
+        found: list[Found] = []
+        due = [*sorted(self._new)[:BATCH], *self._due()]
+        for n, path in enumerate(due[:BATCH]):
+            if n and time.monotonic() >= until:
+                break
+            self._new.pop(path, None)
+            began = time.monotonic()
+            one = self._read(path)
+            self.pace.count(1, time.monotonic() - began)
+            if one is not None:
+                self._watch.take(path, one.stamp)
+                self._waiting.pop(path, None)
+                found.append(one)
+        return sorted(found, key=lambda one: one.path)
+
+    def sweep_next(self) -> None:
+        """Ask for every known file again from the next look on."""
+        self._sweep.make_due()
+
+    def _leave_waiting(self) -> None:
+        """Leave to their turn the files that wait already."""
+        for path in self._waiting:
+            self._new.pop(path, None)
+
+    def _due(self) -> list[str]:
+        """Return the waiting files, those that changed or are to be tried again."""
+        now = time.monotonic()
+        return [p for p in sorted(self._waiting) if self._waiting[p].retry_at <= now or
+                self._has_changed(p)]  # fmt: skip
+
+    def _has_changed(self, path: str) -> bool:
+        try:
+            stat = (self._dir / path).stat()
+        except OSError:
+            return True
+        return (stat.st_mtime_ns, stat.st_size) != self._waiting[path].stamp
+
+    def recall(self, paths: list[str]) -> list[Found]:
+        """Return files that were read before, again; those that are gone are left out."""
+        found = [self._read(path) for path in paths]
+        for path in paths:
+            self._waiting.pop(path, None)
+        return [one for one in found if one is not None]
+
+    def _read(self, path: str) -> Found | None:
+        """Return a file's scan, why it is bad, or None while it may become one."""
+        full, stamp, data = self._dir / path, (0, 0), b""
+        try:
+            stat = full.stat()
+            stamp = (stat.st_mtime_ns, stat.st_size)
+            if not S_ISREG(stat.st_mode) or stat.st_size > MAX_BYTES:
+                reason = f"{path}: not a regular file of at most {MAX_BYTES} bytes"
+                return Found(path=path, stamp=stamp, reason=reason)
+            data = full.read_bytes()
+            scan = parse_scan(data, path)
+            refuse_unpublishable(scan, path)
+            return Found(path=path, stamp=stamp, scan=scan)
+        except FileNotFoundError:
+            self._waiting.pop(path, None)
+            return None
+        except (ScanIncomplete, ScanFileError) as e:
+            return self._wait_for(path, stamp, zlib.crc32(data), str(e), PATIENCE_S)
+        except OSError as e:
+            return self._wait_for(path, stamp, 0, f"{path}: {e.strerror or e}", LOCK_PATIENCE_S)
+
+    def _wait_for(
+        self, path: str, stamp: Stamp, content: int, reason: str, patience_s: float
+    ) -> Found | None:
+        now, last = time.monotonic(), self._waiting.get(path)
+        if last is None or (last.stamp, last.content) != (stamp, content):
+            pause_s = RETRY_S[0]
+            self._waiting[path] = _Waiting(stamp, content, now, now + pause_s, pause_s)
+            return None
+        if now - last.since < patience_s:
+            last.pause_s = min(2.0 * last.pause_s, RETRY_S[1])
+            last.retry_at = now + last.pause_s
+            return None
+        return Found(path=path, stamp=stamp, reason=f"{reason}; unchanged for {patience_s:.0f} s")
+
+
+def send(stream: BinaryIO, payload: bytes) -> None:
+    """Write one frame: four bytes of length, then the payload."""
+    stream.write(LENGTH.pack(len(payload)) + payload)
+    stream.flush()
+
+
+def receive(stream: BinaryIO) -> bytes | None:
+    """Return the next frame's payload, None at the end of the stream."""
+    head = stream.read(LENGTH.size)
+    if len(head) < LENGTH.size:
+        return None
+    return stream.read(LENGTH.unpack(head)[0])
+
+
+def answer(reader: Reader, request: Request) -> list[Found]:
+    """Look until something is found or the request's time is over."""
+    if request.recall:
+        return reader.recall(request.recall)
+    until = time.monotonic() + request.wait_s
+    while True:
+        found = reader.look(max(until, time.monotonic() + LOOK_S))
+        left = until - time.monotonic()
+        if found or left <= 0:
+            return found
+        time.sleep(min(request.poll_s, left))
+
+
+def main() -> None:
+    """Answer requests until the bridge closes the pipe."""
+    die_with_parent()
+    reader = Reader(Path(sys.argv[1]), Path(sys.argv[2]))
+    requests = msgspec.msgpack.Decoder(Request)
+    while (payload := receive(sys.stdin.buffer)) is not None:
+        found = answer(reader, requests.decode(payload))
+        send(sys.stdout.buffer, msgspec.msgpack.encode(found))
+        reader.pace.tell(reader.n_new)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,198 @@
+"""The bridge's loop: ask the reader, put scans in order, publish, remember.
+
+When to look (cadence) and the order of scans belong here; reading is reader.py's,
+publishing publish.py's.
+"""
+
+import time
+from datetime import UTC, datetime
+from typing import Final
+
+import msgspec
+
+from dolphin_realtime.infra.trace import Trace
+from dolphin_realtime.model.errors import ScanOutOfOrder
+from dolphin_realtime.model.instant import to_us
+from dolphin_realtime.model.market.cadence import LATE_CADENCES, Cadence
+from dolphin_realtime.model.market.scan import Scan, encode_scan, refuse_implausible
+from dolphin_realtime.runtime.service_frame import Frame
+from dolphin_realtime.scans.ledger import Line, ledger_folder
+from dolphin_realtime.services.bridge.child import ReaderChild, ReaderOverdue
+from dolphin_realtime.services.bridge.ledger import Ledger
+from dolphin_realtime.services.bridge.pace import NAME as PACE_FILE
+from dolphin_realtime.services.bridge.pace import said as pace_said
+from dolphin_realtime.services.bridge.publish import OUTBOX, Publisher
+from dolphin_realtime.services.bridge.reader import BATCH, Found, Request
+
+DENSE_SHARE: Final = 0.5
+"""Polling is dense from this share of a cadence before the next expected scan."""
+DENSE_MAX_S: Final = 1.0
+DESCRIBE_S: Final = 0.5
+LOOK_S: Final = 1.0
+"""Longest single request: the loop turns at least this often."""
+
+
+class Polling:
+    """When to look for the next scan, from the intervals of the last ones."""
+
+    def __init__(self, idle_poll_s: float, dense_poll_s: float) -> None:
+        self._idle_s, self._dense_s = idle_poll_s, dense_poll_s
+        self.cadence = Cadence()
+
+    def poll_s(self, now: float) -> tuple[float, float]:
+        """Return (how often to look, for how long) from ``now`` on.
+
+        Dense around the expected next scan, coarse before it, idle when it is long overdue.
+        """
+        cadence, last = self.cadence.seconds, self.cadence.last_s
+        if last is None or cadence is None:
+            return min(0.05, self._idle_s), LOOK_S
+        age = now - last
+        dense_from = cadence - min(DENSE_SHARE * cadence, DENSE_MAX_S)
+        if age < dense_from:
+            return min(0.05, self._idle_s), min(dense_from - age, LOOK_S)
+        if age > max(LATE_CADENCES * cadence, self._idle_s):
+            return self._idle_s, min(self._idle_s, LOOK_S)
+        return self._dense_s, LOOK_S
+
+
+class Bridge:
+    """One scan folder carried into the grid; `step` is one unit of work."""
+
+    def __init__(self, frame: Frame) -> None:
+        s = frame.settings
+        self._frame = frame
+        self._ledger = Ledger(ledger_folder(s.run_dir), newest=OUTBOX)
+        self._child = ReaderChild(s.scans, self._ledger.folder, s.reader_deadline_s)
+        self._polling = Polling(s.scan_idle_poll_s, s.scan_dense_poll_s)
+        self._publisher = Publisher(frame)
+        self._trace = Trace(s.trace, "bridge")
+        self._pace_file = self._ledger.folder.with_name(PACE_FILE)
+        self._last_number = self._ledger.order.scan_number
+        self._described_at = -DESCRIBE_S
+
+    async def run(self) -> None:
+        """Bridge scans until the service stops."""
+        await self._publisher.start()
+        self._publisher.remember(await self._last_documents())
+        is_ready = False
+        try:
+            while not self._frame.stopping.is_set():
+                await self.step()
+                if not is_ready:
+                    self._frame.ready()
+                    is_ready = True
+                self._frame.turn()
+        finally:
+            await self._child.close()
+            self._ledger.close()
+            self._trace.write()
+
+    async def step(self) -> None:
+        """Look once, publish what was found, remember it."""
+        poll_s, wait_s = self._polling.poll_s(time.monotonic())
+        wait_s = 0.05 if self._publisher.has_work else wait_s
+        try:
+            found = await self._child.ask(Request(wait_s, min(poll_s, max(wait_s, 0.001))))
+        except ReaderOverdue as e:
+            self._frame.counts["reader_replaced"] = self._child.n_replaced
+            self._frame.say("share_hung", reason=str(e))
+            found = []
+        else:
+            if self._frame.phase == "share_hung":
+                self._frame.say("ready")
+        lines, documents = self._take(found)
+        if documents or self._publisher.has_work:
+            went = await self._publisher.send(documents)
+            if went and self._frame.phase == "grid_away":
+                self._frame.say("ready")
+        for line in lines:
+            self._ledger.add(line)
+        self._describe()
+
+    def _take(self, found: list[Found]) -> tuple[list[Line], list[str]]:
+        lines, documents = [], []
+        for one in sorted(found, key=_in_market_order):
+            line, scan = self._place(one)
+            lines.append(line)
+            if scan is not None:
+                self._trace.stamp("read", scan.epoch, scan.scan_number)
+                documents.append(encode_scan(scan, datetime.now(UTC)))
+                self._trace.stamp("put", scan.epoch, scan.scan_number)
+                self._polling.cadence.note(time.monotonic())
+                self._frame.went_well()
+        return lines, documents
+
+    def _place(self, found: Found) -> tuple[Line, Scan | None]:
+        """Give a scan its epoch and sequence number, or quarantine it."""
+        line = Line(path=found.path, stamp=found.stamp, reason=found.reason)
+        scan = found.scan
+        if scan is None:
+            self._frame.refuse("bad_file", file=found.path, why=found.reason)
+            return line, None
+        try:
+            refuse_implausible(
+                scan.timestamp_us,
+                self._ledger.order.timestamp_us,
+                to_us(datetime.now(UTC)),
+                is_replay=self._frame.settings.market_clock == "replay",
+            )
+            is_new = self._ledger.order.accept(scan.scan_number, scan.timestamp_us)
+        except ScanOutOfOrder as e:
+            line.reason = f"out of order: {e}"
+            self._frame.refuse("out_of_order", file=found.path, why=str(e))
+            return line, None
+        if not is_new:
+            line.reason = f"duplicate of scan {scan.scan_number}"
+            self._frame.refuse("duplicate", file=found.path, why=line.reason)
+            return line, None
+        self._ledger.seq += 1
+        scan = msgspec.structs.replace(scan, epoch=self._ledger.order.epoch, seq=self._ledger.seq)
+        line.epoch, line.seq = scan.epoch, scan.seq
+        line.scan_number, line.timestamp_us = scan.scan_number, scan.timestamp_us
+        self._last_number = scan.scan_number
+        return line, scan
+
+    async def _last_documents(self) -> list[str]:
+        """Return the documents of the newest files an earlier process published."""
+        lines = {line.path: line for line in self._ledger.newest}
+        newest = list(lines)
+        documents: list[str] = []
+        for start in range(0, len(newest), BATCH):
+            try:
+                found = await self._child.ask(Request(0.0, 0.0, newest[start : start + BATCH]))
+            except ReaderOverdue as e:
+                self._frame.say("share_hung", reason=str(e))
+                return documents
+            for one in found:
+                line = lines[one.path]
+                if one.scan is None or one.stamp != line.stamp:
+                    continue
+                scan = msgspec.structs.replace(one.scan, epoch=line.epoch, seq=line.seq)
+                seen_at = datetime.fromtimestamp(line.stamp[0] / 1e9, UTC)
+                documents.append(encode_scan(scan, seen_at))
+        return documents
+
+    def _describe(self) -> None:
+        self._frame.figures.set("scan_number", self._last_number or 0)
+        self._frame.figures.set("scans", self._ledger.seq)
+        self._frame.figures.set("quarantined", self._ledger.bad)
+        if time.monotonic() - self._described_at < DESCRIBE_S:
+            return
+        self._described_at = time.monotonic()
+        slow = pace_said(self._pace_file)
+        self._frame.detail = (
+            f"scan {self._last_number}, epoch {self._ledger.order.epoch}, "
+            f"seq {self._ledger.seq}, {self._ledger.bad} quarantined{'; ' if slow else ''}{slow}"
+        )
+
+
+def _in_market_order(found: Found) -> tuple[int, int]:
+    if found.scan is None:
+        return 0, 0
+    return found.scan.timestamp_us, found.scan.scan_number
+
+
+async def run(frame: Frame) -> None:
+    """Run the bridge in its service frame."""
+    await Bridge(frame).run()

@@ -1,0 +1,1 @@
+"""The Hazelcast member as a service: readiness, heartbeat, watchdog."""

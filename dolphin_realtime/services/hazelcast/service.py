@@ -1,0 +1,80 @@
+"""`dolphin service hazelcast`: the member in front, with readiness and heartbeat."""
+
+import signal
+import threading
+from datetime import UTC, datetime
+from typing import Final
+
+from dolphin_realtime.config.services import HAZELCAST
+from dolphin_realtime.config.settings import Settings
+from dolphin_realtime.grid import grid
+from dolphin_realtime.grid.member.member import ANSWERS, Member, is_ready
+from dolphin_realtime.infra import log
+from dolphin_realtime.infra.process import notify
+from dolphin_realtime.model.documents import Heartbeat
+from dolphin_realtime.model.errors import GridError, MemberError
+from dolphin_realtime.runtime.metrics import Figures, serve_metrics
+
+BEAT_S: Final = 2.0
+
+
+def run(settings: Settings) -> int:
+    """Run the member until SIGTERM; return 0, or 1 where it died by itself.
+
+    Raises:
+        MemberError: If it cannot be started.
+    """
+    log.configure(HAZELCAST)
+    stopping = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stopping.set())
+    member = Member(settings.cluster_name, settings.hazelcast_port, settings.run_dir, output=None)
+    member.start(settings.hazelcast_jar, settings.maven_base, settings.java)
+    log.get().info("member.ready", port=settings.hazelcast_port, pid=member.pid)
+    notify(f"READY=1\nSTATUS={ANSWERS}")
+    try:
+        _watch(member, settings, stopping)
+    finally:
+        member.stop()
+    return 0
+
+
+def _watch(member: Member, settings: Settings, stopping: threading.Event) -> None:
+    """Beat while the member is ready.
+
+    Raises:
+        MemberError: When the JVM has ended.
+    """
+    try:
+        client = grid.connect_blocking(settings.cluster_name, settings.hazelcast_port, HAZELCAST)
+    except GridError as e:
+        raise MemberError(f"the member refuses its own client: {e}") from e
+    beats = client.get_map(grid.HEARTBEAT)
+    figures = Figures()
+    without = serve_metrics(settings, HAZELCAST, figures)
+    if without is not None:
+        log.get().warning("member.metrics_unserved", why=without)
+    sent = None
+    try:
+        while not stopping.wait(BEAT_S):
+            code = member.exit_code()
+            if code is not None:
+                raise MemberError(f"the member ended with exit code {code}")
+            if not is_ready(settings.hazelcast_port, timeout_s=1.0):
+                notify("STATUS=the member does not answer")
+                figures.set("ready", 0)
+                continue
+            notify(f"WATCHDOG=1\nSTATUS={ANSWERS}")
+            figures.set("ready", 1)
+            if sent is None or sent.done():
+                if sent is not None and not sent.is_success():
+                    log.get().warning("member.heartbeat_lost", why=str(sent.exception()))
+                sent = beats.set(HAZELCAST, _heartbeat(member))
+    finally:
+        client.shutdown()
+
+
+def _heartbeat(member: Member) -> str:
+    return grid.encode(
+        Heartbeat(ts=datetime.now(UTC), pid=member.pid, phase="ready", detail="one member")
+    )

@@ -1,0 +1,151 @@
+"""Carries out what recovery planned, one action at a time, and verifies each.
+
+Asking the manager or Dagster and keeping the ledger belong here; what is done, when and why not
+is model/health/recovery.py's.
+"""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from dolphin_realtime.model.health.recovery import LAUNCHED, Plan
+from dolphin_realtime.model.health.recovery_memory import Action, Kind
+from dolphin_realtime.ops import dagster_api
+from dolphin_realtime.ops.managers.interface import ServiceManager
+from dolphin_realtime.runtime.alert_log import AlertState
+from dolphin_realtime.runtime.service_frame import Frame
+from dolphin_realtime.services.meta_health.files import (
+    Event,
+    Ledger,
+    LedgerLine,
+    ledger_path,
+    read_ledger,
+    remembered,
+)
+
+CURED_WITHIN: Final = {
+    Kind.RESTART: timedelta(seconds=120),
+    Kind.START: timedelta(seconds=120),
+    Kind.LAUNCH: timedelta(seconds=300),
+}
+RUNBOOK: Final = {
+    "circuit": "docs/runbook.md#when-recovery-gives-up",
+    "observer": "docs/runbook.md#when-meta-health-suspects-itself",
+}
+
+
+class Healer:
+    """Recovery of one stack.
+
+    Attributes:
+        memory: Every action of the last hour, as the ledger holds it.
+        acted: Actions begun by this process.
+    """
+
+    def __init__(self, frame: Frame, manager: ServiceManager, now: datetime) -> None:
+        self._frame, self._manager = frame, manager
+        self.is_dry = frame.settings.mhs_recovery == "dry-run"
+        path = ledger_path(frame.settings)
+        self.memory = remembered(*read_ledger(path), now, is_dry=self.is_dry)
+        self._ledger = Ledger(path)
+        self._doing: asyncio.Task[None] | None = None
+        self.acted = 0
+
+    def act(self, plan: Plan, why: str, now: datetime) -> None:
+        """Begin the planned action, if there is one; it is in the ledger before it begins."""
+        action = plan.action
+        if action is None:
+            return
+        if not self._write("acts", action, now, why):
+            return
+        self.memory.acted(action, now)
+        self.acted += 1
+        self._frame.log.warning(
+            "recovery.acts", action=str(action.kind), target=action.target, why=why, dry=self.is_dry
+        )
+        if not self.is_dry:
+            self._doing = asyncio.create_task(self._do(action))
+
+    async def _do(self, action: Action) -> None:
+        try:
+            await asyncio.to_thread(self._ask, action)
+        except Exception as e:  # noqa: BLE001 - whatever refused it, the action has ended
+            if self.memory.pending is action:
+                now = datetime.now(UTC)
+                self._write("refused", action, now, f"{type(e).__name__}: {e}")
+                self._end(action, now, is_cured=False)
+            self._frame.log.warning("recovery.refused", target=action.target, why=str(e))
+
+    def _ask(self, action: Action) -> None:
+        """Ask for the action; returns once it has begun."""
+        if action.kind is Kind.LAUNCH:
+            run_key = f"meta-health-{action.target}-{action.spell}"
+            dagster_api.launch_job(self._frame.settings.ui_port, LAUNCHED[action.target], run_key)
+            return
+        self._manager.reset_failed(action.target)
+        if action.kind is Kind.START:
+            self._manager.start(action.target, wait=False)
+        else:
+            self._manager.try_restart(action.target)
+
+    def verify(self, now: datetime, *, is_well: bool) -> None:
+        """See whether the pending action cured its target, within its time."""
+        action, since = self.memory.pending, self.memory.pending_since
+        is_doing = self._doing is not None and not self._doing.done()
+        if action is None or since is None or is_doing:
+            return
+        took = now - since
+        if is_well and took > timedelta(seconds=self._frame.settings.mhs_turn_s):
+            self._write("cured", action, now, f"after {took.total_seconds():.0f} s")
+            self._end(action, now, is_cured=True)
+        elif took > CURED_WITHIN[action.kind]:
+            self._write("not_cured", action, now, f"not well after {took.total_seconds():.0f} s")
+            self._end(action, now, is_cured=False)
+
+    def _end(self, action: Action, now: datetime, *, is_cured: bool) -> None:
+        was_open = self.memory.of(action.target).opened_at is not None
+        is_opened = self.memory.ended(action.target, now, is_cured=is_cured)
+        facts = {"target": action.target, "sensor": action.sensor, "attempts": action.attempt}
+        if is_opened and not was_open:
+            self.page("circuit", "red", facts)
+        elif is_cured and was_open:
+            self.page("circuit", "recovered", facts)
+
+    def saw(self, target: str, now: datetime, *, is_well: bool) -> None:
+        """Note how a target is; ten healthy minutes make its slate clean, in the ledger too."""
+        before = self.memory.targets.get(target)
+        self.memory.saw(target, now, is_well=is_well)
+        if before is not None and target not in self.memory.targets:
+            action = Action(kind=Kind.RESTART, sensor="", target=target, attempt=before.attempts)
+            self._write("well", action, now, "healthy for ten minutes")
+
+    def page(self, check: str, state: AlertState, facts: dict[str, object]) -> None:
+        """Tell a person; of a dry run there is nothing to tell."""
+        if self.is_dry and check == "circuit":
+            return
+        self._frame.log.error(f"health.page_{check}", state=state, **facts)
+        self._frame.alert("meta_health", check, state, facts, RUNBOOK[check])
+
+    def _write(self, event: Event, action: Action, now: datetime, why: str) -> bool:
+        """Write a line; return False where the disk refuses: then nothing is begun."""
+        line = LedgerLine(
+            at=now,
+            event=event,
+            action=action,
+            why=why,
+            manager=self._manager.name,
+            dry_run=self.is_dry,
+        )
+        try:
+            self._ledger.add(line)
+        except OSError as e:
+            self._frame.refuse("ledger_unwritten", why=str(e))
+            return False
+        return True
+
+    async def close(self) -> None:
+        """Close the ledger; what was begun and does not end at once is found pending at the start."""
+        if self._doing is not None:
+            self._doing.cancel()
+            await asyncio.gather(self._doing, return_exceptions=True)
+        self._ledger.close()

@@ -1,0 +1,131 @@
+"""The probes of one turn: each with its deadline, all side by side; one that fails is unknown.
+
+Asking belongs here; what the answers score is the sensors', how scores settle judgement.py's.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable
+from datetime import datetime
+from typing import Final
+
+import msgspec
+
+from dolphin_realtime.config.services import watched
+from dolphin_realtime.model.health.recovery import HAZELCAST, WEBSERVER
+from dolphin_realtime.ops.managers.interface import ServiceManager, ServiceStatus
+from dolphin_realtime.runtime.service_frame import Frame
+from dolphin_realtime.services.meta_health.reading import GridReader, Reading, Snapshot
+from dolphin_realtime.services.meta_health.sensors.coherence import read_coherence
+from dolphin_realtime.services.meta_health.sensors.control_plane import (
+    read_code,
+    read_control_plane,
+    with_witness,
+)
+from dolphin_realtime.services.meta_health.sensors.freshness import enabled_sources, read_freshness
+from dolphin_realtime.services.meta_health.sensors.heartbeat import read_heartbeats
+from dolphin_realtime.services.meta_health.sensors.processes import read_processes
+
+PROBE_DEADLINE_S: Final = 3.0
+CODE_EVERY_S: Final = 15.0
+NOT_YET: Final = ("waiting", "starting")
+
+
+class Look(msgspec.Struct, frozen=True, kw_only=True):
+    """What one turn saw; ``services`` is None where the manager did not answer."""
+
+    services: list[ServiceStatus] | None
+    readings: dict[str, Reading]
+
+
+class Probes:
+    """Everything that meta health looks at."""
+
+    def __init__(self, frame: Frame, manager: ServiceManager) -> None:
+        s = frame.settings
+        self._frame, self._manager = frame, manager
+        self.sources = enabled_sources(s.mhs_sources)
+        self.watched = watched(s)
+        self._reader = GridReader(frame.client, s.instance_names)
+        self._last_services: list[ServiceStatus] = []
+        self._last_coherence = Reading(scores={})
+        self._code_at, self._last_code = -CODE_EVERY_S, Reading(scores={})
+
+    async def start(self) -> None:
+        """Create the grid's proxies."""
+        await self._reader.start()
+
+    async def look(self, now: datetime, *, grid_is_young: bool) -> Look:
+        """Probe everything side by side.
+
+        Args:
+            now: Wall time.
+            grid_is_young: The grid came up just now: what is absent in it is not known to be
+                missing.
+        """
+        services, snapshot, plane = await asyncio.gather(
+            self._probe("manager", asyncio.to_thread(self._manager.status)),
+            self._probe("grid", self._reader.read()),
+            self._probe("ports", self._ports()),
+        )
+        if services is not None:
+            self._last_services = services
+        m1 = read_processes(services or self._last_services, self.watched)
+        if services is None:
+            m1 = m1.unknown(f"the {self._manager.name} does not answer")
+        m4 = plane or Reading(scores={HAZELCAST: None})
+        m4 = with_witness(m4, services)
+        readings = {"m1_proc": m1, "m4_control_plane": m4}
+        can_read = snapshot is not None and m4.scores.get(HAZELCAST) == 1.0
+        through = self._judge(snapshot or Snapshot(), now, grid_is_young=grid_is_young)
+        if can_read:
+            self._last_coherence = through["m5_coherence"]
+        else:
+            through["m5_coherence"] = self._last_coherence
+            through = {k: v.unknown("Hazelcast does not answer") for k, v in through.items()}
+        return Look(services=services, readings=readings | through)
+
+    def _judge(
+        self, snapshot: Snapshot, now: datetime, *, grid_is_young: bool
+    ) -> dict[str, Reading]:
+        return {
+            "m2_heartbeat": read_heartbeats(snapshot, self.watched, now, is_young=grid_is_young),
+            "m3_data_freshness": read_freshness(
+                snapshot, self.sources, now, is_young=grid_is_young
+            ),
+            "m5_coherence": read_coherence(snapshot),
+        }
+
+    async def _ports(self) -> Reading:
+        ui_port = self._ui_port()
+        plane, code = await asyncio.gather(
+            read_control_plane(self._frame.settings.hazelcast_port, ui_port), self._code(ui_port)
+        )
+        return Reading(scores=plane.scores | code.scores, facts=plane.facts | code.facts)
+
+    async def _code(self, ui_port: int | None) -> Reading:
+        """Return whether the webserver reaches the definitions, asked now and then."""
+        now = time.monotonic()
+        if ui_port is None:
+            self._code_at = -CODE_EVERY_S
+            return Reading(scores={})
+        if now - self._code_at >= CODE_EVERY_S:
+            self._code_at, self._last_code = now, await asyncio.to_thread(read_code, ui_port)
+        return self._last_code
+
+    def _ui_port(self) -> int | None:
+        """Return the webserver's port, None where none is meant to run, or not yet."""
+        grace_s = self._frame.settings.mhs_grace_s
+        found = next((s for s in self._last_services if s.name == WEBSERVER), None)
+        is_early = found is not None and found.state in NOT_YET and found.age_s < grace_s
+        is_waiting = found is not None and found.state == "waiting"
+        return None if found is None or is_early or is_waiting else self._frame.settings.ui_port
+
+    async def _probe[T](self, name: str, probe: Awaitable[T]) -> T | None:
+        """Return what a probe found, None where it raised or took too long: unknown."""
+        try:
+            async with asyncio.timeout(PROBE_DEADLINE_S):
+                return await probe
+        except Exception as e:  # noqa: BLE001 - whatever a probe meets, its targets are unknown
+            self._frame.refuse(f"probe_{name}", why=f"{type(e).__name__}: {e}")
+            return None

@@ -1,0 +1,106 @@
+"""What a health sensor returns, and the grid documents that most of them judge."""
+
+from typing import Any
+
+import msgspec
+from hazelcast.asyncio import HazelcastClient
+
+from dolphin_realtime.grid import grid
+from dolphin_realtime.model.documents import Heartbeat, PnlDocument, StateDocument
+
+
+class Reading(msgspec.Struct, frozen=True, kw_only=True):
+    """One health sensor's turn.
+
+    Attributes:
+        scores: By target, in [0, 1]; None is unknown.
+        facts: By target, what was seen of it.
+    """
+
+    scores: dict[str, float | None]
+    facts: dict[str, dict[str, object]] = {}
+
+    def unknown(self, why: str) -> "Reading":
+        """Return the same targets, all of them unknown."""
+        facts: dict[str, dict[str, object]] = {name: {"unknown": why} for name in self.scores}
+        return Reading(scores=dict.fromkeys(self.scores), facts=facts)
+
+
+class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
+    """Grid documents as read in one turn, None where absent or unreadable."""
+
+    scan: dict[str, Any] | None = None
+    safety: dict[str, Any] | None = None
+    states: dict[str, StateDocument | None] = {}
+    pnl: dict[str, PnlDocument | None] = {}
+    heartbeats: dict[str, Heartbeat | None] = {}
+    sources: dict[str, dict[str, Any] | None] = {}
+    unparsable: list[str] = []
+
+
+_FEATURE_KEYS = (grid.LATEST_SCAN, grid.LATEST_BOOKS, grid.LATEST_FACTORS, grid.LATEST_CALENDAR)
+
+
+class GridReader:
+    """Reads a `Snapshot` through proxies made once."""
+
+    def __init__(self, client: HazelcastClient, instances: list[str]) -> None:
+        self._client, self._instances = client, instances
+        self._maps: dict[str, Any] = {}
+        self._unparsable: list[str] = []
+
+    async def start(self) -> None:
+        """Create the proxies; creating one is not retried by the client."""
+        names = [grid.FEATURES, grid.SAFETY, grid.HEARTBEAT]
+        names += [grid.state_map(i) for i in self._instances]
+        names += [grid.pnl_map(i) for i in self._instances]
+        self._maps = {name: await self._client.get_map(name) for name in names}
+
+    async def _get(self, map_name: str, key: str) -> dict[str, Any] | None:
+        value = await self._maps[map_name].get(key)
+        document = grid.decode(value)
+        if value is not None and document is None:
+            self._unparsable.append(f"{map_name}/{key}")
+        return document
+
+    async def _read[D](self, map_name: str, key: str, kind: type[D]) -> D | None:
+        value = await self._maps[map_name].get(key)
+        document = grid.read(value, kind)
+        if value is not None and document is None:
+            self._unparsable.append(f"{map_name}/{key}")
+        return document
+
+    async def read(self) -> Snapshot:
+        """Return the documents as they are now."""
+        self._unparsable = []
+        beats = await self._maps[grid.HEARTBEAT].entry_set()
+        features = {key: await self._get(grid.FEATURES, key) for key in _FEATURE_KEYS}
+        safety = await self._get(grid.SAFETY, grid.LATEST)
+        states = {
+            i: await self._read(grid.state_map(i), grid.LATEST_STATE, StateDocument)
+            for i in self._instances
+        }
+        days = {i: str(state.since) for i, state in states.items() if state is not None}
+        pnl = {i: await self._read(grid.pnl_map(i), day, PnlDocument) for i, day in days.items()}
+        sources: dict[str, dict[str, Any] | None] = {
+            f"{grid.FEATURES}/{key}": document for key, document in features.items()
+        }
+        sources[f"{grid.SAFETY}/{grid.LATEST}"] = safety
+        sources[f"{grid.ALL_STATES}/{grid.LATEST_STATE}"] = _oldest(states)
+        return Snapshot(
+            scan=features[grid.LATEST_SCAN],
+            safety=safety,
+            states=states,
+            pnl=pnl,
+            heartbeats={str(k): grid.read(v, Heartbeat) for k, v in beats},
+            sources=sources,
+            unparsable=self._unparsable,
+        )
+
+
+def _oldest(states: dict[str, StateDocument | None]) -> dict[str, Any] | None:
+    """Return the stamp of the state that is the oldest, None where an instance has none."""
+    found = [state.updated_at for state in states.values() if state is not None]
+    if len(found) < len(states):
+        return None
+    return {"updated_at": min(found).isoformat()} if found else None

@@ -1,0 +1,240 @@
+"""`dolphin service meta-health`: every 5 s look, judge, publish, and repair what may be repaired.
+
+The order of a turn belongs here. Looking is probes.py's, judging judgement.py's and
+model/health/scores.py's, what to do model/health/recovery.py's, doing it healer.py's.
+"""
+
+import asyncio
+import time
+from datetime import datetime
+from typing import Final
+
+from dolphin_realtime.config.services import critical
+from dolphin_realtime.factors.source_memory import memory_of
+from dolphin_realtime.grid import grid
+from dolphin_realtime.grid.grid import GRID_FAULTS
+from dolphin_realtime.infra import files
+from dolphin_realtime.model.health.debounce import Track
+from dolphin_realtime.model.health.recovery import (
+    ABSENT,
+    HAZELCAST,
+    LAUNCHED,
+    WEBSERVER,
+    Service,
+    World,
+    plan,
+)
+from dolphin_realtime.model.health.recovery_memory import Action
+from dolphin_realtime.model.health.scores import HealthDocument
+from dolphin_realtime.model.health.self_check import Observer
+from dolphin_realtime.ops.managers.find import manager_of
+from dolphin_realtime.ops.managers.interface import ServiceManager
+from dolphin_realtime.runtime.service_frame import Frame
+from dolphin_realtime.services.meta_health.chronicle import Chronicle
+from dolphin_realtime.services.meta_health.clock import Clock
+from dolphin_realtime.services.meta_health.files import document_path, maintenance, maintenance_path
+from dolphin_realtime.services.meta_health.healer import Healer
+from dolphin_realtime.services.meta_health.judgement import SENSORS, Judgement
+from dolphin_realtime.services.meta_health.probes import Look, Probes
+from dolphin_realtime.services.meta_health.telling import Telling
+
+SEND_TIMEOUT_S: Final = 1.0
+FIRST_CHANCE_GRACES: Final = 5.0
+"""Under load the first run of everything takes minutes: what was never there waits so long."""
+HAZELCAST_KEY: Final = ("m4_control_plane", HAZELCAST)
+WEBSERVER_KEY: Final = ("m4_control_plane", WEBSERVER)
+
+
+class MetaHealth:
+    """The health of one stack; `turn` is one unit of work."""
+
+    def __init__(
+        self, frame: Frame, manager: ServiceManager | None = None, clock: Clock | None = None
+    ) -> None:
+        s = frame.settings
+        self._frame, self._clock = frame, clock or Clock()
+        manager = manager or manager_of(s)
+        self._probes = Probes(frame, manager)
+        self.judgement = Judgement(self._probes.sources, critical(s))
+        self.healer = Healer(frame, manager, self._clock.wall())
+        self._observer = Observer(s.mhs_turn_s)
+        self._telling = Telling(frame)
+        self._chronicle = Chronicle(frame)
+        self._began_s = self._clock.monotonic()
+        self._grid_since_s: float | None = None
+        self._dagster_since_s: float | None = None
+        self._is_settled = False
+        self._absent_since: dict[str, str] = {}
+        self._path = document_path(s)
+
+    async def run(self) -> None:
+        """Look, publish and repair until the service stops."""
+        await self._probes.start()
+        self._health = await self._frame.client.get_map(grid.META_HEALTH)
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        is_ready = False
+        try:
+            while not self._frame.stopping.is_set():
+                began = time.monotonic()
+                document = await self.turn()
+                turn_ms = (time.monotonic() - began) * 1000
+                words = self.judgement.words()
+                self._chronicle.turn(document, words, turn_ms, self.healer.acted)
+                if self._is_settled:
+                    said = f"{document.status} {document.rm_meta:.3f}"
+                    self._frame.detail = f"{said}, the turn took {turn_ms:.1f} ms"
+                if not is_ready:
+                    self._frame.ready()
+                    is_ready = True
+                self._frame.turn()
+                await self._clock.pause(self._frame.stopping, self._frame.settings.mhs_turn_s)
+        finally:
+            await self.healer.close()
+
+    async def turn(self) -> HealthDocument:
+        """Look once, judge, repair where that is due, publish; return the document."""
+        now_s = self._clock.monotonic()
+        look = await self._probes.look(self._clock.wall(), grid_is_young=self._grid_is_young(now_s))
+        now, now_s = self._clock.wall(), self._clock.monotonic()
+        if self._observer.slept(now_s):
+            self.judgement.begin_streaks_anew()
+        seen = self.judgement.take(look.readings, now_s)
+        self._note_grid(now_s)
+        suspected = self._observer.suspicion
+        self._observer.judge(now.timestamp(), now_s, seen)
+        self._tell_suspicion(suspected)
+        held = self._heal(look, now, now_s)
+        is_young = now_s - self._began_s < self._frame.settings.mhs_grace_s
+        document = self.judgement.document(now, now_s, held, is_young=is_young)
+        self._is_settled |= not is_young or self._all_came_up()
+        await self._publish(document)
+        return document
+
+    def _grid_is_young(self, now_s: float) -> bool:
+        since_s = self._grid_since_s
+        return since_s is None or now_s - since_s < self._frame.settings.mhs_grace_s
+
+    def _note_grid(self, now_s: float) -> None:
+        track = self.judgement.tracks[HAZELCAST_KEY]
+        if track.raw != 1.0:
+            self._grid_since_s = None
+        elif self._grid_since_s is None:
+            self._grid_since_s = now_s
+
+    def _all_came_up(self) -> bool:
+        """Return whether every realtime service and what they make was seen well.
+
+        Until then, or until the grace is over, health says nothing: unknown is not GREEN.
+        """
+        beating = [name for sensor, name in self.judgement.tracks if sensor == "m2_heartbeat"]
+        made = [s.name for s in self._probes.sources if s.enabled and s.name not in LAUNCHED]
+        return self.judgement.was_seen_well([*(beating or self._probes.watched), *made])
+
+    def _heal(self, look: Look, now: datetime, now_s: float) -> dict[str, str]:
+        """Verify, plan and act; return why what is bad is not repaired."""
+        healer = self.healer
+        healer.memory.not_after(now)
+        for target in list(healer.memory.targets):
+            healer.saw(target, now, is_well=self.judgement.is_well(target))
+        if healer.memory.pending is not None:
+            healer.verify(now, is_well=self._is_cured(look, healer.memory.pending))
+        faults = self.judgement.faults()
+        if self._observer.suspicion is None:
+            self._telling.tell(faults, self.judgement, look.services, now_s)
+        if not faults:
+            return {}
+        planned = plan(faults, self._world(look), healer.memory, now, self._barred(look, now))
+        why = ", ".join(f"{f.sensor}/{f.target}" for f in faults)
+        healer.act(planned, why, now)
+        return planned.held
+
+    def _is_cured(self, look: Look, action: Action) -> bool:
+        """Return whether what was bad is seen good, and its process, if it is one, runs."""
+        states = [s.state for s in look.services or [] if s.name == action.target]
+        is_up = all(state == "running" for state in states)
+        is_seen = (action.sensor, action.target) in self.judgement.tracks
+        return is_up and is_seen and self.judgement.is_well(action.target)
+
+    def _barred(self, look: Look, now: datetime) -> str | None:
+        """Return why nothing at all is repaired now."""
+        if self._frame.settings.mhs_recovery == "off":
+            return "recovery is switched off (DOLPHIN_MHS_RECOVERY)"
+        if look.services is None:
+            return "the service manager does not answer"
+        if self._observer.suspicion is not None:
+            return f"the observer is suspect: {self._observer.suspicion}"
+        return maintenance(maintenance_path(self._frame.settings), now)
+
+    def _world(self, look: Look) -> World:
+        tracks = self.judgement.tracks
+        webserver = tracks.get(WEBSERVER_KEY)
+        sources = look.readings["m3_data_freshness"].facts
+        return World(
+            services={
+                s.name: Service(name=s.name, state=s.state, is_wanted=s.is_wanted, age_s=s.age_s)
+                for s in look.services or []
+            },
+            grace_s=self._frame.settings.mhs_grace_s,
+            hazelcast_is_good=tracks[HAZELCAST_KEY].raw == 1.0,
+            dagster_answers=webserver is not None and webserver.raw == 1.0,
+            failing_upstream=self._failing_upstream(),
+            spells={name: self._spell(name, facts) for name, facts in sources.items()},
+            has_had_chance=self._has_had_chance(webserver),
+        )
+
+    def _has_had_chance(self, webserver: Track | None) -> bool:
+        """Return whether Dagster has answered for so long that what it makes should be there."""
+        now_s = self._clock.monotonic()
+        if webserver is None or webserver.raw != 1.0:
+            self._dagster_since_s = None
+        elif self._dagster_since_s is None:
+            self._dagster_since_s = now_s
+        since_s = self._dagster_since_s
+        first_s = FIRST_CHANCE_GRACES * self._frame.settings.mhs_grace_s
+        return since_s is not None and now_s - since_s >= first_s
+
+    def _spell(self, name: str, facts: dict[str, object]) -> str:
+        """Return what a source's staleness is known by: its stamp, or since when it is absent."""
+        stamp = facts.get("stamp")
+        if stamp is not None:
+            self._absent_since.pop(name, None)
+            return str(stamp)
+        return self._absent_since.setdefault(name, f"{ABSENT}{self._clock.wall().isoformat()}")
+
+    def _failing_upstream(self) -> dict[str, str]:
+        """Return `extf` with the reason, where every source that was asked fails."""
+        circuits = memory_of(self._frame.settings.run_dir).circuits()
+        failing = [c for c in circuits.values() if c.is_failing]
+        if not circuits or len(failing) < len(circuits):
+            return {}
+        return {"extf": f"all {len(failing)} sources fail, e.g. {failing[0].error[:120]}"}
+
+    def _tell_suspicion(self, before: str | None) -> None:
+        after = self._observer.suspicion
+        if (before is None) != (after is None):
+            why = after or before
+            self.healer.page("observer", "red" if after else "recovered", {"why": why})
+
+    async def _publish(self, document: HealthDocument) -> None:
+        """Write the document to disk and into the grid, once the stack has come up."""
+        if not self._is_settled:
+            self._frame.detail = "the stack is coming up: nothing is said of its health yet"
+            return
+        self._frame.figures.set("rm_meta", document.rm_meta)
+        for sensor in SENSORS:
+            self._frame.figures.set("health_score", getattr(document, sensor), sensor=sensor)
+        text = grid.encode(document)
+        try:
+            files.replace(self._path, text.encode())
+        except OSError as e:
+            self._frame.refuse("document_unwritten", why=str(e))
+        try:
+            async with asyncio.timeout(SEND_TIMEOUT_S):
+                await self._health.set(grid.LATEST, text)
+        except GRID_FAULTS:
+            self._frame.counts["health_unsent"] += 1
+
+
+async def run(frame: Frame) -> None:
+    """Run the meta health service in its frame."""
+    await MetaHealth(frame).run()

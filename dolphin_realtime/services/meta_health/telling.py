@@ -1,0 +1,98 @@
+"""Telling people what only meta health can tell: Dagster's own services, and units given up.
+
+What is seen in Dagster is told from there; who tells that Dagster itself is down, or looks at
+nothing though it runs, is this.
+"""
+
+from collections.abc import Iterable
+from typing import Final
+
+from dolphin_realtime.config.services import DAEMON
+from dolphin_realtime.model.health.recovery import Fault
+from dolphin_realtime.ops.managers.interface import ServiceStatus
+from dolphin_realtime.runtime.alert_log import FILE, LOOKED, AlertKey, read_alerts, standing
+from dolphin_realtime.runtime.service_frame import Frame
+from dolphin_realtime.services.meta_health.judgement import Judgement
+
+DAGSTER: Final = "dagster-"
+SERVICE: Final = "service"
+UNIT: Final = "unit"
+RUNBOOK: Final = "docs/runbook.md#when-dagster-is-down"
+UNWATCHED: Final = (
+    "it runs, but nobody looks at runs and checks: it or the code server hangs, or the sensor alerts "
+    "is off or fails"
+)
+
+
+class Telling:
+    """The alerts that stand; they are read from the file, to which systemd's side writes as well."""
+
+    def __init__(self, frame: Frame) -> None:
+        self._frame, self._path = frame, frame.settings.home / FILE
+        self._size = 0
+        self._looked, self._stamp = frame.settings.home / LOOKED, 0
+        self._seen_s: float | None = None
+        self._red: dict[AlertKey, str] = {}
+
+    def _read(self) -> None:
+        """Read what stands, where the file has changed."""
+        try:
+            size = self._path.stat().st_size if self._path.is_file() else 0
+            if size == self._size:
+                return
+            found = standing(read_alerts(self._frame.settings.home))
+        except OSError as e:
+            self._frame.refuse("alerts_unread", why=str(e))
+            return
+        self._size = size
+        self._red = {k: a.runbook for k, a in found.items() if k[1] in (SERVICE, UNIT)}
+
+    def _is_unwatched(self, states: dict[str, str], now_s: float) -> bool:
+        """Return whether Dagster's side has looked at nothing for long, though its daemon runs."""
+        try:
+            stamp = self._looked.stat().st_mtime_ns
+        except OSError:
+            stamp = 0
+        if stamp != self._stamp or states.get(DAEMON) != "running" or self._seen_s is None:
+            self._stamp, self._seen_s = stamp, now_s
+        return now_s - self._seen_s > self._frame.settings.mhs_unwatched_s
+
+    def _raise(self, service: str, why: str) -> None:
+        """Write an alert of one of Dagster's services, where none stands."""
+        key = (service, SERVICE)
+        if key not in self._red:
+            self._red[key] = RUNBOOK
+            self._frame.alert(*key, "red", {"why": why}, RUNBOOK)
+
+    def tell(
+        self,
+        faults: Iterable[Fault],
+        judgement: Judgement,
+        services: list[ServiceStatus] | None,
+        now_s: float,
+    ) -> None:
+        """Write an alert for each service of Dagster that is newly bad, and for what is well again.
+
+        Args:
+            faults: What is settled bad.
+            judgement: What is settled good.
+            services: As their manager tells them; None: it does not answer, nothing is well.
+            now_s: Monotonic time.
+        """
+        self._read()
+        for fault in faults:
+            if fault.target.startswith(DAGSTER):
+                self._raise(fault.target, f"{fault.sensor} finds it bad: see dolphin status")
+        if services is None:
+            return
+        states = {s.name: s.state for s in services}
+        is_unwatched = self._is_unwatched(states, now_s)
+        if is_unwatched:
+            self._raise(DAEMON, UNWATCHED)
+        for asset, check in list(self._red):
+            runs = states.get(asset) == "running" and judgement.is_well(asset)
+            runs &= not (is_unwatched and asset == DAEMON)
+            if runs or asset not in states:
+                why = "it is well again" if runs else "there is no such service any more"
+                runbook = self._red.pop((asset, check))
+                self._frame.alert(asset, check, "recovered", {"why": why}, runbook)

@@ -1,0 +1,118 @@
+"""`dolphin service orderbook`: depth streams in, `ob_features_latest` out.
+
+Publishing at most every 250 ms and saying how it goes belong here; books are keeper.py's,
+the wire stream.py's. Every asset is one of a shard's stream; a slow venue costs only books.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import httpx
+
+from dolphin_realtime.books.documents import BooksDocument
+from dolphin_realtime.config.settings import listed
+from dolphin_realtime.factors.source_memory import memory_of
+from dolphin_realtime.grid import grid
+from dolphin_realtime.grid.grid import GRID_FAULTS
+from dolphin_realtime.model.errors import SettingsError
+from dolphin_realtime.runtime.service_frame import Frame, pause
+from dolphin_realtime.services.orderbook.keeper import BookKeeper
+from dolphin_realtime.services.orderbook.record import BookRecord
+from dolphin_realtime.services.orderbook.snapshots import Snapshots
+from dolphin_realtime.services.orderbook.stream import stream_url, updates
+
+STREAMS_PER_SOCKET: Final = 100
+
+
+class OrderBooks:
+    """The books of one stack's assets."""
+
+    def __init__(self, frame: Frame, assets: list[str], http: httpx.AsyncClient) -> None:
+        self._frame, self._assets = frame, assets
+        self._settings = frame.settings
+        s = frame.settings
+        snapshots = Snapshots(http, s.orderbook_rest, memory_of(s.run_dir))
+        self._keeper = BookKeeper(assets, snapshots.fetch, frame.counts)
+        every_s = frame.settings.orderbook_record_s
+        self._record = BookRecord(frame.settings.books, every_s, self._simulated)
+
+    async def run(self) -> None:
+        """Follow the streams and publish until the service stops."""
+        features = await self._frame.client.get_map(grid.FEATURES)
+        shards = [
+            self._assets[i : i + STREAMS_PER_SOCKET]
+            for i in range(0, len(self._assets), STREAMS_PER_SOCKET)
+        ]
+        following = [asyncio.create_task(self._follow(shard)) for shard in shards]
+        self._frame.ready()
+        try:
+            while not self._frame.stopping.is_set():
+                await self._publish(features)
+                self._frame.turn()
+                await pause(self._frame.stopping, self._settings.orderbook_publish_s)
+        finally:
+            self._keeper.stop()
+            self._record.close()
+            for task in following:
+                task.cancel()
+            await asyncio.gather(*following, return_exceptions=True)
+
+    async def _follow(self, shard: list[str]) -> None:
+        url = stream_url(self._settings.orderbook_ws, shard, self._settings.orderbook_stream_ms)
+        async for update in updates(url, self._on_fault):
+            if update is None:
+                self._keeper.begin_anew()
+            else:
+                self._keeper.take(update)
+
+    def _on_fault(self, why: str) -> None:
+        self._frame.refuse(why.split(":", maxsplit=1)[0], why=why)
+
+    async def _publish(self, features: Any) -> None:
+        now = datetime.now(UTC)
+        found, n_missing = self._keeper.features(now, self._settings.orderbook_stale_s)
+        label = f"; SIMULATED: {self._simulated}" if self._simulated else ""
+        self._frame.detail = f"{len(found)} books, {n_missing} assets without one{label}"
+        if n_missing and self._keeper.trouble:
+            self._frame.detail += f"; {self._keeper.trouble}"
+        self._frame.figures.set("books", len(found))
+        self._record.take(found)
+        self._frame.counts["books_unrecorded"] = self._record.n_failed
+        document = BooksDocument(assets=found, pushed_at=now, simulated=self._simulated)
+        try:
+            async with asyncio.timeout(2.0):
+                await features.set(grid.LATEST_BOOKS, grid.encode(document))
+        except GRID_FAULTS:
+            self._frame.counts["books_unsent"] += 1
+        self._frame.say("ready" if found else "no_books")
+
+    @property
+    def _simulated(self) -> str | None:
+        return self._settings.orderbook_simulated or None
+
+
+@asynccontextmanager
+async def _http() -> AsyncIterator[httpx.AsyncClient]:
+    direct = dict.fromkeys(f"all://{host}" for host in ("127.0.0.1", "localhost", "[::1]"))
+    async with httpx.AsyncClient(follow_redirects=False, mounts=direct) as client:
+        yield client
+
+
+async def run(frame: Frame) -> None:
+    """Run the order-book service in its frame.
+
+    Raises:
+        SettingsError: If no assets or no addresses are set.
+    """
+    s = frame.settings
+    assets = [asset.upper() for asset in listed(s.orderbook_assets)]
+    if not (assets and s.orderbook_ws and s.orderbook_rest):
+        raise SettingsError(
+            "the order-book service needs DOLPHIN_ORDERBOOK_WS, _REST and _ASSETS; "
+            "leave DOLPHIN_ORDERBOOK_WS empty to run without it"
+        )
+    async with _http() as http:
+        await OrderBooks(frame, assets, http).run()

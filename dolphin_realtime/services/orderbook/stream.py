@@ -1,0 +1,71 @@
+"""One websocket to a venue's combined depth stream, Binance USD-M's wire format.
+
+Connecting, reconnecting with back-off and handing out updates belong here; keeping books
+does not (keeper.py). Time-outs are seconds.
+"""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Callable
+from typing import Final
+
+import msgspec
+from websockets.asyncio.client import connect
+from websockets.exceptions import WebSocketException
+
+from dolphin_realtime.model.market.order_book import DepthUpdate
+
+OPEN_TIMEOUT_S: Final = 5.0
+SILENCE_S: Final = 20.0
+"""A stream without a message for so long is taken for dead."""
+BACKOFF_MIN_S: Final = 0.2
+BACKOFF_MAX_S: Final = 20.0
+MAX_MESSAGE: Final = 4 << 20
+STREAM_FAULTS: Final = (OSError, WebSocketException, TimeoutError)
+
+
+class _Envelope(msgspec.Struct):
+    """A message of the combined stream."""
+
+    data: DepthUpdate
+
+
+_updates = msgspec.json.Decoder(_Envelope)
+
+
+def backoff_s(attempt: int, jitter: float) -> float:
+    """Return how long to wait before an attempt: doubling, capped, with jitter in [0, 1]."""
+    return min(BACKOFF_MAX_S, BACKOFF_MIN_S * 2.0**attempt) * (0.5 + 0.5 * jitter)
+
+
+def stream_url(base: str, assets: list[str], speed_ms: int) -> str:
+    """Return the combined stream of the assets' depth updates."""
+    names = "/".join(f"{asset.lower()}@depth@{speed_ms}ms" for asset in assets)
+    return f"{base.rstrip('/')}/stream?streams={names}"
+
+
+async def updates(url: str, on_fault: Callable[[str], None]) -> AsyncIterator[DepthUpdate | None]:
+    """Yield updates for ever; None after each (re)connection: books must be fetched anew.
+
+    A message that is no update is said to ``on_fault`` and left out; so is a connection
+    that breaks or falls silent, after which another is tried.
+    """
+    attempt = 0
+    while True:
+        try:
+            async with connect(url, open_timeout=OPEN_TIMEOUT_S, max_size=MAX_MESSAGE) as socket:
+                yield None
+                while True:
+                    async with asyncio.timeout(SILENCE_S):
+                        message = await socket.recv()
+                    attempt = 0
+                    try:
+                        update = _updates.decode(message).data
+                    except (msgspec.DecodeError, UnicodeDecodeError) as e:
+                        on_fault(f"bad_update: {e}")
+                        continue
+                    yield update
+        except STREAM_FAULTS as e:
+            on_fault(f"stream_lost: {type(e).__name__}: {e}")
+        await asyncio.sleep(backoff_s(attempt, random.random()))
+        attempt += 1

@@ -1,0 +1,119 @@
+"""Manual orders: an fsynced ledger, and the 0600 socket over which a person gives them.
+
+Keeping and answering belong here; what an order means for the posture does not
+(model/risk/posture.py).
+"""
+
+import asyncio
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+from dolphin_realtime.infra import files
+from dolphin_realtime.infra.local_socket import serve_json
+from dolphin_realtime.model.risk.posture import ManualOrder, Posture
+
+SOCKET: Final = "safety.sock"
+
+
+class OrderLedger:
+    """Every manual order there ever was; the last one stands.
+
+    Attributes:
+        standing: The last order, None where there never was one.
+        flatten: The last flatten, None where there never was one or it was taken back.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._lines = files.JsonLines(path)
+        self.standing: ManualOrder | None = None
+        self.flatten: ManualOrder | None = None
+        for order in files.read_lines(path, ManualOrder):
+            self._take(order or _unreadable())
+
+    def add(self, order: ManualOrder) -> None:
+        """Write an order to disk; it stands once this returns.
+
+        Raises:
+            OSError: If it is not on disk whole: then it does not stand.
+        """
+        self._lines.append(order)
+        self._lines.sync()
+        self._take(order)
+
+    def _take(self, order: ManualOrder) -> None:
+        self.standing = order
+        if order.action == "flatten":
+            self.flatten = order
+        elif order.action == "resume":
+            self.flatten = None
+
+    @property
+    def posture(self) -> Posture:
+        """The floor that the standing order puts under the posture; NORMAL without one."""
+        return Posture.NORMAL if self.standing is None else self.standing.posture
+
+    def close(self) -> None:
+        """Close the file."""
+        self._lines.close()
+
+
+def _unreadable() -> ManualOrder:
+    """Return what a line that cannot be read stands for: it might have been a HALT."""
+    return ManualOrder(
+        action="set",
+        posture=Posture.HALTED,
+        reason="a line of safety/ledger.jsonl is unreadable; dolphin resume if it was no HALT",
+        who="safety",
+        at=datetime.now(UTC),
+    )
+
+
+def order_of(request: dict[str, Any], now: datetime) -> ManualOrder:
+    """Return the order held in a request of the command line.
+
+    Raises:
+        ValueError: If the action or the level is unknown, or a reason is missing.
+    """
+    action = request.get("action")
+    reason, who = str(request.get("reason") or "").strip(), str(request.get("who") or "unknown")
+    if not reason:
+        raise ValueError("a reason is needed: --reason TEXT")
+    if action == "flatten":
+        floor = Posture.CLOSE_ONLY
+        return ManualOrder(action="flatten", posture=floor, reason=reason, who=who, at=now)
+    if action == "resume":
+        return ManualOrder(action="resume", posture=Posture.NORMAL, reason=reason, who=who, at=now)
+    if action == "set":
+        try:
+            level = Posture(str(request.get("level")).upper())
+        except ValueError as e:
+            known = ", ".join(Posture)
+            raise ValueError(f"no posture {request.get('level')!r}; known: {known}") from e
+        return ManualOrder(action="set", posture=level, reason=reason, who=who, at=now)
+    raise ValueError(f"unknown action {action!r}")
+
+
+async def serve_orders(
+    run_dir: Path,
+    ledger: OrderLedger,
+    refuse: Callable[[ManualOrder], None],
+    on_order: Callable[[ManualOrder], None],
+) -> asyncio.Server:
+    """Listen for orders; each is answered after it is on disk, or refused by a ValueError."""
+
+    async def handle(request: dict[str, Any]) -> dict[str, Any]:
+        try:
+            order = order_of(request, datetime.now(UTC))
+            refuse(order)
+        except ValueError as e:
+            return {"ok": False, "error": str(e)}
+        try:
+            ledger.add(order)
+        except OSError as e:
+            return {"ok": False, "error": f"it could not be written down: {e}"}
+        on_order(order)
+        return {"ok": True, "posture": order.posture.value}
+
+    return await serve_json(run_dir / SOCKET, handle)

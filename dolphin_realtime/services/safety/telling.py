@@ -1,0 +1,62 @@
+"""Telling people of the posture: each time it is lowered, and once when it is NORMAL again."""
+
+import asyncio
+from pathlib import Path
+from typing import Final
+
+from dolphin_realtime.infra import files
+from dolphin_realtime.model.risk.posture import Posture
+from dolphin_realtime.runtime.alert_log import AlertState
+from dolphin_realtime.runtime.service_frame import Frame
+
+RUNBOOK: Final = "docs/runbook.md#why-the-posture-is-not-normal"
+CHECK: Final = "posture"
+
+
+class Telling:
+    """What was told last, kept apart from the posture: one may change without the other.
+
+    Disks may hang: it is written beside the loop, one line at a time; what changes meanwhile is
+    told after that.
+    """
+
+    def __init__(self, frame: Frame, path: Path) -> None:
+        self._frame, self._path = frame, path
+        self._told = _read(path)
+        self._task: asyncio.Task[None] | None = None
+
+    def tell(self, posture: Posture, reasons: list[str]) -> None:
+        """Begin to write an alert where the posture is lower than told, or NORMAL again."""
+        if posture is self._told or (self._task is not None and not self._task.done()):
+            return
+        why = "; ".join(reasons) or "no reason stands"
+        facts = {"posture": posture.value, "why": f"{posture.value}: {why}"}
+        state: AlertState | None = None
+        if posture.rank > self._told.rank:
+            state = "red"
+        elif posture is Posture.NORMAL:
+            state = "recovered"
+        self._task = asyncio.create_task(asyncio.to_thread(self._write, posture, state, facts))
+
+    def _write(self, posture: Posture, state: AlertState | None, facts: dict[str, str]) -> None:
+        """Write the alert, if any, then that it was told; where the disk refuses, try again."""
+        if state is None or self._frame.alert("safety", CHECK, state, facts, RUNBOOK):
+            try:
+                self._path.parent.mkdir(parents=True, exist_ok=True)
+                files.replace(self._path, posture.value.encode())
+            except OSError as e:
+                self._frame.refuse("told_unwritten", why=str(e))
+            self._told = posture
+
+    async def close(self) -> None:
+        """Wait for a line that is being written."""
+        if self._task is not None:
+            await asyncio.gather(self._task, return_exceptions=True)
+
+
+def _read(path: Path) -> Posture:
+    """Return what was told last; where that cannot be read, nothing was."""
+    try:
+        return Posture(path.read_text().strip())
+    except (OSError, ValueError):
+        return Posture.NORMAL

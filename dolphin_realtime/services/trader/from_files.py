@@ -1,0 +1,119 @@
+"""`dolphin service trader NAME --scans PATH`: the trader's process fed from files, full speed.
+
+The same session, engine and journal as when it is fed through the grid, with the
+posture NORMAL and no grid at all: what a parity test compares, and how a recorded day is
+traded again. Reading the files is scan_files.py's and book_documents.py's.
+"""
+
+import gc
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from dolphin_realtime.books.documents import BookFeed
+from dolphin_realtime.config.settings import Settings
+from dolphin_realtime.engine.paper import PaperEngine
+from dolphin_realtime.factors.documents import FactorHistory
+from dolphin_realtime.factors.files import read_factors
+from dolphin_realtime.infra import log
+from dolphin_realtime.infra.trace import Trace
+from dolphin_realtime.journal.writer import Journal
+from dolphin_realtime.model.desk import saved as desk_state
+from dolphin_realtime.model.desk.decision import Limits
+from dolphin_realtime.model.desk.desk import Desk
+from dolphin_realtime.model.errors import ScanOutOfOrder
+from dolphin_realtime.model.market.scan import Scan
+from dolphin_realtime.services.trader.inputs import Allowed
+from dolphin_realtime.services.trader.session import Session, make_booking
+from dolphin_realtime.trading.book_shelf import BookShelf
+from dolphin_realtime.trading.execution import Start
+from dolphin_realtime.trading.warm_up import make_desk, warm_up
+
+FREE: Final = Allowed(Limits(), is_acted_on=True)
+
+
+class FileRun(msgspec.Struct):
+    """What a run from files took, and how it stands."""
+
+    scans: int = 0
+    refused: int = 0
+    fault: str | None = None
+
+
+async def trade_files(
+    settings: Settings,
+    instance: str,
+    scans: Iterator[Scan],
+    books: BookFeed,
+    factors: FactorHistory,
+    inputs: Mapping[int, Allowed] | None = None,
+) -> FileRun:
+    """Trade every scan once, in order, and return when the last one is journalled.
+
+    With ``inputs``, scans that they do not know are left out: their trader never handled them.
+
+    Raises:
+        JournalError: If another trader of the instance runs, or the journal cannot be opened.
+        EngineError: If the trading engine does not start.
+    """
+    journal = Journal(settings.journal_dir(instance), lambda _: None)
+    desk, saved = make_desk(instance), journal.load_desk()
+    desk.life = journal.life
+    if saved is not None:
+        desk_state.restore(desk, saved)
+    else:
+        warm_up(desk, settings.archive, settings.warm_up_days)
+    journal.start()
+    booking = make_booking(desk)
+    engine = PaperEngine(desk.venue, booking)
+    session = Session(desk, journal, Trace("", ""), BookShelf(desk), booking, engine)
+    async with engine.running(Start.of(desk)):
+        gc.collect()
+        gc.freeze()
+        gc.disable()
+        session.turn.resume()
+        run = FileRun()
+        for scan in scans:
+            allowed = FREE if inputs is None else inputs.get(scan.timestamp_us)
+            if allowed is not None:
+                await _one(session, desk, scan, books, factors, allowed, run)
+    journal.close()
+    run.fault = session.mismatch or journal.fault
+    return run
+
+
+async def _one(
+    session: Session,
+    desk: Desk,
+    scan: Scan,
+    books: BookFeed,
+    factors: FactorHistory,
+    allowed: Allowed,
+    run: FileRun,
+) -> None:
+    scan = msgspec.structs.replace(scan, epoch=desk.signals.order.epoch or 1)
+    for views in books.until(scan.timestamp_us):
+        session.shelf.take_views(views)
+    known = factors.at(scan.timestamp_us)
+    try:
+        if allowed.is_acted_on:
+            plan = session.take(scan, allowed.limits, known)
+        else:
+            plan = session.turn.catch_up(scan, [], allowed.limits, known)
+    except ScanOutOfOrder as e:
+        run.refused += 1
+        log.get().warning("trader.refused", why=str(e))
+        return
+    await session.finish(plan, is_acted_on=allowed.is_acted_on)
+    run.scans += 1
+
+
+def read_history(book: Path | None, factors: Path | None) -> tuple[BookFeed, FactorHistory]:
+    """Return books and factors from files of documents.
+
+    Raises:
+        SettingsError: If a file cannot be read.
+    """
+    return BookFeed.read(book), read_factors(factors)

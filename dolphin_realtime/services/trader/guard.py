@@ -1,0 +1,111 @@
+"""What the trader may do at a scan: the posture, and its own reasons to open nothing.
+
+Judging freshness by wall time belongs here; the posture itself is the safety service's,
+sizing the desk's. Unknown, missing, stale or unreadable means no entries; exits stay.
+"""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Final
+
+import msgspec
+
+from dolphin_realtime.model.desk.decision import Limits
+from dolphin_realtime.model.freshness import POSTURE_S
+from dolphin_realtime.model.instant import from_us, to_us
+from dolphin_realtime.model.market.cadence import LATE_CADENCES, Cadence
+from dolphin_realtime.model.market.scan import Scan, refuse_implausible
+from dolphin_realtime.model.risk.posture import Posture, SafetyDocument
+
+CLOCK_SKEW_S: Final = 60.0
+_decoder = msgspec.json.Decoder(SafetyDocument)
+
+
+class Guard:
+    """Wall-clock facts about the feed and the posture.
+
+    Args:
+        is_replay: Market time is not wall time: skew between them means nothing.
+        cadence_min_s: Least cadence by which the age of a scan is judged.
+        trouble: Says why nothing may be opened (journal, reconciliation), or None.
+
+    Attributes:
+        block: Why nothing was opened at the last scan, or None.
+        blocked_since: Wall time of the first scan in a row with that block.
+    """
+
+    def __init__(
+        self, *, is_replay: bool, cadence_min_s: float, trouble: Callable[[], str | None]
+    ) -> None:
+        self._is_replay, self._trouble = is_replay, trouble
+        self._cadence_min_s = cadence_min_s
+        self._safety: SafetyDocument | None = None
+        self._cadence = Cadence()
+        self.cadence_s = cadence_min_s
+        self.block: str | None = None
+        self.blocked_since: datetime | None = None
+
+    def on_safety(self, value: str) -> None:
+        """Take a DOLPHIN_SAFETY document; an unreadable one is no posture."""
+        try:
+            self._safety = _decoder.decode(value)
+        except (msgspec.DecodeError, ValueError):
+            self._safety = None
+
+    @property
+    def flatten(self) -> dict[str, str] | None:
+        """The order to close everything that the newest document carries, or None."""
+        return self._safety.flatten if self._safety is not None else None
+
+    def refuse_implausible(self, scan: Scan, last_us: int) -> None:
+        """Raise where a scan's instant is too late to be true.
+
+        Raises:
+            ScanOutOfOrder: Saying by how much.
+        """
+        now_us = to_us(datetime.now(UTC))
+        refuse_implausible(scan.timestamp_us, last_us, now_us, is_replay=self._is_replay)
+
+    def saw_scan(self, scan: Scan) -> None:
+        """Take the bridge's wall time of a new scan, for the cadence."""
+        if scan.bridge_ts is not None:
+            self._cadence.note(scan.bridge_ts.timestamp())
+
+    def measure_cadence(self) -> None:
+        """Take the median wall interval of the last scans, at least the least one set.
+
+        Called after a scan: the next one is judged by it.
+        """
+        self.cadence_s = max(self._cadence_min_s, self._cadence.seconds or 0.0)
+
+    def posture(self, now: datetime) -> Posture | None:
+        """Return the posture in force, None where it is unknown, missing or stale."""
+        safety = self._safety
+        if safety is None or safety.ts.tzinfo is None:
+            return None
+        age_s = (now - safety.ts).total_seconds()
+        return safety.posture if -POSTURE_S <= age_s <= POSTURE_S else None
+
+    def limits(self, scan: Scan, now: datetime) -> Limits:
+        """Return what may be done at a scan; `note` keeps it."""
+        posture = self.posture(now)
+        block = self._block(scan, now) if posture is not None else "POSTURE_UNKNOWN"
+        return Limits(posture=posture or Posture.NORMAL, entry_block=block)
+
+    def note(self, limits: Limits, now: datetime) -> None:
+        """Keep why nothing is opened, and since when."""
+        if limits.entry_block != self.block:
+            self.block = limits.entry_block
+            self.blocked_since = now if self.block else None
+
+    def _block(self, scan: Scan, now: datetime) -> str | None:
+        if scan.bridge_ts is None:
+            return "STALE_SCAN"
+        age_s = (now - scan.bridge_ts).total_seconds()
+        if age_s > LATE_CADENCES * self.cadence_s:
+            return "STALE_SCAN"
+        if not self._is_replay:
+            skew_s = abs((scan.bridge_ts - from_us(scan.timestamp_us)).total_seconds())
+            if skew_s > CLOCK_SKEW_S:
+                return "CLOCK_SKEW"
+        return self._trouble()

@@ -1,0 +1,228 @@
+"""Which scan is next: newest first to trade, missed ones in order to catch up.
+
+The fast path (callback straight to the session) and the order after gaps, reconnects and
+restarts belong here; what happens at a scan does not (session.py).
+"""
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from msgspec.structs import replace
+
+from dolphin_realtime.grid.grid import GRID_FAULTS
+from dolphin_realtime.journal.intents import Intent
+from dolphin_realtime.model.desk.decision import Limits
+from dolphin_realtime.model.desk.plan import Plan
+from dolphin_realtime.model.errors import ScanOutOfOrder, ScanSchemaError
+from dolphin_realtime.model.market.scan import MAX_EPOCH_STEP, Scan, decode_scan
+from dolphin_realtime.runtime.service_frame import Frame
+from dolphin_realtime.services.trader.guard import Guard
+from dolphin_realtime.services.trader.session import Session
+from dolphin_realtime.trading.factor_shelf import FactorShelf
+
+RING_BATCH: Final = 500
+
+
+class Ring:
+    """Reads the scans that the bridge keeps in the grid's ring."""
+
+    def __init__(self, ring: Any) -> None:
+        self._ring = ring
+
+    async def scans(self) -> list[Scan]:
+        """Return every readable scan of the ring, once, in the bridge's order."""
+        head, tail = await self._ring.head_sequence(), await self._ring.tail_sequence()
+        found: dict[tuple[int, int], Scan] = {}
+        while head <= tail:
+            count = min(RING_BATCH, tail - head + 1)
+            result = await self._ring.read_many(head, 1, count)
+            for value in result:
+                if isinstance(value, str):
+                    try:
+                        scan = decode_scan(value)
+                    except ScanSchemaError:
+                        continue
+                    found[(scan.epoch, scan.seq)] = scan
+            head += max(1, result.read_count)
+        return [found[key] for key in sorted(found)]
+
+
+class Inbox:
+    """Takes scan documents as they come and hands scans to the session one at a time."""
+
+    def __init__(self, frame: Frame, session: Session, guard: Guard, factors: FactorShelf) -> None:
+        self._frame, self._session, self._guard = frame, session, guard
+        self._factors = factors
+        self._actions: deque[Callable[[], Awaitable[None]]] = deque()
+        self._last_seq: int | None = None
+        self._last_key: tuple[int, int] = (0, 0)
+        self._pending: Scan | None = None
+        self._epoch_offset = 0
+        self._is_busy = True
+        self._wake = asyncio.Event()
+        self._intents: dict[tuple[int, int], Intent] = {}
+        self.ring: Ring | None = None
+
+    def recover(self, intents: list[Intent]) -> None:
+        """Take the orders that a process before this one had sent and not journalled."""
+        self._intents = {(i.epoch, i.scan_number): i for i in intents}
+
+    def act(self, step: Callable[[], Awaitable[None]]) -> None:
+        """Run a step between two scans, as soon as none is being handled."""
+        self._actions.append(step)
+        self._wake.set()
+
+    def on_document(self, value: str) -> None:
+        """Take a `latest_eigen_scan` document: the entry listener's callback."""
+        began_ns = time.monotonic_ns()
+        try:
+            scan = decode_scan(value)
+        except ScanSchemaError as e:
+            self._frame.refuse("bad_scan_document", why=str(e))
+            return
+        scan = replace(scan, epoch=scan.epoch + self._epoch_offset)
+        wrong = self._why_not(scan)
+        if wrong is not None:
+            self._frame.refuse(wrong[0], why=wrong[1])
+            return
+        scan = self._begin_epoch(scan)
+        if scan.key <= self._last_key or (self._pending and scan.key <= self._pending.key):
+            return
+        self._guard.saw_scan(scan)
+        is_next = self._last_seq is not None and scan.seq == self._last_seq + 1
+        if self._is_busy or not is_next:
+            self._pending = scan
+            self._wake.set()
+            return
+        plan = self._take(scan, began_ns)
+        if plan is not None:
+            self._is_busy = True
+            asyncio.get_running_loop().create_task(self._finish(plan))
+
+    def _why_not(self, scan: Scan) -> tuple[str, str] | None:
+        """Return why a scan cannot be the bridge's, as (what, why), None where it may be."""
+        order = self._session.desk.signals.order
+        try:
+            self._guard.refuse_implausible(scan, order.timestamp_us)
+        except ScanOutOfOrder as e:
+            return "implausible_time", str(e)
+        if order.epoch and scan.epoch > order.epoch + MAX_EPOCH_STEP:
+            return "implausible_epoch", f"epoch {scan.epoch}, known is {order.epoch}"
+        return None
+
+    def _begin_epoch(self, scan: Scan) -> Scan:
+        """Return a scan in this trader's epochs, a new one where the bridge's fell.
+
+        A bridge that lost its ledger counts epochs from 1 again: a later scan of a lower
+        epoch begins a new one here, or the trader would wait for ever.
+        """
+        order = self._session.desk.signals.order
+        if not (scan.epoch < order.epoch and scan.timestamp_us > order.timestamp_us):
+            return scan
+        self._frame.refuse("epoch_fell", epoch=scan.epoch, known=order.epoch)
+        self._epoch_offset += order.epoch + 1 - scan.epoch
+        return replace(scan, epoch=order.epoch + 1)
+
+    def _take(self, scan: Scan, began_ns: int) -> Plan | None:
+        now = datetime.now(UTC)
+        limits = self._guard.limits(scan, now)
+        self._guard.note(limits, now)
+        try:
+            plan = self._session.take(scan, limits, self._factors.at(scan.timestamp_us), began_ns)
+        except ScanOutOfOrder as e:
+            self._frame.refuse("out_of_order", why=str(e))
+            plan = None
+        else:
+            self._last_key = scan.key
+            self._frame.went_well()
+        self._last_seq = scan.seq
+        return plan
+
+    async def _finish(self, plan: Plan) -> None:
+        try:
+            await self._session.finish(plan)
+            self._guard.measure_cadence()
+        finally:
+            self._is_busy = False
+            self._wake.set()
+
+    async def run(self) -> None:
+        """Handle what the fast path leaves, until the service stops."""
+        self._is_busy = False
+        while not self._frame.stopping.is_set():
+            self._frame.turn()
+            try:
+                async with asyncio.timeout(1.0):
+                    await self._wake.wait()
+            except TimeoutError:
+                continue
+            self._wake.clear()
+            if self._is_busy or not (self._actions or self._pending):
+                continue
+            self._is_busy = True
+            try:
+                await self._turn()
+            finally:
+                self._is_busy = False
+            if self._pending is not None or self._actions:
+                self._wake.set()
+
+    async def _turn(self) -> None:
+        """Do what waits: orders of a person first, then the newest scan."""
+        while self._actions:
+            await self._actions.popleft()()
+        if self._pending is not None:
+            scan, self._pending = self._pending, None
+            await self._catch_up(scan)
+
+    async def _catch_up(self, newest: Scan) -> None:
+        """Follow what was missed before ``newest``, then trade ``newest``."""
+        for scan in await self._missed(newest):
+            await self._follow(scan, self._intents.pop(scan.key, None))
+        intent = self._intents.pop(newest.key, None)
+        if intent is not None:
+            await self._follow(newest, intent)
+            return
+        await self._give_up_intents()
+        plan = self._take(newest, time.monotonic_ns())
+        if plan is not None:
+            await self._session.finish(plan)
+            self._guard.measure_cadence()
+
+    async def _missed(self, newest: Scan) -> list[Scan]:
+        is_next = self._last_seq is not None and newest.seq == self._last_seq + 1
+        if is_next or self.ring is None:
+            return []
+        try:
+            async with asyncio.timeout(5.0):
+                scans = await self.ring.scans()
+        except GRID_FAULTS as e:
+            self._frame.refuse("ring_unread", why=str(e))
+            return []
+        last_us = self._session.desk.signals.order.timestamp_us
+        missed = [s for s in scans if last_us < s.timestamp_us < newest.timestamp_us]
+        if missed:
+            self._frame.counts["missed_scans"] += len(missed)
+            self._frame.log.info("trader.caught_up", scans=len(missed))
+        return [replace(scan, epoch=scan.epoch + self._epoch_offset) for scan in missed]
+
+    async def _follow(self, scan: Scan, intent: Intent | None) -> None:
+        orders, limits = (intent.orders, intent.limits) if intent else ([], Limits())
+        factors = self._factors.at(scan.timestamp_us)
+        try:
+            plan = self._session.turn.catch_up(scan, orders, limits, factors)
+        except ScanOutOfOrder as e:
+            self._frame.refuse("out_of_order", why=str(e))
+            return
+        self._last_key, self._last_seq = scan.key, scan.seq
+        await self._session.finish(plan, is_acted_on=bool(orders))
+
+    async def _give_up_intents(self) -> None:
+        """Send recovered orders whose scan is nowhere to be had: they fill by the same rule."""
+        for intent in self._intents.values():
+            self._session.turn.recover(intent.orders)
+        self._intents.clear()

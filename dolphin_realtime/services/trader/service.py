@@ -1,0 +1,166 @@
+"""`dolphin service trader INSTANCE`: recover, warm up, then trade every new scan.
+
+The order of starting and stopping belongs here and nothing else.
+"""
+
+import asyncio
+import gc
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from dolphin_realtime.config.settings import Settings
+from dolphin_realtime.engine.paper import PaperEngine
+from dolphin_realtime.grid import grid
+from dolphin_realtime.grid.latest_feed import LatestFeed
+from dolphin_realtime.infra.trace import Trace
+from dolphin_realtime.journal.writer import Journal, ScanRecord
+from dolphin_realtime.model.desk import saved as desk_state
+from dolphin_realtime.model.errors import ScanError, SettingsError
+from dolphin_realtime.runtime.service_frame import Frame
+from dolphin_realtime.services.trader.documents import StatePublisher
+from dolphin_realtime.services.trader.guard import Guard
+from dolphin_realtime.services.trader.inbox import Inbox, Ring
+from dolphin_realtime.services.trader.position_door import PositionDoor
+from dolphin_realtime.services.trader.posture_watch import PostureWatch
+from dolphin_realtime.services.trader.session import Session, make_booking
+from dolphin_realtime.trading.book_shelf import BookShelf
+from dolphin_realtime.trading.execution import Start
+from dolphin_realtime.trading.factor_shelf import FactorShelf
+from dolphin_realtime.trading.warm_up import make_desk, warm_up
+
+
+def refuse_live(settings: Settings, mode: str | None = None) -> None:
+    """Raise where live trading is asked for: this version trades on paper only.
+
+    Raises:
+        SettingsError: If the mode is live.
+    """
+    if "live" in (settings.mode, mode):
+        raise SettingsError("live mode is not part of this version; use --mode paper")
+
+
+class TraderService:
+    """One trader instance in its service frame."""
+
+    def __init__(self, frame: Frame, instance: str) -> None:
+        self.frame = frame
+        self.loop = asyncio.get_running_loop()
+        settings = frame.settings
+        self.journal = Journal(settings.journal_dir(instance), self._committed)
+        self.desk = make_desk(instance)
+        self.desk.life = self.journal.life
+        saved = self.journal.load_desk()
+        if saved is not None:
+            desk_state.restore(self.desk, saved)
+        self.is_restored = saved is not None
+        self.trace = Trace(settings.trace, f"trader-{instance}")
+        self.factors = FactorShelf()
+        booking = make_booking(self.desk)
+        self.engine = PaperEngine(self.desk.venue, booking)
+        shelf = BookShelf(self.desk)
+        self.session = Session(self.desk, self.journal, self.trace, shelf, booking, self.engine)
+        self.guard = Guard(
+            is_replay=settings.market_clock == "replay",
+            cadence_min_s=settings.stale_cadence_min_s,
+            trouble=self._trouble,
+        )
+        self.inbox = Inbox(frame, self.session, self.guard, self.factors)
+        self.watch = PostureWatch(self.guard, self.session, self.inbox.act)
+        self.door = PositionDoor(self.session, self.inbox.act)
+        self.publisher = StatePublisher(frame, self.session, self.guard)
+
+    def _committed(self, record: ScanRecord) -> None:  # noqa: ARG002 - the helper thread's callback
+        self.loop.call_soon_threadsafe(self.publisher.soon)
+
+    def _trouble(self) -> str | None:
+        return self.journal.trouble or ("RECONCILIATION" if self.session.mismatch else None)
+
+    async def run(self) -> None:
+        """Trade until the service stops."""
+        if not self.is_restored:
+            await self._warm_up()
+        intents = self.journal.intents.recover(self.desk.last_key if self.is_restored else None)
+        self.inbox.recover(intents)
+        self.journal.start()
+        async with self.engine.running(Start.of(self.desk)):
+            await self._trade(len(intents))
+
+    async def _trade(self, n_intents: int) -> None:
+        n_in_flight = self.session.turn.resume()
+        feeds = await self._feeds()
+        door = await self.door.serve(self.frame.settings.run_dir, self.desk.instance)
+        gc.collect()
+        gc.freeze()
+        gc.disable()
+        publishing = asyncio.create_task(self.publisher.run())
+        describing = asyncio.create_task(self._describe())
+        self.frame.ready()
+        self.frame.log.info(
+            "trader.started",
+            restored=self.is_restored,
+            in_flight=n_in_flight,
+            intents=n_intents,
+        )
+        try:
+            await self.inbox.run()
+        finally:
+            for feed in feeds:
+                feed.stop()
+            door.close()
+            describing.cancel()
+            await asyncio.gather(publishing, describing, return_exceptions=True)
+            self.journal.close()
+            self.trace.write()
+
+    async def _warm_up(self) -> None:
+        settings = self.frame.settings
+        self.frame.say("warming_up")
+        try:
+            n = await asyncio.to_thread(warm_up, self.desk, settings.archive, settings.warm_up_days)
+        except ScanError as e:
+            self.frame.refuse("bad_archive", why=str(e))
+            n = 0
+        self.frame.log.info("trader.warmed_up", scans=n)
+
+    async def _feeds(self) -> list[LatestFeed]:
+        client = self.frame.client
+        self.inbox.ring = Ring(await client.get_ringbuffer(grid.SCAN_RING))
+        shelf = self.session.shelf
+        feeds = [
+            LatestFeed(client, grid.SAFETY, grid.LATEST, self.watch.on_document),
+            LatestFeed(client, grid.FEATURES, grid.LATEST_FACTORS, self._read(self.factors.take)),
+            LatestFeed(client, grid.FEATURES, grid.LATEST_BOOKS, self._read(shelf.take)),
+            LatestFeed(client, grid.FEATURES, grid.LATEST_SCAN, self.inbox.on_document),
+        ]
+        for feed in feeds:
+            await feed.start()
+        return feeds
+
+    def _read(self, take: Callable[[str], None]) -> Callable[[str], None]:
+        """Return a handler that counts a document it cannot read and keeps the last one."""
+
+        def handle(value: str) -> None:
+            try:
+                take(value)
+            except ValueError as e:
+                self.frame.refuse("bad_document", why=str(e))
+
+        return handle
+
+    async def _describe(self) -> None:
+        while True:
+            s = self.session
+            refused = sum(s.booking.refused.values())
+            fills = s.booking.n_fills
+            self.frame.detail = f"{s.n_scans} scans, {fills} fills, {refused} orders refused"
+            self.watch.follow(self.guard.posture(datetime.now(UTC)))
+            if self._trouble():
+                self.frame.say("blocked", why=self._trouble())
+            elif self.frame.phase == "blocked":
+                self.frame.say("ready")
+            await asyncio.sleep(1.0)
+
+
+async def run(frame: Frame, instance: str) -> None:
+    """Run the trader in its service frame."""
+    await TraderService(frame, instance).run()

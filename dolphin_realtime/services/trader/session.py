@@ -1,0 +1,158 @@
+"""A trader's turns: timed, traced, journalled on disk, and never ending the service.
+
+What a trader adds to the turn that a backtest shares (trading/turn.py) belongs here; which scan
+is next is inbox.py's. Nothing here waits for a disk or the grid.
+"""
+
+import gc
+from collections import deque
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Final
+
+from dolphin_realtime.infra import log
+from dolphin_realtime.infra.trace import Trace
+from dolphin_realtime.journal.rows import Rows
+from dolphin_realtime.journal.tables import Row
+from dolphin_realtime.journal.writer import Journal, ScanRecord
+from dolphin_realtime.model.desk import saved as desk_state
+from dolphin_realtime.model.desk.decision import Limits
+from dolphin_realtime.model.desk.desk import Desk
+from dolphin_realtime.model.desk.plan import Plan
+from dolphin_realtime.model.desk.position_change import PositionChange
+from dolphin_realtime.model.desk.position_orders import PositionOrder
+from dolphin_realtime.model.errors import PositionRefused, ScanOutOfOrder
+from dolphin_realtime.model.market.scan import Scan
+from dolphin_realtime.model.orders import InFlight
+from dolphin_realtime.model.signal.gates import Factors
+from dolphin_realtime.trading.book_shelf import BookShelf
+from dolphin_realtime.trading.booking import Booking
+from dolphin_realtime.trading.execution import Engine
+from dolphin_realtime.trading.turn import Turn
+
+LATENCY_WINDOW: Final = 1000
+
+
+class DiskJournal:
+    """The turn's journal: the intent file before an order leaves, a record behind each scan."""
+
+    def __init__(self, desk: Desk, journal: Journal) -> None:
+        self._desk, self._journal = desk, journal
+        self._saved = b""
+
+    def opening(self) -> bytes:
+        """Return the desk as the last record left it."""
+        return self._saved or desk_state.save(self._desk)
+
+    def intend(
+        self, epoch: int, scan_number: int, orders: Sequence[InFlight], limits: Limits
+    ) -> bool:
+        """Append the intent of orders; return whether it was written."""
+        return self._journal.intend(epoch, scan_number, orders, limits)
+
+    def commit(self, key: tuple[int, int], rows: dict[str, list[Row]], plan: Plan | None) -> None:  # noqa: ARG002
+        """Hand a record with the desk as it now stands to the journal's thread."""
+        self._saved = desk_state.save(self._desk)
+        epoch, number = key
+        record = ScanRecord(epoch=epoch, scan_number=number, rows=rows, desk=self._saved)
+        self._journal.commit(record)
+
+
+class Session:
+    """Trades scans for one desk; `take` and then `finish`, one scan at a time.
+
+    Attributes:
+        latencies_us: Callback to last order returned, of the last scans with orders.
+    """
+
+    def __init__(
+        self, desk: Desk, journal: Journal, trace: Trace, shelf: BookShelf, booking: Booking,
+        engine: Engine,
+    ) -> None:  # fmt: skip
+        self.desk, self.journal, self._trace, self.shelf = desk, journal, trace, shelf
+        self.booking, self.engine = booking, engine
+        self.turn = Turn(desk, booking, engine, shelf, DiskJournal(desk, journal))
+        self.latencies_us: deque[float] = deque(maxlen=LATENCY_WINDOW)
+        self.n_scans = 0
+        self.handled_at = datetime.now(UTC)
+
+    @property
+    def mismatch(self) -> str | None:
+        """Why nothing may be opened until a restart, or None."""
+        return self.booking.mismatch
+
+    def take(
+        self,
+        scan: Scan,
+        limits: Limits,
+        factors: Factors | None = None,
+        began_ns: int | None = None,
+    ) -> Plan:
+        """Decide on a scan and send its orders.
+
+        Args:
+            scan: The scan.
+            limits: What may be done at it.
+            factors: External factors as known at it.
+            began_ns: When its callback began, monotonic; None where nothing is timed.
+
+        Raises:
+            ScanOutOfOrder: If the scan is not later than the last one.
+        """
+        try:
+            plan = self.turn.begin(scan, limits, factors)
+        except ScanOutOfOrder:
+            raise
+        except Exception as e:
+            self._fail(f"scan {scan.scan_number} was not decided", e)
+            raise
+        if plan.sent_ns is not None and began_ns is not None:
+            first_ns, last_ns = plan.sent_ns
+            plan.latency_us = (last_ns - began_ns) / 1000
+            self.latencies_us.append(plan.latency_us)
+            self._trace.stamp("callback", scan.epoch, scan.scan_number, began_ns)
+            self._trace.stamp("first_order", *plan.key, first_ns)
+            self._trace.stamp("last_order", *plan.key, last_ns)
+        return plan
+
+    async def finish(self, plan: Plan, *, is_acted_on: bool = True) -> None:
+        """Finish a scan; whatever goes wrong blocks every entry until a restart, and is said."""
+        number = plan.scan.scan_number
+        try:
+            await self.turn.finish(plan, is_acted_on=is_acted_on)
+        except Exception as e:  # noqa: BLE001 - a turn must not end the service
+            self._fail(f"scan {number} was not finished", e)
+            log.get().exception("trader.scan_failed", scan_number=number)
+        if plan.is_new:
+            self.n_scans += 1
+            self.handled_at = datetime.now(UTC)
+            gc.collect(0)
+
+    async def flatten(self, flatten_id: str, reason: str) -> None:
+        """Close every position once for each order of a person."""
+        n_orders = await self.turn.flatten(flatten_id)
+        if n_orders is not None:
+            log.get().info("trader.flattened", id=flatten_id, reason=reason, orders=n_orders)
+
+    async def change_position(self, order: PositionOrder) -> PositionChange:
+        """Carry out a person's order about a position; what goes wrong half-way blocks every entry.
+
+        Raises:
+            PositionRefused: Saying why it was not done, or not wholly.
+        """
+        try:
+            return await self.turn.change_position(order)
+        except PositionRefused:
+            raise
+        except Exception as e:
+            self._fail(f"{order.act.value} of {order.asset} was not carried out", e)
+            log.get().exception("trader.position_failed", id=order.id)
+            raise PositionRefused(f"it failed half-way, see dolphin logs: {e}") from e
+
+    def _fail(self, what: str, why: Exception) -> None:
+        self.booking.failed(f"{what}: {type(why).__name__}: {why}")
+
+
+def make_booking(desk: Desk) -> Booking:
+    """Return the booking of a desk: its engine's outcomes go there."""
+    return Booking(desk, Rows(desk))

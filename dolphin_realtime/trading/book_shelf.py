@@ -1,0 +1,72 @@
+"""The newest order books, and for each order in flight the first book it may fill at.
+
+Reading `ob_features_latest` as it comes belongs here; what a book does to the signal is the
+gates', what it does to a fill is the fill rule's. A book is used by its event time, never
+before its scan's own instant has passed.
+"""
+
+from collections import deque
+from collections.abc import Iterable
+from typing import Final
+
+from dolphin_realtime.books.documents import BookView, read_books
+from dolphin_realtime.model.desk.desk import Desk
+from dolphin_realtime.model.desk.fill_rule import Quote, book_quote, latency_us
+from dolphin_realtime.model.orders import InFlight
+from dolphin_realtime.model.signal.gates import Book
+
+KEPT: Final = 64
+"""Books an asset: some 16 s of them, far more than a scan is late by."""
+
+
+class BookShelf:
+    """Books by asset, and quotes by order."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self._books: dict[str, deque[Book]] = {}
+        self._quotes: dict[str, Quote] = {}
+
+    def take(self, text: str) -> None:
+        """Take a document.
+
+        Raises:
+            ValueError: If it is no JSON object.
+        """
+        self.take_views(read_books(text))
+
+    def take_views(self, views: dict[str, BookView]) -> None:
+        """Take the books of one document; the newest to come is the newest there is."""
+        for asset, view in views.items():
+            self._books.setdefault(asset, deque(maxlen=KEPT)).append(view.book)
+        wait_us = latency_us(self._desk.costs)
+        for order in self._desk.in_flight.values():
+            seen = views.get(order.order.asset)
+            if seen is None or not seen.bids or order.client_order_id in self._quotes:
+                continue
+            if seen.book.event_us >= order.decided_us + wait_us:
+                self._assign(order, seen)
+
+    def _assign(self, order: InFlight, view: BookView) -> None:
+        digits = self._desk.instruments[order.order.asset].price_precision
+        quote = book_quote(order, (view.bids, view.asks), digits, view.book.event_us, view.source)
+        self._quotes[order.client_order_id] = quote
+
+    def books(self, now_us: int) -> dict[str, Book]:
+        """Return each asset's newest book that is not later than a scan."""
+        found = {}
+        for asset, kept in self._books.items():
+            for book in reversed(kept):
+                if book.event_us <= now_us:
+                    found[asset] = book
+                    break
+        return found
+
+    def quotes(self, now_us: int) -> dict[str, Quote]:
+        """Return, by client order id, the book quotes that are not later than a scan."""
+        return {i: q for i, q in self._quotes.items() if q.at_us <= now_us}
+
+    def keep(self, orders: Iterable[InFlight]) -> None:
+        """Forget the quotes of all other orders."""
+        ids = {o.client_order_id for o in orders}
+        self._quotes = {i: q for i, q in self._quotes.items() if i in ids}

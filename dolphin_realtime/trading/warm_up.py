@@ -1,0 +1,58 @@
+"""A desk at its beginning: parameters of the environment, and the signal's warm-up.
+
+Shared by the trader and the backtest, so that both begin from the same state.
+"""
+
+from pathlib import Path
+
+from dolphin_realtime.config.trader_parameters import Parameters, load_parameters
+from dolphin_realtime.model.desk.desk import Desk
+from dolphin_realtime.model.market.venue import paper_venue
+from dolphin_realtime.scans.days import ScanDays
+from dolphin_realtime.scans.files import day_files
+
+
+def desk_of(instance: str, p: Parameters) -> Desk:
+    """Return an empty desk with the given parameters."""
+    venue = paper_venue(p.costs, p.faults)
+    return Desk(instance, p.signal, p.target, p.costs, p.limits, venue)
+
+
+def make_desk(instance: str) -> Desk:
+    """Return an empty desk with the instance's parameters of the environment.
+
+    Raises:
+        SettingsError: If a variable of a group of parameters is wrong.
+    """
+    return desk_of(instance, load_parameters(instance))
+
+
+def warm_up(desk: Desk, archive: Path, days: int, before: str = "9999") -> int:
+    """Step the signal through the newest archived days and return how many scans that were.
+
+    Args:
+        desk: Whose signal.
+        archive: Folder of ``<day>.parquet``.
+        days: How many days.
+        before: Only days before this one, YYYY-MM-DD.
+
+    Raises:
+        ScanError: If an archive cannot be read.
+    """
+    if not day_files(archive, ".parquet"):
+        return 0
+    return warm_up_from(desk, ScanDays.of(archive), days, before)
+
+
+def warm_up_from(desk: Desk, scans: ScanDays, days: int, before: str = "9999") -> int:
+    """Step the signal through the newest ``days`` of scans before a day; return their count.
+
+    Raises:
+        ScanError: If an archive cannot be read.
+    """
+    n_scans = 0
+    for day in scans.before(before, days):
+        for scan in scans.scans(day):
+            desk.warm_up(scan)
+            n_scans += 1
+    return n_scans
