@@ -12,13 +12,13 @@ from typing import Any, Final
 from hazelcast.client import HazelcastClient
 from hazelcast.errors import HazelcastError
 
-from dolphin_realtime.grid import grid
+from dolphin_realtime.grid import connection, wire
 from dolphin_realtime.model.errors import GridError
 
 FAULTS: Final = (HazelcastError, TimeoutError, OSError)
 UPDATE_DEADLINE_S: Final = 10.0
-CONNECT_S: Final = grid.PROBE_TIMEOUT_S + 1.0
-CALL_S: Final = grid.INVOCATION_TIMEOUT_S + 1.0
+CONNECT_S: Final = connection.PROBE_TIMEOUT_S + 1.0
+CALL_S: Final = connection.INVOCATION_TIMEOUT_S + 1.0
 """A future of the client's has no deadline of its own, and a member that hangs ends none."""
 Document = dict[str, Any]
 _clients: dict[tuple[str, int], HazelcastClient] = {}
@@ -40,8 +40,8 @@ def _client(cluster_name: str, port: int) -> HazelcastClient:
     try:
         client = _clients.get(where)
         if client is None or not client.lifecycle_service.is_running():
-            client = grid.within(
-                CONNECT_S, lambda: grid.connect_blocking(cluster_name, port, "dagster")
+            client = connection.within(
+                CONNECT_S, lambda: connection.connect_blocking(cluster_name, port, "dagster")
             )
             _clients[where] = client
         return client
@@ -63,7 +63,7 @@ class Grid:
         """
         try:
             future = _client(*self._where).get_map(map_name).get(key)
-            return grid.decode(grid.within(CALL_S, future.result))
+            return wire.decode(connection.within(CALL_S, future.result))
         except FAULTS as e:
             raise GridError(f"{map_name}/{key} was not read: {e}") from e
 
@@ -75,7 +75,7 @@ class Grid:
         """
         try:
             future = _client(*self._where).get_map(map_name).get(key)
-            return grid.read(grid.within(CALL_S, future.result), kind)
+            return wire.read(connection.within(CALL_S, future.result), kind)
         except FAULTS as e:
             raise GridError(f"{map_name}/{key} was not read: {e}") from e
 
@@ -86,8 +86,8 @@ class Grid:
             GridError: If the grid does not answer in time.
         """
         try:
-            future = _client(*self._where).get_map(map_name).set(key, grid.encode(document))
-            grid.within(CALL_S, future.result)
+            future = _client(*self._where).get_map(map_name).set(key, wire.encode(document))
+            connection.within(CALL_S, future.result)
         except FAULTS as e:
             raise GridError(f"{map_name}/{key} was not written: {e}") from e
 
@@ -104,8 +104,8 @@ class Grid:
             the_map = _client(*self._where).get_map(map_name)
             while time.monotonic() < deadline:
                 held = the_map.get(key).result()
-                document = change(grid.decode(held))
-                text = grid.encode(document)
+                document = change(wire.decode(held))
+                text = wire.encode(document)
                 if held is None:
                     is_done = the_map.put_if_absent(key, text).result() is None
                 else:

@@ -3,9 +3,11 @@
 from dolphin_realtime.backtest.run import backtest_to_files
 from dolphin_realtime.books.documents import BookFeed
 from dolphin_realtime.factors.documents import FactorHistory
-from dolphin_realtime.model.desk.decision import Decision, Limits, OrderIntent
+from dolphin_realtime.model.desk.costs import CostParams
+from dolphin_realtime.model.desk.decision import Decision
 from dolphin_realtime.model.desk.desk import Desk
-from dolphin_realtime.model.desk.plan import CostParams
+from dolphin_realtime.model.orders import OrderIntent
+from dolphin_realtime.model.risk.permit import Limits
 from dolphin_realtime.scans.coverage import Reading
 
 

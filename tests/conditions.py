@@ -6,7 +6,7 @@ from dolphin_dagster.realtime.rules import SENSORS
 from dolphin_dagster.realtime.snapshot import Snapshot
 from dolphin_realtime.config.services import shown
 from dolphin_realtime.config.settings import Settings
-from dolphin_realtime.grid import grid
+from dolphin_realtime.grid import wire
 from dolphin_realtime.journal.check import CheckResult
 from dolphin_realtime.model.documents import Heartbeat, StateDocument
 
@@ -18,8 +18,8 @@ def snapshot_of(fields):
     """Return a snapshot of documents as they are on the wire."""
     states, beats = fields.get("states", {}), fields.get("heartbeats", {})
     typed = {
-        "states": {i: grid.read(grid.encode(s), StateDocument) for i, s in states.items()},
-        "heartbeats": {n: grid.read(grid.encode(b), Heartbeat) for n, b in beats.items()},
+        "states": {i: wire.read(wire.encode(s), StateDocument) for i, s in states.items()},
+        "heartbeats": {n: wire.read(wire.encode(b), Heartbeat) for n, b in beats.items()},
     }
     return Snapshot(**{**fields, **typed})
 

@@ -21,12 +21,12 @@ from dolphin_dagster.daily.partitions import DAY, INSTANCE, scan_days
 from dolphin_dagster.daily.scan_archive import newest_day, scan_archive_job
 from dolphin_dagster.instance.jobs import PARTITION_TAG, WAITING
 from dolphin_realtime.config.settings import Settings, load
+from dolphin_realtime.infra.day_files import day_files
 from dolphin_realtime.journal import database
 from dolphin_realtime.model.errors import JournalError, ScanFileError
 from dolphin_realtime.reports import versus
 from dolphin_realtime.reports.daily import days_of, is_final
 from dolphin_realtime.scans.archive import count_files
-from dolphin_realtime.scans.files import day_files
 from dolphin_realtime.scans.ledger import ledger_days, ledger_folder, read_lines
 
 INTERVAL_S: Final = 60

@@ -9,7 +9,7 @@ from typing import Final
 import dagster as dg
 
 from dolphin_realtime.config.settings import Settings
-from dolphin_realtime.scans.files import day_files
+from dolphin_realtime.infra.day_files import day_files
 from dolphin_realtime.scans.ledger import ledger_days, ledger_folder
 
 DAY: Final = "day"

@@ -17,10 +17,10 @@ from dolphin_dagster.daily.partitions import scan_days
 from dolphin_dagster.instance import pools
 from dolphin_dagster.instance.jobs import asset_job
 from dolphin_realtime.config.settings import Settings, load
+from dolphin_realtime.infra.day_files import day_files
 from dolphin_realtime.model.instant import from_us
 from dolphin_realtime.scans.archive import ARCHIVE_SCHEMA, read_simulated
 from dolphin_realtime.scans.day_facts import DayFacts, read_facts
-from dolphin_realtime.scans.files import day_files
 from dolphin_realtime.scans.ledger import ledger_days, ledger_folder
 from dolphin_realtime.scans.merge import Merged, merge_day
 from dolphin_realtime.scans.retention import clear, clear_books

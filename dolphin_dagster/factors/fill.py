@@ -17,7 +17,7 @@ from dolphin_dagster.factors.verdicts import is_fresh
 from dolphin_dagster.instance import pools
 from dolphin_dagster.instance.jobs import WAITING
 from dolphin_realtime.factors.source_memory import wall_now
-from dolphin_realtime.grid import grid
+from dolphin_realtime.grid import maps
 from dolphin_realtime.model.errors import GridError
 from dolphin_realtime.model.factors.document import Readings
 
@@ -75,7 +75,7 @@ def factors_due(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipR
         scanned = stack.assets()
         if not scanned:
             return dg.SkipReason("no scan in the grid yet, so neither assets nor a replay's clock")
-        has_calendar = stack.grid.get(grid.FEATURES, grid.LATEST_CALENDAR) is not None
+        has_calendar = stack.grid.get(maps.FEATURES, maps.LATEST_CALENDAR) is not None
         lack = lacking(stack.held(), scanned, stack.symbols, now, has_calendar=has_calendar)
     except GridError as e:
         return dg.SkipReason(f"the grid is away: {e}")

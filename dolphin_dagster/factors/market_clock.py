@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 
 from dolphin_dagster.resources import Grid
-from dolphin_realtime.grid import grid
+from dolphin_realtime.grid import maps
 from dolphin_realtime.model.errors import GridError
 
 REPLAY = "replay"
@@ -22,7 +22,7 @@ def market_now(the_grid: Grid, clock: str, wall: datetime) -> datetime:
     """
     if clock != REPLAY:
         return wall
-    scan = the_grid.get(grid.FEATURES, grid.LATEST_SCAN)
+    scan = the_grid.get(maps.FEATURES, maps.LATEST_SCAN)
     if scan is None:
         raise GridError("the replay's clock is unknown: no scan in the grid yet")
     return datetime.fromisoformat(scan["timestamp"]).astimezone(UTC)

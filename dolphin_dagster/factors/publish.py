@@ -17,7 +17,7 @@ from dolphin_dagster.factors.ask import REFUSED_MAX, Observation
 from dolphin_dagster.factors.indicator import Indicator
 from dolphin_dagster.resources import Grid
 from dolphin_realtime.factors.store import Row, append, newest
-from dolphin_realtime.grid import grid
+from dolphin_realtime.grid import maps
 from dolphin_realtime.model.errors import SourceError, SourceFormatChanged, SourceUnavailable
 from dolphin_realtime.model.factors.document import (
     FactorReading,
@@ -188,7 +188,7 @@ def publish(
         before = living(history, at.market) if held is None else readings_of(held)
         return document_of(merge(before, new, at.market), at.clock, pushed_at)
 
-    document = the_grid.update(grid.FEATURES, grid.LATEST_FACTORS, change)
+    document = the_grid.update(maps.FEATURES, maps.LATEST_FACTORS, change)
     if fault is not None:
         raise fault
     return readings_of({"readings": document.readings})

@@ -11,7 +11,7 @@ from dolphin_dagster.sources.http import Http
 from dolphin_realtime.config.factor_sources import load_sources
 from dolphin_realtime.config.settings import listed, load
 from dolphin_realtime.factors.source_memory import memory_of, wall_now
-from dolphin_realtime.grid import grid
+from dolphin_realtime.grid import maps
 from dolphin_realtime.model.errors import GridError
 from dolphin_realtime.model.factors.document import Readings, readings_of
 
@@ -46,11 +46,11 @@ class FactorStack:
 
     def held(self) -> Readings:
         """Return the readings in the grid; raises GridError."""
-        return readings_of(self.grid.get(grid.FEATURES, grid.LATEST_FACTORS))
+        return readings_of(self.grid.get(maps.FEATURES, maps.LATEST_FACTORS))
 
     def assets(self) -> list[str]:
         """Return the assets of the newest scan, none where there is no scan; raises GridError."""
-        scan = self.grid.get(grid.FEATURES, grid.LATEST_SCAN)
+        scan = self.grid.get(maps.FEATURES, maps.LATEST_SCAN)
         assets = scan.get("assets") if scan else None
         return [a for a in assets if isinstance(a, str)] if isinstance(assets, list) else []
 

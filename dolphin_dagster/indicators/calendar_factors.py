@@ -19,7 +19,7 @@ from dolphin_dagster.instance import pools
 from dolphin_dagster.instance.jobs import asset_job
 from dolphin_dagster.resources import Grid
 from dolphin_realtime.config.settings import Settings, load
-from dolphin_realtime.grid import grid
+from dolphin_realtime.grid import maps, wire
 from dolphin_realtime.model.factors.calendar import (
     CalendarDocument,
     CalendarFactors,
@@ -49,7 +49,7 @@ def _is_whole(found: dict[str, Any] | None, now: datetime) -> tuple[bool, dict[s
     if found is None:
         return False, {"age_s": -1.0, "missing": "the whole document"}
     missing = [f for f in CalendarFactors.__struct_fields__ if f not in found]
-    age_s = grid.age_s(found.get("_pushed_at"), now)
+    age_s = wire.age_s(found.get("_pushed_at"), now)
     is_fresh = age_s is not None and age_s <= MAX_AGE.total_seconds()
     facts = {"age_s": age_s if age_s is not None else -1.0, "limit_s": MAX_AGE.total_seconds()}
     return is_fresh and not missing, {**facts, "missing": ", ".join(missing) or "nothing"}
@@ -80,7 +80,7 @@ def calendar_factors_asset() -> dg.MaterializeResult[None]:
     wall = datetime.now(UTC)
     moment = market_now(the_grid, clock, wall)
     factors = calendar_factors(moment, moon_phase(moment), session_at(moment), next_open(moment))
-    the_grid.put(grid.FEATURES, grid.LATEST_CALENDAR, document(factors, clock, wall))
+    the_grid.put(maps.FEATURES, maps.LATEST_CALENDAR, document(factors, clock, wall))
     return dg.MaterializeResult(
         metadata={
             "gate": factors.gate,
@@ -108,7 +108,7 @@ def calendar_factors_asset() -> dg.MaterializeResult[None]:
 def document_is_whole() -> dg.AssetCheckResult:
     """Judge the document in the grid."""
     the_grid, _ = _stack_grid()
-    passed, facts = _is_whole(the_grid.get(grid.FEATURES, grid.LATEST_CALENDAR), datetime.now(UTC))
+    passed, facts = _is_whole(the_grid.get(maps.FEATURES, maps.LATEST_CALENDAR), datetime.now(UTC))
     return checks.result(NAME, IS_WHOLE, passed, facts)
 
 

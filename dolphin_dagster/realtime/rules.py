@@ -14,7 +14,7 @@ from dolphin_dagster import checks
 from dolphin_dagster.checks import Facts, Verdict
 from dolphin_dagster.realtime.snapshot import Document, Snapshot
 from dolphin_realtime.config.services import BRIDGE
-from dolphin_realtime.grid import grid
+from dolphin_realtime.grid import maps, wire
 from dolphin_realtime.model import instant
 from dolphin_realtime.model.desk.unpriced import UNPRICED_SCANS
 from dolphin_realtime.model.documents import EntryBlock, finite, refusals
@@ -104,7 +104,7 @@ def is_alive(service: str) -> Rule:
         verdict = _young(beat.ts if beat else None, SHOWN_HEARTBEAT_S, snapshot)
         process = _subsystem(snapshot, "processes", service)
         facts: Facts = {**verdict.facts, "restarts": _number(process.get("restarts"))}
-        if verdict.passed and beat is not None and beat.phase == grid.STOPPED:
+        if verdict.passed and beat is not None and beat.phase == maps.STOPPED:
             return _red("it was stopped", facts)
         state = str(process.get("state", "unknown"))
         if state in DOWN and _is_known(snapshot):
@@ -207,7 +207,7 @@ def sensor_is_well(sensor: str, part: str) -> Rule:
             return young
         score = _number(snapshot.health.get(sensor))
         group = _dict(_dict(snapshot.health.get("subsystem_health")).get(part))
-        facts: Facts = {**young.facts, "score": score, part: grid.encode(group)[:FACT_LENGTH]}
+        facts: Facts = {**young.facts, "score": score, part: wire.encode(group)[:FACT_LENGTH]}
         bad = [name for name, found in group.items() if _is_bad(_dict(found))]
         why = f"its score is {score:.2f}: {', '.join(sorted(bad)) or 'see dolphin health'}"
         return Verdict(True, facts) if score >= 1.0 else _red(why, facts)
@@ -229,7 +229,7 @@ def state_holds(instance: str) -> Rule:
         young = _young(state.updated_at if state else None, SHOWN_DOCUMENT_S, snapshot)
         if not young.passed or state is None:
             return young
-        is_stalled = state.is_stalled(grid.bridged_at(snapshot.scan))
+        is_stalled = state.is_stalled(wire.bridged_at(snapshot.scan))
         stalled = "it takes none of the scans that come" if is_stalled else None
         wrong = state.mismatch or state.journal.fault or state.journal.trouble or stalled
         wrong = wrong or _blocked(state.entry_block, snapshot)

@@ -14,7 +14,7 @@ import msgspec
 from dolphin_dagster.resources import Grid
 from dolphin_realtime.config.services import shown
 from dolphin_realtime.config.settings import Settings
-from dolphin_realtime.grid import grid
+from dolphin_realtime.grid import maps
 from dolphin_realtime.journal.check import CheckResult, check
 from dolphin_realtime.model.documents import Heartbeat, StateDocument
 from dolphin_realtime.model.errors import GridError
@@ -89,16 +89,16 @@ def read_snapshot(settings: Settings) -> Snapshot:
     try:
         found = Snapshot(
             now=datetime.now(UTC),
-            scan=the_grid.get(grid.FEATURES, grid.LATEST_SCAN),
-            books=the_grid.get(grid.FEATURES, grid.LATEST_BOOKS),
-            safety=the_grid.get(grid.SAFETY, grid.LATEST),
-            health=the_grid.get(grid.META_HEALTH, grid.LATEST),
+            scan=the_grid.get(maps.FEATURES, maps.LATEST_SCAN),
+            books=the_grid.get(maps.FEATURES, maps.LATEST_BOOKS),
+            safety=the_grid.get(maps.SAFETY, maps.LATEST),
+            health=the_grid.get(maps.META_HEALTH, maps.LATEST),
             states={
-                instance: the_grid.read(grid.state_map(instance), grid.LATEST_STATE, StateDocument)
+                instance: the_grid.read(maps.state_map(instance), maps.LATEST_STATE, StateDocument)
                 for instance in settings.instance_names
             },
             heartbeats={
-                name: the_grid.read(grid.HEARTBEAT, name, Heartbeat) for name in shown(settings)
+                name: the_grid.read(maps.HEARTBEAT, name, Heartbeat) for name in shown(settings)
             },
             journals=journals,
         )

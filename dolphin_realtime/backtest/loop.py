@@ -14,12 +14,12 @@ from dolphin_realtime.factors.documents import FactorHistory
 from dolphin_realtime.journal.rows import Rows
 from dolphin_realtime.journal.tables import Row
 from dolphin_realtime.model.desk import saved as desk_state
-from dolphin_realtime.model.desk.decision import Limits
 from dolphin_realtime.model.desk.desk import Desk
 from dolphin_realtime.model.desk.plan import Plan
 from dolphin_realtime.model.errors import EngineError, ScanOutOfOrder
 from dolphin_realtime.model.market.scan import Scan
 from dolphin_realtime.model.orders import InFlight
+from dolphin_realtime.model.risk.permit import Limits
 from dolphin_realtime.scans.coverage import OUT_OF_ORDER, REPEATED, DayCoverage
 from dolphin_realtime.trading.book_shelf import BookShelf
 from dolphin_realtime.trading.booking import Booking

@@ -23,7 +23,7 @@ from dolphin_realtime.model.signal.params import SignalParams
 from dolphin_realtime.model.signal.result import Signal
 from dolphin_realtime.model.signal.state import SignalState
 from dolphin_realtime.scans.coverage import OUT_OF_ORDER, REPEATED, DayCoverage, Reading
-from dolphin_realtime.scans.days import ScanDays, order_of
+from dolphin_realtime.scans.days import read_scans
 
 FLUSH_SCANS: Final = 500
 SCHEMA: Final = pa.schema(
@@ -55,19 +55,6 @@ class RunResult(msgspec.Struct):
     refused: int = 0
     duplicates: int = 0
     days: list[DayCoverage] = []
-
-
-def read_scans(path: Path, reading: Reading) -> Iterator[Scan]:
-    """Yield the scans of a folder, an Arrow file or an archive in (timestamp, number) order.
-
-    Raises:
-        ScanFileError: If there is no scan at the path, or an archive cannot be read; a
-            folder's broken scan files are left out, and noted in ``reading``.
-    """
-    found = ScanDays.of(path)
-    for day in found.days:
-        yield from reading.of(sorted(found.scans(day), key=order_of), day)
-        reading.leave_out(day, found.left_out.get(day, {}))
 
 
 def _columns(signal: Signal) -> dict[str, list[Any]]:

@@ -15,9 +15,8 @@ import uvloop
 from dolphin_realtime.bench.in_process import session_of
 from dolphin_realtime.bench.market import make_table
 from dolphin_realtime.bench.percentiles import percentiles_us
-from dolphin_realtime.model.desk.decision import OrderIntent
 from dolphin_realtime.model.desk.desk import Desk
-from dolphin_realtime.model.orders import InFlight
+from dolphin_realtime.model.orders import InFlight, OrderIntent
 
 ORDERS: Final = 5
 WARM_UP: Final = 20

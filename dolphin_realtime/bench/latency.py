@@ -15,7 +15,7 @@ from dolphin_realtime.bench import bare
 from dolphin_realtime.bench.market import label, make_market
 from dolphin_realtime.bench.percentiles import percentiles_us
 from dolphin_realtime.bench.stack import Stack, wait_for
-from dolphin_realtime.grid import grid
+from dolphin_realtime.grid import connection, maps, wire
 from dolphin_realtime.infra import trace
 from dolphin_realtime.journal import database
 from dolphin_realtime.model.errors import ServiceError
@@ -63,11 +63,11 @@ def _write(stack: Stack, market: Market, first_us: int, n_scans: int) -> dict[Ke
     They are all made before the first: a spectrum of many assets keeps every core busy.
     """
     visible: dict[Key, int] = {}
-    client = grid.connect_blocking("dolphin", stack.port, "bench", 10.0)
-    safety = client.get_map(grid.SAFETY).blocking()
+    client = connection.connect_blocking("dolphin", stack.port, "bench", 10.0)
+    safety = client.get_map(maps.SAFETY).blocking()
 
     def may_trade() -> bool:
-        document = grid.decode(safety.get(grid.LATEST))
+        document = wire.decode(safety.get(maps.LATEST))
         return document is not None and document["posture"] == "NORMAL"
 
     scans = list(itertools.islice(_scans(market, first_us), n_scans + WARM_UP_SCANS))

@@ -22,7 +22,7 @@ from dolphin_realtime.bench.cpu import cpu_s
 from dolphin_realtime.bench.stack import Stack, wait_for
 from dolphin_realtime.config import services as service_table
 from dolphin_realtime.config.settings import load
-from dolphin_realtime.grid import grid
+from dolphin_realtime.grid import connection, maps, wire
 from dolphin_realtime.infra.ports import answers
 from dolphin_realtime.model import instant
 from dolphin_realtime.model.errors import ServiceError
@@ -63,7 +63,7 @@ def bench_recovery(watch_s: float, say: Callable[[str], None]) -> Report:
         tempfile.TemporaryDirectory(prefix="dolphin-recovery-") as folder,
         Stack(Path(folder) / "home", "--demo", start_limit_burst=20) as stack,
     ):
-        client = grid.connect_blocking("dolphin", stack.port, "bench", 20.0)
+        client = connection.connect_blocking("dolphin", stack.port, "bench", 20.0)
         try:
             return _Measurement(stack, client, say).run(watch_s)
         finally:
@@ -101,12 +101,12 @@ class _Measurement:
 
     def _document(self, map_name: str, key: str) -> dict[str, object]:
         try:
-            return grid.decode(self._client.get_map(map_name).blocking().get(key)) or {}
+            return wire.decode(self._client.get_map(map_name).blocking().get(key)) or {}
         except (HazelcastError, OSError, TimeoutError):
             return {}
 
     def _is_green(self) -> bool:
-        return self._document(grid.META_HEALTH, grid.LATEST).get("status") == "GREEN"
+        return self._document(maps.META_HEALTH, maps.LATEST).get("status") == "GREEN"
 
     def _watch(self, watch_s: float) -> tuple[float, list[float]]:
         """Return meta health's share of a core, and the turns it told of in its heartbeat."""
@@ -115,7 +115,7 @@ class _Measurement:
         turns, seen = [], None
         before, began = cpu_s(pid), time.monotonic()
         while time.monotonic() - began < watch_s:
-            detail = str(self._document(grid.HEARTBEAT, OBSERVER).get("detail"))
+            detail = str(self._document(maps.HEARTBEAT, OBSERVER).get("detail"))
             if detail != seen and detail.endswith(" ms"):
                 turns.append(float(detail.split()[-2]))
                 seen = detail
@@ -141,16 +141,16 @@ class _Measurement:
         if not row.asset:  # nobody waits for its heartbeats
             return True
         if name == HAZELCAST:
-            kept = [(grid.FEATURES, grid.LATEST_SCAN), (grid.SAFETY, grid.LATEST)]
-            kept += [(grid.state_map(i), grid.LATEST_STATE) for i in self._settings.instance_names]
+            kept = [(maps.FEATURES, maps.LATEST_SCAN), (maps.SAFETY, maps.LATEST)]
+            kept += [(maps.state_map(i), maps.LATEST_STATE) for i in self._settings.instance_names]
             return all(self._document(*where) for where in kept)
-        beat = self._document(grid.HEARTBEAT, name)
+        beat = self._document(maps.HEARTBEAT, name)
         beat_at = instant.parse(beat.get("ts"))
         return beat_at is not None and beat_at > at and beat.get("phase") == "ready"
 
     def _hung(self) -> float:
         self._say("stopping the Hazelcast member by a signal")
-        jvm = self._document(grid.HEARTBEAT, HAZELCAST).get("pid")
+        jvm = self._document(maps.HEARTBEAT, HAZELCAST).get("pid")
         if not isinstance(jvm, int):
             raise ServiceError("the member does not tell its process")
         time.sleep(load(self._stack.env).mhs_grace_s)

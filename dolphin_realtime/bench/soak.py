@@ -23,10 +23,11 @@ from dolphin_realtime.bench.percentiles import percentiles_us
 from dolphin_realtime.bench.signal import first_scans
 from dolphin_realtime.bench.stack import Stack
 from dolphin_realtime.journal.check import check
-from dolphin_realtime.model.desk.decision import Limits, TargetParams
+from dolphin_realtime.model.desk.decision import TargetParams
 from dolphin_realtime.model.desk.desk import Desk
 from dolphin_realtime.model.errors import ServiceError
 from dolphin_realtime.model.market.scan import Scan
+from dolphin_realtime.model.risk.permit import Limits
 from dolphin_realtime.model.risk.pre_trade import PreTradeParams
 from dolphin_realtime.model.signal.params import SignalParams
 from dolphin_realtime.scans.files import write_scan

@@ -14,7 +14,7 @@ from dolphin_realtime.cli.inspect import fetch
 from dolphin_realtime.cli.running import load_here
 from dolphin_realtime.config.settings import Settings
 from dolphin_realtime.factors.source_memory import memory_of
-from dolphin_realtime.grid import grid
+from dolphin_realtime.grid import maps, wire
 from dolphin_realtime.model import instant
 from dolphin_realtime.model.factors.document import Readings, readings_of
 from dolphin_realtime.model.signal.gates import calendar_gate
@@ -55,7 +55,7 @@ def market_time(*, is_replay: bool) -> datetime:
     """Return the market's time: the wall's, or in a replay the newest scan's."""
     if not is_replay:
         return datetime.now(UTC)
-    scan = grid.decode(fetch(grid.FEATURES, grid.LATEST_SCAN)) or {}
+    scan = wire.decode(fetch(maps.FEATURES, maps.LATEST_SCAN)) or {}
     return instant.parse(scan.get("timestamp")) or datetime.now(UTC)
 
 
@@ -95,9 +95,9 @@ def factors(asset: str | None, every: bool, as_json: bool) -> None:
              dolphin factors --json | jq .exf_latest.readings.dvol_btc
     """
     settings = load_here()
-    text = {k: fetch(grid.FEATURES, k) for k in (grid.LATEST_FACTORS, grid.LATEST_CALENDAR)}
-    documents = {key: grid.decode(value) for key, value in text.items()}
-    found = documents[grid.LATEST_FACTORS]
+    text = {k: fetch(maps.FEATURES, k) for k in (maps.LATEST_FACTORS, maps.LATEST_CALENDAR)}
+    documents = {key: wire.decode(value) for key, value in text.items()}
+    found = documents[maps.LATEST_FACTORS]
     if as_json:
         click.echo(msgspec.json.encode(documents).decode())
         sys.exit(0 if found else 1)
@@ -116,5 +116,5 @@ def factors(asset: str | None, every: bool, as_json: bool) -> None:
         console = console if console.is_terminal else Console(width=WIDE)
         console.print(table_of(readings, now, asset, console.width, every=every))
     _print_failing(settings)
-    _print_calendar(documents[grid.LATEST_CALENDAR], now)
+    _print_calendar(documents[maps.LATEST_CALENDAR], now)
     sys.exit(0 if found else 1)

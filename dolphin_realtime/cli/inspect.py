@@ -9,7 +9,7 @@ import click
 from dolphin_realtime.cli.app import MALFORMED, say
 from dolphin_realtime.cli.recovery import history
 from dolphin_realtime.cli.running import ask_grid, load_here, load_running
-from dolphin_realtime.grid import grid
+from dolphin_realtime.grid import maps, wire
 from dolphin_realtime.model.errors import GridError, ServiceError
 from dolphin_realtime.model.freshness import SHOWN_DOCUMENT_S
 from dolphin_realtime.services.meta_health.files import document_path, maintenance, maintenance_path
@@ -65,12 +65,12 @@ health.add_command(history)
 
 def _show_health(*, as_json: bool) -> None:
     try:
-        text = fetch(grid.META_HEALTH, grid.LATEST)
+        text = fetch(maps.META_HEALTH, maps.LATEST)
     except (GridError, ServiceError) as e:
         click.echo(f"dolphin: {e}; this is what meta health last wrote to disk", err=True)
         text = _from_disk()
-    document = grid.decode(text)
-    age_s = grid.age_s(document.get("timestamp"), datetime.now(UTC)) if document else None
+    document = wire.decode(text)
+    age_s = wire.age_s(document.get("timestamp"), datetime.now(UTC)) if document else None
     if document is None or age_s is None or abs(age_s) > SHOWN_DOCUMENT_S:
         click.echo(
             "dolphin: health is unknown: no fresh document; dolphin status shows meta-health",
@@ -118,15 +118,15 @@ def show(as_json: bool) -> None:
     \b
     Example: dolphin scan show --json | jq .scan_number
     """
-    text = fetch(grid.FEATURES, grid.LATEST_SCAN)
-    document = grid.decode(text)
+    text = fetch(maps.FEATURES, maps.LATEST_SCAN)
+    document = wire.decode(text)
     if document is None:
         click.echo("dolphin: no scan in the grid; is the bridge up, and do scans arrive?", err=True)
         sys.exit(1)
     if as_json:
         click.echo(text)
         return
-    age_s = grid.age_s(document["bridge_ts"], datetime.now(UTC))
+    age_s = wire.age_s(document["bridge_ts"], datetime.now(UTC))
     say(f"scan {document['scan_number']} of epoch {document['epoch']}, seq {document['seq']}")
     say(f"market time {document['timestamp']}, bridged {age_s or 0.0:.1f} s ago")
     if document.get("simulated"):

@@ -2,17 +2,15 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import msgspec
 
+from dolphin_realtime.cli.overview import Overview
 from dolphin_realtime.config.services import BRIDGE, is_needed_to_trade, trader_of
-from dolphin_realtime.grid import grid
+from dolphin_realtime.grid import wire
 from dolphin_realtime.model.documents import StateDocument, refusals
 from dolphin_realtime.model.freshness import POSTURE_S
-
-if TYPE_CHECKING:
-    from dolphin_realtime.cli.overview import Overview
 
 TRADING_POSTURES: Final = ("NORMAL", "REDUCED")
 BLOCKS: Final = {
@@ -29,7 +27,7 @@ class Reason(msgspec.Struct, frozen=True):
     since: str | None = None
 
 
-def not_trading(overview: "Overview") -> Reason | None:
+def not_trading(overview: Overview) -> Reason | None:
     """Return why no position may be opened, None where every trader may open one."""
     starting = [s for s in overview.services if s.state in ("waiting", "starting")]
     if starting and overview.scan is None:
@@ -40,7 +38,7 @@ def not_trading(overview: "Overview") -> Reason | None:
     if overview.grid_error:
         return Reason(f"GRID_AWAY: {overview.grid_error}")
     safety = overview.safety
-    age = grid.age_s(safety.get("ts"), datetime.now(UTC)) if safety else None
+    age = wire.age_s(safety.get("ts"), datetime.now(UTC)) if safety else None
     if safety is None or age is None or age > POSTURE_S:
         text = "POSTURE_UNKNOWN: the safety document is missing or old"
         return Reason(text, safety.get("ts") if safety else None)
@@ -51,7 +49,7 @@ def not_trading(overview: "Overview") -> Reason | None:
     return _first_of(list(_of_instances(overview)))
 
 
-def _refused(overview: "Overview", service: str) -> str:
+def _refused(overview: Overview, service: str) -> str:
     """Return what a service refused since its last good scan: the cause of what it lacks."""
     words = refusals(overview.beats.get(service))
     return f"; {service} refused since the last good scan: {words}" if words else ""
@@ -69,14 +67,14 @@ def _first_of(reasons: list[Reason]) -> Reason | None:
     return Reason("; ".join(r.text for r in reasons), since)
 
 
-def _of_instances(overview: "Overview") -> Iterator[Reason]:
+def _of_instances(overview: Overview) -> Iterator[Reason]:
     for instance, state in overview.states.items():
         reason = _of_instance(instance, state, overview)
         if reason is not None:
             yield reason
 
 
-def _of_instance(instance: str, state: StateDocument | None, overview: "Overview") -> Reason | None:
+def _of_instance(instance: str, state: StateDocument | None, overview: Overview) -> Reason | None:
     if state is None:
         return Reason(f"NO_STATE: trader {instance} has published nothing")
     if state.mismatch:
@@ -85,7 +83,7 @@ def _of_instance(instance: str, state: StateDocument | None, overview: "Overview
     if journal.trouble:
         return Reason(f"{journal.trouble}: {instance}: {journal.fault or 'see df -h'}")
     refused = _refused(overview, trader_of(instance))
-    if state.is_stalled(grid.bridged_at(overview.scan)):
+    if state.is_stalled(wire.bridged_at(overview.scan)):
         text = f"TRADER_DEAF: {instance} takes none of the scans that come{refused}"
         since = state.handled_at.isoformat()
         return Reason(text if refused else f"{text}; see dolphin logs", since)

@@ -15,7 +15,7 @@ import msgspec
 from hazelcast.client import HazelcastClient
 
 from dolphin_realtime.config.settings import PREFIX, Settings, load
-from dolphin_realtime.grid import grid
+from dolphin_realtime.grid import connection
 from dolphin_realtime.ops.managers import systemd
 from dolphin_realtime.ops.managers.find import manager_of
 from dolphin_realtime.ops.managers.local import LocalManager
@@ -33,13 +33,13 @@ def ask_grid[T](settings: Settings, call: Callable[[HazelcastClient], T]) -> T:
     """
 
     def ask() -> T:
-        client = grid.connect_blocking(settings.cluster_name, settings.hazelcast_port, "cli")
+        client = connection.connect_blocking(settings.cluster_name, settings.hazelcast_port, "cli")
         try:
             return call(client)
         finally:
             client.shutdown()
 
-    return grid.within(ANSWER_S, ask)
+    return connection.within(ANSWER_S, ask)
 
 
 def load_here() -> Settings:

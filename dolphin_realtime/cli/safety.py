@@ -9,7 +9,7 @@ from dolphin_realtime.cli.app import say
 from dolphin_realtime.cli.inspect import fetch
 from dolphin_realtime.cli.not_trading import TRADING_POSTURES
 from dolphin_realtime.cli.running import load_here
-from dolphin_realtime.grid import grid
+from dolphin_realtime.grid import maps, wire
 from dolphin_realtime.infra.local_socket import ask
 from dolphin_realtime.model.documents import StateDocument, UnpricedPosition
 from dolphin_realtime.model.errors import SafetyRefused
@@ -36,8 +36,8 @@ def posture(ctx: click.Context) -> None:
 @click.option("--json", "as_json", is_flag=True, help="The document of the grid, one line.")
 def show(as_json: bool = False) -> None:
     """Print posture, since when and every reason. Exit status 1 unless entries are allowed."""
-    text = fetch(grid.SAFETY, grid.LATEST)
-    document = grid.decode(text)
+    text = fetch(maps.SAFETY, maps.LATEST)
+    document = wire.decode(text)
     if document is None:
         click.echo("dolphin: no posture in the grid; is safety up? (dolphin status)", err=True)
         sys.exit(1)
@@ -105,7 +105,7 @@ def _without_price() -> list[tuple[str, UnpricedPosition]]:
     settings = load_here()
     found = []
     for instance in settings.instance_names:
-        state = grid.read(fetch(grid.state_map(instance), grid.LATEST_STATE), StateDocument)
+        state = wire.read(fetch(maps.state_map(instance), maps.LATEST_STATE), StateDocument)
         found += [(instance, one) for one in (state.unpriced if state else [])]
     return found
 

@@ -90,8 +90,8 @@ def _trader_from_files(
     factors: Path | None,
     inputs: Path | None,
 ) -> None:
-    from dolphin_realtime.backtest.signals import read_scans
     from dolphin_realtime.scans.coverage import Reading, line_of
+    from dolphin_realtime.scans.days import read_scans
     from dolphin_realtime.services.trader.from_files import read_history, trade_files
     from dolphin_realtime.services.trader.inputs import read_inputs
     from dolphin_realtime.services.trader.service import refuse_live

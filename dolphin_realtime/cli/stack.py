@@ -10,8 +10,10 @@ import msgspec
 
 from dolphin_realtime.cli.app import say
 from dolphin_realtime.cli.not_trading import not_trading
-from dolphin_realtime.cli.overview import read_overview, render
+from dolphin_realtime.cli.overview import read_overview
 from dolphin_realtime.cli.running import load_here, with_its_ports
+from dolphin_realtime.cli.status_view import as_json as status_json
+from dolphin_realtime.cli.status_view import render
 from dolphin_realtime.config.settings import load
 from dolphin_realtime.model.errors import ServiceError, SettingsError
 from dolphin_realtime.ops.managers.find import manager_of
@@ -78,7 +80,7 @@ def status(as_json: bool) -> None:
     settings = with_its_ports(settings, manager.facts())
     overview = read_overview(settings, services, settings.ui_port)
     if as_json:
-        click.echo(msgspec.json.encode(overview.as_json()).decode())
+        click.echo(msgspec.json.encode(status_json(overview)).decode())
     else:
         render(overview)
     sys.exit(1 if not_trading(overview) else 0)

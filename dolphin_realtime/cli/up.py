@@ -17,12 +17,13 @@ from rich.live import Live
 
 from dolphin_realtime.cli.app import MALFORMED, say
 from dolphin_realtime.cli.demo import DEMO_DAYS, WORLD, begin_anew, demo_settings, refuse_mixed_home
-from dolphin_realtime.cli.overview import Overview, lines_of, read_documents, view
+from dolphin_realtime.cli.overview import Overview, read_documents
 from dolphin_realtime.cli.running import ANSWER_S
+from dolphin_realtime.cli.status_view import lines_of, view
 from dolphin_realtime.config.services import BRIDGE, DAEMON, WEBSERVER
 from dolphin_realtime.config.settings import Settings
 from dolphin_realtime.config.trader_parameters import load_parameters
-from dolphin_realtime.grid import grid
+from dolphin_realtime.grid import connection
 from dolphin_realtime.grid.member.jar import ensure_jar
 from dolphin_realtime.grid.member.java import find_java
 from dolphin_realtime.journal import database
@@ -91,9 +92,11 @@ class Front:
         try:
             if self._client is None:
                 s = self.settings
-                self._client = grid.connect_blocking(s.cluster_name, s.hazelcast_port, "up", 1.0)
+                self._client = connection.connect_blocking(
+                    s.cluster_name, s.hazelcast_port, "up", 1.0
+                )
             client, instances = self._client, self.settings.instance_names
-            grid.within(ANSWER_S, lambda: read_documents(overview, client, instances))
+            connection.within(ANSWER_S, lambda: read_documents(overview, client, instances))
         except (GridError, *_GRID_FAULTS) as e:
             overview.grid_error = str(e)
             self._forget_client()

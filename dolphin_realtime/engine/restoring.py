@@ -6,8 +6,7 @@ opened or closed in it by such an order.
 
 from typing import Final
 
-from dolphin_realtime.model.desk.decision import OrderIntent
-from dolphin_realtime.model.orders import InFlight
+from dolphin_realtime.model.orders import InFlight, OrderIntent
 
 RESTORED: Final = "RESTORED"
 """What their ids begin with."""

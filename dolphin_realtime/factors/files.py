@@ -15,11 +15,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from dolphin_realtime.factors.documents import FactorHistory, read_factor_documents
+from dolphin_realtime.infra.day_files import day_files
 from dolphin_realtime.model.errors import SettingsError
 from dolphin_realtime.model.factors.document import DVOL_BTC, FUNDING, FUNDING_INTERVAL
 from dolphin_realtime.model.instant import to_us
 from dolphin_realtime.model.signal.gates import NO_FACTORS, Factors, Reading
-from dolphin_realtime.scans.files import day_files
 
 _TIME: Final = pa.timestamp("us", tz="UTC")
 SCHEMA: Final = pa.schema(

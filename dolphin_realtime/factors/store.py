@@ -22,10 +22,10 @@ import pyarrow.parquet as pq
 
 from dolphin_realtime.factors.files import SCHEMA
 from dolphin_realtime.infra import files, log
+from dolphin_realtime.infra.day_files import day_files
 from dolphin_realtime.model.errors import SettingsError
 from dolphin_realtime.model.factors.document import FactorReading, Key, Readings, expiry
 from dolphin_realtime.model.instant import day_of, to_us
-from dolphin_realtime.scans.files import day_files
 
 RESTORED_DAYS: Final = 7
 """Days of history looked through for readings that still live."""

@@ -11,8 +11,8 @@ from typing import Any, Final
 from hazelcast.asyncio import HazelcastClient
 from hazelcast.lifecycle import LifecycleState
 
-from dolphin_realtime.grid import grid
-from dolphin_realtime.grid.grid import GRID_FAULTS
+from dolphin_realtime.grid import connection
+from dolphin_realtime.grid.connection import GRID_FAULTS
 from dolphin_realtime.infra import log
 
 POLL_S: Final = 0.25
@@ -97,7 +97,7 @@ class LatestFeed:
         self._last = value
         if not isinstance(value, str):
             self.refused += 1
-            if value is grid.REFUSED and self.refused == 1:
+            if value is connection.REFUSED and self.refused == 1:
                 log.get().warning("feed.pickle_refused", map=self._map_name, key=self._key)
             return
         try:

@@ -10,8 +10,8 @@ from pathlib import Path
 import msgspec
 
 from dolphin_realtime.infra import fault_points, files
-from dolphin_realtime.model.desk.decision import Limits
 from dolphin_realtime.model.orders import InFlight
+from dolphin_realtime.model.risk.permit import Limits
 from dolphin_realtime.model.risk.posture import Posture
 
 

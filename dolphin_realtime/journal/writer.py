@@ -22,9 +22,9 @@ from dolphin_realtime.journal.database import LIFE, insert, meta, open_new
 from dolphin_realtime.journal.intents import IntentFile
 from dolphin_realtime.journal.reserve import Reserve
 from dolphin_realtime.journal.tables import Row
-from dolphin_realtime.model.desk.decision import Limits
 from dolphin_realtime.model.errors import JournalError
 from dolphin_realtime.model.orders import InFlight
+from dolphin_realtime.model.risk.permit import Limits
 
 BACKLOG_MAX: Final = 1000
 """Scans waiting for the disk after which nothing may be opened."""

@@ -14,11 +14,20 @@ from typing import Final
 
 import msgspec
 
-from dolphin_realtime.model.desk.decision import OrderIntent
 from dolphin_realtime.model.errors import NoOrderId, OrderMismatch
 
 FLATTEN_LEG: Final = "F"
 CLOSE_LEG: Final = "C"
+
+
+class OrderIntent(msgspec.Struct, frozen=True, kw_only=True):
+    """One order to send. ``leg`` is C for a close, O for an open, A for a change in size."""
+
+    asset: str
+    side: str
+    quantity: float
+    leg: str
+    is_reduce_only: bool
 
 
 class OrderState(StrEnum):

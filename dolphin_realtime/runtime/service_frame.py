@@ -15,8 +15,8 @@ from typing import Any, Final
 from hazelcast.asyncio import HazelcastClient
 
 from dolphin_realtime.config.settings import Settings
-from dolphin_realtime.grid import grid
-from dolphin_realtime.grid.grid import GRID_FAULTS
+from dolphin_realtime.grid import connection, maps, wire
+from dolphin_realtime.grid.connection import GRID_FAULTS
 from dolphin_realtime.infra import log
 from dolphin_realtime.infra.process import notify
 from dolphin_realtime.model.documents import Heartbeat, Refusal
@@ -105,7 +105,7 @@ class Frame:
     def heartbeat(self) -> str:
         """Return the heartbeat document."""
         self.figures.set("ready", self.phase == "ready")
-        return grid.encode(
+        return wire.encode(
             Heartbeat(
                 ts=datetime.now(UTC),
                 pid=os.getpid(),
@@ -118,7 +118,7 @@ class Frame:
 
     async def beat(self) -> None:
         """Write the heartbeat every BEAT_S until the service stops."""
-        beats = await self.client.get_map(grid.HEARTBEAT)
+        beats = await self.client.get_map(maps.HEARTBEAT)
         while not self.stopping.is_set():
             try:
                 async with asyncio.timeout(BEAT_S):
@@ -126,7 +126,7 @@ class Frame:
             except GRID_FAULTS:
                 self.counts["heartbeat_lost"] += 1
             await pause(self.stopping, BEAT_S)
-        self.phase = grid.STOPPED
+        self.phase = maps.STOPPED
         with suppress(*GRID_FAULTS):  # the beat before tells it as well, fifteen seconds later
             async with asyncio.timeout(BEAT_S):
                 await beats.set(self.name, self.heartbeat())
@@ -152,14 +152,14 @@ async def connect_or_refuse(settings: Settings, role: str) -> HazelcastClient:
     while True:
         try:
             probe = await asyncio.to_thread(
-                grid.connect_blocking, settings.cluster_name, settings.hazelcast_port, role
+                connection.connect_blocking, settings.cluster_name, settings.hazelcast_port, role
             )
         except GridError:
             if loop.time() > deadline:
                 raise
             continue
         await asyncio.to_thread(probe.shutdown)
-        return await grid.connect(settings.cluster_name, settings.hazelcast_port, role)
+        return await connection.connect(settings.cluster_name, settings.hazelcast_port, role)
 
 
 async def serve_without_grid(

@@ -12,12 +12,13 @@ from typing import Final, Self
 
 import pyarrow.parquet as pq
 
+from dolphin_realtime.infra.day_files import day_files, day_folders
 from dolphin_realtime.model.errors import ScanError, ScanFileError
 from dolphin_realtime.model.instant import day_of
 from dolphin_realtime.model.market.scan import Scan
 from dolphin_realtime.scans.archive import read_archive, read_left_out
-from dolphin_realtime.scans.coverage import reasons_of
-from dolphin_realtime.scans.files import day_files, day_folders, parse_scan, rows_of_arrow
+from dolphin_realtime.scans.coverage import Reading, reasons_of
+from dolphin_realtime.scans.files import parse_scan, rows_of_arrow
 
 FOREIGN: Final = "of another day than its file's"
 
@@ -150,3 +151,16 @@ class ScanDays:
         """Return the ``n`` newest days before a day."""
         earlier = [d for d in self.days if d < day]
         return earlier[-n:] if n else []
+
+
+def read_scans(path: Path, reading: Reading) -> Iterator[Scan]:
+    """Yield the scans of a folder, an Arrow file or an archive in (timestamp, number) order.
+
+    Raises:
+        ScanFileError: If there is no scan at the path, or an archive cannot be read; a
+            folder's broken scan files are left out, and noted in ``reading``.
+    """
+    found = ScanDays.of(path)
+    for day in found.days:
+        yield from reading.of(sorted(found.scans(day), key=order_of), day)
+        reading.leave_out(day, found.left_out.get(day, {}))

@@ -5,7 +5,6 @@ The Arrow layout of contracts belongs here; finding new files (bridge/) and a da
 """
 
 from collections.abc import Iterator
-from datetime import date
 from pathlib import Path
 from typing import Any, Final
 
@@ -35,26 +34,6 @@ UNREADABLE: Final = (ValueError, OverflowError, NotImplementedError, OSError)
 """What pyarrow raises of a file that is none: a wrong layout, a text that is no UTF-8, an
 instant beyond year 9999."""
 _MAGIC: Final = b"ARROW1"
-
-
-def is_day(name: str) -> bool:
-    """Return whether a name is a day that there is, YYYY-MM-DD."""
-    try:
-        return date.fromisoformat(name).isoformat() == name
-    except ValueError:
-        return False
-
-
-def day_files(folder: Path, suffix: str) -> dict[str, Path]:
-    """Return the files `<day><suffix>` of a folder by day, sorted."""
-    found = sorted(folder.glob(f"????-??-??{suffix}"))
-    return {p.name.removesuffix(suffix): p for p in found if is_day(p.name.removesuffix(suffix))}
-
-
-def day_folders(scan_dir: Path) -> dict[str, Path]:
-    """Return the day folders of a scan folder by day, sorted."""
-    found = scan_dir.iterdir() if scan_dir.is_dir() else ()
-    return {p.name: p for p in sorted(found) if is_day(p.name) and p.is_dir()}
 
 
 def scan_path(scan_dir: Path, scan: Scan) -> Path:

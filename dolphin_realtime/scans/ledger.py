@@ -10,7 +10,7 @@ from typing import Final
 import msgspec
 
 from dolphin_realtime.infra import files
-from dolphin_realtime.scans.files import day_files
+from dolphin_realtime.infra.day_files import day_files
 
 Stamp = tuple[int, int]
 """(modification time in ns, size in bytes)"""

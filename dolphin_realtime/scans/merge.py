@@ -11,6 +11,7 @@ from pathlib import Path
 
 import msgspec
 
+from dolphin_realtime.infra.day_files import is_day
 from dolphin_realtime.model.errors import ScanError, ScanOutOfOrder
 from dolphin_realtime.model.instant import day_of
 from dolphin_realtime.model.market.scan import Scan, ScanOrder
@@ -20,7 +21,7 @@ from dolphin_realtime.scans.archive import (
     read_with_sources,
     write_archive,
 )
-from dolphin_realtime.scans.files import is_day, parse_scan, refuse_unpublishable
+from dolphin_realtime.scans.files import parse_scan, refuse_unpublishable
 
 Key = tuple[int, int]
 

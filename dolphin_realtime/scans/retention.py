@@ -11,10 +11,11 @@ from pathlib import Path
 import msgspec
 
 from dolphin_realtime.books.archive import missing
+from dolphin_realtime.infra.day_files import day_files, day_folders
 from dolphin_realtime.model.errors import BookSourceError, ScanError
 from dolphin_realtime.model.market.scan import Scan
 from dolphin_realtime.scans.archive import read_archive, read_left_out
-from dolphin_realtime.scans.files import day_files, day_folders, other_fields
+from dolphin_realtime.scans.files import other_fields
 from dolphin_realtime.scans.merge import archivable
 
 Stamp = tuple[int, int]

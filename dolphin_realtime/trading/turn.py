@@ -11,7 +11,6 @@ from typing import Final, Protocol
 from dolphin_realtime.infra import fault_points
 from dolphin_realtime.journal.rows import RECOVERED
 from dolphin_realtime.journal.tables import Row
-from dolphin_realtime.model.desk.decision import Limits
 from dolphin_realtime.model.desk.desk import Desk
 from dolphin_realtime.model.desk.fill_rule import Tape
 from dolphin_realtime.model.desk.plan import Plan
@@ -19,6 +18,7 @@ from dolphin_realtime.model.desk.position_change import PositionChange
 from dolphin_realtime.model.desk.position_orders import PositionOrder, carry_out
 from dolphin_realtime.model.market.scan import Scan
 from dolphin_realtime.model.orders import InFlight
+from dolphin_realtime.model.risk.permit import Limits
 from dolphin_realtime.model.risk.posture import Posture
 from dolphin_realtime.model.signal.gates import Factors
 from dolphin_realtime.trading.book_shelf import BookShelf

@@ -6,10 +6,10 @@ Shared by the trader and the backtest, so that both begin from the same state.
 from pathlib import Path
 
 from dolphin_realtime.config.trader_parameters import Parameters, load_parameters
+from dolphin_realtime.infra.day_files import day_files
 from dolphin_realtime.model.desk.desk import Desk
 from dolphin_realtime.model.market.venue import paper_venue
 from dolphin_realtime.scans.days import ScanDays
-from dolphin_realtime.scans.files import day_files
 
 
 def desk_of(instance: str, p: Parameters) -> Desk:

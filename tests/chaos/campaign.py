@@ -12,7 +12,7 @@ import sys
 import time
 
 from dolphin_realtime.bench.stack import Stack
-from dolphin_realtime.grid import grid
+from dolphin_realtime.grid import maps
 from dolphin_realtime.grid.member.member import is_ready
 from dolphin_realtime.journal import database
 from dolphin_realtime.journal.check import check
@@ -77,7 +77,7 @@ class Cell:
         before = self.desk.stack.service(name)
         pid = before.pid
         if who == "hazelcast":
-            beat = eventually(lambda: self.desk.document(grid.HEARTBEAT, "hazelcast"), 60.0)
+            beat = eventually(lambda: self.desk.document(maps.HEARTBEAT, "hazelcast"), 60.0)
             pid = int(beat["pid"])
         os.kill(pid, signal.SIGKILL)
         self.kills[who] += 1

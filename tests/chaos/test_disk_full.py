@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from dolphin_realtime.grid import grid
+from dolphin_realtime.grid import maps
 from dolphin_realtime.journal.check import check
 from tests.integration.conftest import eventually, make_desk
 
@@ -43,7 +43,7 @@ def test_a_full_disk_stops_entries_and_room_brings_them_back(tmp_path, small_dis
     desk = make_desk(tmp_path / "home", stale_cadence_min_s=600, safety_cool_down_s=0)
 
     def state():
-        return desk.document(grid.state_map("BLUE"), grid.LATEST_STATE) or {}
+        return desk.document(maps.state_map("BLUE"), maps.LATEST_STATE) or {}
 
     def trouble():
         return (state().get("journal") or {}).get("trouble")

@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from dolphin_realtime.grid import grid
+from dolphin_realtime.grid import maps
 from dolphin_realtime.scans.files import write_scan
 from tests.integration.conftest import eventually, make_desk
 
@@ -79,7 +79,7 @@ def assert_same(desk, undisturbed):
         assert found[what] == rows, what
     handled = desk.query("SELECT count(*), count(DISTINCT timestamp_us) FROM equity")[0]
     assert handled[0] == handled[1]
-    state = eventually(lambda: desk.document(grid.state_map("BLUE"), grid.LATEST_STATE))
+    state = eventually(lambda: desk.document(maps.state_map("BLUE"), maps.LATEST_STATE))
     assert state["equity"] == pytest.approx(undisturbed["equity"][-1][-1], abs=1e-9)
 
 

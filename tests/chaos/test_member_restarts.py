@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from dolphin_realtime.grid import grid
+from dolphin_realtime.grid import maps
 from dolphin_realtime.grid.member.member import is_ready
 from dolphin_realtime.scans.files import write_scan
 from tests.integration.conftest import eventually, make_desk
@@ -41,7 +41,7 @@ def test_a_member_killed_again_and_again_loses_no_newest_scan(tmp_path, capsys):
         desk.feed(5)
         trader = desk.stack.service("trader@BLUE").pid
         for _ in range(KILLS):
-            jvm = eventually(lambda: desk.document(grid.HEARTBEAT, "hazelcast"), 60.0)["pid"]
+            jvm = eventually(lambda: desk.document(maps.HEARTBEAT, "hazelcast"), 60.0)["pid"]
             os.kill(int(jvm), signal.SIGKILL)
             eventually(lambda: not is_ready(desk.stack.port, 0.2), 20.0)
             newest = [desk.next_scan() for _ in range(3)]

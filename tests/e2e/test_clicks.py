@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import expect
 
 from dolphin_realtime.bench.stack import wait_for
-from dolphin_realtime.grid import grid
+from dolphin_realtime.grid import connection, maps, wire
 from dolphin_realtime.ops import dagster_api
 from tests.e2e.pages import switch
 
@@ -56,8 +56,8 @@ def test_a_day_is_backtested_by_clicking(page, stack):
 
 @pytest.mark.timeout(300)
 def test_a_day_is_reported_by_clicking(page, stack):
-    client = grid.connect_blocking("dolphin", stack.port, "e2e")
-    state = grid.decode(client.get_map(grid.state_map("BLUE")).blocking().get(grid.LATEST_STATE))
+    client = connection.connect_blocking("dolphin", stack.port, "e2e")
+    state = wire.decode(client.get_map(maps.state_map("BLUE")).blocking().get(maps.LATEST_STATE))
     client.shutdown()
     dialog = launch(page, "paper_report", state["since"])
     dialog.get_by_role("button", name="All", exact=True).last.click()

@@ -4,7 +4,7 @@ from playwright.sync_api import expect
 
 from dolphin_dagster.instance import pools
 from dolphin_realtime.bench.stack import wait_for
-from dolphin_realtime.grid import grid
+from dolphin_realtime.grid import connection, maps, wire
 from dolphin_realtime.ops import dagster_api
 from tests.e2e.pages import schedule_state, switch
 
@@ -14,14 +14,14 @@ def red_checks_of(stack, asset):
 
 
 def test_calendar_factors_are_materialized_by_clicking(page, stack):
-    client = grid.connect_blocking("dolphin", stack.port, "e2e")
-    features = client.get_map(grid.FEATURES).blocking()
-    before = grid.decode(features.get(grid.LATEST_CALENDAR))["_pushed_at"]
+    client = connection.connect_blocking("dolphin", stack.port, "e2e")
+    features = client.get_map(maps.FEATURES).blocking()
+    before = wire.decode(features.get(maps.LATEST_CALENDAR))["_pushed_at"]
     page.goto("/assets/calendar_factors")
     page.locator("button", has_text="Materialize").first.click()
 
     def is_pushed():
-        return grid.decode(features.get(grid.LATEST_CALENDAR))["_pushed_at"] != before
+        return wire.decode(features.get(maps.LATEST_CALENDAR))["_pushed_at"] != before
 
     wait_for(is_pushed, 60, "a new esof_latest")
     client.shutdown()

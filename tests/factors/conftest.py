@@ -9,7 +9,7 @@ import pytest
 from dolphin_dagster.definitions import build_definitions
 from dolphin_realtime.config.factor_sources import HOSTS
 from dolphin_realtime.config.settings import load
-from dolphin_realtime.grid import grid
+from dolphin_realtime.grid import maps
 from dolphin_realtime.model import instant
 from tests.factors.sources import Replayed
 from tests.integration.conftest import make_desk
@@ -45,15 +45,15 @@ class Scene(SimpleNamespace):
         return found
 
     def market(self):
-        scan = self.desk.document(grid.FEATURES, grid.LATEST_SCAN)
+        scan = self.desk.document(maps.FEATURES, maps.LATEST_SCAN)
         return instant.parse(scan["timestamp"])
 
     def factors(self):
-        return self.desk.document(grid.FEATURES, grid.LATEST_FACTORS)
+        return self.desk.document(maps.FEATURES, maps.LATEST_FACTORS)
 
     def missing(self):
         """What the trader's signal went without at its newest scan."""
-        state = self.desk.document(grid.state_map("BLUE"), grid.LATEST_STATE)
+        state = self.desk.document(maps.state_map("BLUE"), maps.LATEST_STATE)
         return state["last_signal"]["missing"]
 
 

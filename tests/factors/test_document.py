@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from dolphin_realtime.factors.documents import factors_of, read_factor_document
 from dolphin_realtime.factors.files import read_factors
 from dolphin_realtime.factors.store import HOURLY, Row, append, hourly_closes, newest
-from dolphin_realtime.grid.grid import encode
+from dolphin_realtime.grid.wire import encode
 from dolphin_realtime.model.errors import SettingsError
 from dolphin_realtime.model.factors.document import (
     CLOCK_STEP,

@@ -16,7 +16,7 @@ from dolphin_dagster.factors.stack import FactorStack
 from dolphin_dagster.factors.verdicts import is_fresh
 from dolphin_dagster.resources import Grid
 from dolphin_realtime.factors.source_memory import Circuit
-from dolphin_realtime.grid import grid
+from dolphin_realtime.grid import maps
 from dolphin_realtime.model.factors.document import (
     FactorReading,
     document_of,
@@ -41,7 +41,7 @@ def reading(value, at):
 
 
 def forget(scene):
-    scene.desk.client.get_map(grid.FEATURES).blocking().delete(grid.LATEST_FACTORS)
+    scene.desk.client.get_map(maps.FEATURES).blocking().delete(maps.LATEST_FACTORS)
 
 
 def test_two_writers_lose_nothing_of_each_other(scene):
@@ -59,7 +59,7 @@ def test_two_writers_lose_nothing_of_each_other(scene):
                 def change(held, new=new):
                     return document_of(merge(readings_of(held), new, market), "wall", WALL)
 
-                found = readings_of(the_grid.update(grid.FEATURES, grid.LATEST_FACTORS, change))
+                found = readings_of(the_grid.update(maps.FEATURES, maps.LATEST_FACTORS, change))
                 now = found[(other, None)].value if (other, None) in found else -1.0
                 if now < seen or found[(mine, None)].value != n:
                     went_back.append((mine, n, seen, now))
@@ -111,7 +111,7 @@ def test_every_source_becomes_a_reading(scene):
     assert document["readings"]["funding"]["ENAUSDT"]["interval_h"] == 4
     scene.desk.feed(1)
     missing = eventually(lambda: scene.missing() if "dvol" not in scene.missing() else None)
-    assert missing.get("funding", 0) == len(scene.desk.document(grid.FEATURES, grid.LATEST_SCAN)["assets"]) - 3  # fmt: skip
+    assert missing.get("funding", 0) == len(scene.desk.document(maps.FEATURES, maps.LATEST_SCAN)["assets"]) - 3  # fmt: skip
     done = scene.desk.cli("factors")
     assert done.returncode == 0, done.stderr
     assert "× 1.0 (90th" in done.stdout or "× 0.5 (90th" in done.stdout

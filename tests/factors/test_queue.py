@@ -10,10 +10,10 @@ from dolphin_dagster.factors.registry import external
 from dolphin_dagster.indicators.fear_greed import PUBLISHED_AFTER
 from dolphin_realtime.bench.runs import FINISHED, ask_at_once, overlap
 from dolphin_realtime.bench.stack import Stack, wait_for
+from dolphin_realtime.infra.day_files import day_files
 from dolphin_realtime.ops import dagster_api
 from dolphin_realtime.replay.factor_sources import FUNDING_HOURS
 from dolphin_realtime.replay.market import load_prices
-from dolphin_realtime.scans.files import day_files
 
 BACKFILL = """mutation($b: LaunchBackfillParams!) { launchPartitionBackfill(backfillParams: $b) {
   __typename ... on LaunchBackfillSuccess { backfillId } ... on PythonError { message } } }"""

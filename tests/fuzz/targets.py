@@ -10,13 +10,14 @@ import msgspec
 
 from dolphin_realtime.books.documents import BooksDocument
 from dolphin_realtime.model.desk import saved as desk_state
-from dolphin_realtime.model.desk.decision import Limits, TargetParams
+from dolphin_realtime.model.desk.decision import TargetParams
 from dolphin_realtime.model.desk.desk import Desk
 from dolphin_realtime.model.desk.fill_rule import Tape
 from dolphin_realtime.model.errors import ScanError
 from dolphin_realtime.model.instant import from_us
 from dolphin_realtime.model.market.order_book import features
 from dolphin_realtime.model.market.scan import decode_scan, encode_scan
+from dolphin_realtime.model.risk.permit import Limits
 from dolphin_realtime.model.risk.posture import Posture, SafetyDocument
 from dolphin_realtime.model.signal.gates import Book
 from dolphin_realtime.model.signal.params import SignalParams

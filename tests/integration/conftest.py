@@ -13,7 +13,7 @@ import pytest
 from hazelcast.errors import HazelcastError
 
 from dolphin_realtime.bench.stack import Stack
-from dolphin_realtime.grid import grid
+from dolphin_realtime.grid import connection, maps, wire
 from dolphin_realtime.journal import database
 from dolphin_realtime.model.instant import DAY_US
 from dolphin_realtime.model.market.scan import Scan
@@ -90,18 +90,18 @@ class Desk:
     @property
     def client(self):
         if self._client is None:
-            self._client = grid.connect_blocking("dolphin", self.stack.port, "test", 20.0)
+            self._client = connection.connect_blocking("dolphin", self.stack.port, "test", 20.0)
         return self._client
 
     def document(self, map_name: str, key: str) -> dict | None:
         """Return a document of the grid, None where it is absent or the grid is away."""
         try:
-            return grid.decode(self.client.get_map(map_name).blocking().get(key))
+            return wire.decode(self.client.get_map(map_name).blocking().get(key))
         except HazelcastError:
             return None
 
     def posture(self) -> str | None:
-        document = self.document(grid.SAFETY, grid.LATEST)
+        document = self.document(maps.SAFETY, maps.LATEST)
         return document["posture"] if document else None
 
     def wait_trading(self) -> None:
@@ -116,7 +116,7 @@ class Desk:
         eventually(is_normal, 60.0, "posture NORMAL")
 
     def bridge_beat(self) -> dict:
-        return self.document(grid.HEARTBEAT, "bridge") or {}
+        return self.document(maps.HEARTBEAT, "bridge") or {}
 
     def cli(self, *words: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "dolphin_realtime.cli", *words]

@@ -6,7 +6,7 @@ import signal
 
 import pytest
 
-from dolphin_realtime.grid import grid
+from dolphin_realtime.grid import maps
 from dolphin_realtime.scans.files import write_scan
 from tests.integration.conftest import eventually, make_desk, processes_of
 
@@ -22,20 +22,20 @@ def test_a_killed_member_comes_back_refilled_and_the_newest_scan_is_traded_once(
         desk.feed(5)
         trader = desk.stack.service("trader@BLUE").pid
         for _ in range(2):
-            jvm = int(desk.document(grid.HEARTBEAT, "hazelcast")["pid"])
+            jvm = int(desk.document(maps.HEARTBEAT, "hazelcast")["pid"])
             newest = desk.feed(1)
             kill(jvm)
             unseen = desk.next_scan()
             write_scan(desk.scan_dir, unseen)
             desk.wait_journalled(unseen, 60.0)
             document = eventually(
-                lambda: desk.document(grid.FEATURES, grid.LATEST_SCAN), 60.0, "a refilled map"
+                lambda: desk.document(maps.FEATURES, maps.LATEST_SCAN), 60.0, "a refilled map"
             )
             assert document["scan_number"] == unseen.scan_number
-            eventually(lambda: desk.document(grid.state_map("BLUE"), grid.LATEST_STATE), 30.0)
-            ring = desk.client.get_ringbuffer(grid.SCAN_RING).blocking()
+            eventually(lambda: desk.document(maps.state_map("BLUE"), maps.LATEST_STATE), 30.0)
+            ring = desk.client.get_ringbuffer(maps.SCAN_RING).blocking()
             assert ring.size() >= newest.scan_number
-            eventually(lambda: desk.document(grid.HEARTBEAT, "hazelcast"), 30.0)
+            eventually(lambda: desk.document(maps.HEARTBEAT, "hazelcast"), 30.0)
         assert desk.stack.service("trader@BLUE").pid == trader
         handled = desk.query("SELECT count(*), count(DISTINCT timestamp_us) FROM equity")[0]
         assert handled[0] == handled[1]
@@ -46,7 +46,7 @@ def test_a_killed_member_comes_back_refilled_and_the_newest_scan_is_traded_once(
             "SELECT asset, sum(CASE side WHEN 'BUY' THEN quantity ELSE -quantity END) FROM fills GROUP BY asset"
         )
         journal = {a: q for a, q in positions if abs(q) > 1e-9}
-        state = desk.document(grid.state_map("BLUE"), grid.LATEST_STATE)
+        state = desk.document(maps.state_map("BLUE"), maps.LATEST_STATE)
         assert {p["asset"]: pytest.approx(p["quantity"]) for p in state["positions"]} == journal
         desk.close()
 

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import pandas as pd
 import pytest
 
-from dolphin_realtime.grid import grid
+from dolphin_realtime.grid import maps
 from dolphin_realtime.model.instant import from_us
 from tests.integration.conftest import eventually, make_desk
 
@@ -33,7 +33,7 @@ def desk(tmp_path_factory):
 
 
 def state(desk, instance):
-    return desk.document(grid.state_map(instance), grid.LATEST_STATE)
+    return desk.document(maps.state_map(instance), maps.LATEST_STATE)
 
 
 def test_the_two_trade_the_same_scans_with_their_own_money(desk):
@@ -43,7 +43,7 @@ def test_the_two_trade_the_same_scans_with_their_own_money(desk):
     assert blue["equity"] > 95_000 > 52_500 > green["equity"] > 47_500
     assert desk.cli("journal", "check", "--instance", "GREEN").returncode == 0
     day = from_us(last.timestamp_us).date().isoformat()
-    assert desk.document(grid.pnl_map("GREEN"), day)["equity"] == pytest.approx(green["equity"])
+    assert desk.document(maps.pnl_map("GREEN"), day)["equity"] == pytest.approx(green["equity"])
 
 
 def test_compare_says_what_differs(desk):
@@ -99,7 +99,7 @@ def test_factors_gate_and_charge_what_is_held_and_missing_ones_are_counted(desk)
         "lifetime_s": 86_400,
     }
     document = {"readings": {"funding": dict.fromkeys(scan.assets, reading)}, "_pushed_at": at}
-    desk.client.get_map(grid.FEATURES).blocking().put(grid.LATEST_FACTORS, json.dumps(document))
+    desk.client.get_map(maps.FEATURES).blocking().put(maps.LATEST_FACTORS, json.dumps(document))
 
     def is_read():
         desk.feed(1)
@@ -115,7 +115,7 @@ def test_factors_gate_and_charge_what_is_held_and_missing_ones_are_counted(desk)
     assert state(desk, "BLUE")["fees"] > 0
     desk.check_journal()
     bad = {"readings": {"funding": "none"}, "_pushed_at": datetime.now(UTC).isoformat()}
-    desk.client.get_map(grid.FEATURES).blocking().put(grid.LATEST_FACTORS, json.dumps(bad))
+    desk.client.get_map(maps.FEATURES).blocking().put(maps.LATEST_FACTORS, json.dumps(bad))
     eventually(
         lambda: desk.feed(1) and state(desk, "BLUE")["last_signal"]["missing"].get("funding") == 16
     )

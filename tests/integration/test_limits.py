@@ -11,7 +11,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from dolphin_realtime.grid import grid
+from dolphin_realtime.grid import maps, wire
 from dolphin_realtime.journal import database
 from dolphin_realtime.model.health.scores import HealthDocument
 from dolphin_realtime.model.risk.posture import REASON_CODES
@@ -110,7 +110,7 @@ def test_each_limit_is_provoked_and_journalled(tmp_path, capsys):
             assert code in reasons
             done = desk.cli("journal", "check", "--instance", name)
             assert done.returncode == 0, done.stdout
-            state = desk.document(grid.state_map(name), grid.LATEST_STATE)
+            state = desk.document(maps.state_map(name), maps.LATEST_STATE)
             eventually(lambda n=name, c=code: _state(desk, n)["refused"].get(c))
         assert state["mode"] == "paper"
         desk.close()
@@ -120,7 +120,7 @@ def test_each_limit_is_provoked_and_journalled(tmp_path, capsys):
 
 
 def _state(desk, name):
-    return desk.document(grid.state_map(name), grid.LATEST_STATE)
+    return desk.document(maps.state_map(name), maps.LATEST_STATE)
 
 
 def _print(capsys, head, lines):
@@ -137,7 +137,7 @@ class Postures:
         self.desk, self.seen = desk, {}
 
     def document(self):
-        return self.desk.document(grid.SAFETY, grid.LATEST) or {"posture": None, "reasons": []}
+        return self.desk.document(maps.SAFETY, maps.LATEST) or {"posture": None, "reasons": []}
 
     def wait(self, code, posture, timeout_s=60.0, feed=False):
         """Wait until the ladder gives a reason and at least a posture."""
@@ -167,7 +167,7 @@ class Postures:
 def against_positions(desk, move):
     """Return the next scan with every held asset's price moved against its position."""
     scan = desk.next_scan()
-    state = desk.document(grid.state_map("BLUE"), grid.LATEST_STATE)
+    state = desk.document(maps.state_map("BLUE"), maps.LATEST_STATE)
     held = {p["asset"]: (p["quantity"], p["price"]) for p in state["positions"]}
     prices = [
         held[a][1] * (1 - move if held[a][0] > 0 else 1 + move) if a in held else p
@@ -277,24 +277,24 @@ def health_document(status, rm_meta, at):
     document = HealthDocument(
         status=status, rm_meta=rm_meta, **scores, subsystem_health={}, timestamp=at
     )
-    return grid.encode(document)
+    return wire.encode(document)
 
 
 def health(desk, postures):
     """Meta health's own words, put where it puts them while it is stopped."""
     assert desk.cli("stop", "meta-health").returncode == 0
-    healths = desk.client.get_map(grid.META_HEALTH).blocking()
+    healths = desk.client.get_map(maps.META_HEALTH).blocking()
     for status, posture in (("CRITICAL", "REDUCED"), ("DEAD", "CLOSE_ONLY")):
-        healths.put(grid.LATEST, health_document(status, 0.1, datetime.now(UTC)))
+        healths.put(maps.LATEST, health_document(status, 0.1, datetime.now(UTC)))
         postures.wait(f"HEALTH_{status}", posture)
         desk.feed(1)
     for unknown in (
         health_document("GREEN", 1.0, datetime(2020, 1, 1, tzinfo=UTC)),
-        grid.encode({"status": "GREEN", "timestamp": datetime.now(UTC)}),
+        wire.encode({"status": "GREEN", "timestamp": datetime.now(UTC)}),
     ):
-        healths.put(grid.LATEST, health_document("GREEN", 1.0, datetime.now(UTC)))
+        healths.put(maps.LATEST, health_document("GREEN", 1.0, datetime.now(UTC)))
         postures.wait_normal()
-        healths.put(grid.LATEST, unknown)
+        healths.put(maps.LATEST, unknown)
         postures.wait("HEALTH_UNKNOWN", "CLOSE_ONLY")
     assert desk.cli("start", "meta-health").returncode == 0
     postures.wait_normal()

@@ -12,7 +12,6 @@ import msgspec
 import pytest
 
 from dolphin_realtime.backtest.run import backtest_to_journal
-from dolphin_realtime.backtest.signals import read_scans
 from dolphin_realtime.books.documents import BookFeed
 from dolphin_realtime.config.trader_parameters import load_parameters
 from dolphin_realtime.factors.files import read_factors
@@ -21,6 +20,7 @@ from dolphin_realtime.model.desk.desk import Desk
 from dolphin_realtime.model.instant import DAY_US, from_us
 from dolphin_realtime.replay.pace import archive_days
 from dolphin_realtime.scans.coverage import Reading
+from dolphin_realtime.scans.days import read_scans
 from dolphin_realtime.scans.files import write_scan
 from dolphin_realtime.trading.warm_up import warm_up
 from tests.integration.conftest import eventually, make_desk, sample_market

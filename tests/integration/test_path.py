@@ -7,7 +7,7 @@ import hazelcast
 import msgspec
 import pytest
 
-from dolphin_realtime.grid import grid
+from dolphin_realtime.grid import maps, wire
 from dolphin_realtime.model.market.scan import decode_scan
 from dolphin_realtime.replay import faults
 from dolphin_realtime.scans.files import scan_path, to_bytes, write_scan
@@ -98,7 +98,7 @@ def test_a_file_that_is_still_being_written_is_waited_for(desk):
 
     def wait(n: int) -> None:
         pieces.append(n)
-        document = desk.document(grid.FEATURES, grid.LATEST_SCAN)
+        document = desk.document(maps.FEATURES, maps.LATEST_SCAN)
         assert document["scan_number"] < scan.scan_number
         eventually(lambda: desk.bridge_beat().get("phase") == "ready")
 
@@ -125,18 +125,18 @@ def test_a_duplicate_and_an_out_of_order_scan_are_not_published(desk):
         lambda: {"duplicate", "out_of_order"} <= desk.bridge_beat().get("refused", {}).keys()
     )
     assert refused
-    document = desk.document(grid.FEATURES, grid.LATEST_SCAN)
+    document = desk.document(maps.FEATURES, maps.LATEST_SCAN)
     assert document["scan_number"] == scan.scan_number
-    assert decode_scan(grid.encode(document)).timestamp_us == scan.timestamp_us
+    assert decode_scan(wire.encode(document)).timestamp_us == scan.timestamp_us
     desk.feed(1)
     desk.check_journal()
 
 
 def test_a_restart_of_ng6_begins_a_new_epoch_and_trading_goes_on(desk):
-    before = desk.document(grid.FEATURES, grid.LATEST_SCAN)["epoch"]
+    before = desk.document(maps.FEATURES, maps.LATEST_SCAN)["epoch"]
     desk.number = 0
     scan = desk.feed(3)
-    document = desk.document(grid.FEATURES, grid.LATEST_SCAN)
+    document = desk.document(maps.FEATURES, maps.LATEST_SCAN)
     assert (document["epoch"], document["scan_number"]) == (before + 1, 3)
     assert desk.query("SELECT epoch FROM equity WHERE timestamp_us = ?", scan.timestamp_us) == [
         (before + 1,)
@@ -145,7 +145,7 @@ def test_a_restart_of_ng6_begins_a_new_epoch_and_trading_goes_on(desk):
 
 
 def test_nothing_in_the_grid_stops_the_trader(desk):
-    features = desk.client.get_map(grid.FEATURES).blocking()
+    features = desk.client.get_map(maps.FEATURES).blocking()
     for junk in [
         "",
         "{",
@@ -155,32 +155,32 @@ def test_nothing_in_the_grid_stops_the_trader(desk):
         "\x00" * 100,
         '{"scan_number": 1e400}',
     ]:
-        features.set(grid.LATEST_SCAN, junk)
-    desk.client.get_map(grid.SAFETY).blocking().set(grid.LATEST, '{"posture": 5}')
+        features.set(maps.LATEST_SCAN, junk)
+    desk.client.get_map(maps.SAFETY).blocking().set(maps.LATEST, '{"posture": 5}')
     pid = desk.stack.service("trader@BLUE").pid
     desk.wait_trading()
     desk.feed(2)
     assert desk.stack.service("trader@BLUE").pid == pid
     eventually(
         lambda: (
-            desk.document(grid.HEARTBEAT, "trader@BLUE")["refused"].get("bad_scan_document", 0) >= 1
+            desk.document(maps.HEARTBEAT, "trader@BLUE")["refused"].get("bad_scan_document", 0) >= 1
         )
     )
 
 
 def test_a_document_that_cannot_be_true_does_not_deafen_the_trader(desk):
-    features = desk.client.get_map(grid.FEATURES).blocking()
-    document = desk.document(grid.FEATURES, grid.LATEST_SCAN)
+    features = desk.client.get_map(maps.FEATURES).blocking()
+    document = desk.document(maps.FEATURES, maps.LATEST_SCAN)
     wrong = [
         {"epoch": 10**9, "seq": 10**9, "timestamp": "2025-05-15T23:59:59Z"},
         {"seq": 10**9, "scan_number": 10**9, "timestamp": "2075-01-01T00:00:00Z"},
     ]
     for change in wrong:
-        features.set(grid.LATEST_SCAN, grid.encode({**document, **change}))
+        features.set(maps.LATEST_SCAN, wire.encode({**document, **change}))
     eventually(
         lambda: (
             {"implausible_epoch", "implausible_time"}
-            <= desk.document(grid.HEARTBEAT, "trader@BLUE")["refused"].keys()
+            <= desk.document(maps.HEARTBEAT, "trader@BLUE")["refused"].keys()
         )
     )
     desk.feed(2)
@@ -188,14 +188,14 @@ def test_a_document_that_cannot_be_true_does_not_deafen_the_trader(desk):
 
 
 def test_a_bridge_that_lost_its_ledger_is_followed_all_the_same(desk):
-    assert desk.document(grid.FEATURES, grid.LATEST_SCAN)["epoch"] > 1
+    assert desk.document(maps.FEATURES, maps.LATEST_SCAN)["epoch"] > 1
     desk.stack.request(do="stop", name="bridge")
     shutil.rmtree(ledger_folder(desk.stack.home / "run"))
     for old in desk.scan_dir.rglob("*.arrow"):
         old.unlink()
     desk.stack.request(do="start", name="bridge")
     desk.feed(3)
-    assert desk.document(grid.FEATURES, grid.LATEST_SCAN)["epoch"] == 1
+    assert desk.document(maps.FEATURES, maps.LATEST_SCAN)["epoch"] == 1
     desk.check_journal()
 
 
@@ -214,5 +214,5 @@ def test_a_scan_with_an_absurd_name_or_price_is_journalled_like_any_other(desk):
     write_scan(desk.scan_dir, scan)
     desk.wait_journalled(scan)
     desk.feed(2)
-    assert desk.document(grid.state_map("BLUE"), grid.LATEST_STATE)["mismatch"] is None
+    assert desk.document(maps.state_map("BLUE"), maps.LATEST_STATE)["mismatch"] is None
     desk.check_journal()

@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from dolphin_realtime.config.settings import Settings, load
-from dolphin_realtime.grid import grid
+from dolphin_realtime.grid import maps
 from dolphin_realtime.ops.managers.local import LocalManager
 from dolphin_realtime.services.meta_health.files import LedgerLine, ledger_path, read_ledger
 from tests.integration.conftest import Desk, eventually, make_desk
@@ -106,10 +106,10 @@ class LocalHost:
         return json.loads(self.desk.cli("status", "--json").stdout or "{}")
 
     def health(self) -> dict:
-        return self.desk.document(grid.META_HEALTH, grid.LATEST) or {}
+        return self.desk.document(maps.META_HEALTH, maps.LATEST) or {}
 
     def scan_number(self) -> int:
-        return (self.desk.document(grid.FEATURES, grid.LATEST_SCAN) or {}).get("scan_number", 0)
+        return (self.desk.document(maps.FEATURES, maps.LATEST_SCAN) or {}).get("scan_number", 0)
 
     def trades_on(self) -> None:
         before = self.scan_number()

@@ -7,13 +7,14 @@ import subprocess
 import sys
 import threading
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from dolphin_realtime.bench.runs import ask_at_once
 from dolphin_realtime.bench.stack import Stack, wait_for
-from dolphin_realtime.grid import grid
+from dolphin_realtime.grid import maps, wire
 from dolphin_realtime.ops import dagster_api
 from dolphin_realtime.services.meta_health.files import history_path, read_history
 from tests.integration.conftest import eventually
@@ -51,14 +52,14 @@ class Producers:
     """What lies outside the scan's path: books and factors that go on being made."""
 
     def __init__(self, desk) -> None:
-        self._features = desk.client.get_map(grid.FEATURES).blocking()
+        self._features = desk.client.get_map(maps.FEATURES).blocking()
         self._ending = threading.Event()
         self._thread = threading.Thread(target=self._make, daemon=True)
 
     def _make(self) -> None:
         while True:
-            text = grid.encode({"_pushed_at": grid.now_iso()})
-            for key in (grid.LATEST_BOOKS, grid.LATEST_FACTORS, grid.LATEST_CALENDAR):
+            text = wire.encode({"_pushed_at": datetime.now(UTC)})
+            for key in (maps.LATEST_BOOKS, maps.LATEST_FACTORS, maps.LATEST_CALENDAR):
                 self._features.set(key, text)
             if self._ending.wait(1.0):
                 return
@@ -108,17 +109,17 @@ def test_scenario_2_data_staleness(tmp_path, capsys):
 def documents(host) -> dict[str, bool]:
     """Return which documents of the realtime services the grid holds."""
     wanted = {
-        "scan": (grid.FEATURES, grid.LATEST_SCAN),
-        "safety": (grid.SAFETY, grid.LATEST),
-        "state": (grid.state_map("BLUE"), grid.LATEST_STATE),
-        "health": (grid.META_HEALTH, grid.LATEST),
-        **{f"beat {n}": (grid.HEARTBEAT, n) for n in ("bridge", "safety", "trader@BLUE")},
+        "scan": (maps.FEATURES, maps.LATEST_SCAN),
+        "safety": (maps.SAFETY, maps.LATEST),
+        "state": (maps.state_map("BLUE"), maps.LATEST_STATE),
+        "health": (maps.META_HEALTH, maps.LATEST),
+        **{f"beat {n}": (maps.HEARTBEAT, n) for n in ("bridge", "safety", "trader@BLUE")},
     }
     return {name: host.desk.document(*where) is not None for name, where in wanted.items()}
 
 
 def jvm(host) -> int:
-    return int(host.desk.document(grid.HEARTBEAT, "hazelcast")["pid"])
+    return int(host.desk.document(maps.HEARTBEAT, "hazelcast")["pid"])
 
 
 def refilled(host) -> None:

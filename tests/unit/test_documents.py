@@ -13,8 +13,8 @@ from dolphin_realtime.cli.app import COMMANDS, dolphin
 from dolphin_realtime.config.factor_sources import SourceSettings
 from dolphin_realtime.config.settings import Settings, load
 from dolphin_realtime.model import errors
+from dolphin_realtime.model.desk.costs import CostParams
 from dolphin_realtime.model.desk.decision import TargetParams
-from dolphin_realtime.model.desk.plan import CostParams
 from dolphin_realtime.model.market.paper_faults import PaperFaults
 from dolphin_realtime.model.risk.posture import SafetyParams
 from dolphin_realtime.model.risk.pre_trade import PreTradeParams
@@ -111,3 +111,17 @@ def test_the_pins_are_those_of_the_lock():
         assert re.search(rf"^{pin.replace('_', '[-_]')} ", lock, re.MULTILINE)
     (java,) = project["optional-dependencies"]["java"]
     assert re.search(rf"^{java} ", (ROOT / "requirements-java.lock").read_text(), re.MULTILINE)
+
+
+INSIDE = {p.name for d in ("dolphin_realtime", "dolphin_dagster") for p in (ROOT / d).iterdir()}
+DOCUMENTS = [*sorted((ROOT / "docs").glob("*.md")), ROOT / "README.md", ROOT / "CONTRIBUTING.md"]
+
+
+def test_every_file_that_a_document_names_is_there():
+    """Whole paths, and those that begin at a package of ours."""
+    for document in DOCUMENTS:
+        named = re.findall(r"`((?:[\w.-]+/)+[\w.-]*)`", document.read_text())
+        for path in named:
+            places = [ROOT, ROOT / "dolphin_realtime", ROOT / "dolphin_dagster"]
+            if path.split("/")[0] in INSIDE or (ROOT / path.split("/")[0]).exists():
+                assert any((place / path).exists() for place in places), f"{document.name}: {path}"

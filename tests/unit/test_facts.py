@@ -70,7 +70,7 @@ def test_map_names_are_spelt_in_one_file():
         for node in literals(path, ast.Constant)
         if isinstance(node.value, str) and MAPS.fullmatch(node.value)
     }
-    assert places == {"grid.py"}
+    assert places == {"maps.py"}
 
 
 @pytest.mark.parametrize("settings", [{}, {"instances": "GREEN"}, {"instances": "BLUE,GREEN"}])

@@ -13,16 +13,16 @@ import pytest
 
 from dolphin_realtime.bench.stack import wait_for
 from dolphin_realtime.config.settings import Settings
-from dolphin_realtime.grid import grid
+from dolphin_realtime.grid import connection, maps, wire
 from dolphin_realtime.ops import dagster_api
 from tests.conditions import changed, conditions, healthy
 
 STOPPED = ("replay", "meta-health", "trader@BLUE", "bridge", "safety", "orderbook")
 PLACES = {
-    "scan": (grid.FEATURES, grid.LATEST_SCAN),
-    "books": (grid.FEATURES, grid.LATEST_BOOKS),
-    "safety": (grid.SAFETY, grid.LATEST),
-    "health": (grid.META_HEALTH, grid.LATEST),
+    "scan": (maps.FEATURES, maps.LATEST_SCAN),
+    "books": (maps.FEATURES, maps.LATEST_BOOKS),
+    "safety": (maps.SAFETY, maps.LATEST),
+    "health": (maps.META_HEALTH, maps.LATEST),
 }
 WITHIN_S = 60
 
@@ -31,7 +31,7 @@ class Impersonator:
     """Writes a stack's documents twice a second, with some conditions made."""
 
     def __init__(self, stack):
-        self.client = grid.connect_blocking("dolphin", stack.port, "test")
+        self.client = connection.connect_blocking("dolphin", stack.port, "test")
         self.made, self.ending = [], threading.Event()
         self.thread = threading.Thread(target=self.run)
         self.thread.start()
@@ -49,17 +49,17 @@ class Impersonator:
     def write(self, fields):
         for name, (a_map, key) in PLACES.items():
             self.put(a_map, key, fields.get(name))
-        self.put(grid.state_map("BLUE"), grid.LATEST_STATE, fields["states"].get("BLUE"))
+        self.put(maps.state_map("BLUE"), maps.LATEST_STATE, fields["states"].get("BLUE"))
         for name in healthy(fields["now"])["heartbeats"]:
             if name != "hazelcast":
-                self.put(grid.HEARTBEAT, name, fields["heartbeats"].get(name))
+                self.put(maps.HEARTBEAT, name, fields["heartbeats"].get(name))
 
     def put(self, a_map, key, document):
         the_map = self.client.get_map(a_map).blocking()
         if document is None:
             the_map.delete(key)
         else:
-            the_map.set(key, grid.encode(document))
+            the_map.set(key, wire.encode(document))
 
     def close(self):
         self.ending.set()

@@ -11,9 +11,10 @@ import msgspec
 import pytest
 
 from dolphin_realtime.journal.rows import Rows
-from dolphin_realtime.model.desk.decision import Limits, TargetParams
+from dolphin_realtime.model.desk.decision import TargetParams
 from dolphin_realtime.model.desk.desk import Desk
 from dolphin_realtime.model.errors import ScanOutOfOrder
+from dolphin_realtime.model.risk.permit import Limits
 from dolphin_realtime.model.signal.params import SignalParams
 from dolphin_realtime.replay.worlds.seeded import random_events, scans_of, seeded_market
 from dolphin_realtime.trading.book_shelf import BookShelf

@@ -9,7 +9,6 @@ import msgspec
 import pytest
 
 from dolphin_realtime.backtest.run import backtest_to_journal
-from dolphin_realtime.backtest.signals import read_scans
 from dolphin_realtime.books.documents import BookFeed
 from dolphin_realtime.config.trader_parameters import load_parameters
 from dolphin_realtime.factors.documents import FactorHistory
@@ -20,6 +19,7 @@ from dolphin_realtime.replay.pace import archive_days
 from dolphin_realtime.replay.worlds.library import WORLDS, world
 from dolphin_realtime.reports.write import write_report
 from dolphin_realtime.scans.coverage import Reading
+from dolphin_realtime.scans.days import read_scans
 from dolphin_realtime.scans.files import write_scan
 from dolphin_realtime.scans.merge import merge_day
 from dolphin_realtime.trading.warm_up import warm_up

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from dolphin_realtime.grid import grid
+from dolphin_realtime.grid import maps
 from dolphin_realtime.journal import database
 from dolphin_realtime.model.instant import day_of
 from dolphin_realtime.replay.worlds.events import (
@@ -53,7 +53,7 @@ class Operator:
                 self.desk.wait_journalled(told)
 
     def state(self):
-        return self.desk.document(grid.state_map("BLUE"), grid.LATEST_STATE) or {}
+        return self.desk.document(maps.state_map("BLUE"), maps.LATEST_STATE) or {}
 
     def held(self, *without):
         """Return a held asset that no event has touched, the largest first."""

@@ -7,7 +7,7 @@ must stay below half the heap.
 from pathlib import Path
 from typing import Final
 
-from dolphin_realtime.grid.grid import SCAN_RING_CAPACITY
+from dolphin_realtime.grid.maps import SCAN_RING_CAPACITY
 
 MAIN_CLASS: Final = "com.hazelcast.core.server.HazelcastMemberStarter"
 HEAP_MAX: Final = "256m"

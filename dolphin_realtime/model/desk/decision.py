@@ -10,6 +10,8 @@ from typing import Annotated
 import msgspec
 
 from dolphin_realtime.model.market.instrument import InstrumentSpec
+from dolphin_realtime.model.orders import OrderIntent
+from dolphin_realtime.model.risk.permit import Limits
 from dolphin_realtime.model.risk.posture import Posture
 
 Fraction = Annotated[float, msgspec.Meta(gt=0, le=10)]
@@ -33,16 +35,6 @@ class TargetParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     min_notional_usd: Annotated[float, msgspec.Meta(ge=0)] = 10.0
 
 
-class OrderIntent(msgspec.Struct, frozen=True, kw_only=True):
-    """One order to send. ``leg`` is C for a close, O for an open, A for a change in size."""
-
-    asset: str
-    side: str
-    quantity: float
-    leg: str
-    is_reduce_only: bool
-
-
 class Decision(msgspec.Struct, frozen=True, kw_only=True):
     """What was decided for one asset at one scan, and why.
 
@@ -58,18 +50,6 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     held: float
     reason: str
     orders: tuple[OrderIntent, ...] = ()
-
-
-class Limits(msgspec.Struct, frozen=True, kw_only=True):
-    """What the trader may do at this scan, beside the signal.
-
-    Attributes:
-        posture: From the safety service, or the trader's own stricter one.
-        entry_block: Reason why nothing may be opened or enlarged, or None.
-    """
-
-    posture: Posture = Posture.NORMAL
-    entry_block: str | None = None
 
 
 class Market(msgspec.Struct, frozen=True, kw_only=True):

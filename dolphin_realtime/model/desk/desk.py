@@ -12,11 +12,12 @@ from typing import Final
 import msgspec
 
 from dolphin_realtime.model.desk.account import Account, DayPnl
-from dolphin_realtime.model.desk.decision import Limits, Market, OrderIntent, TargetParams
+from dolphin_realtime.model.desk.costs import CostParams
+from dolphin_realtime.model.desk.decision import Market, TargetParams
 from dolphin_realtime.model.desk.equity_marks import Marks
 from dolphin_realtime.model.desk.fill_rule import Execution, Tape, due
 from dolphin_realtime.model.desk.funding import FundingClock
-from dolphin_realtime.model.desk.plan import CostParams, Plan, sound_prices
+from dolphin_realtime.model.desk.plan import Plan, sound_prices
 from dolphin_realtime.model.desk.position_change import PositionChange
 from dolphin_realtime.model.desk.screening import screen
 from dolphin_realtime.model.desk.sizing import Decisions, Wanted
@@ -28,6 +29,7 @@ from dolphin_realtime.model.orders import (
     FLATTEN_LEG,
     InFlight,
     OrderEvent,
+    OrderIntent,
     OrderState,
     Traded,
     advanced,
@@ -38,6 +40,7 @@ from dolphin_realtime.model.orders import (
     unknown_assets,
 )
 from dolphin_realtime.model.risk.market_posture import MarketPosture
+from dolphin_realtime.model.risk.permit import Limits
 from dolphin_realtime.model.risk.pre_trade import Pace, PreTradeParams, Standing
 from dolphin_realtime.model.signal.gates import Book, Factors
 from dolphin_realtime.model.signal.params import SignalParams

@@ -12,7 +12,7 @@ from typing import Final
 
 import msgspec
 
-from dolphin_realtime.model.desk.plan import CostParams
+from dolphin_realtime.model.desk.costs import CostParams
 from dolphin_realtime.model.market.instrument import InstrumentSpec
 from dolphin_realtime.model.market.order_book import Level, walk
 from dolphin_realtime.model.orders import FLATTEN_LEG, InFlight

@@ -3,31 +3,18 @@
 Records and their small rules belong here; deciding is desk.py's and target.py's.
 """
 
-from typing import Annotated
-
 import msgspec
 
-from dolphin_realtime.model.desk.decision import Decision, Limits
+from dolphin_realtime.model.desk.decision import Decision
 from dolphin_realtime.model.desk.funding import FundingCharge
 from dolphin_realtime.model.desk.sizing import Decisions
 from dolphin_realtime.model.market.scan import Scan
 from dolphin_realtime.model.orders import InFlight
+from dolphin_realtime.model.risk.permit import Limits
 from dolphin_realtime.model.risk.pre_trade import Refusal
 from dolphin_realtime.model.signal.draft import Draft
 from dolphin_realtime.model.signal.gates import Factors
 from dolphin_realtime.model.signal.result import Signal
-
-NonNegative = Annotated[float, msgspec.Meta(ge=0)]
-
-
-class CostParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The cost model, shared by paper and backtest."""
-
-    start_cash_usd: Annotated[float, msgspec.Meta(gt=0)] = 100_000.0
-    half_spread_bps: NonNegative = 2.0
-    taker_fee_bps: NonNegative = 5.0
-    maker_fee_bps: NonNegative = 2.0
-    venue_latency_ms: NonNegative = 50.0
 
 
 class Plan(msgspec.Struct, kw_only=True):

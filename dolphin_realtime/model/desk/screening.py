@@ -8,10 +8,9 @@ from collections.abc import Callable
 
 import msgspec
 
-from dolphin_realtime.model.desk.decision import OrderIntent
 from dolphin_realtime.model.desk.plan import Plan
 from dolphin_realtime.model.errors import NoOrderId
-from dolphin_realtime.model.orders import SCANS, InFlight
+from dolphin_realtime.model.orders import SCANS, InFlight, OrderIntent
 from dolphin_realtime.model.risk.pre_trade import (
     PreTradeParams,
     Refusal,

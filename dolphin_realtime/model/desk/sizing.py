@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from dolphin_realtime.model.desk.decision import (
     AssetDecision,
     Decision,
-    Limits,
     Market,
     TargetParams,
     least_usd,
 )
+from dolphin_realtime.model.risk.permit import Limits
 from dolphin_realtime.model.risk.posture import Posture
 from dolphin_realtime.model.signal.draft import Draft
 

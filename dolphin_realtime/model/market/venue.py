@@ -12,7 +12,7 @@ from typing import Final
 
 import msgspec
 
-from dolphin_realtime.model.desk.plan import CostParams
+from dolphin_realtime.model.desk.costs import CostParams
 from dolphin_realtime.model.market.instrument import OTHER, SHIPPED, InstrumentSpec, is_name
 from dolphin_realtime.model.market.paper_faults import PaperFaults
 

@@ -8,7 +8,7 @@ from typing import Final
 
 import msgspec
 
-from dolphin_realtime.model.desk.decision import Limits
+from dolphin_realtime.model.risk.permit import Limits
 from dolphin_realtime.model.risk.posture import Posture
 
 FROZEN_SCANS: Final = 3

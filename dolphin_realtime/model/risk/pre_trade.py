@@ -13,8 +13,9 @@ from typing import Annotated, Final
 
 import msgspec
 
-from dolphin_realtime.model.desk.decision import Market, OrderIntent
+from dolphin_realtime.model.desk.decision import Market
 from dolphin_realtime.model.market.instrument import MAX_STEPS, InstrumentSpec
+from dolphin_realtime.model.orders import OrderIntent
 
 MINUTE_US: Final = 60_000_000
 Positive = Annotated[float, msgspec.Meta(gt=0)]

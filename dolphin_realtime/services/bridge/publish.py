@@ -10,12 +10,12 @@ from typing import Final
 
 from hazelcast.lifecycle import LifecycleState
 
-from dolphin_realtime.grid import grid
-from dolphin_realtime.grid.grid import GRID_FAULTS
+from dolphin_realtime.grid import maps
+from dolphin_realtime.grid.connection import GRID_FAULTS
 from dolphin_realtime.runtime.service_frame import Frame
 
 SEND_TIMEOUT_S: Final = 0.5
-OUTBOX: Final = grid.SCAN_RING_CAPACITY
+OUTBOX: Final = maps.SCAN_RING_CAPACITY
 
 
 class Publisher:
@@ -32,8 +32,8 @@ class Publisher:
     async def start(self) -> None:
         """Create the proxies; they must exist before the grid can fail."""
         client = self._frame.client
-        self._map = await client.get_map(grid.FEATURES)
-        self._ring = await client.get_ringbuffer(grid.SCAN_RING)
+        self._map = await client.get_map(maps.FEATURES)
+        self._ring = await client.get_ringbuffer(maps.SCAN_RING)
         client.lifecycle_service.add_listener(self._on_lifecycle)
 
     def _on_lifecycle(self, state: str) -> None:
@@ -69,7 +69,7 @@ class Publisher:
                     await self._add(self._unsent[0])
                 if self._unsent:
                     newest = self._unsent[0]
-                    await asyncio.gather(self._map.set(grid.LATEST_SCAN, newest), self._add(newest))
+                    await asyncio.gather(self._map.set(maps.LATEST_SCAN, newest), self._add(newest))
         except GRID_FAULTS:
             self._must_check = True
             self._frame.say("grid_away", unsent=len(self._unsent))
@@ -94,5 +94,5 @@ class Publisher:
         else:
             self._tail = tail
         if self._newest is not None and not self._unsent:  # else those before it come first
-            await self._map.set(grid.LATEST_SCAN, self._newest)
+            await self._map.set(maps.LATEST_SCAN, self._newest)
         self._must_check = False

@@ -7,7 +7,7 @@ from typing import Final
 
 from dolphin_realtime.config.services import HAZELCAST
 from dolphin_realtime.config.settings import Settings
-from dolphin_realtime.grid import grid
+from dolphin_realtime.grid import connection, maps, wire
 from dolphin_realtime.grid.member.member import ANSWERS, Member, is_ready
 from dolphin_realtime.infra import log
 from dolphin_realtime.infra.process import notify
@@ -46,10 +46,12 @@ def _watch(member: Member, settings: Settings, stopping: threading.Event) -> Non
         MemberError: When the JVM has ended.
     """
     try:
-        client = grid.connect_blocking(settings.cluster_name, settings.hazelcast_port, HAZELCAST)
+        client = connection.connect_blocking(
+            settings.cluster_name, settings.hazelcast_port, HAZELCAST
+        )
     except GridError as e:
         raise MemberError(f"the member refuses its own client: {e}") from e
-    beats = client.get_map(grid.HEARTBEAT)
+    beats = client.get_map(maps.HEARTBEAT)
     figures = Figures()
     without = serve_metrics(settings, HAZELCAST, figures)
     if without is not None:
@@ -75,6 +77,6 @@ def _watch(member: Member, settings: Settings, stopping: threading.Event) -> Non
 
 
 def _heartbeat(member: Member) -> str:
-    return grid.encode(
+    return wire.encode(
         Heartbeat(ts=datetime.now(UTC), pid=member.pid, phase="ready", detail="one member")
     )

@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 from hazelcast.asyncio import HazelcastClient
 
-from dolphin_realtime.grid import grid
+from dolphin_realtime.grid import maps, wire
 from dolphin_realtime.model.documents import Heartbeat, PnlDocument, StateDocument
 
 
@@ -38,7 +38,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     unparsable: list[str] = []
 
 
-_FEATURE_KEYS = (grid.LATEST_SCAN, grid.LATEST_BOOKS, grid.LATEST_FACTORS, grid.LATEST_CALENDAR)
+_FEATURE_KEYS = (maps.LATEST_SCAN, maps.LATEST_BOOKS, maps.LATEST_FACTORS, maps.LATEST_CALENDAR)
 
 
 class GridReader:
@@ -51,21 +51,21 @@ class GridReader:
 
     async def start(self) -> None:
         """Create the proxies; creating one is not retried by the client."""
-        names = [grid.FEATURES, grid.SAFETY, grid.HEARTBEAT]
-        names += [grid.state_map(i) for i in self._instances]
-        names += [grid.pnl_map(i) for i in self._instances]
+        names = [maps.FEATURES, maps.SAFETY, maps.HEARTBEAT]
+        names += [maps.state_map(i) for i in self._instances]
+        names += [maps.pnl_map(i) for i in self._instances]
         self._maps = {name: await self._client.get_map(name) for name in names}
 
     async def _get(self, map_name: str, key: str) -> dict[str, Any] | None:
         value = await self._maps[map_name].get(key)
-        document = grid.decode(value)
+        document = wire.decode(value)
         if value is not None and document is None:
             self._unparsable.append(f"{map_name}/{key}")
         return document
 
     async def _read[D](self, map_name: str, key: str, kind: type[D]) -> D | None:
         value = await self._maps[map_name].get(key)
-        document = grid.read(value, kind)
+        document = wire.read(value, kind)
         if value is not None and document is None:
             self._unparsable.append(f"{map_name}/{key}")
         return document
@@ -73,26 +73,26 @@ class GridReader:
     async def read(self) -> Snapshot:
         """Return the documents as they are now."""
         self._unparsable = []
-        beats = await self._maps[grid.HEARTBEAT].entry_set()
-        features = {key: await self._get(grid.FEATURES, key) for key in _FEATURE_KEYS}
-        safety = await self._get(grid.SAFETY, grid.LATEST)
+        beats = await self._maps[maps.HEARTBEAT].entry_set()
+        features = {key: await self._get(maps.FEATURES, key) for key in _FEATURE_KEYS}
+        safety = await self._get(maps.SAFETY, maps.LATEST)
         states = {
-            i: await self._read(grid.state_map(i), grid.LATEST_STATE, StateDocument)
+            i: await self._read(maps.state_map(i), maps.LATEST_STATE, StateDocument)
             for i in self._instances
         }
         days = {i: str(state.since) for i, state in states.items() if state is not None}
-        pnl = {i: await self._read(grid.pnl_map(i), day, PnlDocument) for i, day in days.items()}
+        pnl = {i: await self._read(maps.pnl_map(i), day, PnlDocument) for i, day in days.items()}
         sources: dict[str, dict[str, Any] | None] = {
-            f"{grid.FEATURES}/{key}": document for key, document in features.items()
+            f"{maps.FEATURES}/{key}": document for key, document in features.items()
         }
-        sources[f"{grid.SAFETY}/{grid.LATEST}"] = safety
-        sources[f"{grid.ALL_STATES}/{grid.LATEST_STATE}"] = _oldest(states)
+        sources[f"{maps.SAFETY}/{maps.LATEST}"] = safety
+        sources[f"{maps.ALL_STATES}/{maps.LATEST_STATE}"] = _oldest(states)
         return Snapshot(
-            scan=features[grid.LATEST_SCAN],
+            scan=features[maps.LATEST_SCAN],
             safety=safety,
             states=states,
             pnl=pnl,
-            heartbeats={str(k): grid.read(v, Heartbeat) for k, v in beats},
+            heartbeats={str(k): wire.read(v, Heartbeat) for k, v in beats},
             sources=sources,
             unparsable=self._unparsable,
         )

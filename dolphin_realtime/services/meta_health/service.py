@@ -11,8 +11,8 @@ from typing import Final
 
 from dolphin_realtime.config.services import critical
 from dolphin_realtime.factors.source_memory import memory_of
-from dolphin_realtime.grid import grid
-from dolphin_realtime.grid.grid import GRID_FAULTS
+from dolphin_realtime.grid import maps, wire
+from dolphin_realtime.grid.connection import GRID_FAULTS
 from dolphin_realtime.infra import files
 from dolphin_realtime.model.health.debounce import Track
 from dolphin_realtime.model.health.recovery import (
@@ -70,7 +70,7 @@ class MetaHealth:
     async def run(self) -> None:
         """Look, publish and repair until the service stops."""
         await self._probes.start()
-        self._health = await self._frame.client.get_map(grid.META_HEALTH)
+        self._health = await self._frame.client.get_map(maps.META_HEALTH)
         self._path.parent.mkdir(parents=True, exist_ok=True)
         is_ready = False
         try:
@@ -223,14 +223,14 @@ class MetaHealth:
         self._frame.figures.set("rm_meta", document.rm_meta)
         for sensor in SENSORS:
             self._frame.figures.set("health_score", getattr(document, sensor), sensor=sensor)
-        text = grid.encode(document)
+        text = wire.encode(document)
         try:
             files.replace(self._path, text.encode())
         except OSError as e:
             self._frame.refuse("document_unwritten", why=str(e))
         try:
             async with asyncio.timeout(SEND_TIMEOUT_S):
-                await self._health.set(grid.LATEST, text)
+                await self._health.set(maps.LATEST, text)
         except GRID_FAULTS:
             self._frame.counts["health_unsent"] += 1
 

@@ -15,8 +15,8 @@ import httpx
 from dolphin_realtime.books.documents import BooksDocument
 from dolphin_realtime.config.settings import listed
 from dolphin_realtime.factors.source_memory import memory_of
-from dolphin_realtime.grid import grid
-from dolphin_realtime.grid.grid import GRID_FAULTS
+from dolphin_realtime.grid import maps, wire
+from dolphin_realtime.grid.connection import GRID_FAULTS
 from dolphin_realtime.model.errors import SettingsError
 from dolphin_realtime.runtime.service_frame import Frame, pause
 from dolphin_realtime.services.orderbook.keeper import BookKeeper
@@ -41,7 +41,7 @@ class OrderBooks:
 
     async def run(self) -> None:
         """Follow the streams and publish until the service stops."""
-        features = await self._frame.client.get_map(grid.FEATURES)
+        features = await self._frame.client.get_map(maps.FEATURES)
         shards = [
             self._assets[i : i + STREAMS_PER_SOCKET]
             for i in range(0, len(self._assets), STREAMS_PER_SOCKET)
@@ -84,7 +84,7 @@ class OrderBooks:
         document = BooksDocument(assets=found, pushed_at=now, simulated=self._simulated)
         try:
             async with asyncio.timeout(2.0):
-                await features.set(grid.LATEST_BOOKS, grid.encode(document))
+                await features.set(maps.LATEST_BOOKS, wire.encode(document))
         except GRID_FAULTS:
             self._frame.counts["books_unsent"] += 1
         self._frame.say("ready" if found else "no_books")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import msgspec
 
-from dolphin_realtime.grid import grid
+from dolphin_realtime.grid import wire
 from dolphin_realtime.infra import files
 from dolphin_realtime.model.documents import StateDocument
 from dolphin_realtime.model.risk.posture import InstanceFacts, Posture
@@ -32,7 +32,7 @@ class Newest[D]:
     def take(self, value: object) -> None:
         """Take what was read: what is absent leaves the last one, what is of no use replaces it."""
         if value is not None:
-            self.document = grid.read(value, self._kind)
+            self.document = wire.read(value, self._kind)
 
     def age_s(self, now: datetime) -> float | None:
         """Return its age by its own instant, None where there is none."""

@@ -11,8 +11,8 @@ from typing import Final
 import msgspec
 
 from dolphin_realtime.config.settings import load_group
-from dolphin_realtime.grid import grid
-from dolphin_realtime.grid.grid import GRID_FAULTS
+from dolphin_realtime.grid import maps, wire
+from dolphin_realtime.grid.connection import GRID_FAULTS
 from dolphin_realtime.model.documents import StateDocument
 from dolphin_realtime.model.freshness import HEALTH_S
 from dolphin_realtime.model.health.scores import HealthDocument
@@ -73,10 +73,10 @@ class Safety:
     async def run(self) -> None:
         """Judge and publish until the service stops."""
         get_map = self._frame.client.get_map
-        self._features = await get_map(grid.FEATURES)
-        self._health_map = await get_map(grid.META_HEALTH)
-        self._safety = await get_map(grid.SAFETY)
-        self._state_maps = {i: await get_map(grid.state_map(i)) for i in self._states}
+        self._features = await get_map(maps.FEATURES)
+        self._health_map = await get_map(maps.META_HEALTH)
+        self._safety = await get_map(maps.SAFETY)
+        self._state_maps = {i: await get_map(maps.state_map(i)) for i in self._states}
         server = await serve_orders(
             self._frame.settings.run_dir, self._ledger, self._refuse, self._on_order
         )
@@ -145,17 +145,17 @@ class Safety:
 
     async def step(self) -> None:
         """Read the inputs, judge, publish."""
-        self._scan.take(await self._features.get(grid.LATEST_SCAN))
-        self._health.take(await self._health_map.get(grid.LATEST))
+        self._scan.take(await self._features.get(maps.LATEST_SCAN))
+        self._health.take(await self._health_map.get(maps.LATEST))
         for name, state in self._states.items():
-            state.take(await self._state_maps[name].get(grid.LATEST_STATE))
+            state.take(await self._state_maps[name].get(maps.LATEST_STATE))
         self._note_scan()
         self._note_peaks()
         now = datetime.now(UTC)
         inputs = self._inputs(now)
         wanted, reasons = judge(inputs, self._params)
         self._move(wanted, reasons, now)
-        await self._safety.set(grid.LATEST, self._document(inputs, reasons, now))
+        await self._safety.set(maps.LATEST, self._document(inputs, reasons, now))
         if self._was_fresh or not self._is_young(now):
             self._telling.tell(self._ladder.posture, reasons)
         self._frame.figures.set("posture_rank", self._ladder.posture.rank)
@@ -201,7 +201,7 @@ class Safety:
                 "at": flatten.at.isoformat(),
             },
         )
-        return grid.encode(document)
+        return wire.encode(document)
 
     def _move(self, wanted: Posture, reasons: list[str], now: datetime) -> None:
         """Step the ladder; the very first fresh scan lifts the starting posture at once."""

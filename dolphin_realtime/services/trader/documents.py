@@ -8,8 +8,8 @@ from collections import Counter
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from dolphin_realtime.grid import grid
-from dolphin_realtime.grid.grid import GRID_FAULTS
+from dolphin_realtime.grid import maps, wire
+from dolphin_realtime.grid.connection import GRID_FAULTS
 from dolphin_realtime.model.desk.desk import Desk
 from dolphin_realtime.model.documents import (
     EntryBlock,
@@ -184,8 +184,8 @@ class StatePublisher:
     async def run(self) -> None:
         """Publish until the service stops."""
         instance = self._session.desk.instance
-        states = await self._frame.client.get_map(grid.state_map(instance))
-        days = await self._frame.client.get_map(grid.pnl_map(instance))
+        states = await self._frame.client.get_map(maps.state_map(instance))
+        days = await self._frame.client.get_map(maps.pnl_map(instance))
         while not self._frame.stopping.is_set():
             try:
                 async with asyncio.timeout(2.0):
@@ -197,10 +197,10 @@ class StatePublisher:
     async def _put(self, states: Any, days: Any) -> None:
         state = state_document(self._session, self._guard, self._frame.settings.mode)
         set_figures(self._frame.figures, state)
-        await states.set(grid.LATEST_STATE, grid.encode(state))
+        await states.set(maps.LATEST_STATE, wire.encode(state))
         pnl = pnl_document(self._session)
         if pnl is not None:
-            await days.set(pnl[0], grid.encode(pnl[1]))
+            await days.set(pnl[0], wire.encode(pnl[1]))
 
     async def _next(self) -> None:
         try:

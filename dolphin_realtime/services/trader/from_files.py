@@ -21,10 +21,10 @@ from dolphin_realtime.infra import log
 from dolphin_realtime.infra.trace import Trace
 from dolphin_realtime.journal.writer import Journal
 from dolphin_realtime.model.desk import saved as desk_state
-from dolphin_realtime.model.desk.decision import Limits
 from dolphin_realtime.model.desk.desk import Desk
 from dolphin_realtime.model.errors import ScanOutOfOrder
 from dolphin_realtime.model.market.scan import Scan
+from dolphin_realtime.model.risk.permit import Limits
 from dolphin_realtime.services.trader.inputs import Allowed
 from dolphin_realtime.services.trader.session import Session, make_booking
 from dolphin_realtime.trading.book_shelf import BookShelf

@@ -10,11 +10,11 @@ from typing import Final
 
 import msgspec
 
-from dolphin_realtime.model.desk.decision import Limits
 from dolphin_realtime.model.freshness import POSTURE_S
 from dolphin_realtime.model.instant import from_us, to_us
 from dolphin_realtime.model.market.cadence import LATE_CADENCES, Cadence
 from dolphin_realtime.model.market.scan import Scan, refuse_implausible
+from dolphin_realtime.model.risk.permit import Limits
 from dolphin_realtime.model.risk.posture import Posture, SafetyDocument
 
 CLOCK_SKEW_S: Final = 60.0

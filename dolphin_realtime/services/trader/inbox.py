@@ -13,12 +13,12 @@ from typing import Any, Final
 
 from msgspec.structs import replace
 
-from dolphin_realtime.grid.grid import GRID_FAULTS
+from dolphin_realtime.grid.connection import GRID_FAULTS
 from dolphin_realtime.journal.intents import Intent
-from dolphin_realtime.model.desk.decision import Limits
 from dolphin_realtime.model.desk.plan import Plan
 from dolphin_realtime.model.errors import ScanOutOfOrder, ScanSchemaError
 from dolphin_realtime.model.market.scan import MAX_EPOCH_STEP, Scan, decode_scan
+from dolphin_realtime.model.risk.permit import Limits
 from dolphin_realtime.runtime.service_frame import Frame
 from dolphin_realtime.services.trader.guard import Guard
 from dolphin_realtime.services.trader.session import Session

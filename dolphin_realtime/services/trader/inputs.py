@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 
 from dolphin_realtime.journal.database import reading
-from dolphin_realtime.model.desk.decision import Limits
+from dolphin_realtime.model.risk.permit import Limits
 from dolphin_realtime.model.risk.posture import Posture
 
 

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 
 from dolphin_realtime.config.settings import Settings
 from dolphin_realtime.engine.paper import PaperEngine
-from dolphin_realtime.grid import grid
+from dolphin_realtime.grid import maps
 from dolphin_realtime.grid.latest_feed import LatestFeed
 from dolphin_realtime.infra.trace import Trace
 from dolphin_realtime.journal.writer import Journal, ScanRecord
@@ -124,13 +124,13 @@ class TraderService:
 
     async def _feeds(self) -> list[LatestFeed]:
         client = self.frame.client
-        self.inbox.ring = Ring(await client.get_ringbuffer(grid.SCAN_RING))
+        self.inbox.ring = Ring(await client.get_ringbuffer(maps.SCAN_RING))
         shelf = self.session.shelf
         feeds = [
-            LatestFeed(client, grid.SAFETY, grid.LATEST, self.watch.on_document),
-            LatestFeed(client, grid.FEATURES, grid.LATEST_FACTORS, self._read(self.factors.take)),
-            LatestFeed(client, grid.FEATURES, grid.LATEST_BOOKS, self._read(shelf.take)),
-            LatestFeed(client, grid.FEATURES, grid.LATEST_SCAN, self.inbox.on_document),
+            LatestFeed(client, maps.SAFETY, maps.LATEST, self.watch.on_document),
+            LatestFeed(client, maps.FEATURES, maps.LATEST_FACTORS, self._read(self.factors.take)),
+            LatestFeed(client, maps.FEATURES, maps.LATEST_BOOKS, self._read(shelf.take)),
+            LatestFeed(client, maps.FEATURES, maps.LATEST_SCAN, self.inbox.on_document),
         ]
         for feed in feeds:
             await feed.start()

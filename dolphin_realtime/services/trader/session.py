@@ -16,7 +16,6 @@ from dolphin_realtime.journal.rows import Rows
 from dolphin_realtime.journal.tables import Row
 from dolphin_realtime.journal.writer import Journal, ScanRecord
 from dolphin_realtime.model.desk import saved as desk_state
-from dolphin_realtime.model.desk.decision import Limits
 from dolphin_realtime.model.desk.desk import Desk
 from dolphin_realtime.model.desk.plan import Plan
 from dolphin_realtime.model.desk.position_change import PositionChange
@@ -24,6 +23,7 @@ from dolphin_realtime.model.desk.position_orders import PositionOrder
 from dolphin_realtime.model.errors import PositionRefused, ScanOutOfOrder
 from dolphin_realtime.model.market.scan import Scan
 from dolphin_realtime.model.orders import InFlight
+from dolphin_realtime.model.risk.permit import Limits
 from dolphin_realtime.model.signal.gates import Factors
 from dolphin_realtime.trading.book_shelf import BookShelf
 from dolphin_realtime.trading.booking import Booking

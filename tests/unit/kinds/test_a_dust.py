@@ -6,9 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dolphin_realtime.model.desk.account import Account, Position
-from dolphin_realtime.model.desk.decision import Limits, TargetParams
+from dolphin_realtime.model.desk.decision import TargetParams
 from dolphin_realtime.model.desk.desk import Desk
 from dolphin_realtime.model.desk.position_change import Act, change_account
+from dolphin_realtime.model.risk.permit import Limits
 from dolphin_realtime.model.signal.params import SignalParams
 from tests.scans import walk
 from tests.unit.realtime.test_desk import trade

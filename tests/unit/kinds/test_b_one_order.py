@@ -2,11 +2,11 @@
 
 import msgspec
 
-from dolphin_realtime.model.desk.decision import Limits, OrderIntent
-from dolphin_realtime.model.desk.plan import CostParams
+from dolphin_realtime.model.desk.costs import CostParams
 from dolphin_realtime.model.market.instrument import SHIPPED
 from dolphin_realtime.model.market.venue import paper_venue
-from dolphin_realtime.model.orders import InFlight
+from dolphin_realtime.model.orders import InFlight, OrderIntent
+from dolphin_realtime.model.risk.permit import Limits
 from tests.unit.realtime.test_turn import SCANS, Trader
 
 

@@ -3,11 +3,11 @@
 import msgspec
 import pytest
 
-from dolphin_realtime.backtest.signals import read_scans, write_signals
+from dolphin_realtime.backtest.signals import write_signals
 from dolphin_realtime.model.instant import DAY_US, day_of, day_us
 from dolphin_realtime.model.signal.params import SignalParams
 from dolphin_realtime.scans.coverage import Reading, coverage_of, line_of, reasons_of
-from dolphin_realtime.scans.days import ScanDays
+from dolphin_realtime.scans.days import ScanDays, read_scans
 from dolphin_realtime.scans.files import scan_path, to_bytes, write_scan
 from dolphin_realtime.scans.merge import merge_day
 from tests.scans import walk

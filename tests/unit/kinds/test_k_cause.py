@@ -6,8 +6,8 @@ import msgspec
 import pytest
 
 from dolphin_realtime.cli.not_trading import not_trading
-from dolphin_realtime.cli.overview import lines_of
-from dolphin_realtime.grid import grid
+from dolphin_realtime.cli.status_view import lines_of
+from dolphin_realtime.grid import wire
 from dolphin_realtime.model.documents import Heartbeat, refusals
 from dolphin_realtime.model.errors import ServiceError
 from dolphin_realtime.model.health.recovery import Fault, World, remedy_of
@@ -61,8 +61,8 @@ def test_the_share_of_names_that_cannot_be_opened_is_shown_while_others_trade():
 
 @pytest.mark.parametrize("since", [{}, "x", {"a": 3}])
 def test_a_beat_without_refusals_says_nothing(since):
-    text = grid.encode({"ts": NOW.isoformat(), "refused_since": since})
-    assert refusals(grid.read(text, Heartbeat)) == refusals(None) == ""
+    text = wire.encode({"ts": NOW.isoformat(), "refused_since": since})
+    assert refusals(wire.read(text, Heartbeat)) == refusals(None) == ""
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 
 from dolphin_realtime.factors.documents import FactorHistory
+from dolphin_realtime.model.desk.costs import CostParams
 from dolphin_realtime.model.desk.desk import Desk
-from dolphin_realtime.model.desk.plan import CostParams
 from dolphin_realtime.model.instant import DAY_US, from_us
 from dolphin_realtime.model.signal.gates import Factors, Reading
 from dolphin_realtime.reports.trades import LONG, SHORT

@@ -6,12 +6,12 @@ import msgspec
 import pytest
 
 from dolphin_realtime.model.desk.account import Account, Position
-from dolphin_realtime.model.desk.decision import Limits
+from dolphin_realtime.model.desk.costs import CostParams
 from dolphin_realtime.model.desk.desk import Desk
 from dolphin_realtime.model.desk.fill_rule import Tape
-from dolphin_realtime.model.desk.plan import CostParams
 from dolphin_realtime.model.desk.saved import restore, save
 from dolphin_realtime.model.errors import JournalError
+from dolphin_realtime.model.risk.permit import Limits
 from dolphin_realtime.model.risk.posture import Posture
 from dolphin_realtime.model.signal.gates import Factors, Reading
 from tests.orders import fill, lapse

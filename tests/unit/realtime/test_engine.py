@@ -5,7 +5,7 @@ import threading
 import msgspec
 import pytest
 
-from dolphin_realtime.model.desk.plan import CostParams
+from dolphin_realtime.model.desk.costs import CostParams
 from dolphin_realtime.model.errors import EngineError
 from dolphin_realtime.model.market.instrument import OTHER
 from dolphin_realtime.model.market.paper_faults import PaperFaults

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dolphin_realtime.grid import grid
+from dolphin_realtime.grid import wire
 from dolphin_realtime.model.documents import (
     Heartbeat,
     HeldPosition,
@@ -269,9 +269,9 @@ def test_equity_that_does_not_add_up_is_incoherent():
 def test_profit_that_cannot_be_is_incoherent(change):
     good = dict.fromkeys(("realised", "unrealised", "fees", "funding", "equity"), 1.0)
     good |= {"trades": 3, "max_drawdown": 0.01, "updated_at": NOW.isoformat()}
-    assert pnl_holds(grid.read(grid.encode(good), PnlDocument))
-    assert grid.read(grid.encode({**good, **change}), PnlDocument) is None
-    inf = msgspec.structs.replace(grid.read(grid.encode(good), PnlDocument), equity=math.inf)
+    assert pnl_holds(wire.read(wire.encode(good), PnlDocument))
+    assert wire.read(wire.encode({**good, **change}), PnlDocument) is None
+    inf = msgspec.structs.replace(wire.read(wire.encode(good), PnlDocument), equity=math.inf)
     assert not pnl_holds(inf)
 
 
@@ -308,9 +308,9 @@ def test_no_document_of_the_grid_stops_a_sensor_or_its_document(scan, other, sta
     named = {f"{s.map_name}/{s.key}": other for s in sources}
     seen = Snapshot(
         scan=scan, safety=other, sources=named,
-        states={"BLUE": grid.read(grid.encode({**STATE, **state}), StateDocument)},
-        pnl={"BLUE": grid.read(grid.encode(other), PnlDocument)},
-        heartbeats={"bridge": grid.read(grid.encode(other), Heartbeat)},
+        states={"BLUE": wire.read(wire.encode({**STATE, **state}), StateDocument)},
+        pnl={"BLUE": wire.read(wire.encode(other), PnlDocument)},
+        heartbeats={"bridge": wire.read(wire.encode(other), Heartbeat)},
     )  # fmt: skip
     readings = {
         "m2_heartbeat": read_heartbeats(seen, ["bridge"], NOW),
@@ -320,5 +320,5 @@ def test_no_document_of_the_grid_stops_a_sensor_or_its_document(scan, other, sta
     }
     judgement = Judgement(sources, CRITICAL)
     judgement.take(readings, 0.0)
-    document = grid.encode(judgement.document(NOW, 0.0, {}, is_young=False))
-    assert grid.decode(document)["status"] in ("GREEN", "DEGRADED", "CRITICAL", "DEAD")
+    document = wire.encode(judgement.document(NOW, 0.0, {}, is_young=False))
+    assert wire.decode(document)["status"] in ("GREEN", "DEGRADED", "CRITICAL", "DEAD")

@@ -10,10 +10,10 @@ from dolphin_realtime.journal.check import check
 from dolphin_realtime.journal.intents import Intent
 from dolphin_realtime.journal.writer import Journal, ScanRecord
 from dolphin_realtime.model.desk import saved as desk_state
-from dolphin_realtime.model.desk.decision import Limits, OrderIntent
 from dolphin_realtime.model.desk.desk import Desk
 from dolphin_realtime.model.errors import JournalError
-from dolphin_realtime.model.orders import InFlight
+from dolphin_realtime.model.orders import InFlight, OrderIntent
+from dolphin_realtime.model.risk.permit import Limits
 from dolphin_realtime.reports.figures import figures
 
 ORDER = InFlight(

@@ -6,7 +6,8 @@ import msgspec
 import pytest
 
 from dolphin_realtime.cli.not_trading import not_trading
-from dolphin_realtime.cli.overview import Overview, lines_of
+from dolphin_realtime.cli.overview import Overview
+from dolphin_realtime.cli.status_view import lines_of
 from dolphin_realtime.model.documents import StateDocument
 from dolphin_realtime.ops.managers.interface import ServiceStatus
 

@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dolphin_realtime.model.desk.decision import OrderIntent
 from dolphin_realtime.model.errors import NoOrderId, OrderMismatch
 from dolphin_realtime.model.orders import (
     ID_LENGTH,
@@ -17,6 +16,7 @@ from dolphin_realtime.model.orders import (
     Ended,
     EndKind,
     InFlight,
+    OrderIntent,
     OrderState,
     Traded,
     Unknown,

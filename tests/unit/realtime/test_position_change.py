@@ -8,10 +8,10 @@ import pytest
 from dolphin_realtime.journal import database
 from dolphin_realtime.journal.check import check
 from dolphin_realtime.model.desk import saved as desk_state
-from dolphin_realtime.model.desk.decision import Limits
 from dolphin_realtime.model.desk.position_change import Act
 from dolphin_realtime.model.desk.position_orders import PositionOrder
 from dolphin_realtime.model.errors import PositionRefused
+from dolphin_realtime.model.risk.permit import Limits
 from dolphin_realtime.reports.figures import figures
 from dolphin_realtime.reports.write import write_report
 from dolphin_realtime.trading.execution import Start

@@ -5,8 +5,8 @@ import math
 import msgspec
 import pytest
 
-from dolphin_realtime.model.desk.decision import OrderIntent
 from dolphin_realtime.model.market.instrument import OTHER
+from dolphin_realtime.model.orders import OrderIntent
 from dolphin_realtime.model.risk.pre_trade import (
     LIMITS,
     MINUTE_US,

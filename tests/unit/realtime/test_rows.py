@@ -6,9 +6,9 @@ import msgspec
 
 from dolphin_realtime.journal.rows import CATCH_UP, Rows
 from dolphin_realtime.model.desk import saved as desk_state
-from dolphin_realtime.model.desk.decision import Limits
 from dolphin_realtime.model.desk.desk import Desk
 from dolphin_realtime.model.instant import DAY_US, day_of
+from dolphin_realtime.model.risk.permit import Limits
 from tests.scans import walk
 
 REASON = 9

@@ -5,11 +5,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dolphin_realtime.model.desk.decision import Limits, Market, TargetParams
-from dolphin_realtime.model.desk.plan import CostParams
+from dolphin_realtime.model.desk.costs import CostParams
+from dolphin_realtime.model.desk.decision import Market, TargetParams
 from dolphin_realtime.model.desk.sizing import Decisions, Wanted, capped_weights
 from dolphin_realtime.model.market.instrument import InstrumentSpec
 from dolphin_realtime.model.market.venue import paper_venue
+from dolphin_realtime.model.risk.permit import Limits
 from dolphin_realtime.model.risk.posture import Posture
 
 SPEC = InstrumentSpec(4, 3)

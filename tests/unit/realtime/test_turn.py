@@ -9,12 +9,13 @@ from dolphin_realtime.backtest.loop import run_backtest
 from dolphin_realtime.books.documents import BookFeed
 from dolphin_realtime.factors.documents import FactorHistory
 from dolphin_realtime.journal.rows import Rows
-from dolphin_realtime.model.desk.decision import Limits, TargetParams
+from dolphin_realtime.model.desk.costs import CostParams
+from dolphin_realtime.model.desk.decision import TargetParams
 from dolphin_realtime.model.desk.desk import Desk
-from dolphin_realtime.model.desk.plan import CostParams
 from dolphin_realtime.model.market.paper_faults import PaperFaults
 from dolphin_realtime.model.market.venue import paper_venue
 from dolphin_realtime.model.orders import Ended, EndKind, OrderState, Traded
+from dolphin_realtime.model.risk.permit import Limits
 from dolphin_realtime.model.signal.params import SignalParams
 from dolphin_realtime.trading.book_shelf import BookShelf
 from dolphin_realtime.trading.booking import Booking

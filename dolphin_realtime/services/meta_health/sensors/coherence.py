@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from dolphin_realtime.grid import grid
+from dolphin_realtime.grid import wire
 from dolphin_realtime.model.desk.account import TOLERANCE_USD
 from dolphin_realtime.model.documents import PnlDocument, StateDocument
 from dolphin_realtime.model.market.scan_checks import coherence
@@ -62,7 +62,7 @@ def read_coherence(snapshot: Snapshot) -> Reading:
         results["safety"] = _holds(safety_holds, snapshot.safety)
     for instance, state in snapshot.states.items():
         if state is not None:
-            is_stalled = state.is_stalled(grid.bridged_at(snapshot.scan))
+            is_stalled = state.is_stalled(wire.bridged_at(snapshot.scan))
             results[f"state_{instance}"] = state_holds(state) and not is_stalled
     for instance, pnl in snapshot.pnl.items():
         if pnl is not None:

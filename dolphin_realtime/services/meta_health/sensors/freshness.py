@@ -7,34 +7,34 @@ from typing import Final
 import msgspec
 
 from dolphin_realtime.config.settings import listed
-from dolphin_realtime.grid import grid
+from dolphin_realtime.grid import maps, wire
 from dolphin_realtime.model.errors import SettingsError
 from dolphin_realtime.model.health.scores import Source, age_score
 from dolphin_realtime.services.meta_health.reading import Reading, Snapshot
 
 SOURCES: Final = (
     Source(
-        name="scan", map_name=grid.FEATURES, key=grid.LATEST_SCAN, field="bridge_ts", weight=3.0
+        name="scan", map_name=maps.FEATURES, key=maps.LATEST_SCAN, field="bridge_ts", weight=3.0
     ),
-    Source(name="obf", map_name=grid.FEATURES, key=grid.LATEST_BOOKS, field="_pushed_at"),
+    Source(name="obf", map_name=maps.FEATURES, key=maps.LATEST_BOOKS, field="_pushed_at"),
     Source(
         name="extf",
-        map_name=grid.FEATURES,
-        key=grid.LATEST_FACTORS,
+        map_name=maps.FEATURES,
+        key=maps.LATEST_FACTORS,
         field="_pushed_at",
         stale_s=900.0,
         dead_s=1800.0,
     ),
     Source(
         name="esof",
-        map_name=grid.FEATURES,
-        key=grid.LATEST_CALENDAR,
+        map_name=maps.FEATURES,
+        key=maps.LATEST_CALENDAR,
         field="_pushed_at",
         stale_s=3900.0,
         dead_s=7200.0,
     ),
-    Source(name="safety", map_name=grid.SAFETY, key=grid.LATEST, field="ts"),
-    Source(name="state", map_name=grid.ALL_STATES, key=grid.LATEST_STATE, field="updated_at"),
+    Source(name="safety", map_name=maps.SAFETY, key=maps.LATEST, field="ts"),
+    Source(name="state", map_name=maps.ALL_STATES, key=maps.LATEST_STATE, field="updated_at"),
 )
 
 
@@ -94,7 +94,7 @@ def read_freshness(
             facts[source.name] = {"state": "disabled"}
             continue
         document = snapshot.sources.get(f"{source.map_name}/{source.key}")
-        age_s = None if document is None else grid.age_s(document.get(source.field), now)
+        age_s = None if document is None else wire.age_s(document.get(source.field), now)
         score = age_score(age_s, source.stale_s, source.dead_s)
         scores[source.name] = None if document is None and is_young else score
         stamp = (document or {}).get(source.field) if age_s is not None else None

@@ -1,56 +1,24 @@
-"""The grid: Hazelcast's maps and keys, clients that read no pickle, and safe documents.
+"""Clients of the grid: how they connect and fail, and that they read no pickle.
 
-The only file that knows a map's name. Following a document's newest value belongs to
-feed.py; what the documents mean belongs to the model.
+Following a key's newest value is latest_feed.py's; what documents mean is the model's.
 """
 
 import queue
 import threading
 from collections.abc import Callable
-from datetime import UTC, datetime
 from typing import Any, Final
 
-import msgspec
 from hazelcast.asyncio import HazelcastClient as AsyncClient
 from hazelcast.client import HazelcastClient
 from hazelcast.errors import HazelcastError
 from hazelcast.serialization.serializer import BaseSerializer
 
-from dolphin_realtime.model import instant
 from dolphin_realtime.model.errors import GridError
 
 GRID_FAULTS: Final = (HazelcastError, OSError, TimeoutError)
-
-FEATURES: Final = "DOLPHIN_FEATURES"
-SAFETY: Final = "DOLPHIN_SAFETY"
-META_HEALTH: Final = "DOLPHIN_META_HEALTH"
-HEARTBEAT: Final = "DOLPHIN_HEARTBEAT"
-LATEST_SCAN: Final = "latest_eigen_scan"
-LATEST_BOOKS: Final = "ob_features_latest"
-LATEST_FACTORS: Final = "exf_latest"
-LATEST_CALENDAR: Final = "esof_latest"
-LATEST: Final = "latest"
-LATEST_STATE: Final = "latest_nautilus"
-STOPPED: Final = "stopped"
-"""The phase of the last heartbeat of a service that ended in order."""
-SCAN_RING: Final = "dolphin_scans"
-SCAN_RING_CAPACITY: Final = 2000
-
 _PICKLE_TYPE_ID: Final = -120
 PROBE_TIMEOUT_S: Final = 3.0
 INVOCATION_TIMEOUT_S: Final = 3.0
-ALL_STATES: Final = "DOLPHIN_STATE_*"
-"""Stands for the state of every instance: as old as the oldest."""
-
-
-def state_map(instance: str) -> str:
-    """Return the name of an instance's state map."""
-    return f"DOLPHIN_STATE_{instance}"
-
-
-def pnl_map(instance: str) -> str:
-    """Return the name of an instance's daily profit map."""
-    return f"DOLPHIN_PNL_{instance}"
 
 
 class Refused:
@@ -165,45 +133,3 @@ def within[T](seconds: float, call: Callable[[], T]) -> T:
     if error is not None:
         raise error
     return found  # type: ignore[return-value]
-
-
-def now_iso() -> str:
-    """Return the wall time as ISO 8601 with offset."""
-    return datetime.now(UTC).isoformat()
-
-
-def read[D](value: object, kind: type[D]) -> D | None:
-    """Return a wire value as a document of its kind, None where it is absent or of another shape."""
-    if not isinstance(value, str):
-        return None
-    try:
-        return msgspec.json.decode(value, type=kind)
-    except (msgspec.DecodeError, ValueError, RecursionError):
-        return None
-
-
-def bridged_at(scan: dict[str, Any] | None) -> datetime | None:
-    """Return when a scan's document was bridged, None where it does not say."""
-    return instant.parse(scan.get("bridge_ts")) if scan else None
-
-
-def encode(document: object) -> str:
-    """Return a document as the plain JSON string that goes on the wire."""
-    return msgspec.json.encode(document).decode()
-
-
-def decode(value: object) -> dict[str, Any] | None:
-    """Return a wire value as a dict, or None where it is absent, pickled or not an object."""
-    if not isinstance(value, str):
-        return None
-    try:
-        document = msgspec.json.decode(value)
-    except (msgspec.DecodeError, ValueError, RecursionError):
-        return None
-    return document if isinstance(document, dict) else None
-
-
-def age_s(moment: object, now: datetime) -> float | None:
-    """Return the age of an ISO 8601 instant with offset, or None where it is none."""
-    parsed = instant.parse(moment)
-    return None if parsed is None else (now - parsed).total_seconds()

@@ -1,0 +1,30 @@
+"""Names of the grid's maps, keys and its ring: the only file that spells them."""
+
+from typing import Final
+
+FEATURES: Final = "DOLPHIN_FEATURES"
+SAFETY: Final = "DOLPHIN_SAFETY"
+META_HEALTH: Final = "DOLPHIN_META_HEALTH"
+HEARTBEAT: Final = "DOLPHIN_HEARTBEAT"
+LATEST_SCAN: Final = "latest_eigen_scan"
+LATEST_BOOKS: Final = "ob_features_latest"
+LATEST_FACTORS: Final = "exf_latest"
+LATEST_CALENDAR: Final = "esof_latest"
+LATEST: Final = "latest"
+LATEST_STATE: Final = "latest_nautilus"
+STOPPED: Final = "stopped"
+"""The phase of the last heartbeat of a service that ended in order."""
+SCAN_RING: Final = "dolphin_scans"
+SCAN_RING_CAPACITY: Final = 2000
+ALL_STATES: Final = "DOLPHIN_STATE_*"
+"""Stands for the state of every instance: as old as the oldest."""
+
+
+def state_map(instance: str) -> str:
+    """Return the name of an instance's state map."""
+    return f"DOLPHIN_STATE_{instance}"
+
+
+def pnl_map(instance: str) -> str:
+    """Return the name of an instance's daily profit map."""
+    return f"DOLPHIN_PNL_{instance}"
