@@ -12,7 +12,7 @@ from dolphin_dagster.daily import (
     sweeps,
 )
 from dolphin_dagster.factors import fill, health, registry
-from dolphin_dagster.instance import orphaned_runs, overtaken, retention
+from dolphin_dagster.instance import orphaned_runs, retention, superseded_checks
 from dolphin_dagster.realtime import sensor as realtime
 from dolphin_dagster.realtime.assets import make_assets
 from dolphin_realtime.config.settings import Settings, load
@@ -62,7 +62,7 @@ def build_definitions(settings: Settings) -> dg.Definitions:
             days_due.days_backtested,
             days_due.days_closed,
             orphaned_runs.runs_orphaned,
-            overtaken.checks_overtaken,
+            superseded_checks.checks_overtaken,
             alerting.alerts,
         ],
         executor=dg.in_process_executor,

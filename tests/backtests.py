@@ -3,15 +3,15 @@
 from dolphin_realtime.backtest.run import backtest_to_files
 from dolphin_realtime.books.documents import BookFeed
 from dolphin_realtime.factors.documents import FactorHistory
-from dolphin_realtime.model.desk.costs import CostParams
-from dolphin_realtime.model.desk.decision import Decision
-from dolphin_realtime.model.desk.desk import Desk
 from dolphin_realtime.model.orders import OrderIntent
-from dolphin_realtime.model.risk.permit import Limits
+from dolphin_realtime.model.portfolio.costs import CostParams
+from dolphin_realtime.model.portfolio.decision import Decision
+from dolphin_realtime.model.portfolio.portfolio import Portfolio
+from dolphin_realtime.model.risk.permission import TradingPermission
 from dolphin_realtime.scans.coverage import Reading
 
 
-class ScriptedDesk(Desk):
+class ScriptedDesk(Portfolio):
     """Sends what a script says: {scan number: [(asset, side, quantity), …]}."""
 
     def __init__(self, script, costs: CostParams | None = None) -> None:
@@ -19,7 +19,7 @@ class ScriptedDesk(Desk):
         self.add_instruments([f"A{n:02d}" for n in range(12)])
         self.script = script
 
-    def take(self, scan, limits: Limits, book=None, factors=None):
+    def take(self, scan, limits: TradingPermission, book=None, factors=None):
         plan = self._advance(scan, limits, book, factors)
         if plan.draft is None:
             return plan
@@ -38,9 +38,9 @@ class ScriptedDesk(Desk):
         return plan
 
 
-def run(desk, scans, out, factors=None, caveats=()):
+def run(portfolio, scans, out, factors=None, caveats=()):
     """Trade scans into a folder and return (result, report)."""
     return backtest_to_files(
-        desk, iter(scans), out, "Test", BookFeed([]), factors or FactorHistory([]), list(caveats),
+        portfolio, iter(scans), out, "Test", BookFeed([]), factors or FactorHistory([]), list(caveats),
         Reading(),
     )  # fmt: skip

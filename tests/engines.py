@@ -5,8 +5,8 @@ from contextlib import asynccontextmanager
 from dolphin_realtime.engine.backtest import BacktestEngine
 from dolphin_realtime.engine.paper import PaperEngine
 from dolphin_realtime.engine.simulated import SimulatedEngine
-from dolphin_realtime.model.desk.fill_rule import Execution, Quote
 from dolphin_realtime.model.orders import Ended, InFlight, OrderIntent, Traded
+from dolphin_realtime.model.portfolio.fill_rule import Execution, Quote
 from dolphin_realtime.trading.execution import Start
 
 

@@ -18,7 +18,7 @@ from dolphin_dagster.instance import pools
 from dolphin_dagster.instance.jobs import asset_job
 from dolphin_realtime.config.settings import Settings, load
 from dolphin_realtime.config.trader_parameters import load_parameters
-from dolphin_realtime.model.desk.account import TOLERANCE_USD
+from dolphin_realtime.model.portfolio.account import TOLERANCE_USD
 from dolphin_realtime.reports.versus import folder_of
 from dolphin_realtime.scans.days import ScanDays
 

@@ -14,15 +14,15 @@ from dolphin_dagster import checks
 from dolphin_dagster.instance import pools
 from dolphin_dagster.instance.jobs import asset_job
 from dolphin_realtime.config.settings import load
-from dolphin_realtime.sweep.verdict import BELIEVED, SetFigures, Verdict
+from dolphin_realtime.sweep.verdict import MIN_DSR, SetFigures, Verdict
 
 NAME: Final = "parameter_sweep"
 SHOWN: Final = 25
-EVEN: Final = 0.5
+PBO_LIMIT: Final = 0.5
 BEYOND_LUCK: Final = checks.spec(
     NAME,
     "best_is_beyond_luck",
-    f"Deflated Sharpe probability of the best set at least {BELIEVED}, of overfitting below {EVEN}.",
+    f"Deflated Sharpe probability of the best set at least {MIN_DSR}, of overfitting below {PBO_LIMIT}.",
 )
 ALL_RAN: Final = checks.spec(NAME, "every_trial_ran", "No set failed on any day.")
 
@@ -83,8 +83,8 @@ def parameter_sweep(
 def judge(verdict: Verdict, failed: int) -> Iterator[dg.AssetCheckResult]:
     """Yield the results of a sweep's checks."""
     deflated, overfitting = verdict.deflated_sharpe, verdict.overfitting
-    is_beyond = deflated is not None and deflated >= BELIEVED
-    is_beyond = is_beyond and overfitting is not None and overfitting < EVEN
+    is_beyond = deflated is not None and deflated >= MIN_DSR
+    is_beyond = is_beyond and overfitting is not None and overfitting < PBO_LIMIT
     facts = {**_numbers(verdict), "why": verdict.warning or "nothing was tried"}
     yield checks.result(NAME, "best_is_beyond_luck", is_beyond, facts)
     yield checks.result(NAME, "every_trial_ran", failed == 0, {"failed": failed})

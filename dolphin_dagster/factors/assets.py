@@ -31,7 +31,7 @@ from dolphin_dagster.factors.verdicts import (
 from dolphin_dagster.instance import pools
 from dolphin_dagster.instance.jobs import WAITING, asset_job
 from dolphin_realtime.config.settings import Settings, load
-from dolphin_realtime.factors.source_memory import Circuit, memory_of, wall_now
+from dolphin_realtime.factors.source_memory import CircuitBreaker, memory_of, wall_now
 from dolphin_realtime.factors.store import newest
 from dolphin_realtime.model.errors import GridError, SourceUnavailable
 from dolphin_realtime.model.factors.document import Readings
@@ -69,7 +69,7 @@ def refresh(indicator: Indicator, stack: FactorStack) -> Refreshed:
     percentiles, learnt = indicator.percentiles(ask) if indicator.percentiles else ({}, [])
     at = stack.moment()
     kept, refused = vet(indicator, found, ask.now, at.market)
-    stack.memory.keep_circuit(indicator.name, Circuit())
+    stack.memory.keep_circuit(indicator.name, CircuitBreaker())
     new = readings(indicator, kept, at, ask.simulated, percentiles)
     rows = backfilled(indicator, learnt, LEARNT_LIFETIME, wall_now(), ask.simulated)
     held = publish(stack.grid, stack.settings.factors, new, at, wall_now(), rows)

@@ -29,7 +29,7 @@ from dolphin_dagster.factors.verdicts import (
 )
 from dolphin_dagster.instance import pools
 from dolphin_realtime.factors.files import SCHEMA
-from dolphin_realtime.factors.source_memory import Circuit
+from dolphin_realtime.factors.source_memory import CircuitBreaker
 from dolphin_realtime.model.errors import GridError
 from dolphin_realtime.model.factors.document import Readings
 from dolphin_realtime.runtime.alert_log import Alert, read_alerts, standing, write_alert
@@ -82,7 +82,7 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     held: Readings | None
-    circuits: Mapping[str, Circuit]
+    circuits: Mapping[str, CircuitBreaker]
     assets: Collection[str] | None = None
     symbols: Collection[str] = ()
     off: Collection[str] = ()
@@ -115,13 +115,13 @@ def alerts(
     """Return an alert for each factor that went wrong or is well again.
 
     A factor is wrong while its readings are dead or its source failed twice in a row; one alert
-    a spell, whichever comes first, under the name of the check that brought it. One that is switched
+    a episode, whichever comes first, under the name of the check that brought it. One that is switched
     off stays as it was seen last. ``last`` holds who was wrong.
     """
     raised: list[Alert] = []
     for name in external():
         fresh, told = found.get((name, IS_FRESH)), last.get(name)
-        circuit = seen.circuits.get(name, Circuit())
+        circuit = seen.circuits.get(name, CircuitBreaker())
         is_off = name in seen.off
         is_bad = bool(told) if is_off else is_wrong(fresh, circuit, was_wrong=bool(told))
         check = told or (IS_FRESH if fresh is not None and not fresh.passed else ANSWERS)
@@ -140,7 +140,7 @@ def alerts(
     return raised
 
 
-def is_wrong(fresh: Verdict | None, circuit: Circuit, *, was_wrong: bool) -> bool:
+def is_wrong(fresh: Verdict | None, circuit: CircuitBreaker, *, was_wrong: bool) -> bool:
     """Return whether a factor is wrong; where its readings cannot be seen, as it was before."""
     if circuit.is_failing:
         return True

@@ -10,7 +10,7 @@ from typing import Final
 
 from dolphin_dagster.checks import Facts, Verdict
 from dolphin_dagster.factors.indicator import RATIO, Indicator, Quantity
-from dolphin_realtime.factors.source_memory import Circuit
+from dolphin_realtime.factors.source_memory import CircuitBreaker
 from dolphin_realtime.model.factors.document import FactorReading, Key, Readings
 
 IS_FRESH: Final = "is_fresh"
@@ -65,7 +65,7 @@ def is_fresh(
     return Verdict(not missing and not dead, facts, gist=_list(missing))
 
 
-def source_answers(circuit: Circuit) -> Verdict:
+def source_answers(circuit: CircuitBreaker) -> Verdict:
     """Judge an indicator's last run: whether its source gave a good answer."""
     since = circuit.since.isoformat() if circuit.since else "-"
     facts: Facts = {"failures": circuit.failures, "since": since, "error": circuit.error or "none"}

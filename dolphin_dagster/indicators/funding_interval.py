@@ -7,8 +7,8 @@ import msgspec
 
 from dolphin_dagster.factors.ask import Ask, Observation
 from dolphin_dagster.factors.indicator import DIFFERENCE, Indicator, Quantity
-from dolphin_realtime.model.desk.funding import INTERVAL_H
 from dolphin_realtime.model.factors.document import FUNDING_INTERVAL
+from dolphin_realtime.model.portfolio.funding import INTERVAL_H
 
 PATH: Final = "/fapi/v1/fundingInfo"
 

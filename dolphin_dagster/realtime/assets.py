@@ -23,7 +23,7 @@ from dolphin_realtime.config.settings import Settings
 GROUP: Final = "realtime"
 SCAN_FILES: Final = "scan_files"
 SCAN_FEED: Final = "scan_feed"
-DEAD_MAN: Final = dg.FreshnessPolicy.time_window(
+LIVENESS_POLICY: Final = dg.FreshnessPolicy.time_window(
     fail_window=3 * checks.REFRESH, warn_window=1.5 * checks.REFRESH
 )
 """The sensor shows each asset again every REFRESH: one that is not fresh has no watcher."""
@@ -42,7 +42,7 @@ def _spec(name: str, description: str, kinds: set[str], deps: list[str]) -> dg.A
         kinds=kinds,
         owners=["team:dolphin"],
         deps=deps,
-        freshness_policy=DEAD_MAN,
+        freshness_policy=LIVENESS_POLICY,
     )
 
 

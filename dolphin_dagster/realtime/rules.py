@@ -16,7 +16,6 @@ from dolphin_dagster.realtime.snapshot import Document, Snapshot
 from dolphin_realtime.config.services import BRIDGE
 from dolphin_realtime.grid import maps, wire
 from dolphin_realtime.model import instant
-from dolphin_realtime.model.desk.unpriced import UNPRICED_SCANS
 from dolphin_realtime.model.documents import EntryBlock, finite, refusals
 from dolphin_realtime.model.freshness import (
     SHOWN_BLOCK_S,
@@ -26,6 +25,7 @@ from dolphin_realtime.model.freshness import (
     SHOWN_SCAN_S,
 )
 from dolphin_realtime.model.market.scan_checks import coherence
+from dolphin_realtime.model.portfolio.unpriced import UNPRICED_SCANS
 from dolphin_realtime.model.risk.posture import Posture
 
 DOWN: Final = ("failed", "stopped", "backoff")

@@ -32,10 +32,10 @@ from dolphin_realtime.config.services import (
     trader_of,
 )
 from dolphin_realtime.config.settings import Settings
-from dolphin_realtime.model.desk.account import TOLERANCE_USD
-from dolphin_realtime.model.desk.unpriced import UNPRICED_SCANS
 from dolphin_realtime.model.freshness import SHOWN_BOOKS_S, SHOWN_HEARTBEAT_S, SHOWN_SCAN_S
 from dolphin_realtime.model.health.scores import GREEN_ABOVE
+from dolphin_realtime.model.portfolio.account import TOLERANCE_USD
+from dolphin_realtime.model.portfolio.unpriced import UNPRICED_SCANS
 
 
 def _asset(name: str) -> str:

@@ -19,7 +19,7 @@ from dolphin_realtime.model.market.scan import Scan
 from dolphin_realtime.reports.write import Report
 from dolphin_realtime.scans.coverage import Reading
 from dolphin_realtime.scans.days import ScanDays
-from dolphin_realtime.trading.warm_up import desk_of, warm_up_from
+from dolphin_realtime.trading.warm_up import portfolio_of, warm_up_from
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):
@@ -89,15 +89,23 @@ def run(job: Job, out: Path, on_scan: Callable[[], None] = lambda: None) -> Outc
     """
     scans = ScanDays.of(job.scans)
     days = days_of(job, scans)
-    desk = desk_of(job.instance, job.parameters)
-    warmed = warm_up_from(desk, scans, job.warm_up_days, days[0])
+    portfolio = portfolio_of(job.instance, job.parameters)
+    warmed = warm_up_from(portfolio, scans, job.warm_up_days, days[0])
     books = read_books(job.book, days)
     factors = read_factors(job.factors, days[0], days[-1])
     caveats = _caveats(job, scans, days)
     title = f"Backtest {job.first}" + (f" to {job.last}" if job.last != job.first else "")
     reading = Reading()
     result, report = backtest_to_files(
-        desk, traded(scans, days, reading), out, title, books, factors, caveats, reading, on_scan
+        portfolio,
+        traded(scans, days, reading),
+        out,
+        title,
+        books,
+        factors,
+        caveats,
+        reading,
+        on_scan,
     )
     return Outcome(report, result, warmed)
 

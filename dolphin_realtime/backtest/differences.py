@@ -15,7 +15,7 @@ from typing import Final
 import msgspec
 
 from dolphin_realtime.backtest.handled import Decided, Filled, Handled
-from dolphin_realtime.model.desk.account import TOLERANCE_USD
+from dolphin_realtime.model.portfolio.account import TOLERANCE_USD
 from dolphin_realtime.reports.versus import Difference
 
 MISSED: Final = "missed scan"

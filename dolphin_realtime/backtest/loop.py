@@ -13,21 +13,21 @@ from dolphin_realtime.engine.backtest import BacktestEngine
 from dolphin_realtime.factors.documents import FactorHistory
 from dolphin_realtime.journal.rows import Rows
 from dolphin_realtime.journal.tables import Row
-from dolphin_realtime.model.desk import saved as desk_state
-from dolphin_realtime.model.desk.desk import Desk
-from dolphin_realtime.model.desk.plan import Plan
 from dolphin_realtime.model.errors import EngineError, ScanOutOfOrder
 from dolphin_realtime.model.market.scan import Scan
 from dolphin_realtime.model.orders import InFlight
-from dolphin_realtime.model.risk.permit import Limits
+from dolphin_realtime.model.portfolio import saved as portfolio_state
+from dolphin_realtime.model.portfolio.plan import Plan
+from dolphin_realtime.model.portfolio.portfolio import Portfolio
+from dolphin_realtime.model.risk.permission import TradingPermission
 from dolphin_realtime.scans.coverage import OUT_OF_ORDER, REPEATED, DayCoverage
-from dolphin_realtime.trading.book_shelf import BookShelf
+from dolphin_realtime.trading.book_cache import BookCache
 from dolphin_realtime.trading.booking import Booking
 from dolphin_realtime.trading.execution import Start
 from dolphin_realtime.trading.turn import Turn
 
 OnScan = Callable[[Plan, dict[str, list[Row]]], None]
-FREE = Limits()
+FREE = TradingPermission()
 
 
 class BacktestResult(msgspec.Struct):
@@ -41,14 +41,14 @@ class BacktestResult(msgspec.Struct):
 class _Kept:
     """The turn's journal: rows go to whoever runs the backtest, intents need no disk."""
 
-    def __init__(self, desk: Desk, on_scan: OnScan) -> None:
-        self._desk, self._on_scan = desk, on_scan
+    def __init__(self, portfolio: Portfolio, on_scan: OnScan) -> None:
+        self._portfolio, self._on_scan = portfolio, on_scan
 
     def opening(self) -> bytes:
-        return desk_state.save(self._desk)
+        return portfolio_state.save(self._portfolio)
 
     def intend(
-        self, epoch: int, scan_number: int, orders: Sequence[InFlight], limits: Limits  # noqa: ARG002
+        self, epoch: int, scan_number: int, orders: Sequence[InFlight], limits: TradingPermission  # noqa: ARG002
     ) -> bool:  # fmt: skip
         return True
 
@@ -58,17 +58,17 @@ class _Kept:
 
 
 def run_backtest(
-    desk: Desk,
+    portfolio: Portfolio,
     scans: Iterator[Scan],
     on_scan: OnScan,
     books: BookFeed,
     factors: FactorHistory,
     on_refused: Callable[[Scan, str], None] = lambda _scan, _why: None,
 ) -> BacktestResult:
-    """Trade scans with ``desk``; ``on_scan`` gets each scan's plan and journal rows.
+    """Trade scans with ``portfolio``; ``on_scan`` gets each scan's plan and journal rows.
 
     Args:
-        desk: A desk, new, warmed up, or as it stood when a trader's day began.
+        portfolio: A portfolio, new, warmed up, or as it stood when a trader's day began.
         scans: In the order of (timestamp, scan_number); streamed, never all in memory.
         on_scan: Called after each scan.
         books: Order books by event time.
@@ -78,14 +78,14 @@ def run_backtest(
     Raises:
         EngineError: If an engine runs in this process already, or the engine failed.
     """
-    result, booking = BacktestResult(), Booking(desk, Rows(desk))
-    engine, shelf = BacktestEngine(desk.venue, booking), BookShelf(desk)
-    turn = Turn(desk, booking, engine, shelf, _Kept(desk, on_scan))
-    with engine.running(Start.of(desk)):
+    result, booking = BacktestResult(), Booking(portfolio, Rows(portfolio))
+    engine, shelf = BacktestEngine(portfolio.venue, booking), BookCache(portfolio)
+    turn = Turn(portfolio, booking, engine, shelf, _Kept(portfolio, on_scan))
+    with engine.running(Start.of(portfolio)):
         turn.resume()
-        shelf.keep(desk.in_flight.values())
+        shelf.keep(portfolio.in_flight.values())
         for scan in scans:
-            scan = msgspec.structs.replace(scan, epoch=desk.signals.order.epoch or 1)
+            scan = msgspec.structs.replace(scan, epoch=portfolio.signals.order.epoch or 1)
             for views in books.until(scan.timestamp_us):
                 shelf.take_views(views)
             try:

@@ -21,11 +21,11 @@ from dolphin_realtime.journal import database
 from dolphin_realtime.journal.check import check
 from dolphin_realtime.journal.export import export
 from dolphin_realtime.journal.tables import Row
-from dolphin_realtime.model.desk import saved as desk_state
-from dolphin_realtime.model.desk.desk import Desk
-from dolphin_realtime.model.desk.plan import Plan
 from dolphin_realtime.model.errors import JournalError
 from dolphin_realtime.model.market.scan import Scan
+from dolphin_realtime.model.portfolio import saved as portfolio_state
+from dolphin_realtime.model.portfolio.plan import Plan
+from dolphin_realtime.model.portfolio.portfolio import Portfolio
 from dolphin_realtime.reports.write import Report, write_report
 from dolphin_realtime.scans.coverage import Reading
 
@@ -34,7 +34,7 @@ SCRATCH: Final = ".journal-"
 
 
 def backtest_to_journal(
-    desk: Desk,
+    portfolio: Portfolio,
     scans: Iterator[Scan],
     folder: Path,
     books: BookFeed,
@@ -60,20 +60,20 @@ def backtest_to_journal(
                 db.commit()
             on_scan()
 
-        result = run_backtest(desk, scans, keep, books, factors, on_refused)
-        _finish(db, desk)
+        result = run_backtest(portfolio, scans, keep, books, factors, on_refused)
+        _finish(db, portfolio)
     return result
 
 
-def _finish(db: sqlite3.Connection, desk: Desk) -> None:
-    account = desk.account
+def _finish(db: sqlite3.Connection, portfolio: Portfolio) -> None:
+    account = portfolio.account
     db.execute("INSERT OR IGNORE INTO meta VALUES ('start_cash', ?)", (repr(account.start_cash),))
-    db.execute("INSERT OR REPLACE INTO state VALUES (0, ?)", (desk_state.save(desk),))
+    db.execute("INSERT OR REPLACE INTO state VALUES (0, ?)", (portfolio_state.save(portfolio),))
     db.commit()
 
 
 def backtest_to_files(
-    desk: Desk,
+    portfolio: Portfolio,
     scans: Iterator[Scan],
     out: Path,
     title: str,
@@ -96,11 +96,13 @@ def backtest_to_files(
         shutil.rmtree(left)  # of a run that was killed
     with tempfile.TemporaryDirectory(prefix=SCRATCH, dir=out) as scratch:
         folder = Path(scratch)
-        result = backtest_to_journal(desk, scans, folder, books, factors, on_scan, reading.refuse)
+        result = backtest_to_journal(
+            portfolio, scans, folder, books, factors, on_scan, reading.refuse
+        )
         checked = check(folder)
         if not checked.ok:
             raise JournalError(f"the backtest's books do not hold: {checked.first_break}")
         result.days = reading.days()
         caveats = [*caveats, *(day.words for day in result.days if not day.is_whole)]
-        export(folder, desk.instance, out)
+        export(folder, portfolio.instance, out)
         return result, write_report(folder, out, title, caveats=tuple(caveats))

@@ -20,16 +20,16 @@ from dolphin_realtime.factors.documents import FactorHistory
 from dolphin_realtime.factors.files import read_factors
 from dolphin_realtime.infra import files
 from dolphin_realtime.journal.database import faults_of, reading
-from dolphin_realtime.model.desk import saved as desk_state
-from dolphin_realtime.model.desk.desk import Desk
 from dolphin_realtime.model.errors import JournalError
+from dolphin_realtime.model.portfolio import saved as portfolio_state
+from dolphin_realtime.model.portfolio.portfolio import Portfolio
 from dolphin_realtime.reports import versus
 from dolphin_realtime.reports.figures import figures
 from dolphin_realtime.reports.period import Span
 from dolphin_realtime.reports.versus import Difference, Versus
 from dolphin_realtime.reports.write import replace_table
 from dolphin_realtime.scans.days import ScanDays
-from dolphin_realtime.trading.warm_up import make_desk
+from dolphin_realtime.trading.warm_up import make_portfolio
 
 
 def scans_of(settings: Settings, day: str) -> ScanDays:
@@ -42,8 +42,8 @@ def scans_of(settings: Settings, day: str) -> ScanDays:
     return ScanDays.of(settings.archive if is_archived else settings.scans)
 
 
-def opening_desk(journal_folder: Path, instance: str, day: str) -> Desk:
-    """Return an instance's desk as it stood before the first scan of a day, at the same venue.
+def opening_portfolio(journal_folder: Path, instance: str, day: str) -> Portfolio:
+    """Return an instance's portfolio as it stood before the first scan of a day, at the same venue.
 
     Raises:
         JournalError: If the journal does not know that day's opening.
@@ -56,10 +56,10 @@ def opening_desk(journal_folder: Path, instance: str, day: str) -> Desk:
             f"{journal_folder}: no opening of {day}; the instance did not trade that day, or an "
             "older version of Dolphin did"
         )
-    desk = make_desk(instance)
-    desk.venue = msgspec.structs.replace(desk.venue, faults=faults)
-    desk_state.restore(desk, row[0])
-    return desk
+    portfolio = make_portfolio(instance)
+    portfolio.venue = msgspec.structs.replace(portfolio.venue, faults=faults)
+    portfolio_state.restore(portfolio, row[0])
+    return portfolio
 
 
 def versus_paper(settings: Settings, instance: str, day: str, scans: ScanDays) -> Versus:
@@ -70,14 +70,14 @@ def versus_paper(settings: Settings, instance: str, day: str, scans: ScanDays) -
         ScanFileError: If the archive cannot be read.
     """
     journal_folder, span = settings.journal_dir(instance), Span.of_days(day, day)
-    desk = opening_desk(journal_folder, instance, day)
-    start_equity, opened_us = desk.equity(), desk.last_us
+    portfolio = opening_portfolio(journal_folder, instance, day)
+    start_equity, opened_us = portfolio.equity(), portfolio.last_us
     paper = read_handled(journal_folder, span)
     books, factors = _gate_inputs(settings, day)
     with tempfile.TemporaryDirectory(prefix="dolphin-versus-") as scratch:
         folder, last_us = Path(scratch), max(paper)
         todo = (s for s in scans.scans(day) if opened_us < s.timestamp_us <= last_us)
-        backtest_to_journal(desk, todo, folder, books, factors)
+        backtest_to_journal(portfolio, todo, folder, books, factors)
         again = read_handled(folder, span)
     has_gate_inputs = (settings.book_archive / f"{day}.parquet").is_file() or bool(factors)
     found = compare_days(paper, again, has_gate_inputs=has_gate_inputs)
@@ -90,7 +90,7 @@ def versus_paper(settings: Settings, instance: str, day: str, scans: ScanDays) -
         unexplained=len(found.unexplained),
         examples=found.unexplained[:20],
         net_paper=figures(journal_folder, span).net,
-        net_backtest=desk.equity() - start_equity,
+        net_backtest=portfolio.equity() - start_equity,
     )
     _write(result, found, versus.folder_of(settings, instance, day))
     return result

@@ -19,16 +19,16 @@ from dolphin_realtime.engine.backtest import BacktestEngine
 from dolphin_realtime.factors.documents import FactorHistory
 from dolphin_realtime.journal import database
 from dolphin_realtime.journal.rows import Rows
-from dolphin_realtime.model.desk.desk import Desk
 from dolphin_realtime.model.instant import DAY_US
+from dolphin_realtime.model.portfolio.portfolio import Portfolio
 from dolphin_realtime.model.signal.state import SignalState
 from dolphin_realtime.replay.market import Market, ReplayParams, load_prices
 from dolphin_realtime.replay.pace import archive_days
 from dolphin_realtime.scans.days import ScanDays
 from dolphin_realtime.trading.booking import Booking
-from dolphin_realtime.trading.warm_up import desk_of, warm_up_from
+from dolphin_realtime.trading.warm_up import portfolio_of, warm_up_from
 
-PARTS: Final = ("read", "signal", "desk", "record", "journal")
+PARTS: Final = ("read", "signal", "portfolio", "record", "journal")
 """Our own: the rest is Nautilus'."""
 QUARTER: Final = 4
 
@@ -87,15 +87,15 @@ def _timed(folder: Path, n_days: int, assignments: tuple[str, ...]) -> dict[str,
     """Trade the last ``n_days`` of a folder's days; the day before them warms up."""
     found = ScanDays.of(folder)
     traded = found.days[-n_days:]
-    desk = desk_of("BENCH", changed(load_parameters(), assignments))
-    warm_up_from(desk, found, 1, traded[0])
+    portfolio = portfolio_of("BENCH", changed(load_parameters(), assignments))
+    warm_up_from(portfolio, found, 1, traded[0])
     watch, marks = Stopwatch(), _Marks()
     with_parts = _Parts(watch, marks)
     scans = watch.iterate("read", (s for day in traded for s in found.scans(day)))
     began = time.perf_counter()
     with with_parts:
         run.backtest_to_journal(
-            desk, scans, folder / "journal", BookFeed([]), FactorHistory([]), marks.scan
+            portfolio, scans, folder / "journal", BookFeed([]), FactorHistory([]), marks.scan
         )
     total = time.perf_counter() - began
     return {**_row(total, watch, marks), "rss_mb": round(peak_mb())}
@@ -123,9 +123,9 @@ class _Parts:
         for owner, name, part in (
             (SignalState, "begin", "signal"),
             (SignalState, "end", "signal"),
-            (Desk, "take", "desk"),
-            (Desk, "settle", "desk"),
-            (Desk, "due", "desk"),
+            (Portfolio, "take", "portfolio"),
+            (Portfolio, "settle", "portfolio"),
+            (Portfolio, "due", "portfolio"),
             (Booking, "settle", "record"),
             (Rows, "close_scan", "record"),
             (database, "insert", "journal"),

@@ -15,8 +15,8 @@ import uvloop
 from dolphin_realtime.bench.in_process import session_of
 from dolphin_realtime.bench.market import make_table
 from dolphin_realtime.bench.percentiles import percentiles_us
-from dolphin_realtime.model.desk.desk import Desk
 from dolphin_realtime.model.orders import InFlight, OrderIntent
+from dolphin_realtime.model.portfolio.portfolio import Portfolio
 
 ORDERS: Final = 5
 WARM_UP: Final = 20
@@ -28,17 +28,17 @@ def measure(n_assets: int, rounds: int, pause_s: float) -> dict[str, Any]:
 
 
 async def _measure(n_assets: int, rounds: int, pause_s: float) -> dict[str, Any]:
-    desk = Desk("BARE")
+    portfolio = Portfolio("BARE")
     assets = make_table(n_assets).assets
-    desk.add_instruments(assets)
+    portfolio.add_instruments(assets)
     first, last = [], []
     with tempfile.TemporaryDirectory(prefix="dolphin-bare-") as folder:
-        async with session_of(desk, Path(folder)) as session:
+        async with session_of(portfolio, Path(folder)) as session:
             for n in range(WARM_UP + rounds):
                 await asyncio.sleep(pause_s)
                 orders = [_order(n, k, assets) for k in range(ORDERS)]
                 began = time.monotonic_ns()
-                desk.in_flight.update({o.client_order_id: o for o in orders})
+                portfolio.in_flight.update({o.client_order_id: o for o in orders})
                 first_ns, last_ns = session.engine.send(orders)
                 if n >= WARM_UP:
                     first.append((first_ns - began) / 1000)

@@ -8,22 +8,24 @@ from pathlib import Path
 from dolphin_realtime.engine.paper import PaperEngine
 from dolphin_realtime.infra.trace import Trace
 from dolphin_realtime.journal.writer import Journal
-from dolphin_realtime.model.desk.desk import Desk
-from dolphin_realtime.services.trader.session import Session, make_booking
-from dolphin_realtime.trading.book_shelf import BookShelf
+from dolphin_realtime.model.portfolio.portfolio import Portfolio
+from dolphin_realtime.services.trader.scan_processor import ScanProcessor, make_booking
+from dolphin_realtime.trading.book_cache import BookCache
 from dolphin_realtime.trading.execution import Start
 
 
 @asynccontextmanager
-async def session_of(desk: Desk, folder: Path) -> AsyncIterator[Session]:
-    """Run a session over a desk, its journal in ``folder``, garbage collection as the trader's."""
+async def session_of(portfolio: Portfolio, folder: Path) -> AsyncIterator[ScanProcessor]:
+    """Run a session over a portfolio, its journal in ``folder``, garbage collection as the trader's."""
     journal = Journal(folder, lambda _: None)
     journal.start()
-    booking = make_booking(desk)
-    engine = PaperEngine(desk.venue, booking)
-    session = Session(desk, journal, Trace("", ""), BookShelf(desk), booking, engine)
+    booking = make_booking(portfolio)
+    engine = PaperEngine(portfolio.venue, booking)
+    session = ScanProcessor(
+        portfolio, journal, Trace("", ""), BookCache(portfolio), booking, engine
+    )
     try:
-        async with engine.running(Start.of(desk)):
+        async with engine.running(Start.of(portfolio)):
             gc.collect()
             gc.freeze()
             gc.disable()

@@ -23,11 +23,11 @@ from dolphin_realtime.bench.percentiles import percentiles_us
 from dolphin_realtime.bench.signal import first_scans
 from dolphin_realtime.bench.stack import Stack
 from dolphin_realtime.journal.check import check
-from dolphin_realtime.model.desk.decision import TargetParams
-from dolphin_realtime.model.desk.desk import Desk
 from dolphin_realtime.model.errors import ServiceError
 from dolphin_realtime.model.market.scan import Scan
-from dolphin_realtime.model.risk.permit import Limits
+from dolphin_realtime.model.portfolio.decision import TargetParams
+from dolphin_realtime.model.portfolio.portfolio import Portfolio
+from dolphin_realtime.model.risk.permission import TradingPermission
 from dolphin_realtime.model.risk.pre_trade import PreTradeParams
 from dolphin_realtime.model.signal.params import SignalParams
 from dolphin_realtime.scans.files import write_scan
@@ -68,20 +68,20 @@ def measure(n_assets: int, n_orders: int, rate: float) -> dict[str, Any]:
 
 async def _run(n_assets: int, n_orders: int, rate: float, folder: Path) -> dict[str, Any]:
     scans = first_scans(make_market(n_assets), 5000)
-    desk = Desk("SOAK", SIGNAL, TARGET, None, LIMITS)
+    portfolio = Portfolio("SOAK", SIGNAL, TARGET, None, LIMITS)
     for scan in scans[:WARM_UP_SCANS]:
-        desk.warm_up(scan)
+        portfolio.warm_up(scan)
     turns: list[Turn] = []
     rss: list[float] = []
     threads, sent = 0, 0
-    async with session_of(desk, folder) as session:
+    async with session_of(portfolio, folder) as session:
         queue = iter(scans[WARM_UP_SCANS:])
         due = time.monotonic()
         while sent < n_orders:
             fills_before = session.booking.n_fills
             began = time.monotonic_ns()
             scan = next(queue)
-            plan = session.take(scan, Limits())
+            plan = session.take(scan, TradingPermission())
             ended = plan.sent_ns[1] if plan.sent_ns else began
             await session.finish(plan)
             n, fills = len(plan.orders), session.booking.n_fills - fills_before

@@ -102,7 +102,7 @@ def refuse_mixed_home(settings: Settings, *, is_demo: bool) -> None:
         marker.write_text("This folder holds simulated trading on replayed prices.\n")
 
 
-def begin_anew(settings: Settings) -> None:
+def begin_again(settings: Settings) -> None:
     """Remove what an earlier demo left: each one begins at the same instant.
 
     Called with the runner's lock held, on a home that holds nothing but a demo.

@@ -12,8 +12,8 @@ import msgspec
 from dolphin_realtime.cli.app import say
 from dolphin_realtime.cli.running import instance_option, load_here
 from dolphin_realtime.infra.local_socket import ask, trader_socket
-from dolphin_realtime.model.desk.position_change import Act, PositionChange
 from dolphin_realtime.model.errors import PositionRefused
+from dolphin_realtime.model.portfolio.position_change import Act, PositionChange
 
 
 @click.group()

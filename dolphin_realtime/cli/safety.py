@@ -15,7 +15,7 @@ from dolphin_realtime.model.documents import StateDocument, UnpricedPosition
 from dolphin_realtime.model.errors import SafetyRefused
 from dolphin_realtime.model.instant import span
 from dolphin_realtime.model.risk.posture import Posture
-from dolphin_realtime.services.safety.orders import SOCKET
+from dolphin_realtime.services.safety.commands import SOCKET
 
 
 @click.group(invoke_without_command=True)

@@ -15,7 +15,7 @@ from dolphin_realtime.config.services import SERVICES, TRADER, row_of, trader_of
 from dolphin_realtime.config.settings import Settings, load
 from dolphin_realtime.infra import log
 from dolphin_realtime.model.errors import JournalError, SettingsError
-from dolphin_realtime.runtime.service_frame import Frame, serve, serve_without_grid
+from dolphin_realtime.runtime.service_context import ServiceContext, serve, serve_without_grid
 
 _PATH = click.Path(exists=True, path_type=Path)
 
@@ -112,7 +112,7 @@ def _trader_from_files(
 def _run(
     name: str,
     settings: Settings,
-    work: Callable[[Frame], Awaitable[None]],
+    work: Callable[[ServiceContext], Awaitable[None]],
     frame: Callable[..., Coroutine[Any, Any, None]] = serve,
 ) -> None:
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

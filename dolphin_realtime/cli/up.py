@@ -16,7 +16,13 @@ from rich.console import Console
 from rich.live import Live
 
 from dolphin_realtime.cli.app import MALFORMED, say
-from dolphin_realtime.cli.demo import DEMO_DAYS, WORLD, begin_anew, demo_settings, refuse_mixed_home
+from dolphin_realtime.cli.demo import (
+    DEMO_DAYS,
+    WORLD,
+    begin_again,
+    demo_settings,
+    refuse_mixed_home,
+)
 from dolphin_realtime.cli.overview import Overview, read_documents
 from dolphin_realtime.cli.running import ANSWER_S
 from dolphin_realtime.cli.status_view import lines_of, view
@@ -223,7 +229,7 @@ async def run_stack(
     settings = _prepare(settings, is_demo=is_demo)
     runner = Runner(settings, is_demo=is_demo, with_dagster=with_dagster)
     if is_demo:
-        begin_anew(settings)
+        begin_again(settings)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, runner.ending.set)

@@ -219,8 +219,11 @@ def is_needed_to_trade(name: str) -> bool:
 
 def metrics_port(settings: Settings, name: str) -> int | None:
     """Return the port of a service's figures, None where it has none or none is wanted."""
-    service = stack(settings).get(name)
-    if settings.metrics_port == 0 or service is None or service.metrics_port is None:
+    kind, _, instance = name.partition("@")
+    row = next((service for service in SERVICES if service.name == kind), None)
+    if settings.metrics_port == 0 or row is None or row.metrics_port is None:
         return None
-    index = list(settings.instance_names).index(name.partition("@")[2]) if "@" in name else 0
-    return settings.metrics_port + service.metrics_port + index
+    if kind == TRADER and instance not in settings.instance_names:
+        return None
+    index = settings.instance_names.index(instance) if instance else 0
+    return settings.metrics_port + row.metrics_port + index

@@ -11,10 +11,10 @@ from os import environ
 import msgspec
 
 from dolphin_realtime.config.settings import load_group
-from dolphin_realtime.model.desk.costs import CostParams
-from dolphin_realtime.model.desk.decision import TargetParams
 from dolphin_realtime.model.errors import SettingsError
 from dolphin_realtime.model.market.paper_faults import PaperFaults
+from dolphin_realtime.model.portfolio.costs import CostParams
+from dolphin_realtime.model.portfolio.decision import TargetParams
 from dolphin_realtime.model.risk.pre_trade import PreTradeParams
 from dolphin_realtime.model.signal.params import SignalParams, with_settings
 

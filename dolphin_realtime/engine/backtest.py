@@ -40,10 +40,10 @@ from dolphin_realtime.engine.nautilus import (
 )
 from dolphin_realtime.engine.restoring import restoring
 from dolphin_realtime.engine.simulated import SimulatedEngine
-from dolphin_realtime.model.desk.fill_rule import Execution
 from dolphin_realtime.model.market.instrument import OTHER, InstrumentSpec
 from dolphin_realtime.model.market.venue import Venue as VenueRules
 from dolphin_realtime.model.orders import EndKind, InFlight, Traded
+from dolphin_realtime.model.portfolio.fill_rule import Execution
 from dolphin_realtime.trading.execution import Outcomes, Start
 
 BOOK_SIZE: Final = 1_000_000_000.0

@@ -1,4 +1,4 @@
-"""Orders that only bring a core's position to what the desk already holds: nobody hears of them.
+"""Orders that only bring a core's position to what the portfolio already holds: nobody hears of them.
 
 The core knows positions by fills alone: one that the journal has, or that a person changed, is
 opened or closed in it by such an order.

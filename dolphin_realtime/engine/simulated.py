@@ -14,7 +14,6 @@ import msgspec
 
 from dolphin_realtime.engine.recent_ids import RecentIds
 from dolphin_realtime.infra import fault_points
-from dolphin_realtime.model.desk.fill_rule import Execution
 from dolphin_realtime.model.errors import EngineError
 from dolphin_realtime.model.market.instrument import InstrumentSpec
 from dolphin_realtime.model.market.paper_faults import Fault
@@ -29,6 +28,7 @@ from dolphin_realtime.model.orders import (
     Unknown,
     chains,
 )
+from dolphin_realtime.model.portfolio.fill_rule import Execution
 from dolphin_realtime.model.risk.posture import Posture, forbidden
 from dolphin_realtime.trading.execution import Outcomes, Start
 

@@ -70,7 +70,7 @@ class HostMemory(msgspec.Struct, kw_only=True):
         return self.limit_at is None or not timedelta(0) <= now - self.limit_at <= LIMIT_KEPT
 
 
-class Circuit(msgspec.Struct, kw_only=True):
+class CircuitBreaker(msgspec.Struct, kw_only=True):
     """One indicator's luck with its source: after each failed run its schedule waits longer.
 
     Attributes:
@@ -103,9 +103,11 @@ class Circuit(msgspec.Struct, kw_only=True):
         """Whether the source failed more than once in a row."""
         return self.failures >= FAILING
 
-    def failed(self, now: datetime, error: str) -> "Circuit":
+    def failed(self, now: datetime, error: str) -> "CircuitBreaker":
         """Return what is remembered after one more failed run."""
-        return Circuit(failures=self.failures + 1, since=self.since or now, last=now, error=error)
+        return CircuitBreaker(
+            failures=self.failures + 1, since=self.since or now, last=now, error=error
+        )
 
 
 class SourceMemory:
@@ -122,15 +124,15 @@ class SourceMemory:
         """Remember a host."""
         _save(self._folder / f"host-{name}.json", memory)
 
-    def circuit(self, indicator: str) -> Circuit:
+    def circuit(self, indicator: str) -> CircuitBreaker:
         """Return an indicator's luck so far."""
-        return _load(self._folder / f"{indicator}.json", Circuit)
+        return _load(self._folder / f"{indicator}.json", CircuitBreaker)
 
-    def keep_circuit(self, indicator: str, circuit: Circuit) -> None:
+    def keep_circuit(self, indicator: str, circuit: CircuitBreaker) -> None:
         """Remember an indicator's luck."""
         _save(self._folder / f"{indicator}.json", circuit)
 
-    def circuits(self) -> dict[str, Circuit]:
+    def circuits(self) -> dict[str, CircuitBreaker]:
         """Return the luck of every indicator that was ever asked."""
         found = sorted(p.stem for p in self._folder.glob("*.json"))
         return {name: self.circuit(name) for name in found if not name.startswith("host-")}
@@ -155,7 +157,7 @@ def memory_of(run_dir: Path) -> SourceMemory:
     return SourceMemory(run_dir / "sources")
 
 
-def _load[M: HostMemory | Circuit](path: Path, kind: type[M]) -> M:
+def _load[M: HostMemory | CircuitBreaker](path: Path, kind: type[M]) -> M:
     """Return what a file holds; one that is torn or foreign is as if it were not there."""
     try:
         return msgspec.json.decode(path.read_bytes(), type=kind)
@@ -163,7 +165,7 @@ def _load[M: HostMemory | Circuit](path: Path, kind: type[M]) -> M:
         return kind()
 
 
-def _save(path: Path, memory: HostMemory | Circuit) -> None:
+def _save(path: Path, memory: HostMemory | CircuitBreaker) -> None:
     """Replace a file; a disk that is full costs the memory, never a good answer."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -2,7 +2,7 @@
 
 Read-only. Money is USDT; identities hold to TOLERANCE_USD. The identities are those of a
 paper account: cash, positions and days from the fills alone, each order with one outcome or
-in flight, each scan handled once, and the saved desk equal to the fold of all rows.
+in flight, each scan handled once, and the saved portfolio equal to the fold of all rows.
 """
 
 import sqlite3
@@ -14,8 +14,8 @@ import msgspec
 from dolphin_realtime.journal import database
 from dolphin_realtime.journal.fold import Fold, rows_of
 from dolphin_realtime.journal.tables import TABLES
-from dolphin_realtime.model.desk.account import TOLERANCE_USD, Account
 from dolphin_realtime.model.instant import from_us
+from dolphin_realtime.model.portfolio.account import TOLERANCE_USD, Account
 
 
 class CheckResult(msgspec.Struct, kw_only=True):
@@ -165,7 +165,7 @@ def _days(db: sqlite3.Connection) -> str | None:
 
 
 def _state(db: sqlite3.Connection) -> str | None:
-    """The saved desk is the fold of all rows: cash, positions, and what is in flight."""
+    """The saved portfolio is the fold of all rows: cash, positions, and what is in flight."""
     row = db.execute("SELECT desk FROM state").fetchone()
     if row is None:
         has_rows = db.execute("SELECT count(*) FROM equity").fetchone()[0]

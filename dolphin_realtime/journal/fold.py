@@ -9,8 +9,8 @@ import sqlite3
 from collections.abc import Iterator
 from typing import Any, Final
 
-from dolphin_realtime.model.desk.account import TOLERANCE_USD, Account, Position
-from dolphin_realtime.model.desk.position_change import (
+from dolphin_realtime.model.portfolio.account import TOLERANCE_USD, Account, Position
+from dolphin_realtime.model.portfolio.position_change import (
     Act,
     PositionChange,
     change_account,

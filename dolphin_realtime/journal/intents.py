@@ -11,7 +11,7 @@ import msgspec
 
 from dolphin_realtime.infra import fault_points, files
 from dolphin_realtime.model.orders import InFlight
-from dolphin_realtime.model.risk.permit import Limits
+from dolphin_realtime.model.risk.permission import TradingPermission
 from dolphin_realtime.model.risk.posture import Posture
 
 
@@ -25,9 +25,9 @@ class Intent(msgspec.Struct, frozen=True, kw_only=True):
     entry_block: str | None = None
 
     @property
-    def limits(self) -> Limits:
+    def limits(self) -> TradingPermission:
         """What was allowed: an input that comes by the wall clock, and is journalled like a price."""
-        return Limits(posture=self.posture, entry_block=self.entry_block)
+        return TradingPermission(posture=self.posture, entry_block=self.entry_block)
 
 
 class IntentFile:
@@ -38,7 +38,7 @@ class IntentFile:
         self._lines = files.JsonLines(path)
 
     def append(
-        self, epoch: int, scan_number: int, orders: Sequence[InFlight], limits: Limits
+        self, epoch: int, scan_number: int, orders: Sequence[InFlight], limits: TradingPermission
     ) -> str | None:
         """Append one intent by one write; return why it could not be, with nothing torn left."""
         intent = Intent(

@@ -25,13 +25,13 @@ from dolphin_realtime.journal.tables import (
     RefusalRow,
     Row,
 )
-from dolphin_realtime.model.desk.desk import Desk
-from dolphin_realtime.model.desk.fill_rule import Quote
-from dolphin_realtime.model.desk.plan import Plan
-from dolphin_realtime.model.desk.position_change import PositionChange
-from dolphin_realtime.model.desk.position_orders import PositionOrder
 from dolphin_realtime.model.instant import day_of
 from dolphin_realtime.model.orders import Acked, Ended, InFlight, OrderEvent, Traded, Unknown
+from dolphin_realtime.model.portfolio.fill_rule import Quote
+from dolphin_realtime.model.portfolio.plan import Plan
+from dolphin_realtime.model.portfolio.portfolio import Portfolio
+from dolphin_realtime.model.portfolio.position_change import PositionChange
+from dolphin_realtime.model.portfolio.position_orders import PositionOrder
 
 RECOVERED: Final = "RECOVERED"
 """Reason of an order whose process died and whose scan is nowhere to be had."""
@@ -44,11 +44,11 @@ class Rows:
 
     Attributes:
         reasons: Decisions of the last scan, by reason.
-        opening: The desk as it stood before the scan that begins a day.
+        opening: The portfolio as it stood before the scan that begins a day.
     """
 
-    def __init__(self, desk: Desk) -> None:
-        self.desk = desk
+    def __init__(self, portfolio: Portfolio) -> None:
+        self.portfolio = portfolio
         self.reasons: Counter[str] = Counter()
         self.opening = b""
         self._now_us = 0
@@ -84,7 +84,7 @@ class Rows:
                 realised=realised,
                 source=quote.source,
                 booked_us=self._now_us,
-                size_digits=self.desk.digits(o.asset),
+                size_digits=self.portfolio.digits(o.asset),
             )
         )
 
@@ -126,15 +126,15 @@ class Rows:
                 quantity_before=c.quantity_before, quantity=c.quantity,
                 average_before=c.average_before, average=c.average,
                 price_before=c.price_before, price=c.price, realised=c.realised,
-                size_digits=self.desk.digits(c.asset), who=order.who, reason=order.reason,
+                size_digits=self.portfolio.digits(c.asset), who=order.who, reason=order.reason,
             )
         )  # fmt: skip
 
     def close_scan(self, plan: Plan, *, is_acted_on: bool) -> dict[str, list[Row]]:
         """Mark the books at a scan and return all of its rows by table."""
         key = plan.key
-        day = self.desk.mark()
-        account, rows = self.desk.account, self._rows
+        day = self.portfolio.mark()
+        account, rows = self.portfolio.account, self._rows
         rows["decisions"] += self._decision_rows(plan, key, is_acted_on)
         rows["orders"] += [_order_row(o) for o in plan.orders]
         rows["refusals"] += [
@@ -154,7 +154,7 @@ class Rows:
             DayRow(
                 day=day.day,
                 realised=account.realised - day.start_realised,
-                unrealised=account.unrealised(self.desk.prices),
+                unrealised=account.unrealised(self.portfolio.prices),
                 fees=account.fees - day.start_fees,
                 funding=account.funding - day.start_funding,
                 equity=day.equity,
@@ -163,7 +163,7 @@ class Rows:
             )
         ]
         if not self._has_start_cash:
-            faults = msgspec.json.encode(self.desk.venue.faults).decode()
+            faults = msgspec.json.encode(self.portfolio.venue.faults).decode()
             rows["meta"] = [
                 MetaRow("start_cash", repr(account.start_cash)),
                 MetaRow(FAULTS, faults),
@@ -173,9 +173,9 @@ class Rows:
 
     def _equity_row(self, plan: Plan, key: tuple[int, int], *, is_acted_on: bool) -> EquityRow:
         """Return the account, its exposure, the signal's scalers and how much of it was gated."""
-        account, signal = self.desk.account, plan.signal
-        unrealised = account.unrealised(self.desk.prices)
-        exposures = account.exposures(self.desk.prices)
+        account, signal = self.portfolio.account, plan.signal
+        unrealised = account.unrealised(self.portfolio.prices)
+        exposures = account.exposures(self.portfolio.prices)
         reasons = Counter(signal.reason)
         return EquityRow(
             *key,
@@ -200,7 +200,7 @@ class Rows:
         )
 
     def _opening_rows(self, plan: Plan, day: str) -> list[OpeningRow]:
-        """Return the desk as it stood before the first scan of a day, and that scan's prices."""
+        """Return the portfolio as it stood before the first scan of a day, and that scan's prices."""
         if day == self._day:
             return []
         self._day = day

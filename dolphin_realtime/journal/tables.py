@@ -160,7 +160,7 @@ class DayRow(NamedTuple):
 
 
 class OpeningRow(NamedTuple):
-    """The desk before a day's first scan, and that scan's prices as JSON."""
+    """The portfolio before a day's first scan, and that scan's prices as JSON."""
 
     day: str
     timestamp_us: int
@@ -169,7 +169,7 @@ class OpeningRow(NamedTuple):
 
 
 class StateRow(NamedTuple):
-    """The desk after the last scan: the only row."""
+    """The portfolio after the last scan: the only row."""
 
     only_row: int
     desk: bytes

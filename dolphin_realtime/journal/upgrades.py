@@ -52,8 +52,8 @@ _TO_4: Final = (
 def _to_4(db: sqlite3.Connection) -> None:
     """Key fills by an id of their own, and keep each order's end as an event."""
     row = db.execute("SELECT desk FROM state").fetchone()
-    desk: dict[str, Any] = msgspec.msgpack.decode(row[0]) if row else {}
-    specs = desk.get("instruments", {})
+    portfolio: dict[str, Any] = msgspec.msgpack.decode(row[0]) if row else {}
+    specs = portfolio.get("instruments", {})
 
     def digits_of(asset: str) -> int:
         spec = specs.get(asset)

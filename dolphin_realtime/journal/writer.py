@@ -24,7 +24,7 @@ from dolphin_realtime.journal.reserve import Reserve
 from dolphin_realtime.journal.tables import Row
 from dolphin_realtime.model.errors import JournalError
 from dolphin_realtime.model.orders import InFlight
-from dolphin_realtime.model.risk.permit import Limits
+from dolphin_realtime.model.risk.permission import TradingPermission
 
 BACKLOG_MAX: Final = 1000
 """Scans waiting for the disk after which nothing may be opened."""
@@ -32,15 +32,15 @@ RETRY_S: Final = 1.0
 
 
 class ScanRecord(msgspec.Struct, kw_only=True):
-    """Everything one scan adds to the journal: rows by table, and the desk after it.
+    """Everything one scan adds to the journal: rows by table, and the portfolio after it.
 
-    ``desk`` is None where a later record's holds it as well.
+    ``portfolio`` is None where a later record's holds it as well.
     """
 
     epoch: int
     scan_number: int
     rows: dict[str, list[Row]]
-    desk: bytes | None
+    portfolio: bytes | None
 
 
 class Journal:
@@ -81,8 +81,8 @@ class Journal:
         self.broken: str | None = None
         self.n_committed = self.n_handed = 0
 
-    def load_desk(self) -> bytes | None:
-        """Return the desk as it stood after the last committed scan."""
+    def load_portfolio(self) -> bytes | None:
+        """Return the portfolio as it stood after the last committed scan."""
         row = self._db.execute("SELECT desk FROM state").fetchone()
         return None if row is None else row[0]
 
@@ -100,7 +100,7 @@ class Journal:
         return "JOURNAL_BEHIND" if self._queue.qsize() > BACKLOG_MAX else None
 
     def intend(
-        self, epoch: int, scan_number: int, orders: Sequence[InFlight], limits: Limits
+        self, epoch: int, scan_number: int, orders: Sequence[InFlight], limits: TradingPermission
     ) -> bool:
         """Append the intent of a scan's orders; return False where it could not be written.
 
@@ -143,14 +143,14 @@ class Journal:
                 is_open = self._collect(waiting, timeout=RETRY_S)
 
     def _collect(self, waiting: list[ScanRecord], timeout: float) -> bool:
-        """Take what the queue holds; only the newest desk is kept, so that waiting is cheap."""
+        """Take what the queue holds; only the newest portfolio is kept, so that waiting is cheap."""
         try:
             record = self._queue.get(timeout=timeout)
         except queue.Empty:
             return True
         while record is not None:
             if waiting:
-                waiting[-1].desk = None
+                waiting[-1].portfolio = None
             waiting.append(record)
             try:
                 record = self._queue.get_nowait()
@@ -190,5 +190,5 @@ class Journal:
 
     def _insert(self, record: ScanRecord) -> None:
         insert(self._db, record.rows)
-        if record.desk is not None:
-            self._db.execute("INSERT OR REPLACE INTO state VALUES (0, ?)", (record.desk,))
+        if record.portfolio is not None:
+            self._db.execute("INSERT OR REPLACE INTO state VALUES (0, ?)", (record.portfolio,))

@@ -101,7 +101,7 @@ class StateDocument(msgspec.Struct, kw_only=True):
         reasons: Decisions of the last scan, counted by reason.
         refused: Orders refused by a limit so far, by code.
         gap_share: Of all scans, those after a gap.
-        mismatch: Why desk and engine disagree, or None.
+        mismatch: Why portfolio and engine disagree, or None.
         handled_at: When the last scan was handled, wall time.
         latency_us: From callback to last order, percentiles.
         since: UTC day of market time that PNL's figures are of.

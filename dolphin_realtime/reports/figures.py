@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dolphin_realtime.journal.database import reading
-from dolphin_realtime.model.desk.saved import Books
 from dolphin_realtime.model.instant import day_of
 from dolphin_realtime.model.percentiles import percentiles
+from dolphin_realtime.model.portfolio.saved import Books
 from dolphin_realtime.reports import ratios
 from dolphin_realtime.reports.period import Period, Span, read_period
 from dolphin_realtime.reports.trades import LONG, TradeFigures, figures_of_trades

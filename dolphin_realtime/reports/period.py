@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from dolphin_realtime.journal.database import faults_of
 from dolphin_realtime.journal.fold import rows_of, start_cash
 from dolphin_realtime.journal.tables import UNFILLED
-from dolphin_realtime.model.desk.saved import Books, books
-from dolphin_realtime.model.desk.unpriced import UNPRICED, UNPRICED_SCANS
 from dolphin_realtime.model.instant import DAY_US, day_us
+from dolphin_realtime.model.portfolio.saved import Books, books
+from dolphin_realtime.model.portfolio.unpriced import UNPRICED, UNPRICED_SCANS
 from dolphin_realtime.reports.trades import Trade, trades_of
 
 FOREVER: Final = 1 << 62

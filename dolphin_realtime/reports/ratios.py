@@ -89,7 +89,7 @@ def expected_maximum(trials: int) -> float:
     return (1.0 - EULER_GAMMA) * first + EULER_GAMMA * second
 
 
-def luck_sharpe(trials: int, variance: float) -> float:
+def expected_max_sharpe(trials: int, variance: float) -> float:
     """Return the Sharpe ratio that the best of ``trials`` worthless ones would show.
 
     Args:
@@ -103,4 +103,4 @@ def deflated_sharpe(
     ratio: float, trials: int, variance: float, n: int, skew: float, kurt: float
 ) -> float | None:
     """Return the probability that the best of many trials is better than luck."""
-    return probabilistic_sharpe(ratio, luck_sharpe(trials, variance), n, skew, kurt)
+    return probabilistic_sharpe(ratio, expected_max_sharpe(trials, variance), n, skew, kurt)

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import msgspec
 
-from dolphin_realtime.model.desk.account import Position
+from dolphin_realtime.model.portfolio.account import Position
 
 LONG: Final = "LONG"
 SHORT: Final = "SHORT"

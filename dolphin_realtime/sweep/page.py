@@ -35,7 +35,7 @@ def _verdict_rows(v: Verdict) -> list[tuple[str, str]]:
         ("best set", v.best or "–"),
         ("its net", usd(v.best_net)),
         ("its Sharpe ratio of an hour", number(v.best_sharpe, 4)),
-        ("what luck would show", number(v.luck_sharpe, 4)),
+        ("what luck would show", number(v.expected_max_sharpe, 4)),
         ("deflated Sharpe probability", number(v.deflated_sharpe, 3)),
         ("probability of overfitting (CSCV)", number(v.overfitting, 3)),
         ("walk-forward net", "–" if v.walk_forward_net is None else usd(v.walk_forward_net)),

@@ -20,11 +20,11 @@ from dolphin_realtime.books.documents import BookFeed
 from dolphin_realtime.config.trader_parameters import Parameters, changed
 from dolphin_realtime.factors.files import read_factors
 from dolphin_realtime.journal.tables import EquityRow, Row
-from dolphin_realtime.model.desk.plan import Plan
 from dolphin_realtime.model.errors import DolphinError
+from dolphin_realtime.model.portfolio.plan import Plan
 from dolphin_realtime.scans.coverage import DayCoverage, Reading
 from dolphin_realtime.scans.days import ScanDays
-from dolphin_realtime.trading.warm_up import desk_of, warm_up_from
+from dolphin_realtime.trading.warm_up import portfolio_of, warm_up_from
 
 WORKER_DIED: Final = "its worker died"
 HOUR_US: Final = 3_600_000_000
@@ -103,16 +103,16 @@ def run_trial(trial: Trial) -> TrialResult:
 
 def _run(trial: Trial) -> TrialResult:
     scans = ScanDays.of(Path(trial.scans))
-    desk = desk_of("SWEEP", changed(trial.parameters, trial.assignments))
-    warm_up_from(desk, scans, trial.warm_up_days, trial.day)
+    portfolio = portfolio_of("SWEEP", changed(trial.parameters, trial.assignments))
+    warm_up_from(portfolio, scans, trial.warm_up_days, trial.day)
     factors = read_factors(Path(trial.factors) if trial.factors else None, trial.day, trial.day)
-    watch = _Watch(desk.equity())
+    watch = _Watch(portfolio.equity())
     reading = Reading()
     used = traded(scans, [trial.day], reading)
-    run_backtest(desk, used, watch.take, BookFeed([]), factors, reading.refuse)
+    run_backtest(portfolio, used, watch.take, BookFeed([]), factors, reading.refuse)
     (coverage,) = reading.days()
-    account = desk.account
-    net = desk.equity() - watch.start
+    account = portfolio.account
+    net = portfolio.equity() - watch.start
     return TrialResult(
         key=trial.key,
         set_name=trial.set_name,

@@ -24,7 +24,7 @@ Floats = NDArray[np.float64]
 BLOCKS: Final = 10
 MIN_OBSERVATIONS: Final = 30
 MEDIAN: Final = 0.5
-BELIEVED: Final = 0.95
+MIN_DSR: Final = 0.95
 """Least deflated Sharpe probability of a best set that is taken for more than luck."""
 
 
@@ -58,7 +58,7 @@ class Verdict(msgspec.Struct, kw_only=True):
 
     Attributes:
         trials: Parameter sets tried, those that failed among them.
-        luck_sharpe: Hourly Sharpe ratio that the best of as many worthless sets would show.
+        expected_max_sharpe: Hourly Sharpe ratio that the best of as many worthless sets would show.
         deflated_sharpe: Probability that the best set is better than that.
         overfitting: Probability that the best in-sample is below the median out of sample.
         walk_forward: Each day traded with the set that was best before it.
@@ -70,7 +70,7 @@ class Verdict(msgspec.Struct, kw_only=True):
     best: str | None = None
     best_net: float = 0.0
     best_sharpe: float = 0.0
-    luck_sharpe: float | None = None
+    expected_max_sharpe: float | None = None
     deflated_sharpe: float | None = None
     overfitting: float | None = None
     walk_forward: list[Choice] = []
@@ -154,7 +154,7 @@ def _deflate(verdict: Verdict, matrix: Floats) -> None:
     all_sharpes = [hourly_sharpe(column.tolist()) for column in matrix.T]
     spread = variance(all_sharpes) if len(all_sharpes) > 1 else 0.0
     best = matrix[:, int(np.argmax(all_sharpes))].tolist()
-    verdict.luck_sharpe = ratios.luck_sharpe(verdict.trials, spread)
+    verdict.expected_max_sharpe = ratios.expected_max_sharpe(verdict.trials, spread)
     verdict.deflated_sharpe = ratios.deflated_sharpe(
         verdict.best_sharpe, verdict.trials, spread, len(best),
         ratios.skewness(best), ratios.kurtosis(best),
@@ -207,7 +207,7 @@ def _warning(v: Verdict) -> str:
     dsr = "unknown" if v.deflated_sharpe is None else f"{v.deflated_sharpe:.2f}"
     pbo = "unknown" if v.overfitting is None else f"{v.overfitting:.2f}"
     net = "unknown" if v.walk_forward_net is None else f"{v.walk_forward_net:,.2f} USDT"
-    is_luck = v.deflated_sharpe is None or v.deflated_sharpe < BELIEVED
+    is_luck = v.deflated_sharpe is None or v.deflated_sharpe < MIN_DSR
     loses = "" if v.best_net > 0.0 else "No set earned anything after costs. "
     said = "no more than luck would give" if is_luck else "more than luck alone would give"
     return (

@@ -1,4 +1,4 @@
-"""Booking what becomes of orders: into the desk, and as rows of the journal.
+"""Booking what becomes of orders: into the portfolio, and as rows of the journal.
 
 Shared by trader and backtest, so that both keep the same book of the same events. Which rows
 there are is journal/rows.py's; what an event does to an order model/orders.py's.
@@ -11,10 +11,10 @@ from typing import Final
 import msgspec
 
 from dolphin_realtime.journal.rows import Rows
-from dolphin_realtime.model.desk.desk import Desk
-from dolphin_realtime.model.desk.fill_rule import Execution, Quote
 from dolphin_realtime.model.errors import OrderMismatch
 from dolphin_realtime.model.orders import Ended, EndKind, InFlight, OrderEvent, Traded
+from dolphin_realtime.model.portfolio.fill_rule import Execution, Quote
+from dolphin_realtime.model.portfolio.portfolio import Portfolio
 from dolphin_realtime.model.risk.pre_trade import Refusal
 
 OUTCOMES_KEPT: Final = 10
@@ -26,12 +26,12 @@ class Booking:
     Attributes:
         refused: Orders that ended otherwise than filled, or that a limit stopped, by code.
         outcomes: Whether each of the last ten orders that filled or were rejected was rejected.
-        mismatch: Why the desk and the engine disagree, or None. It stays until a restart.
+        mismatch: Why the portfolio and the engine disagree, or None. It stays until a restart.
         n_fills: Fills since the start.
     """
 
-    def __init__(self, desk: Desk, rows: Rows) -> None:
-        self.desk, self.rows = desk, rows
+    def __init__(self, portfolio: Portfolio, rows: Rows) -> None:
+        self.portfolio, self.rows = portfolio, rows
         self.refused: Counter[str] = Counter()
         self.outcomes: deque[bool] = deque(maxlen=OUTCOMES_KEPT)
         self.mismatch: str | None = None
@@ -75,7 +75,7 @@ class Booking:
         self.refused.update(r.code for r in refusals)
 
     def _book(self, event: OrderEvent) -> None:
-        order = self.desk.in_flight.get(event.order_id)
+        order = self.portfolio.in_flight.get(event.order_id)
         if order is None:
             self.failed(f"{type(event).__name__} of {event.order_id}, which is not in flight")
             return
@@ -83,7 +83,7 @@ class Booking:
             if isinstance(event, Traded):
                 self._fill(order, event)
             else:
-                self.desk.book(event)
+                self.portfolio.book(event)
                 self.rows.order_event(order, event)
                 if isinstance(event, Ended):
                     self._count_end(event)
@@ -95,9 +95,9 @@ class Booking:
         if quote is None:
             self.failed(f"a fill of {event.order_id} that nothing called for")
             return
-        steps = round(event.quantity, self.desk.digits(order.order.asset))
+        steps = round(event.quantity, self.portfolio.digits(order.order.asset))
         event = msgspec.structs.replace(event, quantity=steps)
-        realised = self.desk.book(event, quote.mid)
+        realised = self.portfolio.book(event, quote.mid)
         self.n_fills += 1
         self.rows.fill(order, event, quote, realised)
 

@@ -10,10 +10,10 @@ from typing import Protocol
 
 import msgspec
 
-from dolphin_realtime.model.desk.desk import Desk
-from dolphin_realtime.model.desk.fill_rule import Execution
 from dolphin_realtime.model.market.instrument import InstrumentSpec
 from dolphin_realtime.model.orders import InFlight, OrderEvent
+from dolphin_realtime.model.portfolio.fill_rule import Execution
+from dolphin_realtime.model.portfolio.portfolio import Portfolio
 from dolphin_realtime.model.risk.posture import Posture
 
 
@@ -33,14 +33,16 @@ class Start(msgspec.Struct, frozen=True):
     specs: Mapping[str, InstrumentSpec]
 
     @classmethod
-    def of(cls, desk: Desk) -> "Start":
-        """Return what the engine of a desk begins with."""
+    def of(cls, portfolio: Portfolio) -> "Start":
+        """Return what the engine of a portfolio begins with."""
         positions = {
             asset: (p.quantity, p.average_price)
-            for asset, p in desk.account.positions.items()
+            for asset, p in portfolio.account.positions.items()
             if p.quantity != 0.0
         }
-        return cls(desk.instance, desk.account.cash, positions, dict(desk.instruments))
+        return cls(
+            portfolio.instance, portfolio.account.cash, positions, dict(portfolio.instruments)
+        )
 
 
 class Outcomes(Protocol):
@@ -96,7 +98,7 @@ class Engine(Protocol):
 
         Args:
             asset: Of which nothing is in flight.
-            quantity: What the desk now holds.
+            quantity: What the portfolio now holds.
             price: One that the engine may note; its own profits are not used.
         """
 

@@ -1,7 +1,7 @@
 """The turn: one scan from decision to journal rows, the same for trader and backtest.
 
 The order of a scan's steps belongs here and nowhere else: decide, write the intent, send, let
-the signal learn, match what earlier scans sent, mark, rows. What to do is the desk's, when an
+the signal learn, match what earlier scans sent, mark, rows. What to do is the portfolio's, when an
 order fills the fill rule's, how it is sent an engine's, which scan is next the caller's.
 """
 
@@ -11,17 +11,17 @@ from typing import Final, Protocol
 from dolphin_realtime.infra import fault_points
 from dolphin_realtime.journal.rows import RECOVERED
 from dolphin_realtime.journal.tables import Row
-from dolphin_realtime.model.desk.desk import Desk
-from dolphin_realtime.model.desk.fill_rule import Tape
-from dolphin_realtime.model.desk.plan import Plan
-from dolphin_realtime.model.desk.position_change import PositionChange
-from dolphin_realtime.model.desk.position_orders import PositionOrder, carry_out
 from dolphin_realtime.model.market.scan import Scan
 from dolphin_realtime.model.orders import InFlight
-from dolphin_realtime.model.risk.permit import Limits
+from dolphin_realtime.model.portfolio.fill_rule import MarketSnapshot
+from dolphin_realtime.model.portfolio.plan import Plan
+from dolphin_realtime.model.portfolio.portfolio import Portfolio
+from dolphin_realtime.model.portfolio.position_change import PositionChange
+from dolphin_realtime.model.portfolio.position_orders import PositionOrder, carry_out
+from dolphin_realtime.model.risk.permission import TradingPermission
 from dolphin_realtime.model.risk.posture import Posture
 from dolphin_realtime.model.signal.gates import Factors
-from dolphin_realtime.trading.book_shelf import BookShelf
+from dolphin_realtime.trading.book_cache import BookCache
 from dolphin_realtime.trading.booking import Booking
 from dolphin_realtime.trading.execution import Engine
 
@@ -37,10 +37,10 @@ class TurnJournal(Protocol):
     """Where a turn's intents and rows go."""
 
     def opening(self) -> bytes:
-        """Return the desk as it stood before the scan at hand."""
+        """Return the portfolio as it stood before the scan at hand."""
 
     def intend(
-        self, epoch: int, scan_number: int, orders: Sequence[InFlight], limits: Limits
+        self, epoch: int, scan_number: int, orders: Sequence[InFlight], limits: TradingPermission
     ) -> bool:
         """Write the intent of orders before they leave; return whether it was written."""
 
@@ -49,28 +49,33 @@ class TurnJournal(Protocol):
 
 
 class Turn:
-    """Trades scans for one desk: `begin` and then `finish`, one scan at a time."""
+    """Trades scans for one portfolio: `begin` and then `finish`, one scan at a time."""
 
     def __init__(
-        self, desk: Desk, booking: Booking, engine: Engine, shelf: BookShelf, journal: TurnJournal
+        self,
+        portfolio: Portfolio,
+        booking: Booking,
+        engine: Engine,
+        shelf: BookCache,
+        journal: TurnJournal,
     ) -> None:
-        self.desk, self.booking, self.engine, self.shelf = desk, booking, engine, shelf
+        self.portfolio, self.booking, self.engine, self.shelf = portfolio, booking, engine, shelf
         self._journal, self._rows = journal, booking.rows
         self._purged_at = self._n_instruments = 0
         self._silent: set[str] = set()
 
-    def begin(self, scan: Scan, limits: Limits, factors: Factors | None = None) -> Plan:
+    def begin(self, scan: Scan, limits: TradingPermission, factors: Factors | None = None) -> Plan:
         """Decide on a scan and send its orders.
 
         Raises:
             ScanOutOfOrder: If the scan is not later than the last one.
         """
         self._open(scan)
-        plan = self.desk.take(scan, limits, self.shelf.books(scan.timestamp_us), factors)
+        plan = self.portfolio.take(scan, limits, self.shelf.books(scan.timestamp_us), factors)
         if not plan.orders:
             return plan
         if not self._journal.intend(*plan.key, plan.orders, plan.limits):
-            self.desk.take_back(plan.orders)
+            self.portfolio.take_back(plan.orders)
             plan.give_up("JOURNAL_FAILED")
             return plan
         plan.sent_ns = self.engine.send(plan.orders)
@@ -78,7 +83,11 @@ class Turn:
         return plan
 
     def catch_up(
-        self, scan: Scan, orders: list[InFlight], limits: Limits, factors: Factors | None = None
+        self,
+        scan: Scan,
+        orders: list[InFlight],
+        limits: TradingPermission,
+        factors: Factors | None = None,
     ) -> Plan:
         """Step through a scan that is too old to act on; ``orders`` were sent at it under ``limits``.
 
@@ -86,20 +95,22 @@ class Turn:
             ScanOutOfOrder: If the scan is not later than the last one.
         """
         self._open(scan)
-        plan = self.desk.follow(scan, orders, limits, self.shelf.books(scan.timestamp_us), factors)
+        plan = self.portfolio.follow(
+            scan, orders, limits, self.shelf.books(scan.timestamp_us), factors
+        )
         if plan.is_new and orders:
             self._resume(orders)
         return plan
 
     def resume(self) -> int:
         """Take over what was in flight when the process before this one died; return how many."""
-        orders = list(self.desk.in_flight.values())
+        orders = list(self.portfolio.in_flight.values())
         self._resume(orders)
         return len(orders)
 
     def recover(self, orders: list[InFlight]) -> None:
         """Take over such orders whose scan is nowhere to be had, and journal them as what they are."""
-        self.desk.in_flight.update({o.client_order_id: o for o in orders})
+        self.portfolio.in_flight.update({o.client_order_id: o for o in orders})
         self._resume(orders)
         self._rows.sent(orders, RECOVERED)
 
@@ -109,13 +120,13 @@ class Turn:
             return
         await self._until_answered()
         fault_points.reach("order")
-        self.desk.settle(plan)
+        self.portfolio.settle(plan)
         await self._know_instruments()
         if plan.limits.posture is Posture.HALTED:
-            await self._cancel(list(self.desk.in_flight.values()), HALTED)
+            await self._cancel(list(self.portfolio.in_flight.values()), HALTED)
         else:
             await self._match(plan)
-        self.shelf.keep(self.desk.in_flight.values())
+        self.shelf.keep(self.portfolio.in_flight.values())
         self.booking.count(plan.refusals)
         rows = self._rows.close_scan(plan, is_acted_on=is_acted_on)
         self._journal.commit(plan.key, rows, plan)
@@ -123,9 +134,9 @@ class Turn:
 
     async def halt(self) -> None:
         """Cancel every order in flight, now: between scans."""
-        if self.desk.in_flight:
-            self._rows.open_scan(self.desk.last_us)
-            await self._cancel(list(self.desk.in_flight.values()), HALTED)
+        if self.portfolio.in_flight:
+            self._rows.open_scan(self.portfolio.last_us)
+            await self._cancel(list(self.portfolio.in_flight.values()), HALTED)
             self._commit_between()
 
     async def flatten(self, flatten_id: str) -> int | None:
@@ -135,17 +146,17 @@ class Turn:
             How many orders were sent; None where nothing was done, because this id was obeyed
             before or the intent could not be written.
         """
-        if flatten_id == self.desk.flattened_id:
+        if flatten_id == self.portfolio.flattened_id:
             return None
-        self._rows.open_scan(self.desk.last_us)
-        await self._cancel(list(self.desk.in_flight.values()), FLATTENED)
-        orders = self.desk.flatten()
-        key = self.desk.last_key or (0, 0)
-        if orders and not self._journal.intend(*key, orders, Limits()):
-            self.desk.take_back(orders)
+        self._rows.open_scan(self.portfolio.last_us)
+        await self._cancel(list(self.portfolio.in_flight.values()), FLATTENED)
+        orders = self.portfolio.flatten()
+        key = self.portfolio.last_key or (0, 0)
+        if orders and not self._journal.intend(*key, orders, TradingPermission()):
+            self.portfolio.take_back(orders)
             self.booking.refused["FLATTEN_NOT_WRITTEN"] += 1
             return None
-        self.desk.flattened_id = flatten_id
+        self.portfolio.flattened_id = flatten_id
         self.engine.send(orders)
         self._mark_sent()
         await self._until_answered()
@@ -159,11 +170,11 @@ class Turn:
         Raises:
             PositionRefused: Saying why not; then nothing was done to the position.
         """
-        self._rows.open_scan(self.desk.last_us)
-        flying = [o for o in self.desk.in_flight.values() if o.order.asset == order.asset]
+        self._rows.open_scan(self.portfolio.last_us)
+        flying = [o for o in self.portfolio.in_flight.values() if o.order.asset == order.asset]
         await self._cancel(flying, CHANGED)
         try:
-            change = carry_out(self.desk, order)
+            change = carry_out(self.portfolio, order)
             self._rows.position_change(order, change)
         finally:
             self._commit_between()
@@ -183,13 +194,15 @@ class Turn:
         self._mark_sent()
 
     def _mark_sent(self) -> None:
-        self.desk.mark_sent(self.engine.unanswered)
+        self.portfolio.mark_sent(self.engine.unanswered)
 
     async def _match(self, plan: Plan) -> None:
         """Let due orders meet their quotes, and take back those without one in time."""
         now_us = plan.scan.timestamp_us
         quotes = self.shelf.quotes(now_us)
-        fills, lapses = self.desk.due(Tape(now_us=now_us, prices=plan.prices, books=quotes))
+        fills, lapses = self.portfolio.due(
+            MarketSnapshot(now_us=now_us, prices=plan.prices, books=quotes)
+        )
         fills = [e for e in fills if e.order.client_order_id not in self._silent]
         for execution in fills:
             self.booking.expect(execution)
@@ -200,7 +213,7 @@ class Turn:
         self.booking.settle()
         await self._lapse(lapses, plan)
         if fills:
-            self.desk.account.check()
+            self.portfolio.account.check()
         for asset in {e.order.order.asset for e in fills}:
             self._compare(asset)
 
@@ -216,7 +229,7 @@ class Turn:
         ids = [i for i in (o.client_order_id for o in orders) if i not in self._silent]
         for order_id in reversed(ids):  # the later legs of a chain first: they never left
             self.engine.cancel(order_id, reason)
-        await self._until(lambda: not any(i in self.desk.in_flight for i in ids))
+        await self._until(lambda: not any(i in self.portfolio.in_flight for i in ids))
 
     async def _until_answered(self) -> None:
         """Wait for a word of each order sent; one without is not waited for again."""
@@ -226,28 +239,28 @@ class Turn:
     async def _until(self, is_so: Callable[[], bool]) -> None:
         if not is_so() and not await self.engine.until(is_so, ANSWER_TIMEOUT_S):
             open_orders = ", ".join(sorted(self.engine.unanswered)) or "what was due"
-            self.booking.failed(f"no word of {open_orders} after scan {self.desk.last_key}")
+            self.booking.failed(f"no word of {open_orders} after scan {self.portfolio.last_key}")
 
     async def _know_instruments(self) -> None:
-        if len(self.desk.instruments) != self._n_instruments:
-            self._n_instruments = len(self.desk.instruments)
-            await self.engine.add_instruments(self.desk.instruments)
+        if len(self.portfolio.instruments) != self._n_instruments:
+            self._n_instruments = len(self.portfolio.instruments)
+            await self.engine.add_instruments(self.portfolio.instruments)
 
     def _compare(self, asset: str) -> None:
         if not self._agrees(asset):
             ours, theirs = self._held(asset), self.engine.position(asset)
-            self.booking.failed(f"{asset}: the desk holds {ours}, the engine {theirs}")
+            self.booking.failed(f"{asset}: the portfolio holds {ours}, the engine {theirs}")
 
     def _agrees(self, asset: str) -> bool:
         theirs = self.engine.position(asset)
-        return not round(self._held(asset) - theirs, self.desk.digits(asset))
+        return not round(self._held(asset) - theirs, self.portfolio.digits(asset))
 
     def _held(self, asset: str) -> float:
-        position = self.desk.account.positions.get(asset)
+        position = self.portfolio.account.positions.get(asset)
         return position.quantity if position else 0.0
 
     def _commit_between(self) -> None:
-        self._journal.commit(self.desk.last_key or (0, 0), self._rows.take(), None)
+        self._journal.commit(self.portfolio.last_key or (0, 0), self._rows.take(), None)
 
     def _purge(self) -> None:
         if self.booking.n_fills - self._purged_at >= PURGE_EVERY_FILLS:

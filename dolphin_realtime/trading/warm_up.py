@@ -1,4 +1,4 @@
-"""A desk at its beginning: parameters of the environment, and the signal's warm-up.
+"""A portfolio at its beginning: parameters of the environment, and the signal's warm-up.
 
 Shared by the trader and the backtest, so that both begin from the same state.
 """
@@ -7,31 +7,31 @@ from pathlib import Path
 
 from dolphin_realtime.config.trader_parameters import Parameters, load_parameters
 from dolphin_realtime.infra.day_files import day_files
-from dolphin_realtime.model.desk.desk import Desk
 from dolphin_realtime.model.market.venue import paper_venue
+from dolphin_realtime.model.portfolio.portfolio import Portfolio
 from dolphin_realtime.scans.days import ScanDays
 
 
-def desk_of(instance: str, p: Parameters) -> Desk:
-    """Return an empty desk with the given parameters."""
+def portfolio_of(instance: str, p: Parameters) -> Portfolio:
+    """Return an empty portfolio with the given parameters."""
     venue = paper_venue(p.costs, p.faults)
-    return Desk(instance, p.signal, p.target, p.costs, p.limits, venue)
+    return Portfolio(instance, p.signal, p.target, p.costs, p.limits, venue)
 
 
-def make_desk(instance: str) -> Desk:
-    """Return an empty desk with the instance's parameters of the environment.
+def make_portfolio(instance: str) -> Portfolio:
+    """Return an empty portfolio with the instance's parameters of the environment.
 
     Raises:
         SettingsError: If a variable of a group of parameters is wrong.
     """
-    return desk_of(instance, load_parameters(instance))
+    return portfolio_of(instance, load_parameters(instance))
 
 
-def warm_up(desk: Desk, archive: Path, days: int, before: str = "9999") -> int:
+def warm_up(portfolio: Portfolio, archive: Path, days: int, before: str = "9999") -> int:
     """Step the signal through the newest archived days and return how many scans that were.
 
     Args:
-        desk: Whose signal.
+        portfolio: Whose signal.
         archive: Folder of ``<day>.parquet``.
         days: How many days.
         before: Only days before this one, YYYY-MM-DD.
@@ -41,10 +41,10 @@ def warm_up(desk: Desk, archive: Path, days: int, before: str = "9999") -> int:
     """
     if not day_files(archive, ".parquet"):
         return 0
-    return warm_up_from(desk, ScanDays.of(archive), days, before)
+    return warm_up_from(portfolio, ScanDays.of(archive), days, before)
 
 
-def warm_up_from(desk: Desk, scans: ScanDays, days: int, before: str = "9999") -> int:
+def warm_up_from(portfolio: Portfolio, scans: ScanDays, days: int, before: str = "9999") -> int:
     """Step the signal through the newest ``days`` of scans before a day; return their count.
 
     Raises:
@@ -53,6 +53,6 @@ def warm_up_from(desk: Desk, scans: ScanDays, days: int, before: str = "9999") -
     n_scans = 0
     for day in scans.before(before, days):
         for scan in scans.scans(day):
-            desk.warm_up(scan)
+            portfolio.warm_up(scan)
             n_scans += 1
     return n_scans

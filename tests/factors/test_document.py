@@ -23,7 +23,7 @@ from dolphin_realtime.model.factors.document import (
     readings_of,
 )
 from dolphin_realtime.model.instant import to_us
-from dolphin_realtime.trading.factor_shelf import FactorShelf
+from dolphin_realtime.trading.factor_cache import FactorCache
 
 T = datetime(2025, 5, 14, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -216,7 +216,7 @@ def test_an_asset_that_left_is_forgotten_after_a_week():
 
 
 def test_a_scan_older_than_a_document_gets_what_was_known_at_its_instant():
-    shelf, key = FactorShelf(), ("dvol_btc", None)
+    shelf, key = FactorCache(), ("dvol_btc", None)
     for n, value in enumerate((50.0, 60.0)):
         at = T + n * HOUR
         shelf.take(encode(document_of({key: reading(value, at, 1e5)}, "wall", at)))

@@ -15,7 +15,7 @@ from dolphin_dagster.factors.registry import external
 from dolphin_dagster.factors.stack import FactorStack
 from dolphin_dagster.factors.verdicts import is_fresh
 from dolphin_dagster.resources import Grid
-from dolphin_realtime.factors.source_memory import Circuit
+from dolphin_realtime.factors.source_memory import CircuitBreaker
 from dolphin_realtime.grid import maps
 from dolphin_realtime.model.factors.document import (
     FactorReading,
@@ -237,7 +237,9 @@ def test_what_the_grid_lacks_is_asked_for_but_not_what_is_off(scene, monkeypatch
 
 
 def seen_of(held, failures=0, off=()):
-    circuits = dict.fromkeys(external(), Circuit(failures=failures, since=WALL, error="no answer"))
+    circuits = dict.fromkeys(
+        external(), CircuitBreaker(failures=failures, since=WALL, error="no answer")
+    )
     return health.Seen(held=held, circuits=circuits, symbols=["BTCUSDT", "ETHUSDT"], off=off)
 
 

@@ -9,7 +9,12 @@ from dolphin_dagster.indicators import fear_greed
 from dolphin_dagster.sources import answers
 from dolphin_dagster.sources.http import weight_limit
 from dolphin_realtime.factors.http_patience import retry_after_s
-from dolphin_realtime.factors.source_memory import Circuit, HostMemory, SourceMemory, wall_now
+from dolphin_realtime.factors.source_memory import (
+    CircuitBreaker,
+    HostMemory,
+    SourceMemory,
+    wall_now,
+)
 from dolphin_realtime.model.errors import SourceFormatChanged, SourceUnavailable
 from dolphin_realtime.replay.factor_server import Fault
 from tests.factors.sources import Replayed
@@ -156,7 +161,7 @@ def test_retry_after_is_a_number_or_a_date(value, seconds):
 
 
 def test_a_failing_source_is_asked_less_and_less():
-    circuit, cadence = Circuit(), timedelta(minutes=5)
+    circuit, cadence = CircuitBreaker(), timedelta(minutes=5)
     waits = []
     for _ in range(6):
         circuit = circuit.failed(T, "no answer")
@@ -171,19 +176,19 @@ def test_a_failing_source_is_asked_less_and_less():
 def test_a_slow_indicator_is_asked_at_its_next_tick_all_the_same(hours):
     cadence = timedelta(hours=hours)
     ended = T + timedelta(seconds=40)
-    circuit = Circuit(failures=9, last=ended, since=T)
+    circuit = CircuitBreaker(failures=9, last=ended, since=T)
     assert circuit.next_try(cadence, ended) is not None
     assert circuit.next_try(cadence, T + cadence) is None
 
 
 def test_failures_of_a_clock_that_was_ahead_do_not_count():
-    circuit = Circuit(failures=5, last=T + timedelta(days=400), since=T)
+    circuit = CircuitBreaker(failures=5, last=T + timedelta(days=400), since=T)
     assert circuit.next_try(timedelta(minutes=5), T) is None
 
 
 def test_a_torn_memory_is_none(tmp_path):
     memory = SourceMemory(tmp_path)
-    memory.keep_circuit("vix", Circuit(failures=3))
+    memory.keep_circuit("vix", CircuitBreaker(failures=3))
     assert memory.circuit("vix").failures == 3
     (tmp_path / "vix.json").write_text('{"failu')
-    assert memory.circuit("vix") == Circuit()
+    assert memory.circuit("vix") == CircuitBreaker()

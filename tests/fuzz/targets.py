@@ -9,22 +9,22 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 
 from dolphin_realtime.books.documents import BooksDocument
-from dolphin_realtime.model.desk import saved as desk_state
-from dolphin_realtime.model.desk.decision import TargetParams
-from dolphin_realtime.model.desk.desk import Desk
-from dolphin_realtime.model.desk.fill_rule import Tape
 from dolphin_realtime.model.errors import ScanError
 from dolphin_realtime.model.instant import from_us
 from dolphin_realtime.model.market.order_book import features
 from dolphin_realtime.model.market.scan import decode_scan, encode_scan
-from dolphin_realtime.model.risk.permit import Limits
+from dolphin_realtime.model.portfolio import saved as portfolio_state
+from dolphin_realtime.model.portfolio.decision import TargetParams
+from dolphin_realtime.model.portfolio.fill_rule import MarketSnapshot
+from dolphin_realtime.model.portfolio.portfolio import Portfolio
+from dolphin_realtime.model.risk.permission import TradingPermission
 from dolphin_realtime.model.risk.posture import Posture, SafetyDocument
 from dolphin_realtime.model.signal.gates import Book
 from dolphin_realtime.model.signal.params import SignalParams
 from dolphin_realtime.scans.files import parse_scan, refuse_unpublishable, to_bytes
 from dolphin_realtime.services.trader.guard import Guard
-from dolphin_realtime.trading.book_shelf import BookShelf
-from dolphin_realtime.trading.factor_shelf import FactorShelf
+from dolphin_realtime.trading.book_cache import BookCache
+from dolphin_realtime.trading.factor_cache import FactorCache
 from tests.fuzz.mutate import Choose, flip, mutate, paths
 from tests.orders import fill
 from tests.scans import walk
@@ -34,52 +34,52 @@ SIGNAL = SignalParams(s_in=0.5, s_out=0.2)
 TARGET = TargetParams(band=0.02)
 
 
-def _warm_desk() -> bytes:
-    desk = Desk("F", SIGNAL, TARGET)
+def _warm_portfolio() -> bytes:
+    portfolio = Portfolio("F", SIGNAL, TARGET)
     for scan in SCANS[:-1]:
-        plan = desk.take(msgspec.structs.replace(scan), Limits())
-        desk.settle(plan)
-        tape = Tape(now_us=scan.timestamp_us, prices=plan.prices)
-        for execution in desk.due(tape)[0]:
+        plan = portfolio.take(msgspec.structs.replace(scan), TradingPermission())
+        portfolio.settle(plan)
+        tape = MarketSnapshot(now_us=scan.timestamp_us, prices=plan.prices)
+        for execution in portfolio.due(tape)[0]:
             order = execution.order
-            fill(desk, order, execution.quote.bid, 0.0, 1.0)
-        desk.mark()
-    return desk_state.save(desk)
+            fill(portfolio, order, execution.quote.bid, 0.0, 1.0)
+        portfolio.mark()
+    return portfolio_state.save(portfolio)
 
 
-WARM = _warm_desk()
+WARM = _warm_portfolio()
 SCAN_DOCUMENT = msgspec.json.decode(encode_scan(SCANS[-1], datetime(2026, 1, 1, tzinfo=UTC)))
 SCAN_PATHS = paths(SCAN_DOCUMENT)
 SCAN_FILE = to_bytes(SCANS[-1])
 
 
-def warm_desk() -> Desk:
-    desk = Desk("F", SIGNAL, TARGET)
-    desk_state.restore(desk, WARM)
-    return desk
+def warm_portfolio() -> Portfolio:
+    portfolio = Portfolio("F", SIGNAL, TARGET)
+    portfolio_state.restore(portfolio, WARM)
+    return portfolio
 
 
-def trade(desk: Desk, scan, limits=None, book=None, factors=None) -> None:
+def trade(portfolio: Portfolio, scan, limits=None, book=None, factors=None) -> None:
     """Take a scan as the inbox does; every order must be one that a good price explains."""
     guard = Guard(is_replay=True, cadence_min_s=1.0, trouble=lambda: None)
     try:
-        guard.refuse_implausible(scan, desk.signals.order.timestamp_us)
-        plan = desk.take(scan, limits or Limits(), book, factors)
+        guard.refuse_implausible(scan, portfolio.signals.order.timestamp_us)
+        plan = portfolio.take(scan, limits or TradingPermission(), book, factors)
     except ScanError:
         return
-    desk.settle(plan)
+    portfolio.settle(plan)
     for order in plan.orders:
         o, price = order.order, plan.prices[order.order.asset]
         assert math.isfinite(o.quantity), order
         assert o.quantity > 0.0, order
         assert math.isfinite(price), order
         assert price > 0.0, order
-        assert o.is_reduce_only or o.quantity * price <= desk.pre_trade.max_order_usd, order
+        assert o.is_reduce_only or o.quantity * price <= portfolio.pre_trade.max_order_usd, order
     for value in plan.signal.signal:
         assert -1.0 <= value <= 1.0, value
-    desk_state.save(desk)
-    desk.account.check()
-    assert math.isfinite(desk.equity())
+    portfolio_state.save(portfolio)
+    portfolio.account.check()
+    assert math.isfinite(portfolio.equity())
 
 
 def scan_document(choose: Choose) -> bool:
@@ -90,7 +90,7 @@ def scan_document(choose: Choose) -> bool:
         scan = decode_scan(changed)
     except ScanError:
         return False
-    trade(warm_desk(), msgspec.structs.replace(scan, epoch=1))
+    trade(warm_portfolio(), msgspec.structs.replace(scan, epoch=1))
     return True
 
 
@@ -102,7 +102,7 @@ def scan_file(choose: Choose) -> bool:
     except ScanError:
         return False
     again = msgspec.structs.replace(again, epoch=1)
-    trade(warm_desk(), again)
+    trade(warm_portfolio(), again)
     return True
 
 
@@ -149,8 +149,8 @@ BOOK_PATHS = paths(BOOKS)
 
 
 def books_document(choose: Choose) -> bool:
-    desk = warm_desk()
-    shelf = BookShelf(desk)
+    portfolio = warm_portfolio()
+    shelf = BookCache(portfolio)
     try:
         shelf.take(msgspec.json.encode(mutate(BOOKS, BOOK_PATHS, choose)).decode())
     except ValueError:
@@ -159,7 +159,7 @@ def books_document(choose: Choose) -> bool:
     assert all(isinstance(b, Book) and -1.0 <= b.imbalance_5 <= 1.0 for b in book.values())
     for quote in shelf.quotes(2**62).values():
         assert 0.0 < quote.bid <= quote.ask < math.inf, quote
-    trade(desk, msgspec.structs.replace(SCANS[-1]), book=book)
+    trade(portfolio, msgspec.structs.replace(SCANS[-1]), book=book)
     return bool(book)
 
 
@@ -176,13 +176,13 @@ FACTOR_PATHS = paths(FACTORS)
 
 
 def factors_document(choose: Choose) -> bool:
-    shelf = FactorShelf()
+    shelf = FactorCache()
     try:
         shelf.take(msgspec.json.encode(mutate(FACTORS, FACTOR_PATHS, choose)).decode())
     except ValueError:
         return False
     factors = shelf.at(SCANS[-1].timestamp_us)
-    trade(warm_desk(), msgspec.structs.replace(SCANS[-1]), factors=factors)
+    trade(warm_portfolio(), msgspec.structs.replace(SCANS[-1]), factors=factors)
     return bool(factors.funding or factors.dvol_btc)
 
 

@@ -19,7 +19,7 @@ from dolphin_realtime.model.risk.pre_trade import LIMITS
 from dolphin_realtime.replay.market import Market, PriceTable, ReplayParams, load_prices
 from dolphin_realtime.replay.pace import archive_days
 from dolphin_realtime.scans.files import write_scan
-from dolphin_realtime.services.meta_health.judgement import SENSORS
+from dolphin_realtime.services.meta_health.evaluator import SENSORS
 from tests.integration.conftest import Desk, eventually, make_desk
 
 TINY = "TINYUSDT"

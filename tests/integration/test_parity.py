@@ -16,8 +16,8 @@ from dolphin_realtime.books.documents import BookFeed
 from dolphin_realtime.config.trader_parameters import load_parameters
 from dolphin_realtime.factors.files import read_factors
 from dolphin_realtime.journal import database
-from dolphin_realtime.model.desk.desk import Desk
 from dolphin_realtime.model.instant import DAY_US, from_us
+from dolphin_realtime.model.portfolio.portfolio import Portfolio
 from dolphin_realtime.replay.pace import archive_days
 from dolphin_realtime.scans.coverage import Reading
 from dolphin_realtime.scans.days import read_scans
@@ -70,7 +70,7 @@ def env_of(settings):
 def backtest(home, scans, book=None, **settings):
     """Run (a) and return its lists."""
     p = load_parameters("BLUE", env_of({**TURNING, **settings}))
-    desk = Desk("BLUE", p.signal, p.target, p.costs, p.limits)
+    desk = Portfolio("BLUE", p.signal, p.target, p.costs, p.limits)
     warm_up(desk, home / "archive", 1)
     folder = home / "backtest"
     books, factors = BookFeed.read(book), read_factors(None)

@@ -89,7 +89,7 @@ class LocalHost:
         """Return the starts since the test began that nobody asked for."""
         return self.desk.stack.service(service).restarts - self._restarts[service]
 
-    def begin_anew(self) -> None:
+    def begin_again(self) -> None:
         for service in self.desk.stack.services():
             if service.state == "stopped":
                 self.command("start", service.name)
@@ -139,5 +139,5 @@ def shared(tmp_path_factory):
 @pytest.fixture
 def host(shared):
     """A stack that trades, its health GREEN, its start counters and ledger as if new."""
-    shared.begin_anew()
+    shared.begin_again()
     return shared

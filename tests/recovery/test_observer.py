@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from dolphin_realtime.runtime.alert_log import read_alerts
-from dolphin_realtime.runtime.service_frame import Frame, connect_or_refuse
+from dolphin_realtime.runtime.service_context import ServiceContext, connect_or_refuse
 from dolphin_realtime.services.meta_health.clock import Clock
 from dolphin_realtime.services.meta_health.service import MetaHealth
 from tests.integration.conftest import eventually
@@ -46,7 +46,7 @@ async def test_a_clock_that_steps_by_an_hour_repairs_nothing(host, hours):
     pids, clock = host.pids(), SteppedClock()
     before = len(read_alerts(host.desk.stack.home))
     client = await connect_or_refuse(host.settings, "observer-test")
-    frame = Frame("meta-health", host.settings, client)
+    frame = ServiceContext("meta-health", host.settings, client)
     health = MetaHealth(frame, clock=clock)
     try:
         await health._probes.start()

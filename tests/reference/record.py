@@ -30,9 +30,9 @@ from tests.reference.worlds import (
     RECORDS,
     archive_span,
     books_of_days,
-    desk_of,
     factors_of,
     market_of,
+    portfolio_of,
 )
 
 FOLDER = Path(__file__).parents[1] / "data" / "reference"
@@ -63,13 +63,13 @@ def trade(name: str, instance: str, way: str, found: ScanDays, out: Path) -> dic
     """Trade all days but the first with an instance's parameters and return the lists."""
     record = RECORDS[name]
     days = found.days[1:]
-    desk = desk_of(instance, record)
-    warm_up_from(desk, found, 1, days[0])
+    portfolio = portfolio_of(instance, record)
+    warm_up_from(portfolio, found, 1, days[0])
     is_plain = way == "plain"
     books = BookFeed([]) if is_plain else books_of_days(found, days)
     factors = FactorHistory([]) if is_plain else factors_of(record)
     scans = itertools.chain.from_iterable(found.scans(day) for day in days)
-    backtest_to_journal(desk, scans, out, books, factors)
+    backtest_to_journal(portfolio, scans, out, books, factors)
     return lists_of(out)
 
 

@@ -14,8 +14,8 @@ from dolphin_realtime.bench.backtest import first_day
 from dolphin_realtime.books.documents import BookFeed, books_of
 from dolphin_realtime.config.trader_parameters import load_parameters
 from dolphin_realtime.factors.documents import FactorHistory
-from dolphin_realtime.model.desk.desk import Desk
 from dolphin_realtime.model.instant import DAY_US, from_us
+from dolphin_realtime.model.portfolio.portfolio import Portfolio
 from dolphin_realtime.model.signal.gates import Factors, Reading
 from dolphin_realtime.replay.market import SAMPLE, Market, ReplayParams, load_prices
 from dolphin_realtime.scans.days import ScanDays
@@ -74,12 +74,12 @@ def archive_span(market: Market, n_days: int) -> tuple[int, int]:
     return begin, begin + (n_days + 1) * DAY_US
 
 
-def desk_of(instance: str, record: Record) -> Desk:
-    """Return the empty desk of an instance."""
+def portfolio_of(instance: str, record: Record) -> Portfolio:
+    """Return the empty portfolio of an instance."""
     settings = {**record.settings, **INSTANCES[instance]}
     env = {f"DOLPHIN_{name.upper()}": str(value) for name, value in settings.items()}
     p = load_parameters(instance, env)
-    return Desk(instance, p.signal, p.target, p.costs, p.limits)
+    return Portfolio(instance, p.signal, p.target, p.costs, p.limits)
 
 
 def factors_of(record: Record) -> FactorHistory:

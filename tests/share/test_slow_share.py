@@ -10,7 +10,7 @@ import time
 import pytest
 
 from dolphin_realtime.scans.files import to_bytes
-from dolphin_realtime.services.bridge import pace
+from dolphin_realtime.services.bridge import share_speed as pace
 from tests.share.feed import SCANS, fill, mounted, put, run
 
 N_FILES = int(os.environ.get("SHARE_FILES", "3000"))

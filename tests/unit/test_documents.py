@@ -13,17 +13,17 @@ from dolphin_realtime.cli.app import COMMANDS, dolphin
 from dolphin_realtime.config.factor_sources import SourceSettings
 from dolphin_realtime.config.settings import Settings, load
 from dolphin_realtime.model import errors
-from dolphin_realtime.model.desk.costs import CostParams
-from dolphin_realtime.model.desk.decision import TargetParams
 from dolphin_realtime.model.market.paper_faults import PaperFaults
+from dolphin_realtime.model.portfolio.costs import CostParams
+from dolphin_realtime.model.portfolio.decision import TargetParams
 from dolphin_realtime.model.risk.posture import SafetyParams
 from dolphin_realtime.model.risk.pre_trade import PreTradeParams
 from dolphin_realtime.model.signal.params import SignalParams
 from dolphin_realtime.ops.systemd import unit_failed
 from dolphin_realtime.replay.service import ReplaySettings
-from dolphin_realtime.services.meta_health import healer
-from dolphin_realtime.services.meta_health import telling as service_telling
-from dolphin_realtime.services.safety import telling as posture_telling
+from dolphin_realtime.services.meta_health import notifier as service_telling
+from dolphin_realtime.services.meta_health import recovery_runner
+from dolphin_realtime.services.safety import notifier as posture_telling
 
 ROOT = Path(__file__).parents[2]
 GROUPS = {
@@ -67,7 +67,7 @@ def test_alerts_and_their_headings_are_the_same_set():
     found = re.findall(r"^## (.+)$", (ROOT / "docs/runbook.md").read_text(), re.MULTILINE)
     anchors = {f"docs/runbook.md#{heading.lower().replace(' ', '-')}" for heading in found}
     told = {
-        *healer.RUNBOOK.values(),
+        *recovery_runner.RUNBOOK.values(),
         *alerting.RUNBOOK.values(),
         posture_telling.RUNBOOK,
         service_telling.RUNBOOK,

@@ -17,7 +17,7 @@ from dolphin_realtime.bench.stack import wait_for
 from dolphin_realtime.ops import dagster_api
 from dolphin_realtime.ops.runner.services import ROOT
 from dolphin_realtime.runtime.alert_log import Alert, write_alert
-from dolphin_realtime.services.meta_health.healer import RUNBOOK
+from dolphin_realtime.services.meta_health.recovery_runner import RUNBOOK
 
 WITHIN_S = 120
 TICKING = "days_archived"

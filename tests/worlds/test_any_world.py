@@ -11,13 +11,13 @@ import msgspec
 import pytest
 
 from dolphin_realtime.journal.rows import Rows
-from dolphin_realtime.model.desk.decision import TargetParams
-from dolphin_realtime.model.desk.desk import Desk
 from dolphin_realtime.model.errors import ScanOutOfOrder
-from dolphin_realtime.model.risk.permit import Limits
+from dolphin_realtime.model.portfolio.decision import TargetParams
+from dolphin_realtime.model.portfolio.portfolio import Portfolio
+from dolphin_realtime.model.risk.permission import TradingPermission
 from dolphin_realtime.model.signal.params import SignalParams
 from dolphin_realtime.replay.worlds.seeded import random_events, scans_of, seeded_market
-from dolphin_realtime.trading.book_shelf import BookShelf
+from dolphin_realtime.trading.book_cache import BookCache
 from dolphin_realtime.trading.booking import Booking
 from dolphin_realtime.trading.turn import Turn
 from tests.engines import FakeEngine
@@ -33,23 +33,26 @@ BATCH = 25
 
 
 class Trader:
-    """A desk whose turns go to a fake engine, with an oracle beside it."""
+    """A portfolio whose turns go to a fake engine, with an oracle beside it."""
 
     def __init__(self):
-        self.desk = Desk("WORLD", SIGNAL, TARGET)
-        self.booking, self.kept = Booking(self.desk, Rows(self.desk)), Kept()
-        self.engine = FakeEngine(self.desk.venue, self.booking)
-        self.turn = Turn(self.desk, self.booking, self.engine, BookShelf(self.desk), self.kept)
+        self.portfolio = Portfolio("WORLD", SIGNAL, TARGET)
+        self.booking, self.kept = Booking(self.portfolio, Rows(self.portfolio)), Kept()
+        self.engine = FakeEngine(self.portfolio.venue, self.booking)
+        self.turn = Turn(
+            self.portfolio, self.booking, self.engine, BookCache(self.portfolio), self.kept
+        )
         self.oracle, self.last, self.refused, self.unsound = Oracle(), {}, 0, 0
 
     async def take(self, scan):
-        desk = self.desk
-        held = desk.account.held()
-        before, funding = desk.equity(), desk.account.funding
+        portfolio = self.portfolio
+        held = portfolio.account.held()
+        before, funding = portfolio.equity(), portfolio.account.funding
         self.kept.rows.clear()
         try:
             plan = self.turn.begin(
-                msgspec.structs.replace(scan, epoch=desk.signals.order.epoch or 1), Limits()
+                msgspec.structs.replace(scan, epoch=portfolio.signals.order.epoch or 1),
+                TradingPermission(),
             )
         except ScanOutOfOrder:
             self.refused += 1
@@ -70,10 +73,10 @@ class Trader:
             assert asset in sound, "nothing fills at a price that is not sound"
             signed = quantity if side == "BUY" else -quantity
             spent += fee + signed * (price - sound[asset])
-        change = moved - spent - (desk.account.funding - funding)
-        assert desk.equity() - before == pytest.approx(change, abs=1e-6 + 1e-9 * abs(before))
+        change = moved - spent - (portfolio.account.funding - funding)
+        assert portfolio.equity() - before == pytest.approx(change, abs=1e-6 + 1e-9 * abs(before))
         self.last.update(plan.prices)
-        assert desk.marks.peak >= desk.equity()
+        assert portfolio.marks.peak >= portfolio.equity()
         for decision in plan.decisions:
             assert not decision.orders or decision.asset in sound
         for order in plan.orders:
@@ -88,8 +91,8 @@ async def live_through(seed):
     for scan in scans_of(market, events, N_SCANS):
         await trader.take(scan)
     assert trader.booking.mismatch is None
-    trader.desk.account.check()
-    assert math.isfinite(trader.desk.equity())
+    trader.portfolio.account.check()
+    assert math.isfinite(trader.portfolio.equity())
     return trader
 
 
@@ -107,4 +110,4 @@ def test_such_worlds_trade_and_have_unsound_prices():
     traders = [asyncio.run(live_through(seed)) for seed in range(12)]
     assert sum(t.booking.n_fills for t in traders) > 500
     assert sum(t.unsound for t in traders) > 100
-    assert sum(t.desk.equity() != 100_000 for t in traders) > 6
+    assert sum(t.portfolio.equity() != 100_000 for t in traders) > 6

@@ -13,8 +13,8 @@ from dolphin_realtime.books.documents import BookFeed
 from dolphin_realtime.config.trader_parameters import load_parameters
 from dolphin_realtime.factors.documents import FactorHistory
 from dolphin_realtime.journal.check import check
-from dolphin_realtime.model.desk.desk import Desk
 from dolphin_realtime.model.instant import DAY_US
+from dolphin_realtime.model.portfolio.portfolio import Portfolio
 from dolphin_realtime.replay.pace import archive_days
 from dolphin_realtime.replay.worlds.library import WORLDS, world
 from dolphin_realtime.reports.write import write_report
@@ -54,12 +54,12 @@ def written(name, folder):
 
 def backtest(home, scans, folder):
     p = load_parameters("BLUE", env_of(TURNING))
-    desk = Desk("BLUE", p.signal, p.target, p.costs, p.limits)
-    warm_up(desk, home / "archive", 1)
+    portfolio = Portfolio("BLUE", p.signal, p.target, p.costs, p.limits)
+    warm_up(portfolio, home / "archive", 1)
     result = backtest_to_journal(
-        desk, read_scans(scans, Reading()), folder, BookFeed([]), FactorHistory([])
+        portfolio, read_scans(scans, Reading()), folder, BookFeed([]), FactorHistory([])
     )
-    return desk, result
+    return portfolio, result
 
 
 @pytest.mark.parametrize("name", WORLDS)

@@ -15,7 +15,7 @@ UNKNOWN_TTL_S: Final = 30.0
 GOOD: Final = 1.0
 
 
-class Track(msgspec.Struct):
+class Debouncer(msgspec.Struct):
     """One target of one health sensor over the turns.
 
     Attributes:
@@ -38,7 +38,7 @@ class Track(msgspec.Struct):
         if raw is None:
             self.unknown_turns += 1
             if self.unknown_turns > 1:
-                self.begin_streak_anew()
+                self.forget_streak()
             return
         is_expired = self.unknown_turns > 0 and now_s - self.known_at_s > UNKNOWN_TTL_S
         if self.settled is not None and is_expired:
@@ -59,7 +59,7 @@ class Track(msgspec.Struct):
         if is_due:
             self.settled, self.worse, self.better = raw, 0, 0
 
-    def begin_streak_anew(self) -> None:
+    def forget_streak(self) -> None:
         """Forget how often in a row: turns before a long silence of the observer prove nothing."""
         self.worse = self.better = self.bad_turns = 0
 

@@ -1,7 +1,7 @@
 """Recovery by cause: what a fault calls for, and whether it may be done now.
 
 Pure. The table of remedies and their order belong here; back-off, budget and circuit are
-recovery_memory.py's, carrying a remedy out services/meta_health/healer.py's. No rule here sees rm_meta
+recovery_memory.py's, carrying a remedy out services/meta_health/recovery_runner.py's. No rule here sees rm_meta
 (docs/adr/0006).
 """
 
@@ -54,7 +54,7 @@ class World(msgspec.Struct, frozen=True, kw_only=True):
         hazelcast_is_good: Everything read through the grid is worth nothing without it.
         dagster_answers: Runs can be launched.
         failing_upstream: Dagster-made data sources whose own source is the cause.
-        spells: What the staleness of a data source is known by: the stamp it stopped at.
+        episodes: What the staleness of a data source is known by: the stamp it stopped at.
         has_had_chance: Whether Dagster has answered for long enough to have made what it makes once.
     """
 
@@ -63,7 +63,7 @@ class World(msgspec.Struct, frozen=True, kw_only=True):
     hazelcast_is_good: bool
     dagster_answers: bool
     failing_upstream: Mapping[str, str] = {}
-    spells: Mapping[str, str] = {}
+    episodes: Mapping[str, str] = {}
     has_had_chance: bool = True
 
 
@@ -119,7 +119,7 @@ def _data(fault: Fault, world: World) -> Remedy:
         return Remedy(fault=fault, inhibited=f"its source is the cause: {cause}")
     if not world.dagster_answers:
         return Remedy(fault=fault, inhibited="Dagster does not answer")
-    if is_absent(world.spells.get(fault.target, "")) and not world.has_had_chance:
+    if is_absent(world.episodes.get(fault.target, "")) and not world.has_had_chance:
         return Remedy(fault=fault, inhibited="its first making may be on its way")
     return Remedy(fault=fault, kind=Kind.LAUNCH)
 
@@ -141,12 +141,12 @@ LAUNCHED: Final = {"extf": "indicators", "esof": "calendar_factors_job"}
 
 
 ABSENT: Final = "absent-"
-"""What the spell of a source begins with that has never been there."""
+"""What the episode of a source begins with that has never been there."""
 
 
-def is_absent(spell: str) -> bool:
-    """Return whether a spell is of a source that is not there at all."""
-    return spell.startswith(ABSENT)
+def is_absent(episode: str) -> bool:
+    """Return whether a episode is of a source that is not there at all."""
+    return episode.startswith(ABSENT)
 
 
 class Plan(msgspec.Struct, frozen=True):
@@ -180,16 +180,16 @@ def plan(
             sensor=fault.sensor,
             target=fault.target,
             attempt=memory.of(fault.target).attempts + 1,
-            spell=world.spells.get(fault.target) if remedy.kind is Kind.LAUNCH else None,
+            episode=world.episodes.get(fault.target) if remedy.kind is Kind.LAUNCH else None,
         )
     return Plan(chosen, held)
 
 
 def _spent(remedy: Remedy, world: World, memory: Memory) -> str | None:
-    """Return why a run is not launched again: it was, for this spell."""
+    """Return why a run is not launched again: it was, for this episode."""
     if remedy.kind is not Kind.LAUNCH:
         return None
     one = memory.targets.get(remedy.fault.target)
-    if one is not None and one.spell == world.spells.get(remedy.fault.target, ""):
-        return "its job was launched once in this spell"
+    if one is not None and one.episode == world.episodes.get(remedy.fault.target, ""):
+        return "its job was launched once in this episode"
     return None

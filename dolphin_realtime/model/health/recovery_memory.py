@@ -35,7 +35,7 @@ class TargetMemory(msgspec.Struct, kw_only=True):
         last_at: When the last one was.
         opened_at: When the circuit opened; None while it is closed.
         healthy_since: Since when it has been well.
-        spell: The spell that a Dagster run was launched for: there is one run a spell.
+        episode: The episode that a Dagster run was launched for: there is one run a episode.
     """
 
     attempts: int = 0
@@ -43,17 +43,17 @@ class TargetMemory(msgspec.Struct, kw_only=True):
     last_at: datetime | None = None
     opened_at: datetime | None = None
     healthy_since: datetime | None = None
-    spell: str | None = None
+    episode: str | None = None
 
 
 class Action(msgspec.Struct, frozen=True, kw_only=True):
-    """One thing to do, or done; a launch carries the spell it is for."""
+    """One thing to do, or done; a launch carries the episode it is for."""
 
     kind: Kind
     sensor: str
     target: str
     attempt: int
-    spell: str | None = None
+    episode: str | None = None
 
 
 class Memory(msgspec.Struct):
@@ -105,7 +105,7 @@ class Memory(msgspec.Struct):
         """Note that an action begins."""
         one = self.of(action.target)
         one.attempts, one.last_at, one.healthy_since = action.attempt, now, None
-        one.spell = action.spell
+        one.episode = action.episode
         self.acted_at = [at for at in self.acted_at if now - at < BUDGET_WINDOW] + [now]
         self.pending, self.pending_since = action, now
 

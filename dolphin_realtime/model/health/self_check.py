@@ -38,7 +38,7 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
         return most_is_well and self.aged_bad <= MANY * self.aged
 
 
-class Observer(msgspec.Struct):
+class SelfCheck(msgspec.Struct):
     """The observer's view of itself.
 
     Attributes:

@@ -1,6 +1,6 @@
 """Where orders go, as a value: what it lists, by which rules, and what a fill costs there. Pure.
 
-Handed to a desk and to an engine; nobody else knows a venue's name or rules. How a venue is
+Handed to a portfolio and to an engine; nobody else knows a venue's name or rules. How a venue is
 reached is engine/'s. Fees are basis points of the notional, money is USDT.
 """
 
@@ -12,9 +12,9 @@ from typing import Final
 
 import msgspec
 
-from dolphin_realtime.model.desk.costs import CostParams
 from dolphin_realtime.model.market.instrument import OTHER, SHIPPED, InstrumentSpec, is_name
 from dolphin_realtime.model.market.paper_faults import PaperFaults
+from dolphin_realtime.model.portfolio.costs import CostParams
 
 MONEY_STEPS: Final = 10**8
 """An amount of USDT has eight decimal places, as in NautilusTrader."""

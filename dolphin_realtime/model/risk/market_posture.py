@@ -8,7 +8,7 @@ from typing import Final
 
 import msgspec
 
-from dolphin_realtime.model.risk.permit import Limits
+from dolphin_realtime.model.risk.permission import TradingPermission
 from dolphin_realtime.model.risk.posture import Posture
 
 FROZEN_SCANS: Final = 3
@@ -31,11 +31,11 @@ class MarketPosture(msgspec.Struct):
         """Return whether a shock was less than 15 minutes ago."""
         return now_us < self.shock_until_us
 
-    def tighten(self, limits: Limits, now_us: int) -> Limits:
+    def tighten(self, limits: TradingPermission, now_us: int) -> TradingPermission:
         """Return the limits, at least REDUCED in a shock and CLOSE_ONLY while frozen."""
         posture = limits.posture
         if self.is_shocked(now_us) and posture is Posture.NORMAL:
             posture = Posture.REDUCED
         if self.frozen_run > FROZEN_SCANS and posture.rank < Posture.CLOSE_ONLY.rank:
             posture = Posture.CLOSE_ONLY
-        return Limits(posture=posture, entry_block=limits.entry_block)
+        return TradingPermission(posture=posture, entry_block=limits.entry_block)

@@ -71,7 +71,7 @@ class SafetyDocument(msgspec.Struct, kw_only=True):
     flatten: dict[str, str] | None = None
 
 
-class ManualOrder(msgspec.Struct, frozen=True, kw_only=True):
+class OperatorCommand(msgspec.Struct, frozen=True, kw_only=True):
     """One line of the safety ledger: a person's floor, flatten or resume."""
 
     action: str
@@ -122,7 +122,7 @@ class InstanceFacts(msgspec.Struct, frozen=True, kw_only=True):
         drawdown: Loss from the peak since the last resume, a fraction.
         day_loss: Loss of the UTC day, a fraction.
         rejected: Rejected orders among its last ten.
-        mismatch: Why desk and venue disagree, None where they agree.
+        mismatch: Why portfolio and venue disagree, None where they agree.
         is_shocked: A volatility shock was less than 15 minutes ago in market time.
     """
 
@@ -150,7 +150,7 @@ class SafetyInputs(msgspec.Struct, frozen=True, kw_only=True):
     cadence_s: float
     health: str | None
     instances: list[InstanceFacts] = []
-    manual: ManualOrder | None = None
+    manual: OperatorCommand | None = None
 
 
 Found = tuple[Posture, str]

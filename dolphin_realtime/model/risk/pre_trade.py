@@ -2,7 +2,7 @@
 
 Every limit, its setting, its unit and its code belong here; what to want is target.py's,
 what a venue refuses is the venue's. NautilusTrader checks none of these on a margin account.
-Limits guard what opens or enlarges a position: an order that only reduces is stopped by
+TradingPermission guard what opens or enlarges a position: an order that only reduces is stopped by
 NOT_FINITE alone, because a position nobody can leave is the worse danger. Market time is
 the clock, so a backtest refuses what the trader refuses.
 """
@@ -13,9 +13,9 @@ from typing import Annotated, Final
 
 import msgspec
 
-from dolphin_realtime.model.desk.decision import Market
 from dolphin_realtime.model.market.instrument import MAX_STEPS, InstrumentSpec
 from dolphin_realtime.model.orders import OrderIntent
+from dolphin_realtime.model.portfolio.decision import Market
 
 MINUTE_US: Final = 60_000_000
 Positive = Annotated[float, msgspec.Meta(gt=0)]
@@ -81,7 +81,7 @@ class Pace(msgspec.Struct):
             self.minute = [t for t in self.minute if now_us - t < MINUTE_US]
 
 
-class Standing(msgspec.Struct, kw_only=True):
+class Exposure(msgspec.Struct, kw_only=True):
     """What the limits judge an order against; it grows with every order let through.
 
     Attributes:
@@ -120,8 +120,8 @@ class Standing(msgspec.Struct, kw_only=True):
         day_loss_share: float,
         pace: Pace,
         unknown: frozenset[str] = frozenset(),
-    ) -> "Standing":
-        """Return how a desk stands at a scan's market, nothing of this scan let through yet."""
+    ) -> "Exposure":
+        """Return how a portfolio stands at a scan's market, nothing of this scan let through yet."""
         now, before = market.prices, market.last_prices
         return cls(
             now_us=now_us,
@@ -151,7 +151,7 @@ class Standing(msgspec.Struct, kw_only=True):
         return usd / self.equity if self.equity > 0.0 else math.inf
 
 
-Measure = Callable[[OrderIntent, Standing, PreTradeParams], tuple[float, float]]
+Measure = Callable[[OrderIntent, Exposure, PreTradeParams], tuple[float, float]]
 """Returns what is measured and its bound: over the bound is refused."""
 
 
@@ -164,7 +164,7 @@ class PreTradeLimit(msgspec.Struct, frozen=True, kw_only=True):
     guards_exits: bool = False
 
 
-def _steps(order: OrderIntent, s: Standing, p: PreTradeParams) -> tuple[float, float]:  # noqa: ARG001
+def _steps(order: OrderIntent, s: Exposure, p: PreTradeParams) -> tuple[float, float]:  # noqa: ARG001
     spec = s.instruments[order.asset]
     price = s.prices[order.asset]
     steps = order.quantity * 10.0**spec.size_precision
@@ -172,49 +172,49 @@ def _steps(order: OrderIntent, s: Standing, p: PreTradeParams) -> tuple[float, f
     return (steps if is_finite else math.inf), MAX_STEPS
 
 
-def _allowed(order: OrderIntent, s: Standing, p: PreTradeParams) -> tuple[float, float]:  # noqa: ARG001
+def _allowed(order: OrderIntent, s: Exposure, p: PreTradeParams) -> tuple[float, float]:  # noqa: ARG001
     names = p.allowed
     return float(bool(names) and order.asset not in names), 0.0
 
 
-def _price_move(order: OrderIntent, s: Standing, p: PreTradeParams) -> tuple[float, float]:
+def _price_move(order: OrderIntent, s: Exposure, p: PreTradeParams) -> tuple[float, float]:
     last = s.last_prices.get(order.asset)
     move = abs(s.prices[order.asset] / last - 1.0) if last else 0.0
     return move, p.max_price_move
 
 
-def _order_usd(order: OrderIntent, s: Standing, p: PreTradeParams) -> tuple[float, float]:
+def _order_usd(order: OrderIntent, s: Exposure, p: PreTradeParams) -> tuple[float, float]:
     return order.quantity * s.prices[order.asset], p.max_order_usd
 
 
-def _position(order: OrderIntent, s: Standing, p: PreTradeParams) -> tuple[float, float]:
+def _position(order: OrderIntent, s: Exposure, p: PreTradeParams) -> tuple[float, float]:
     return s.share(abs(s.after(order))), p.max_position_share
 
 
-def _gross(order: OrderIntent, s: Standing, p: PreTradeParams) -> tuple[float, float]:
+def _gross(order: OrderIntent, s: Exposure, p: PreTradeParams) -> tuple[float, float]:
     return s.share(s.gross - abs(s.held(order.asset)) + abs(s.after(order))), p.max_gross_share
 
 
-def _net(order: OrderIntent, s: Standing, p: PreTradeParams) -> tuple[float, float]:
+def _net(order: OrderIntent, s: Exposure, p: PreTradeParams) -> tuple[float, float]:
     after = abs(s.net - s.held(order.asset) + s.after(order))
     return (s.share(after) if after > abs(s.net) else 0.0), p.max_net_share
 
 
-def _orders_a_minute(order: OrderIntent, s: Standing, p: PreTradeParams) -> tuple[float, float]:  # noqa: ARG001
+def _orders_a_minute(order: OrderIntent, s: Exposure, p: PreTradeParams) -> tuple[float, float]:  # noqa: ARG001
     return float(len(s.pace.minute) + 1), float(p.max_orders_per_minute)
 
 
-def _duplicates(order: OrderIntent, s: Standing, p: PreTradeParams) -> tuple[float, float]:
+def _duplicates(order: OrderIntent, s: Exposure, p: PreTradeParams) -> tuple[float, float]:
     last_us = s.pace.opened.get(f"{order.asset} {order.side}")
     is_repeat = last_us is not None and s.now_us - last_us < p.duplicate_window_s * 1e6
     return float(is_repeat), 0.0
 
 
-def _unknown_orders(order: OrderIntent, s: Standing, p: PreTradeParams) -> tuple[float, float]:  # noqa: ARG001
+def _unknown_orders(order: OrderIntent, s: Exposure, p: PreTradeParams) -> tuple[float, float]:  # noqa: ARG001
     return float(order.asset in s.unknown), 0.0
 
 
-def _daily_loss(order: OrderIntent, s: Standing, p: PreTradeParams) -> tuple[float, float]:  # noqa: ARG001
+def _daily_loss(order: OrderIntent, s: Exposure, p: PreTradeParams) -> tuple[float, float]:  # noqa: ARG001
     return s.day_loss_share, p.max_daily_loss_share
 
 
@@ -238,7 +238,7 @@ LIMITS: Final = (
 """Every limit, in the order of checking: the first that refuses names the refusal."""
 
 
-def check(order: OrderIntent, standing: Standing, p: PreTradeParams) -> Refusal | None:
+def check(order: OrderIntent, standing: Exposure, p: PreTradeParams) -> Refusal | None:
     """Return why an order may not leave, None where it may; a NaN is over every bound."""
     for limit in LIMITS:
         if order.is_reduce_only and not limit.guards_exits:
@@ -261,7 +261,7 @@ def refusal_of(order: OrderIntent, code: str, value: float, bound: float) -> Ref
     )
 
 
-def let_through(order: OrderIntent, standing: Standing) -> None:
+def record_sent(order: OrderIntent, standing: Exposure) -> None:
     """Count an order that leaves: the next one is judged with it."""
     before, after = standing.held(order.asset), standing.after(order)
     standing.gross += abs(after) - abs(before)

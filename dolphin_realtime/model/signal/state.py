@@ -18,10 +18,15 @@ from dolphin_realtime.model.market.scan_checks import failed_list, prices_of, sc
 from dolphin_realtime.model.market.sound_prices import SoundPrices, Verdict, log_returns
 from dolphin_realtime.model.signal import eigen
 from dolphin_realtime.model.signal.asset_states import AssetStates, Ready
-from dolphin_realtime.model.signal.draft import Draft, Moved, failed_signal, record_of
 from dolphin_realtime.model.signal.ewma import Ewma, weight
 from dolphin_realtime.model.signal.gate_values import gate_values
 from dolphin_realtime.model.signal.gates import NO_FACTORS, Book, Factors, clip
+from dolphin_realtime.model.signal.in_progress import (
+    PendingUpdate,
+    SignalInProgress,
+    failed_signal,
+    record_of,
+)
 from dolphin_realtime.model.signal.params import SignalParams
 from dolphin_realtime.model.signal.result import Signal
 from dolphin_realtime.model.signal.slots import Floats, Slots
@@ -43,7 +48,7 @@ class SignalState:
         self.assets = AssetStates()
         self.sound = SoundPrices()
         self.last: Signal | None = None
-        self._draft: Draft | None = None
+        self._draft: SignalInProgress | None = None
         self._seen_slots: Slots | None = None
         self.n_scans = 0
         self.n_gaps = 0
@@ -64,7 +69,7 @@ class SignalState:
 
     def begin(
         self, scan: Scan, book: Mapping[str, Book] | None = None, factors: Factors | None = None
-    ) -> Draft | None:
+    ) -> SignalInProgress | None:
         """Take one scan as far as its orders need it; None for a repeat. `end` must follow.
 
         Raises:
@@ -74,12 +79,16 @@ class SignalState:
             self.end()  # sizing failed half-way: the signal goes on all the same
         if not self.order.accept(scan.scan_number, scan.timestamp_us, scan.epoch):
             return None
-        draft = self._draft = Draft(scan=scan, epoch=self.order.epoch, failed=failed_list(scan))
+        draft = self._draft = SignalInProgress(
+            scan=scan, epoch=self.order.epoch, failed=failed_list(scan)
+        )
         if draft.failed is None:
             self._judge(draft, book, factors or NO_FACTORS)
         return draft
 
-    def _judge(self, draft: Draft, book: Mapping[str, Book] | None, factors: Factors) -> None:
+    def _judge(
+        self, draft: SignalInProgress, book: Mapping[str, Book] | None, factors: Factors
+    ) -> None:
         """Accept a scan of distinct names whose prices and eigenvalues are enough."""
         scan, n_min = draft.scan, self.params.n_min
         prices, usable = prices_of(scan)
@@ -156,7 +165,7 @@ class SignalState:
 
     def _accept(
         self,
-        draft: Draft,
+        draft: SignalInProgress,
         prices: Floats,
         verdict: Verdict | None,
         values: Floats,
@@ -214,7 +223,7 @@ class SignalState:
 
     def _returns(
         self, ready: Ready, prices: Floats, dt_s: float | None, flags: set[str]
-    ) -> Moved | None:
+    ) -> PendingUpdate | None:
         """Return this scan's clipped returns, the residual sums updated; None without any."""
         if dt_s is None:
             return None
@@ -245,4 +254,4 @@ class SignalState:
             if turbulence > SHOCK_TURBULENCE:
                 flags.add("shock")
         gains = a.take_residuals(ready, r, r_m, dt_s, p)
-        return Moved(ready.slots, r, r_m, dt_s, gains)
+        return PendingUpdate(ready.slots, r, r_m, dt_s, gains)

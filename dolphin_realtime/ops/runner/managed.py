@@ -28,7 +28,7 @@ WATCH_S: Final = 1.0
 LEAP_S: Final = 4.0  # a look so much later than asked for: this machine stood still
 
 
-class Limits:
+class TradingPermission:
     """Restart policy: pause between starts, and how many starts in what time."""
 
     def __init__(self, pause_s: float, burst: int, interval_s: float) -> None:
@@ -44,7 +44,9 @@ class Managed:
         is_wanted: Whether it is meant to run; an operator's stop says no.
     """
 
-    def __init__(self, spec: Spec, env: dict[str, str], log_dir: Path, limits: Limits) -> None:
+    def __init__(
+        self, spec: Spec, env: dict[str, str], log_dir: Path, limits: TradingPermission
+    ) -> None:
         self.spec, self._env, self._limits = spec, env, limits
         self.log_path = log_dir / f"{spec.name}.log"
         self.state, self.detail, self.said = "waiting", "", ""

@@ -24,8 +24,8 @@ from dolphin_realtime.infra.ports import is_free, owner_of
 from dolphin_realtime.model.errors import ServiceError
 from dolphin_realtime.ops.managers.interface import ServiceStatus
 from dolphin_realtime.ops.managers.local import SOCKET
-from dolphin_realtime.ops.runner import services, sweeper
-from dolphin_realtime.ops.runner.managed import Limits, Managed
+from dolphin_realtime.ops.runner import orphan_reaper, services
+from dolphin_realtime.ops.runner.managed import Managed, TradingPermission
 
 LOCK: Final = "runner.lock"
 LOG_CHECK_S: Final = 30.0
@@ -52,7 +52,7 @@ class Runner:
         settings.run_dir.mkdir(parents=True, exist_ok=True)
         self._lock = self._only_one()
         self._mark = f"{stack_mark(settings.home)}-{uuid.uuid4().hex}"
-        sweeper.sweep(stack_mark(settings.home))
+        orphan_reaper.sweep(stack_mark(settings.home))
         specs = services.table(settings, is_demo=is_demo, with_dagster=with_dagster)
         self._refuse_taken_ports(specs)
         services.workspace_file(settings).write_text(services.render_workspace(settings))
@@ -60,8 +60,8 @@ class Runner:
             folder = services.instance_folder(settings)
             folder.mkdir(exist_ok=True)
             (folder / "dagster.yaml").write_text(services.render_instance(settings))
-        env = services.environment(settings, dict(os.environ)) | {sweeper.MARK: self._mark}
-        limits = Limits(
+        env = services.environment(settings, dict(os.environ)) | {orphan_reaper.MARK: self._mark}
+        limits = TradingPermission(
             settings.restart_pause_s, settings.start_limit_burst, settings.start_limit_interval_s
         )
         log_dir = settings.home / "logs"
@@ -93,7 +93,7 @@ class Runner:
 
     def _start_sweeper(self) -> "subprocess.Popen[bytes]":
         return subprocess.Popen(
-            [sys.executable, "-I", "-S", str(Path(sweeper.__file__)), self._mark],
+            [sys.executable, "-I", "-S", str(Path(orphan_reaper.__file__)), self._mark],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

@@ -10,7 +10,7 @@ import time
 from typing import Final
 
 from dolphin_realtime.model.errors import DeliveryError, SettingsError
-from dolphin_realtime.runtime.service_frame import Frame, pause
+from dolphin_realtime.runtime.service_context import ServiceContext, pause
 from dolphin_realtime.services.alerter.message import body_of, title_of
 from dolphin_realtime.services.alerter.outbox import Due, Outbox
 from dolphin_realtime.services.alerter.targets import Target, path_of, read_targets, send
@@ -22,7 +22,7 @@ SEND_TIMEOUT_S: Final = 60.0
 class Alerter:
     """The receivers of one stack; `turn` is one unit of work."""
 
-    def __init__(self, frame: Frame, targets: list[Target]) -> None:
+    def __init__(self, frame: ServiceContext, targets: list[Target]) -> None:
         self._frame, self._targets = frame, targets
         self._outbox = Outbox(frame.settings.home, [target.name for target in targets])
         self._host = socket.gethostname()
@@ -64,7 +64,7 @@ class Alerter:
         self._frame.log.info("alerter.sent", to=target.name, alerts=len(due.alerts))
 
 
-async def run(frame: Frame) -> None:
+async def run(frame: ServiceContext) -> None:
     """Run the alerter in its frame.
 
     Raises:

@@ -12,7 +12,7 @@ from hazelcast.lifecycle import LifecycleState
 
 from dolphin_realtime.grid import maps
 from dolphin_realtime.grid.connection import GRID_FAULTS
-from dolphin_realtime.runtime.service_frame import Frame
+from dolphin_realtime.runtime.service_context import ServiceContext
 
 SEND_TIMEOUT_S: Final = 0.5
 OUTBOX: Final = maps.SCAN_RING_CAPACITY
@@ -21,7 +21,7 @@ OUTBOX: Final = maps.SCAN_RING_CAPACITY
 class Publisher:
     """Sends scan documents in order; `send` never raises and never loses the newest."""
 
-    def __init__(self, frame: Frame) -> None:
+    def __init__(self, frame: ServiceContext) -> None:
         self._frame = frame
         self._sent: deque[str] = deque(maxlen=OUTBOX)
         self._unsent: deque[str] = deque(maxlen=OUTBOX)

@@ -21,8 +21,8 @@ from dolphin_realtime.model.errors import ScanFileError, ScanIncomplete
 from dolphin_realtime.model.market.scan import Scan
 from dolphin_realtime.scans.files import parse_scan, refuse_unpublishable
 from dolphin_realtime.scans.ledger import Stamp, read_stamps
-from dolphin_realtime.services.bridge.pace import NAME as PACE_FILE
-from dolphin_realtime.services.bridge.pace import Pace
+from dolphin_realtime.services.bridge.share_speed import NAME as PACE_FILE
+from dolphin_realtime.services.bridge.share_speed import Pace
 from dolphin_realtime.services.bridge.sweep import NAME as SWEEP_FILE
 from dolphin_realtime.services.bridge.sweep import Sweep
 from dolphin_realtime.services.bridge.watch import FolderWatch

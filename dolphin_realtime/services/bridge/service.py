@@ -15,14 +15,14 @@ from dolphin_realtime.model.errors import ScanOutOfOrder
 from dolphin_realtime.model.instant import to_us
 from dolphin_realtime.model.market.cadence import LATE_CADENCES, Cadence
 from dolphin_realtime.model.market.scan import Scan, encode_scan, refuse_implausible
-from dolphin_realtime.runtime.service_frame import Frame
+from dolphin_realtime.runtime.service_context import ServiceContext
 from dolphin_realtime.scans.ledger import Line, ledger_folder
 from dolphin_realtime.services.bridge.child import ReaderChild, ReaderOverdue
 from dolphin_realtime.services.bridge.ledger import Ledger
-from dolphin_realtime.services.bridge.pace import NAME as PACE_FILE
-from dolphin_realtime.services.bridge.pace import said as pace_said
 from dolphin_realtime.services.bridge.publish import OUTBOX, Publisher
 from dolphin_realtime.services.bridge.reader import BATCH, Found, Request
+from dolphin_realtime.services.bridge.share_speed import NAME as PACE_FILE
+from dolphin_realtime.services.bridge.share_speed import said as pace_said
 
 DENSE_SHARE: Final = 0.5
 """Polling is dense from this share of a cadence before the next expected scan."""
@@ -59,7 +59,7 @@ class Polling:
 class Bridge:
     """One scan folder carried into the grid; `step` is one unit of work."""
 
-    def __init__(self, frame: Frame) -> None:
+    def __init__(self, frame: ServiceContext) -> None:
         s = frame.settings
         self._frame = frame
         self._ledger = Ledger(ledger_folder(s.run_dir), newest=OUTBOX)
@@ -193,6 +193,6 @@ def _in_market_order(found: Found) -> tuple[int, int]:
     return found.scan.timestamp_us, found.scan.scan_number
 
 
-async def run(frame: Frame) -> None:
+async def run(frame: ServiceContext) -> None:
     """Run the bridge in its service frame."""
     await Bridge(frame).run()

@@ -4,7 +4,7 @@ import asyncio
 import time
 from datetime import UTC, datetime
 
-from dolphin_realtime.runtime.service_frame import pause
+from dolphin_realtime.runtime.service_context import pause
 
 
 class Clock:

@@ -14,13 +14,13 @@ import msgspec
 from dolphin_realtime.config.services import watched
 from dolphin_realtime.model.health.recovery import HAZELCAST, WEBSERVER
 from dolphin_realtime.ops.managers.interface import ServiceManager, ServiceStatus
-from dolphin_realtime.runtime.service_frame import Frame
+from dolphin_realtime.runtime.service_context import ServiceContext
 from dolphin_realtime.services.meta_health.reading import GridReader, Reading, Snapshot
 from dolphin_realtime.services.meta_health.sensors.coherence import read_coherence
 from dolphin_realtime.services.meta_health.sensors.control_plane import (
+    cross_check,
     read_code,
     read_control_plane,
-    with_witness,
 )
 from dolphin_realtime.services.meta_health.sensors.freshness import enabled_sources, read_freshness
 from dolphin_realtime.services.meta_health.sensors.heartbeat import read_heartbeats
@@ -41,7 +41,7 @@ class Look(msgspec.Struct, frozen=True, kw_only=True):
 class Probes:
     """Everything that meta health looks at."""
 
-    def __init__(self, frame: Frame, manager: ServiceManager) -> None:
+    def __init__(self, frame: ServiceContext, manager: ServiceManager) -> None:
         s = frame.settings
         self._frame, self._manager = frame, manager
         self.sources = enabled_sources(s.mhs_sources)
@@ -74,7 +74,7 @@ class Probes:
         if services is None:
             m1 = m1.unknown(f"the {self._manager.name} does not answer")
         m4 = plane or Reading(scores={HAZELCAST: None})
-        m4 = with_witness(m4, services)
+        m4 = cross_check(m4, services)
         readings = {"m1_proc": m1, "m4_control_plane": m4}
         can_read = snapshot is not None and m4.scores.get(HAZELCAST) == 1.0
         through = self._judge(snapshot or Snapshot(), now, grid_is_young=grid_is_young)

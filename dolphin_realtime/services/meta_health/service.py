@@ -14,7 +14,7 @@ from dolphin_realtime.factors.source_memory import memory_of
 from dolphin_realtime.grid import maps, wire
 from dolphin_realtime.grid.connection import GRID_FAULTS
 from dolphin_realtime.infra import files
-from dolphin_realtime.model.health.debounce import Track
+from dolphin_realtime.model.health.debounce import Debouncer
 from dolphin_realtime.model.health.recovery import (
     ABSENT,
     HAZELCAST,
@@ -26,17 +26,17 @@ from dolphin_realtime.model.health.recovery import (
 )
 from dolphin_realtime.model.health.recovery_memory import Action
 from dolphin_realtime.model.health.scores import HealthDocument
-from dolphin_realtime.model.health.self_check import Observer
+from dolphin_realtime.model.health.self_check import SelfCheck
 from dolphin_realtime.ops.managers.find import manager_of
 from dolphin_realtime.ops.managers.interface import ServiceManager
-from dolphin_realtime.runtime.service_frame import Frame
-from dolphin_realtime.services.meta_health.chronicle import Chronicle
+from dolphin_realtime.runtime.service_context import ServiceContext
 from dolphin_realtime.services.meta_health.clock import Clock
+from dolphin_realtime.services.meta_health.evaluator import SENSORS, HealthEvaluator
 from dolphin_realtime.services.meta_health.files import document_path, maintenance, maintenance_path
-from dolphin_realtime.services.meta_health.healer import Healer
-from dolphin_realtime.services.meta_health.judgement import SENSORS, Judgement
+from dolphin_realtime.services.meta_health.history import HealthHistory
+from dolphin_realtime.services.meta_health.notifier import Telling
 from dolphin_realtime.services.meta_health.probes import Look, Probes
-from dolphin_realtime.services.meta_health.telling import Telling
+from dolphin_realtime.services.meta_health.recovery_runner import RecoveryRunner
 
 SEND_TIMEOUT_S: Final = 1.0
 FIRST_CHANCE_GRACES: Final = 5.0
@@ -49,17 +49,20 @@ class MetaHealth:
     """The health of one stack; `turn` is one unit of work."""
 
     def __init__(
-        self, frame: Frame, manager: ServiceManager | None = None, clock: Clock | None = None
+        self,
+        frame: ServiceContext,
+        manager: ServiceManager | None = None,
+        clock: Clock | None = None,
     ) -> None:
         s = frame.settings
         self._frame, self._clock = frame, clock or Clock()
         manager = manager or manager_of(s)
         self._probes = Probes(frame, manager)
-        self.judgement = Judgement(self._probes.sources, critical(s))
-        self.healer = Healer(frame, manager, self._clock.wall())
-        self._observer = Observer(s.mhs_turn_s)
+        self.judgement = HealthEvaluator(self._probes.sources, critical(s))
+        self.healer = RecoveryRunner(frame, manager, self._clock.wall())
+        self._observer = SelfCheck(s.mhs_turn_s)
         self._telling = Telling(frame)
-        self._chronicle = Chronicle(frame)
+        self._chronicle = HealthHistory(frame)
         self._began_s = self._clock.monotonic()
         self._grid_since_s: float | None = None
         self._dagster_since_s: float | None = None
@@ -97,7 +100,7 @@ class MetaHealth:
         look = await self._probes.look(self._clock.wall(), grid_is_young=self._grid_is_young(now_s))
         now, now_s = self._clock.wall(), self._clock.monotonic()
         if self._observer.slept(now_s):
-            self.judgement.begin_streaks_anew()
+            self.judgement.forget_streaks()
         seen = self.judgement.take(look.readings, now_s)
         self._note_grid(now_s)
         suspected = self._observer.suspicion
@@ -178,11 +181,11 @@ class MetaHealth:
             hazelcast_is_good=tracks[HAZELCAST_KEY].raw == 1.0,
             dagster_answers=webserver is not None and webserver.raw == 1.0,
             failing_upstream=self._failing_upstream(),
-            spells={name: self._spell(name, facts) for name, facts in sources.items()},
+            episodes={name: self._spell(name, facts) for name, facts in sources.items()},
             has_had_chance=self._has_had_chance(webserver),
         )
 
-    def _has_had_chance(self, webserver: Track | None) -> bool:
+    def _has_had_chance(self, webserver: Debouncer | None) -> bool:
         """Return whether Dagster has answered for so long that what it makes should be there."""
         now_s = self._clock.monotonic()
         if webserver is None or webserver.raw != 1.0:
@@ -235,6 +238,6 @@ class MetaHealth:
             self._frame.counts["health_unsent"] += 1
 
 
-async def run(frame: Frame) -> None:
+async def run(frame: ServiceContext) -> None:
     """Run the meta health service in its frame."""
     await MetaHealth(frame).run()

@@ -58,7 +58,7 @@ class BookKeeper:
         self.counts = counts
         self.trouble = ""
 
-    def begin_anew(self) -> None:
+    def begin_again(self) -> None:
         """Fetch every book again: updates were missed."""
         for asset in self._kept:
             self._resync(asset)

@@ -18,7 +18,7 @@ from dolphin_realtime.factors.source_memory import memory_of
 from dolphin_realtime.grid import maps, wire
 from dolphin_realtime.grid.connection import GRID_FAULTS
 from dolphin_realtime.model.errors import SettingsError
-from dolphin_realtime.runtime.service_frame import Frame, pause
+from dolphin_realtime.runtime.service_context import ServiceContext, pause
 from dolphin_realtime.services.orderbook.keeper import BookKeeper
 from dolphin_realtime.services.orderbook.record import BookRecord
 from dolphin_realtime.services.orderbook.snapshots import Snapshots
@@ -30,7 +30,7 @@ STREAMS_PER_SOCKET: Final = 100
 class OrderBooks:
     """The books of one stack's assets."""
 
-    def __init__(self, frame: Frame, assets: list[str], http: httpx.AsyncClient) -> None:
+    def __init__(self, frame: ServiceContext, assets: list[str], http: httpx.AsyncClient) -> None:
         self._frame, self._assets = frame, assets
         self._settings = frame.settings
         s = frame.settings
@@ -64,7 +64,7 @@ class OrderBooks:
         url = stream_url(self._settings.orderbook_ws, shard, self._settings.orderbook_stream_ms)
         async for update in updates(url, self._on_fault):
             if update is None:
-                self._keeper.begin_anew()
+                self._keeper.begin_again()
             else:
                 self._keeper.take(update)
 
@@ -101,7 +101,7 @@ async def _http() -> AsyncIterator[httpx.AsyncClient]:
         yield client
 
 
-async def run(frame: Frame) -> None:
+async def run(frame: ServiceContext) -> None:
     """Run the order-book service in its frame.
 
     Raises:

@@ -39,7 +39,7 @@ class Newest[D]:
         return None if self.document is None else (now - self._stamp(self.document)).total_seconds()
 
 
-class KeptLadder:
+class KeptPosture:
     """Where the posture stood: a restart of this service is no reason to rise.
 
     Only where it stood at NORMAL, or never stood at all, may the first fresh scan lift it.
@@ -85,7 +85,7 @@ class Peaks:
         peak = self._peaks.get(name, equity)
         return 1.0 - equity / peak if peak > 0.0 else 1.0
 
-    def begin_anew(self, equities: dict[str, float]) -> None:
+    def begin_again(self, equities: dict[str, float]) -> None:
         """Accept today's losses: peaks are the equities of now."""
         for name, equity in equities.items():
             self._set(name, equity)

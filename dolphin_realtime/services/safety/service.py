@@ -21,17 +21,17 @@ from dolphin_realtime.model.market.cadence import Cadence
 from dolphin_realtime.model.risk.posture import (
     InstanceFacts,
     Ladder,
-    ManualOrder,
+    OperatorCommand,
     Posture,
     SafetyDocument,
     SafetyInputs,
     SafetyParams,
     judge,
 )
-from dolphin_realtime.runtime.service_frame import Frame, pause
-from dolphin_realtime.services.safety.memory import KeptLadder, Newest, Peaks, facts_of
-from dolphin_realtime.services.safety.orders import OrderLedger, serve_orders
-from dolphin_realtime.services.safety.telling import Telling
+from dolphin_realtime.runtime.service_context import ServiceContext, pause
+from dolphin_realtime.services.safety.commands import CommandLog, serve_orders
+from dolphin_realtime.services.safety.memory import KeptPosture, Newest, Peaks, facts_of
+from dolphin_realtime.services.safety.notifier import Telling
 
 TURN_S: Final = 1.0
 GRACE_S: Final = 30.0
@@ -48,14 +48,14 @@ class Bridged(msgspec.Struct):
 class Safety:
     """The posture of one stack; `step` is one unit of work."""
 
-    def __init__(self, frame: Frame) -> None:
+    def __init__(self, frame: ServiceContext) -> None:
         self._frame, now = frame, datetime.now(UTC)
         self._params = load_group(SafetyParams, PREFIX)
         self._started = now
         folder = frame.settings.home / "safety"
-        self._ledger = OrderLedger(folder / "ledger.jsonl")
+        self._ledger = CommandLog(folder / "ledger.jsonl")
         self._peaks = Peaks(folder / "peaks.json")
-        self._kept = KeptLadder(folder / "posture")
+        self._kept = KeptPosture(folder / "posture")
         before = self._kept.load()
         found = (before, Posture.CLOSE_ONLY, self._ledger.posture)
         self._ladder = Ladder(max(filter(None, found), key=lambda p: p.rank), now)
@@ -105,7 +105,7 @@ class Safety:
         for task in left:
             task.cancel()
 
-    def _refuse(self, order: ManualOrder) -> None:
+    def _refuse(self, order: OperatorCommand) -> None:
         """Raise where an order cannot be carried out as it stands.
 
         Raises:
@@ -123,7 +123,7 @@ class Safety:
         if is_set and self._ledger.flatten and order.posture.rank < Posture.CLOSE_ONLY.rank:
             raise ValueError("a flatten stands; dolphin resume --reason TEXT takes it back")
 
-    def _on_order(self, order: ManualOrder) -> None:
+    def _on_order(self, order: OperatorCommand) -> None:
         self._frame.log.info(
             "safety.ordered",
             action=order.action,
@@ -141,7 +141,7 @@ class Safety:
     def _accept_losses(self) -> None:
         """Begin the drawdown anew: a person has looked at it and goes on."""
         known = {name: state.document for name, state in self._states.items()}
-        self._peaks.begin_anew({name: state.equity for name, state in known.items() if state})
+        self._peaks.begin_again({name: state.equity for name, state in known.items() if state})
 
     async def step(self) -> None:
         """Read the inputs, judge, publish."""
@@ -228,7 +228,9 @@ class Safety:
         if self._ladder.posture is Posture.HALTED and not is_kept:
             why = "; ".join(reasons)
             self._ledger.add(
-                ManualOrder(action="halt", posture=Posture.HALTED, reason=why, who="safety", at=now)
+                OperatorCommand(
+                    action="halt", posture=Posture.HALTED, reason=why, who="safety", at=now
+                )
             )
 
     def _facts(self, name: str, state: StateDocument | None, now: datetime) -> InstanceFacts:
@@ -247,6 +249,6 @@ class Safety:
         return "STARTING" if is_young and self._health.document is None else None
 
 
-async def run(frame: Frame) -> None:
+async def run(frame: ServiceContext) -> None:
     """Run the safety service in its frame."""
     await Safety(frame).run()

@@ -20,18 +20,18 @@ from dolphin_realtime.factors.files import read_factors
 from dolphin_realtime.infra import log
 from dolphin_realtime.infra.trace import Trace
 from dolphin_realtime.journal.writer import Journal
-from dolphin_realtime.model.desk import saved as desk_state
-from dolphin_realtime.model.desk.desk import Desk
 from dolphin_realtime.model.errors import ScanOutOfOrder
 from dolphin_realtime.model.market.scan import Scan
-from dolphin_realtime.model.risk.permit import Limits
+from dolphin_realtime.model.portfolio import saved as portfolio_state
+from dolphin_realtime.model.portfolio.portfolio import Portfolio
+from dolphin_realtime.model.risk.permission import TradingPermission
 from dolphin_realtime.services.trader.inputs import Allowed
-from dolphin_realtime.services.trader.session import Session, make_booking
-from dolphin_realtime.trading.book_shelf import BookShelf
+from dolphin_realtime.services.trader.scan_processor import ScanProcessor, make_booking
+from dolphin_realtime.trading.book_cache import BookCache
 from dolphin_realtime.trading.execution import Start
-from dolphin_realtime.trading.warm_up import make_desk, warm_up
+from dolphin_realtime.trading.warm_up import make_portfolio, warm_up
 
-FREE: Final = Allowed(Limits(), is_acted_on=True)
+FREE: Final = Allowed(TradingPermission(), is_acted_on=True)
 
 
 class FileRun(msgspec.Struct):
@@ -59,17 +59,19 @@ async def trade_files(
         EngineError: If the trading engine does not start.
     """
     journal = Journal(settings.journal_dir(instance), lambda _: None)
-    desk, saved = make_desk(instance), journal.load_desk()
-    desk.life = journal.life
+    portfolio, saved = make_portfolio(instance), journal.load_portfolio()
+    portfolio.life = journal.life
     if saved is not None:
-        desk_state.restore(desk, saved)
+        portfolio_state.restore(portfolio, saved)
     else:
-        warm_up(desk, settings.archive, settings.warm_up_days)
+        warm_up(portfolio, settings.archive, settings.warm_up_days)
     journal.start()
-    booking = make_booking(desk)
-    engine = PaperEngine(desk.venue, booking)
-    session = Session(desk, journal, Trace("", ""), BookShelf(desk), booking, engine)
-    async with engine.running(Start.of(desk)):
+    booking = make_booking(portfolio)
+    engine = PaperEngine(portfolio.venue, booking)
+    session = ScanProcessor(
+        portfolio, journal, Trace("", ""), BookCache(portfolio), booking, engine
+    )
+    async with engine.running(Start.of(portfolio)):
         gc.collect()
         gc.freeze()
         gc.disable()
@@ -78,22 +80,22 @@ async def trade_files(
         for scan in scans:
             allowed = FREE if inputs is None else inputs.get(scan.timestamp_us)
             if allowed is not None:
-                await _one(session, desk, scan, books, factors, allowed, run)
+                await _one(session, portfolio, scan, books, factors, allowed, run)
     journal.close()
     run.fault = session.mismatch or journal.fault
     return run
 
 
 async def _one(
-    session: Session,
-    desk: Desk,
+    session: ScanProcessor,
+    portfolio: Portfolio,
     scan: Scan,
     books: BookFeed,
     factors: FactorHistory,
     allowed: Allowed,
     run: FileRun,
 ) -> None:
-    scan = msgspec.structs.replace(scan, epoch=desk.signals.order.epoch or 1)
+    scan = msgspec.structs.replace(scan, epoch=portfolio.signals.order.epoch or 1)
     for views in books.until(scan.timestamp_us):
         session.shelf.take_views(views)
     known = factors.at(scan.timestamp_us)

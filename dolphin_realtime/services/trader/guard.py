@@ -1,7 +1,7 @@
 """What the trader may do at a scan: the posture, and its own reasons to open nothing.
 
 Judging freshness by wall time belongs here; the posture itself is the safety service's,
-sizing the desk's. Unknown, missing, stale or unreadable means no entries; exits stay.
+sizing the portfolio's. Unknown, missing, stale or unreadable means no entries; exits stay.
 """
 
 from collections.abc import Callable
@@ -14,7 +14,7 @@ from dolphin_realtime.model.freshness import POSTURE_S
 from dolphin_realtime.model.instant import from_us, to_us
 from dolphin_realtime.model.market.cadence import LATE_CADENCES, Cadence
 from dolphin_realtime.model.market.scan import Scan, refuse_implausible
-from dolphin_realtime.model.risk.permit import Limits
+from dolphin_realtime.model.risk.permission import TradingPermission
 from dolphin_realtime.model.risk.posture import Posture, SafetyDocument
 
 CLOCK_SKEW_S: Final = 60.0
@@ -86,13 +86,13 @@ class Guard:
         age_s = (now - safety.ts).total_seconds()
         return safety.posture if -POSTURE_S <= age_s <= POSTURE_S else None
 
-    def limits(self, scan: Scan, now: datetime) -> Limits:
+    def limits(self, scan: Scan, now: datetime) -> TradingPermission:
         """Return what may be done at a scan; `note` keeps it."""
         posture = self.posture(now)
         block = self._block(scan, now) if posture is not None else "POSTURE_UNKNOWN"
-        return Limits(posture=posture or Posture.NORMAL, entry_block=block)
+        return TradingPermission(posture=posture or Posture.NORMAL, entry_block=block)
 
-    def note(self, limits: Limits, now: datetime) -> None:
+    def note(self, limits: TradingPermission, now: datetime) -> None:
         """Keep why nothing is opened, and since when."""
         if limits.entry_block != self.block:
             self.block = limits.entry_block

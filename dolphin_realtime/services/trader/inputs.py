@@ -9,14 +9,14 @@ from pathlib import Path
 import msgspec
 
 from dolphin_realtime.journal.database import reading
-from dolphin_realtime.model.risk.permit import Limits
+from dolphin_realtime.model.risk.permission import TradingPermission
 from dolphin_realtime.model.risk.posture import Posture
 
 
 class Allowed(msgspec.Struct, frozen=True):
     """What a trader was allowed at one scan; ``is_acted_on`` False: it came too late to act on."""
 
-    limits: Limits
+    limits: TradingPermission
     is_acted_on: bool
 
 
@@ -29,6 +29,6 @@ def read_inputs(journal: Path) -> dict[int, Allowed]:
     query = "SELECT timestamp_us, posture, entry_block, is_acted_on FROM equity"
     with reading(journal) as db:
         return {
-            at: Allowed(Limits(posture=Posture(posture), entry_block=block), bool(acted))
+            at: Allowed(TradingPermission(posture=Posture(posture), entry_block=block), bool(acted))
             for at, posture, block, acted in db.execute(query)
         }

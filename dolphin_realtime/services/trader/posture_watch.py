@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 from dolphin_realtime.model.risk.posture import Posture
 from dolphin_realtime.services.trader.guard import Guard
-from dolphin_realtime.services.trader.session import Session
+from dolphin_realtime.services.trader.scan_processor import ScanProcessor
 
 Act = Callable[[Callable[[], Awaitable[None]]], None]
 
@@ -17,7 +17,7 @@ Act = Callable[[Callable[[], Awaitable[None]]], None]
 class PostureWatch:
     """Takes safety documents; ``act`` runs a step between two scans, as soon as may be."""
 
-    def __init__(self, guard: Guard, session: Session, act: Act) -> None:
+    def __init__(self, guard: Guard, session: ScanProcessor, act: Act) -> None:
         self._guard, self._session, self._act = guard, session, act
 
     def on_document(self, value: str) -> None:
@@ -25,13 +25,13 @@ class PostureWatch:
         self._guard.on_safety(value)
         posture = self._guard.posture(datetime.now(UTC))
         self.follow(posture)
-        if posture is Posture.HALTED and self._session.desk.in_flight:
+        if posture is Posture.HALTED and self._session.portfolio.in_flight:
             self._act(self._session.turn.halt)
         order = self._guard.flatten
         if order is None or posture in (None, Posture.HALTED):
             return
         flatten_id, reason = order.get("id"), order.get("reason", "")
-        if flatten_id and flatten_id != self._session.desk.flattened_id:
+        if flatten_id and flatten_id != self._session.portfolio.flattened_id:
             self._act(lambda: self._session.flatten(flatten_id, reason))
 
     def follow(self, posture: Posture | None) -> None:

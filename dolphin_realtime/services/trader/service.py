@@ -14,19 +14,19 @@ from dolphin_realtime.grid import maps
 from dolphin_realtime.grid.latest_feed import LatestFeed
 from dolphin_realtime.infra.trace import Trace
 from dolphin_realtime.journal.writer import Journal, ScanRecord
-from dolphin_realtime.model.desk import saved as desk_state
 from dolphin_realtime.model.errors import ScanError, SettingsError
-from dolphin_realtime.runtime.service_frame import Frame
-from dolphin_realtime.services.trader.documents import StatePublisher
+from dolphin_realtime.model.portfolio import saved as portfolio_state
+from dolphin_realtime.runtime.service_context import ServiceContext
 from dolphin_realtime.services.trader.guard import Guard
-from dolphin_realtime.services.trader.inbox import Inbox, Ring
-from dolphin_realtime.services.trader.position_door import PositionDoor
+from dolphin_realtime.services.trader.position_commands import PositionDoor
 from dolphin_realtime.services.trader.posture_watch import PostureWatch
-from dolphin_realtime.services.trader.session import Session, make_booking
-from dolphin_realtime.trading.book_shelf import BookShelf
+from dolphin_realtime.services.trader.publish_state import StatePublisher
+from dolphin_realtime.services.trader.scan_processor import ScanProcessor, make_booking
+from dolphin_realtime.services.trader.scan_sequencer import ScanRing, ScanSequencer
+from dolphin_realtime.trading.book_cache import BookCache
 from dolphin_realtime.trading.execution import Start
-from dolphin_realtime.trading.factor_shelf import FactorShelf
-from dolphin_realtime.trading.warm_up import make_desk, warm_up
+from dolphin_realtime.trading.factor_cache import FactorCache
+from dolphin_realtime.trading.warm_up import make_portfolio, warm_up
 
 
 def refuse_live(settings: Settings, mode: str | None = None) -> None:
@@ -42,29 +42,31 @@ def refuse_live(settings: Settings, mode: str | None = None) -> None:
 class TraderService:
     """One trader instance in its service frame."""
 
-    def __init__(self, frame: Frame, instance: str) -> None:
+    def __init__(self, frame: ServiceContext, instance: str) -> None:
         self.frame = frame
         self.loop = asyncio.get_running_loop()
         settings = frame.settings
         self.journal = Journal(settings.journal_dir(instance), self._committed)
-        self.desk = make_desk(instance)
-        self.desk.life = self.journal.life
-        saved = self.journal.load_desk()
+        self.portfolio = make_portfolio(instance)
+        self.portfolio.life = self.journal.life
+        saved = self.journal.load_portfolio()
         if saved is not None:
-            desk_state.restore(self.desk, saved)
+            portfolio_state.restore(self.portfolio, saved)
         self.is_restored = saved is not None
         self.trace = Trace(settings.trace, f"trader-{instance}")
-        self.factors = FactorShelf()
-        booking = make_booking(self.desk)
-        self.engine = PaperEngine(self.desk.venue, booking)
-        shelf = BookShelf(self.desk)
-        self.session = Session(self.desk, self.journal, self.trace, shelf, booking, self.engine)
+        self.factors = FactorCache()
+        booking = make_booking(self.portfolio)
+        self.engine = PaperEngine(self.portfolio.venue, booking)
+        shelf = BookCache(self.portfolio)
+        self.session = ScanProcessor(
+            self.portfolio, self.journal, self.trace, shelf, booking, self.engine
+        )
         self.guard = Guard(
             is_replay=settings.market_clock == "replay",
             cadence_min_s=settings.stale_cadence_min_s,
             trouble=self._trouble,
         )
-        self.inbox = Inbox(frame, self.session, self.guard, self.factors)
+        self.inbox = ScanSequencer(frame, self.session, self.guard, self.factors)
         self.watch = PostureWatch(self.guard, self.session, self.inbox.act)
         self.door = PositionDoor(self.session, self.inbox.act)
         self.publisher = StatePublisher(frame, self.session, self.guard)
@@ -79,16 +81,18 @@ class TraderService:
         """Trade until the service stops."""
         if not self.is_restored:
             await self._warm_up()
-        intents = self.journal.intents.recover(self.desk.last_key if self.is_restored else None)
+        intents = self.journal.intents.recover(
+            self.portfolio.last_key if self.is_restored else None
+        )
         self.inbox.recover(intents)
         self.journal.start()
-        async with self.engine.running(Start.of(self.desk)):
+        async with self.engine.running(Start.of(self.portfolio)):
             await self._trade(len(intents))
 
     async def _trade(self, n_intents: int) -> None:
         n_in_flight = self.session.turn.resume()
         feeds = await self._feeds()
-        door = await self.door.serve(self.frame.settings.run_dir, self.desk.instance)
+        door = await self.door.serve(self.frame.settings.run_dir, self.portfolio.instance)
         gc.collect()
         gc.freeze()
         gc.disable()
@@ -116,7 +120,9 @@ class TraderService:
         settings = self.frame.settings
         self.frame.say("warming_up")
         try:
-            n = await asyncio.to_thread(warm_up, self.desk, settings.archive, settings.warm_up_days)
+            n = await asyncio.to_thread(
+                warm_up, self.portfolio, settings.archive, settings.warm_up_days
+            )
         except ScanError as e:
             self.frame.refuse("bad_archive", why=str(e))
             n = 0
@@ -124,7 +130,7 @@ class TraderService:
 
     async def _feeds(self) -> list[LatestFeed]:
         client = self.frame.client
-        self.inbox.ring = Ring(await client.get_ringbuffer(maps.SCAN_RING))
+        self.inbox.ring = ScanRing(await client.get_ringbuffer(maps.SCAN_RING))
         shelf = self.session.shelf
         feeds = [
             LatestFeed(client, maps.SAFETY, maps.LATEST, self.watch.on_document),
@@ -161,6 +167,6 @@ class TraderService:
             await asyncio.sleep(1.0)
 
 
-async def run(frame: Frame, instance: str) -> None:
+async def run(frame: ServiceContext, instance: str) -> None:
     """Run the trader in its service frame."""
     await TraderService(frame, instance).run()

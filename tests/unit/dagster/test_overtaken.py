@@ -8,7 +8,7 @@ from dagster._core.definitions.job_base import InMemoryJob
 from dagster._core.execution.api import execute_run
 from dagster._core.loader import LoadingContextForTest
 
-from dolphin_dagster.instance.overtaken import checks_overtaken, overtaken
+from dolphin_dagster.instance.superseded_checks import checks_overtaken, overtaken
 
 KEY = dg.AssetCheckKey(dg.AssetKey("factor"), "fine")
 

@@ -4,15 +4,15 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.unit.realtime.test_portfolio import trade
 
-from dolphin_realtime.model.desk.account import Account, Position
-from dolphin_realtime.model.desk.decision import TargetParams
-from dolphin_realtime.model.desk.desk import Desk
-from dolphin_realtime.model.desk.position_change import Act, change_account
-from dolphin_realtime.model.risk.permit import Limits
+from dolphin_realtime.model.portfolio.account import Account, Position
+from dolphin_realtime.model.portfolio.decision import TargetParams
+from dolphin_realtime.model.portfolio.portfolio import Portfolio
+from dolphin_realtime.model.portfolio.position_change import Act, change_account
+from dolphin_realtime.model.risk.permission import TradingPermission
 from dolphin_realtime.model.signal.params import SignalParams
 from tests.scans import walk
-from tests.unit.realtime.test_desk import trade
 
 
 @given(st.lists(st.integers(-(10**9), 10**9), min_size=2, max_size=40), st.integers(0, 8))
@@ -33,14 +33,14 @@ def test_no_order_of_no_steps_is_made_of_any_price(price):
     for scan in scans:
         scan.prices[0] *= factor
     signal = SignalParams(s_in=0.3, s_out=0.1, tau_x_s=600)
-    desk = Desk("X", signal, TargetParams(band=0.0, min_notional_usd=0.0))
-    found = trade(desk, scans)
+    portfolio = Portfolio("X", signal, TargetParams(band=0.0, min_notional_usd=0.0))
+    found = trade(portfolio, scans)
     orders = [o.order for plan, _, _ in found for o in plan.orders]
     assert len(orders) > 100
     for order in orders:
-        step = 10.0 ** -desk.digits(order.asset)
+        step = 10.0 ** -portfolio.digits(order.asset)
         assert order.quantity >= step
-        assert order.quantity == round(order.quantity, desk.digits(order.asset))
+        assert order.quantity == round(order.quantity, portfolio.digits(order.asset))
 
 
 @pytest.mark.parametrize("factor", np.geomspace(1e-9, 1e9, 7).tolist())
@@ -55,9 +55,9 @@ def test_a_redenomination_leaves_whole_steps_and_the_same_equity(factor):
 
 
 def test_limits_let_a_dust_of_a_position_be_closed():
-    desk = Desk("X")
-    desk.add_instruments(["A"])
-    desk.account.positions["A"] = Position(10.0 ** -desk.digits("A"), 1.0)
-    (order,) = desk.flatten()
-    assert order.order.quantity == 10.0 ** -desk.digits("A")
-    assert Limits().entry_block is None
+    portfolio = Portfolio("X")
+    portfolio.add_instruments(["A"])
+    portfolio.account.positions["A"] = Position(10.0 ** -portfolio.digits("A"), 1.0)
+    (order,) = portfolio.flatten()
+    assert order.order.quantity == 10.0 ** -portfolio.digits("A")
+    assert TradingPermission().entry_block is None

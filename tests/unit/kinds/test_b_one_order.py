@@ -1,19 +1,19 @@
-"""Kind B, one order decides the desk: whatever is wrong with one order ends that order alone."""
+"""Kind B, one order decides the portfolio: whatever is wrong with one order ends that order alone."""
 
 import msgspec
 
-from dolphin_realtime.model.desk.costs import CostParams
 from dolphin_realtime.model.market.instrument import SHIPPED
 from dolphin_realtime.model.market.venue import paper_venue
 from dolphin_realtime.model.orders import InFlight, OrderIntent
-from dolphin_realtime.model.risk.permit import Limits
+from dolphin_realtime.model.portfolio.costs import CostParams
+from dolphin_realtime.model.risk.permission import TradingPermission
 from tests.unit.realtime.test_turn import SCANS, Trader
 
 
 async def test_an_order_of_no_step_in_an_old_intent_is_refused_and_the_others_go_on():
     trader = Trader()
     await trader.trade(SCANS[:300])
-    first, second, *_ = trader.desk.instruments
+    first, second, *_ = trader.portfolio.instruments
     for asset, leg, quantity in ((first, "C", 0.0), (second, "A", 1.0)):
         intent = OrderIntent(
             asset=asset, side="BUY", quantity=quantity, leg=leg, is_reduce_only=leg == "C"
@@ -24,7 +24,7 @@ async def test_an_order_of_no_step_in_an_old_intent_is_refused_and_the_others_go
         )  # fmt: skip
         trader.journal.intents.append(one)
     orders = trader.journal.intents[-2:]
-    plan = trader.turn.catch_up(msgspec.structs.replace(SCANS[300]), orders, Limits())
+    plan = trader.turn.catch_up(msgspec.structs.replace(SCANS[300]), orders, TradingPermission())
     await trader.turn.finish(plan)
     await trader.trade(SCANS[301:303])
     told = {row[0]: (row[3], row[4]) for row in trader.journal.all("order_events")}

@@ -4,9 +4,9 @@ import msgspec
 import pytest
 
 from dolphin_realtime.factors.documents import FactorHistory
-from dolphin_realtime.model.desk.funding import HOUR_US, HOURS_KEPT, FundingClock
+from dolphin_realtime.model.portfolio.funding import HOUR_US, HOURS_KEPT, FundingClock
 from dolphin_realtime.model.signal.gates import Factors, Reading
-from dolphin_realtime.trading.factor_shelf import FactorShelf
+from dolphin_realtime.trading.factor_cache import FactorCache
 
 MINUTE_US = 60_000_000
 DAY_US = 20_000 * 24 * HOUR_US
@@ -113,7 +113,7 @@ def test_a_restart_between_reading_and_settlement_remembers_the_rate():
 def test_the_traders_shelf_and_a_backtests_history_charge_alike():
     readings = [reading(1e-4 * n, at(7, 5 * n), at(8)) for n in range(1, 12)]
     readings += [reading(9e-4, at(8, 0, 4), at(16))]
-    shelf = FactorShelf()
+    shelf = FactorCache()
     for one in readings:
         text = msgspec.json.encode({"readings": {"funding": {"A": {
             "value": one.value, "lifetime_s": one.lifetime_s, "interval_h": 8.0,

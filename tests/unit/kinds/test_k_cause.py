@@ -89,10 +89,10 @@ def test_one_that_is_still_loading_is_unknown_and_nothing_is_restarted_for_it(mo
 
 def test_a_producer_that_has_not_had_its_first_chance_is_not_dead():
     world = World(services={}, grace_s=1.0, hazelcast_is_good=True, dagster_answers=True,
-                  spells={"esof": f"absent-{datetime.now(UTC).isoformat()}"}, has_had_chance=False)  # fmt: skip
+                  episodes={"esof": f"absent-{datetime.now(UTC).isoformat()}"}, has_had_chance=False)  # fmt: skip
     fault = Fault(sensor="m3_data_freshness", target="esof")
     assert remedy_of(fault, world).kind is None
     was_there = {"esof": (datetime.now(UTC) - timedelta(hours=3)).isoformat()}
     gone = World(services={}, grace_s=1.0, hazelcast_is_good=True, dagster_answers=True,
-                 spells=was_there, has_had_chance=False)  # fmt: skip
+                 episodes=was_there, has_had_chance=False)  # fmt: skip
     assert remedy_of(fault, gone).kind is not None

@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 
 from dolphin_realtime.factors.documents import FactorHistory
-from dolphin_realtime.model.desk.costs import CostParams
-from dolphin_realtime.model.desk.desk import Desk
 from dolphin_realtime.model.instant import DAY_US, from_us
+from dolphin_realtime.model.portfolio.costs import CostParams
+from dolphin_realtime.model.portfolio.portfolio import Portfolio
 from dolphin_realtime.model.signal.gates import Factors, Reading
 from dolphin_realtime.reports.trades import LONG, SHORT
 from tests.backtests import ScriptedDesk, run
@@ -28,7 +28,7 @@ def path(prices, at_s=None):
 
 def test_constant_prices_give_no_trade_and_no_cost(tmp_path):
     scans = [make_scan(n, [100.0] * 12) for n in range(1, 400)]
-    _, report = run(Desk("TEST"), scans, tmp_path)
+    _, report = run(Portfolio("TEST"), scans, tmp_path)
     f = report.figures
     assert (f.orders, f.fills, f.turnover) == (0, 0, 0.0)
     assert (f.net, f.gross, f.slippage, f.fees, f.funding) == (0.0, 0.0, 0.0, 0.0, 0.0)
@@ -39,8 +39,8 @@ def test_constant_prices_give_no_trade_and_no_cost(tmp_path):
 
 def test_one_asset_on_a_known_path(tmp_path):
     """Bought at scan 2, filled at scan 3's price and a half spread; sold at 4, filled at 5's."""
-    desk = ScriptedDesk({2: [(A, "BUY", 10.0)], 4: [(A, "SELL", 10.0)]})
-    _, report = run(desk, path([100.0, 101.0, 102.0, 104.0, 103.0, 90.0]), tmp_path)
+    portfolio = ScriptedDesk({2: [(A, "BUY", 10.0)], 4: [(A, "SELL", 10.0)]})
+    _, report = run(portfolio, path([100.0, 101.0, 102.0, 104.0, 103.0, 90.0]), tmp_path)
     buy, sell = 102.0 * 1.0002, 103.0 * 0.9998
     fees = 10.0 * (buy + sell) * 5e-4
     f = report.figures
@@ -60,8 +60,10 @@ def test_one_asset_on_a_known_path(tmp_path):
 
 
 def test_an_open_short_is_marked_at_the_last_price(tmp_path):
-    desk = ScriptedDesk({1: [(A, "SELL", 5.0)]}, CostParams(half_spread_bps=0, taker_fee_bps=0))
-    _, report = run(desk, path([100.0, 100.0, 110.0]), tmp_path)
+    portfolio = ScriptedDesk(
+        {1: [(A, "SELL", 5.0)]}, CostParams(half_spread_bps=0, taker_fee_bps=0)
+    )
+    _, report = run(portfolio, path([100.0, 100.0, 110.0]), tmp_path)
     f = report.figures
     assert f.net == pytest.approx(-50.0, abs=1e-6)
     assert (f.open_positions, f.trades.count, f.fees, f.slippage) == (1, 0, 0.0, 0.0)
@@ -99,21 +101,23 @@ def test_days_are_reported_apart_and_together(tmp_path):
     scans[2:] = [
         msgspec.structs.replace(scan, timestamp_us=scan.timestamp_us + DAY_US) for scan in scans[2:]
     ]
-    desk = ScriptedDesk({1: [(A, "BUY", 100.0)]}, CostParams(half_spread_bps=0, taker_fee_bps=0))
-    f = run(desk, scans, tmp_path)[1].figures
+    portfolio = ScriptedDesk(
+        {1: [(A, "BUY", 100.0)]}, CostParams(half_spread_bps=0, taker_fee_bps=0)
+    )
+    f = run(portfolio, scans, tmp_path)[1].figures
     assert f.days == 2
     assert list(f.returns.values()) == pytest.approx([0.0, -100 / 100_000])
     assert f.sharpe is None
     assert "not enough data" in f.ratios_note
 
 
-def decisions_up_to(make_desk, scans, out, at_us):
-    run(make_desk(), scans, out)
+def decisions_up_to(make_portfolio, scans, out, at_us):
+    run(make_portfolio(), scans, out)
     rows = pd.read_parquet(out / "decisions.parquet")
     return rows[rows["timestamp"] <= pd.Timestamp(at_us, unit="us", tz="UTC")]
 
 
-class Peeking(Desk):
+class Peeking(Portfolio):
     """Looks one scan ahead: what the corruption test is there to catch."""
 
     def __init__(self, scans) -> None:
@@ -141,7 +145,7 @@ def test_prices_after_a_scan_change_no_decision_up_to_it(tmp_path, is_peeking):
     found = []
     for n, make in enumerate((honest, corrupted)):
         scans = make()
-        desk = Peeking(make()) if is_peeking else Desk("TEST")
-        found.append(decisions_up_to(lambda d=desk: d, scans, tmp_path / str(n), at_us))
+        portfolio = Peeking(make()) if is_peeking else Portfolio("TEST")
+        found.append(decisions_up_to(lambda d=portfolio: d, scans, tmp_path / str(n), at_us))
     assert found[0]["side"].notna().sum() > 10
     assert found[0].equals(found[1]) is not is_peeking

@@ -57,7 +57,7 @@ async def following(source, clock, assets):
         async def follow():
             async for update in updates(stream_url(f"ws://{base}", assets, 100), on_fault):
                 if update is None:
-                    keeper.begin_anew()
+                    keeper.begin_again()
                 else:
                     keeper.take(update)
 

@@ -5,12 +5,12 @@ import threading
 import msgspec
 import pytest
 
-from dolphin_realtime.model.desk.costs import CostParams
 from dolphin_realtime.model.errors import EngineError
 from dolphin_realtime.model.market.instrument import OTHER
 from dolphin_realtime.model.market.paper_faults import PaperFaults
 from dolphin_realtime.model.market.venue import paper_venue
 from dolphin_realtime.model.orders import Acked, Ended, EndKind, Traded, Unknown
+from dolphin_realtime.model.portfolio.costs import CostParams
 from dolphin_realtime.model.risk.posture import Posture
 from dolphin_realtime.trading.execution import Start
 from tests.engines import ENGINES, Heard, met, order, running

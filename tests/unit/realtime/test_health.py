@@ -26,14 +26,14 @@ from dolphin_realtime.model.health.scores import (
     status_of,
 )
 from dolphin_realtime.ops.managers.interface import ServiceStatus
-from dolphin_realtime.services.meta_health.judgement import Judgement
+from dolphin_realtime.services.meta_health.evaluator import HealthEvaluator
 from dolphin_realtime.services.meta_health.reading import Reading, Snapshot
 from dolphin_realtime.services.meta_health.sensors.coherence import (
     pnl_holds,
     read_coherence,
     scan_holds,
 )
-from dolphin_realtime.services.meta_health.sensors.control_plane import with_witness
+from dolphin_realtime.services.meta_health.sensors.control_plane import cross_check
 from dolphin_realtime.services.meta_health.sensors.freshness import enabled_sources, read_freshness
 from dolphin_realtime.services.meta_health.sensors.heartbeat import read_heartbeats
 from dolphin_realtime.services.meta_health.sensors.processes import read_processes
@@ -231,7 +231,7 @@ def test_a_stopped_service_counts_as_missing_one_that_waits_does_not():
 )
 def test_a_member_that_only_meta_health_cannot_reach_is_unknown(own, said, state, expected):
     plane = Reading(scores={"hazelcast": own}, facts={})
-    seen = with_witness(plane, [service("hazelcast", state, said)])
+    seen = cross_check(plane, [service("hazelcast", state, said)])
     assert seen.scores["hazelcast"] == expected
 
 
@@ -318,7 +318,7 @@ def test_no_document_of_the_grid_stops_a_sensor_or_its_document(scan, other, sta
         "m4_control_plane": Reading(scores={"hazelcast": 1.0}),
         "m5_coherence": read_coherence(seen),
     }
-    judgement = Judgement(sources, CRITICAL)
+    judgement = HealthEvaluator(sources, CRITICAL)
     judgement.take(readings, 0.0)
     document = wire.encode(judgement.document(NOW, 0.0, {}, is_young=False))
     assert wire.decode(document)["status"] in ("GREEN", "DEGRADED", "CRITICAL", "DEAD")

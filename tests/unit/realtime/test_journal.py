@@ -9,11 +9,11 @@ from dolphin_realtime.journal import database
 from dolphin_realtime.journal.check import check
 from dolphin_realtime.journal.intents import Intent
 from dolphin_realtime.journal.writer import Journal, ScanRecord
-from dolphin_realtime.model.desk import saved as desk_state
-from dolphin_realtime.model.desk.desk import Desk
 from dolphin_realtime.model.errors import JournalError
 from dolphin_realtime.model.orders import InFlight, OrderIntent
-from dolphin_realtime.model.risk.permit import Limits
+from dolphin_realtime.model.portfolio import saved as portfolio_state
+from dolphin_realtime.model.portfolio.portfolio import Portfolio
+from dolphin_realtime.model.risk.permission import TradingPermission
 from dolphin_realtime.reports.figures import figures
 
 ORDER = InFlight(
@@ -25,16 +25,16 @@ ORDER = InFlight(
 )
 
 
-def a_desk():
-    """Return the saved desk that the two scans of `write` leave."""
-    desk = Desk("X")
-    desk.account.start_cash = 100.0
-    desk.add_instruments(["A"])
-    desk.account.apply_fill("A", 2.0, 10.0, 0.5, desk.digits("A"))
-    return desk_state.save(desk)
+def a_portfolio():
+    """Return the saved portfolio that the two scans of `write` leave."""
+    portfolio = Portfolio("X")
+    portfolio.account.start_cash = 100.0
+    portfolio.add_instruments(["A"])
+    portfolio.account.apply_fill("A", 2.0, 10.0, 0.5, portfolio.digits("A"))
+    return portfolio_state.save(portfolio)
 
 
-DESK = a_desk()
+DESK = a_portfolio()
 
 
 def equity_row(scan, us, cash, realised, unrealised, fees, equity):
@@ -56,7 +56,7 @@ def write(folder):
                 "equity": [equity_row(1, 1_000_000, 100.0, 0.0, 0.0, 0.0, 100.0)],
                 "meta": [("start_cash", "100.0")],
             },
-            desk=None,
+            portfolio=None,
         )
     )
     journal.commit(
@@ -87,7 +87,7 @@ def write(folder):
                 "equity": [equity_row(2, 2_000_000, 99.5, 0.0, 3.0, 0.5, 102.5)],
                 "days": [("1970-01-01", 0.0, 3.0, 0.5, 0.0, 102.5, 1, 0.0)],
             },
-            desk=DESK,
+            portfolio=DESK,
         )
     )
     journal.close()
@@ -97,7 +97,7 @@ def write(folder):
 def test_what_is_committed_comes_back(tmp_path):
     write(tmp_path)
     journal = Journal(tmp_path, lambda _: None)
-    assert journal.load_desk() == DESK
+    assert journal.load_portfolio() == DESK
     journal.close()
     result = check(tmp_path)
     assert (result.ok, result.rows, result.first_break) == (True, 6, None)
@@ -153,15 +153,15 @@ def test_the_first_broken_row_is_named(tmp_path, statement, named):
 
 def test_intents_after_the_last_commit_come_back_and_a_cut_line_is_left_out(tmp_path):
     journal = Journal(tmp_path, lambda _: None)
-    assert journal.intend(1, 1, [ORDER], Limits())
-    assert journal.intend(1, 2, [ORDER], Limits())
+    assert journal.intend(1, 1, [ORDER], TradingPermission())
+    assert journal.intend(1, 2, [ORDER], TradingPermission())
     journal.close()
     with (tmp_path / "intents.jsonl").open("ab") as f:
         f.write(b'{"epoch":1,"scan_')
     journal = Journal(tmp_path, lambda _: None)
     assert len(journal.intents.recover(None)) == 2
     assert journal.intents.recover((1, 1)) == [Intent(epoch=1, scan_number=2, orders=[ORDER])]
-    assert journal.intend(1, 3, [ORDER], Limits())
+    assert journal.intend(1, 3, [ORDER], TradingPermission())
     assert [i.scan_number for i in journal.intents.recover(None)] == [2, 3]
     journal.close()
 
@@ -192,7 +192,7 @@ def test_a_record_that_contradicts_the_journal_is_set_aside_and_said(tmp_path):
     order = ("X-1-1-A-O", 1, 1, 1, "A", "BUY", 2.0, "O", 0)
     equity = equity_row(2, 2, 100.0, 0.0, 0.0, 0.0, 100.0)
     for rows in ({"orders": [order]}, {"orders": [order]}, {"equity": [equity]}):
-        journal.commit(ScanRecord(epoch=1, scan_number=1, rows=rows, desk=None))
+        journal.commit(ScanRecord(epoch=1, scan_number=1, rows=rows, portfolio=None))
     journal.start()
     journal.close()
     assert "contradicts the journal" in journal.fault
@@ -256,7 +256,7 @@ def test_a_disk_that_breaks_is_said_and_nothing_raises(tmp_path, monkeypatch):
 
     monkeypatch.setattr("pathlib.Path.unlink", broken)
     monkeypatch.setattr("os.write", broken)
-    assert not journal.intend(1, 1, [ORDER], Limits())
+    assert not journal.intend(1, 1, [ORDER], TradingPermission())
     assert journal.trouble == "JOURNAL_FAILED"
     monkeypatch.undo()
     journal.close()

@@ -10,9 +10,7 @@ from dolphin_realtime.runtime.metrics import GAUGES, Figures, serve_metrics
 
 
 def test_each_service_has_a_port_of_its_own():
-    settings = Settings(
-        metrics_port=9400, instances="BLUE,GREEN", orderbook_ws="ws://x", alerts_file="/x"
-    )
+    settings = Settings(metrics_port=9400, instances="BLUE,GREEN")
     names = ["hazelcast", "bridge", "safety", "orderbook", "meta-health", "alerter"]
     ports = [metrics_port(settings, name) for name in [*names, "trader@BLUE", "trader@GREEN"]]
     assert ports == [9400, 9401, 9402, 9403, 9404, 9405, 9410, 9411]

@@ -7,11 +7,11 @@ import pytest
 
 from dolphin_realtime.journal import database
 from dolphin_realtime.journal.check import check
-from dolphin_realtime.model.desk import saved as desk_state
-from dolphin_realtime.model.desk.position_change import Act
-from dolphin_realtime.model.desk.position_orders import PositionOrder
 from dolphin_realtime.model.errors import PositionRefused
-from dolphin_realtime.model.risk.permit import Limits
+from dolphin_realtime.model.portfolio import saved as portfolio_state
+from dolphin_realtime.model.portfolio.position_change import Act
+from dolphin_realtime.model.portfolio.position_orders import PositionOrder
+from dolphin_realtime.model.risk.permission import TradingPermission
 from dolphin_realtime.reports.figures import figures
 from dolphin_realtime.reports.write import write_report
 from dolphin_realtime.trading.execution import Start
@@ -34,7 +34,7 @@ def holding(kind="fake"):
 
 async def until_held(trader):
     await trader.trade(SCANS[:-60])
-    held = trader.desk.account.held()
+    held = trader.portfolio.account.held()
     return max(held, key=lambda a: abs(held[a]))
 
 
@@ -45,7 +45,7 @@ def with_price(scan, asset, price):
 
 
 async def run(trader, step):
-    running = trader.engine.running(Start.of(trader.desk))
+    running = trader.engine.running(Start.of(trader.portfolio))
     if hasattr(running, "__aenter__"):
         async with running:
             return await step()
@@ -60,23 +60,23 @@ async def test_a_redenomination_is_no_profit_and_the_new_prices_are_sound(kind, 
 
     async def step():
         asset = await until_held(trader)
-        desk, scans = trader.desk, iter(SCANS[-60:])
+        portfolio, scans = trader.portfolio, iter(SCANS[-60:])
         scan = next(scans)
         old = scan.prices[scan.assets.index(asset)]
         await trader.trade([with_price(scan, asset, old / factor)])
-        equity, held = desk.equity(), desk.account.held()[asset]
-        assert asset in desk.unpriced
+        equity, held = portfolio.equity(), portfolio.account.held()[asset]
+        assert asset in portfolio.unpriced
         change = await trader.turn.change_position(order(Act.REDENOMINATE, asset, factor))
-        assert desk.equity() == pytest.approx(equity, abs=1e-6)
-        assert change.quantity == round(held * factor, desk.digits(asset))
+        assert portfolio.equity() == pytest.approx(equity, abs=1e-6)
+        assert change.quantity == round(held * factor, portfolio.digits(asset))
         assert trader.engine.position(asset) == pytest.approx(change.quantity)
-        assert asset not in desk.unpriced
+        assert asset not in portfolio.unpriced
         scan = next(scans)
         new = scan.prices[scan.assets.index(asset)] / factor
         (plan,) = await trader.trade([with_price(scan, asset, new)])
         assert asset in plan.prices
         assert trader.booking.mismatch is None
-        desk.account.check()
+        portfolio.account.check()
 
     await run(trader, step)
 
@@ -87,18 +87,18 @@ async def test_a_settlement_closes_at_its_price_and_undo_gives_back_what_was(kin
 
     async def step():
         asset = await until_held(trader)
-        desk = trader.desk
-        before = msgspec.structs.replace(desk.account.positions[asset])
-        cash = desk.account.cash
+        portfolio = trader.portfolio
+        before = msgspec.structs.replace(portfolio.account.positions[asset])
+        cash = portfolio.account.cash
         change = await trader.turn.change_position(order(Act.SETTLE, asset, 0.0))
-        assert desk.account.held().get(asset) is None
+        assert portfolio.account.held().get(asset) is None
         assert trader.engine.position(asset) == 0.0
         assert change.realised == pytest.approx(-before.quantity * before.average_price)
-        assert desk.account.cash == pytest.approx(cash + change.realised)
+        assert portfolio.account.cash == pytest.approx(cash + change.realised)
         await trader.turn.change_position(order(Act.UNDO, asset, name="back"))
-        assert desk.account.positions[asset].quantity == before.quantity
-        assert desk.account.positions[asset].average_price == before.average_price
-        assert desk.account.cash == pytest.approx(cash)
+        assert portfolio.account.positions[asset].quantity == before.quantity
+        assert portfolio.account.positions[asset].average_price == before.average_price
+        assert portfolio.account.cash == pytest.approx(cash)
         assert trader.engine.position(asset) == pytest.approx(before.quantity)
         with pytest.raises(PositionRefused, match="no change"):
             await trader.turn.change_position(order(Act.UNDO, asset, name="twice"))
@@ -112,15 +112,15 @@ async def test_an_accepted_level_marks_the_position_from_now_on():
 
     async def step():
         asset = await until_held(trader)
-        desk, scan = trader.desk, SCANS[-60]
+        portfolio, scan = trader.portfolio, SCANS[-60]
         level = scan.prices[scan.assets.index(asset)] * 6.0
         await trader.trade([with_price(scan, asset, level)])
-        assert desk.unpriced[asset].waits_at == level
-        old = desk.prices[asset]
-        equity, held = desk.equity(), desk.account.held()[asset]
+        assert portfolio.unpriced[asset].waits_at == level
+        old = portfolio.prices[asset]
+        equity, held = portfolio.equity(), portfolio.account.held()[asset]
         await trader.turn.change_position(order(Act.ACCEPT, asset))
-        assert desk.prices[asset] == level
-        assert desk.equity() == pytest.approx(equity + held * (level - old))
+        assert portfolio.prices[asset] == level
+        assert portfolio.equity() == pytest.approx(equity + held * (level - old))
         (plan,) = await trader.trade([with_price(SCANS[-59], asset, level * 1.01)])
         assert asset in plan.prices
         with pytest.raises(PositionRefused, match="waits to be believed"):
@@ -147,12 +147,12 @@ async def test_what_cannot_be_done_is_refused_and_changes_nothing(act, asset, va
 
     async def step():
         held = await until_held(trader)
-        before = desk_state.save(trader.desk)
-        trader.desk.in_flight.clear()
+        before = portfolio_state.save(trader.portfolio)
+        trader.portfolio.in_flight.clear()
         saved = msgspec.msgpack.decode(before)
         with pytest.raises(PositionRefused, match=why):
             await trader.turn.change_position(order(act, asset or held, value))
-        after = msgspec.msgpack.decode(desk_state.save(trader.desk))
+        after = msgspec.msgpack.decode(portfolio_state.save(trader.portfolio))
         assert {**after, "in_flight": []} == {**saved, "in_flight": []}
         assert not trader.journal.all("position_changes")
 
@@ -164,13 +164,13 @@ async def test_an_accepted_level_of_what_is_not_held_can_be_taken_back():
 
     async def step():
         await trader.trade(SCANS[:100])
-        desk, asset = trader.desk, SCANS[100].assets[0]
-        assert not desk.account.held().get(asset)
-        old = desk.prices[asset]
+        portfolio, asset = trader.portfolio, SCANS[100].assets[0]
+        assert not portfolio.account.held().get(asset)
+        old = portfolio.prices[asset]
         await trader.trade([with_price(SCANS[100], asset, old * 7)])
         await trader.turn.change_position(order(Act.ACCEPT, asset))
         await trader.turn.change_position(order(Act.UNDO, asset, name="back"))
-        assert desk.prices[asset] == old
+        assert portfolio.prices[asset] == old
         assert trader.booking.mismatch is None
 
     await run(trader, step)
@@ -181,14 +181,14 @@ async def test_taking_back_a_settlement_leaves_the_price_that_came_since():
 
     async def step():
         asset = await until_held(trader)
-        desk = trader.desk
+        portfolio = trader.portfolio
         await trader.turn.change_position(order(Act.SETTLE, asset, 1.0))
-        halted = Limits(entry_block="TEST")
+        halted = TradingPermission(entry_block="TEST")
         await trader.trade(SCANS[-60:-40], halted)
-        now = desk.prices[asset]
+        now = portfolio.prices[asset]
         assert now != SCANS[-61].prices[SCANS[-61].assets.index(asset)]
         await trader.turn.change_position(order(Act.UNDO, asset, name="back"))
-        assert desk.prices[asset] == now
+        assert portfolio.prices[asset] == now
         (plan,) = await trader.trade([SCANS[-40]], halted)
         assert asset in plan.prices
 
@@ -200,14 +200,14 @@ async def test_taking_back_a_redenomination_is_of_the_price_of_now():
 
     async def step():
         asset = await until_held(trader)
-        desk, block = trader.desk, Limits(entry_block="TEST")
-        desk.in_flight.clear()
+        portfolio, block = trader.portfolio, TradingPermission(entry_block="TEST")
+        portfolio.in_flight.clear()
         await trader.turn.change_position(order(Act.REDENOMINATE, asset, 8.0))
         at = SCANS[-60].assets.index(asset)
         await trader.trade([with_price(SCANS[-60], asset, SCANS[-60].prices[at] / 8.0)], block)
-        if asset in desk.changes:
+        if asset in portfolio.changes:
             await trader.turn.change_position(order(Act.UNDO, asset, name="back"))
-            assert desk.prices[asset] == pytest.approx(SCANS[-60].prices[at])
+            assert portfolio.prices[asset] == pytest.approx(SCANS[-60].prices[at])
 
     await run(trader, step)
 
@@ -218,10 +218,10 @@ async def test_a_factor_that_leaves_no_numbers_or_no_position_is_refused(value):
 
     async def step():
         asset = await until_held(trader)
-        equity = trader.desk.equity()
+        equity = trader.portfolio.equity()
         with pytest.raises(PositionRefused, match="no number"):
             await trader.turn.change_position(order(Act.REDENOMINATE, asset, value))
-        assert trader.desk.equity() == equity
+        assert trader.portfolio.equity() == equity
 
     await run(trader, step)
 
@@ -233,7 +233,7 @@ async def test_one_that_was_traded_since_cannot_be_taken_back():
         asset = await until_held(trader)
         await trader.turn.change_position(order(Act.REDENOMINATE, asset, 2.0))
         await trader.trade(SCANS[-60:])
-        assert asset not in trader.desk.changes
+        assert asset not in trader.portfolio.changes
         with pytest.raises(PositionRefused, match="traded since"):
             await trader.turn.change_position(order(Act.UNDO, asset, name="back"))
 
@@ -245,17 +245,17 @@ async def test_orders_in_flight_of_the_asset_go_first_and_the_others_stay():
 
     async def step():
         await trader.trade(SCANS[:-60])
-        flying = {o.order.asset for o in trader.desk.in_flight.values()}
+        flying = {o.order.asset for o in trader.portfolio.in_flight.values()}
         sent = []
         for scan in SCANS[-60:]:
             await trader.trade([scan])
-            flying = {o.order.asset for o in trader.desk.in_flight.values()}
-            sent = [a for a in flying if a in trader.desk.account.held()]
+            flying = {o.order.asset for o in trader.portfolio.in_flight.values()}
+            sent = [a for a in flying if a in trader.portfolio.account.held()]
             if sent and len(flying) > 1:
                 break
         assert sent
         await trader.turn.change_position(order(Act.SETTLE, sent[0], 1.0))
-        assert {o.order.asset for o in trader.desk.in_flight.values()} == flying - {sent[0]}
+        assert {o.order.asset for o in trader.portfolio.in_flight.values()} == flying - {sent[0]}
         assert trader.ends()[-1] == "CANCELED"
 
     await run(trader, step)
@@ -266,11 +266,11 @@ async def changed_journal(folder):
     trader = holding()
     folder.mkdir(exist_ok=True)
     db = database.open_new(folder)
-    trader.journal.opening = lambda: desk_state.save(trader.desk)
+    trader.journal.opening = lambda: portfolio_state.save(trader.portfolio)
 
     async def step():
         asset = await until_held(trader)
-        held = iter(sorted(trader.desk.account.held()))
+        held = iter(sorted(trader.portfolio.account.held()))
         other = next(a for a in held if a != asset)
         await trader.turn.change_position(order(Act.REDENOMINATE, asset, 37.3, "one"))
         old = SCANS[-60].prices[SCANS[-60].assets.index(asset)]
@@ -287,7 +287,9 @@ async def changed_journal(folder):
     await run(trader, step)
     for rows in trader.journal.rows:
         database.insert(db, rows)
-    db.execute("INSERT OR REPLACE INTO state VALUES (0, ?)", (desk_state.save(trader.desk),))
+    db.execute(
+        "INSERT OR REPLACE INTO state VALUES (0, ?)", (portfolio_state.save(trader.portfolio),)
+    )
     db.commit()
     db.close()
 
@@ -337,8 +339,8 @@ async def test_a_person_may_close_what_limits_would_stop():
 
     async def step():
         asset = await until_held(trader)
-        await trader.trade([SCANS[-60]], Limits(entry_block="STALE_SCAN"))
+        await trader.trade([SCANS[-60]], TradingPermission(entry_block="STALE_SCAN"))
         await trader.turn.change_position(order(Act.SETTLE, asset, 1.0))
-        assert asset not in trader.desk.account.held()
+        assert asset not in trader.portfolio.account.held()
 
     await run(trader, step)

@@ -7,7 +7,7 @@ from dolphin_realtime.model.market.scan import Scan
 from dolphin_realtime.model.risk.posture import (
     InstanceFacts,
     Ladder,
-    ManualOrder,
+    OperatorCommand,
     Posture,
     SafetyInputs,
     SafetyParams,
@@ -19,7 +19,7 @@ NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 def manual(level, action="set"):
-    return ManualOrder(action=action, posture=level, reason="drill", who="op", at=NOW)
+    return OperatorCommand(action=action, posture=level, reason="drill", who="op", at=NOW)
 
 
 def trader(**facts):

@@ -10,11 +10,11 @@ from dolphin_realtime.model.orders import OrderIntent
 from dolphin_realtime.model.risk.pre_trade import (
     LIMITS,
     MINUTE_US,
+    Exposure,
     Pace,
     PreTradeParams,
-    Standing,
     check,
-    let_through,
+    record_sent,
 )
 
 NOW_US = 1_700_000_000_000_000
@@ -38,7 +38,7 @@ def standing(**changes):
         "instruments": {"A": OTHER, "B": OTHER},
         "pace": Pace(),
     }
-    return Standing(**{**fields, **changes})
+    return Exposure(**{**fields, **changes})
 
 
 def code(intent, state, **params):
@@ -87,7 +87,7 @@ CASES = {
 
 
 FIXED = ("NOT_FINITE", "ORDER_UNKNOWN")
-"""Limits without a setting."""
+"""TradingPermission without a setting."""
 
 
 def test_every_limit_has_its_case():
@@ -125,9 +125,9 @@ def test_what_was_let_through_counts_for_the_next():
     state, params = standing(), PreTradeParams(max_gross_share=0.015, max_orders_per_minute=2)
     first = order(10.0)
     assert check(first, state, params) is None
-    let_through(first, state)
+    record_sent(first, state)
     assert check(order(10.0, asset="B"), state, params).code == "MAX_GROSS"
-    let_through(order(1.0, "SELL", "B", is_reduce_only=True), state)
+    record_sent(order(1.0, "SELL", "B", is_reduce_only=True), state)
     assert check(order(1.0, asset="B"), state, params).code == "MAX_ORDERS_PER_MINUTE"
     state.pace.at(NOW_US + MINUTE_US)
     assert state.pace.minute == []

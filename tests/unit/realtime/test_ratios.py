@@ -49,13 +49,13 @@ def test_the_expected_maximum_of_worthless_trials(trials, factor):
 def test_the_published_example_of_the_deflated_sharpe_ratio():
     """Bailey and Lopez de Prado (2014): annual ratio 2.5, 1250 days of 250 a year."""
     variance = 0.5 / 250
-    assert ratios.luck_sharpe(100, variance) == pytest.approx(0.1132, abs=5e-5)
+    assert ratios.expected_max_sharpe(100, variance) == pytest.approx(0.1132, abs=5e-5)
     found = ratios.deflated_sharpe(2.5 / math.sqrt(250), 100, variance, 1250, -3.0, 10.0)
     assert found == pytest.approx(0.9004, abs=5e-5)
 
 
 def test_one_trial_needs_no_deflation():
-    assert ratios.luck_sharpe(1, 0.5) == 0.0
+    assert ratios.expected_max_sharpe(1, 0.5) == 0.0
     assert ratios.probabilistic_sharpe(0.0, 0.0, 100, 0.0, 3.0) == pytest.approx(0.5)
 
 

@@ -110,16 +110,16 @@ def test_what_bars_everything_bars_everything():
 
 def test_a_job_is_launched_once_in_a_spell():
     memory, stale = Memory(), [fault("m3_data_freshness", "extf")]
-    where = world(spells={"extf": "12:00:00"})
+    where = world(episodes={"extf": "12:00:00"})
     action = plan(stale, where, memory, NOW, None).action
-    assert (action.kind, action.spell) == (Kind.LAUNCH, "12:00:00")
+    assert (action.kind, action.episode) == (Kind.LAUNCH, "12:00:00")
     memory.acted(action, NOW)
     memory.ended("extf", NOW, is_cured=False)
     later = NOW + timedelta(hours=2)
     held = plan(stale, where, memory, later, None)
     assert held.action is None
-    assert "once in this spell" in held.held["m3_data_freshness/extf"]
-    assert plan(stale, world(spells={"extf": "14:00:00"}), memory, later, None).action is not None
+    assert "once in this episode" in held.held["m3_data_freshness/extf"]
+    assert plan(stale, world(episodes={"extf": "14:00:00"}), memory, later, None).action is not None
 
 
 @pytest.mark.parametrize(
@@ -184,7 +184,7 @@ def test_no_plan_exceeds_its_budget_or_acts_twice_at_once(steps, state):
         if memory.pending is not None and is_cured:
             memory.ended(memory.pending.target, now, is_cured=True)
         pending = memory.pending
-        found = plan(faults, world(state, spells={"extf": str(now)}), memory, now, None)
+        found = plan(faults, world(state, episodes={"extf": str(now)}), memory, now, None)
         if found.action is not None:
             is_first = pending is None or pending.kind is Kind.LAUNCH
             assert is_first

@@ -6,8 +6,8 @@ import pytest
 
 from dolphin_realtime.model.documents import Heartbeat, StateDocument
 from dolphin_realtime.model.risk.posture import Posture
-from dolphin_realtime.services.safety.memory import KeptLadder, Newest, Peaks, facts_of
-from dolphin_realtime.services.safety.orders import OrderLedger, order_of
+from dolphin_realtime.services.safety.commands import CommandLog, order_of
+from dolphin_realtime.services.safety.memory import KeptPosture, Newest, Peaks, facts_of
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -17,7 +17,7 @@ def halt():
 
 
 def reread(path):
-    ledger = OrderLedger(path)
+    ledger = CommandLog(path)
     ledger.close()
     return ledger.standing
 
@@ -25,7 +25,7 @@ def reread(path):
 def test_an_order_stands_until_it_is_taken_back(tmp_path):
     path = tmp_path / "ledger.jsonl"
     assert reread(path) is None
-    ledger = OrderLedger(path)
+    ledger = CommandLog(path)
     ledger.add(halt())
     assert reread(path).posture is Posture.HALTED
     ledger.add(order_of({"action": "resume", "reason": "r"}, NOW))
@@ -36,7 +36,7 @@ def test_an_order_stands_until_it_is_taken_back(tmp_path):
 def test_an_order_after_a_torn_line_is_not_lost(tmp_path):
     path = tmp_path / "ledger.jsonl"
     path.write_bytes(b'{"action":"se')
-    ledger = OrderLedger(path)
+    ledger = CommandLog(path)
     assert ledger.standing.posture is Posture.HALTED
     assert "unreadable" in ledger.standing.reason
     ledger.add(order_of({"action": "set", "level": "REDUCED", "reason": "r"}, NOW))
@@ -46,10 +46,10 @@ def test_an_order_after_a_torn_line_is_not_lost(tmp_path):
 
 def test_a_flatten_puts_a_floor_and_a_resume_takes_both_back(tmp_path):
     path = tmp_path / "ledger.jsonl"
-    ledger = OrderLedger(path)
+    ledger = CommandLog(path)
     ledger.add(order_of({"action": "flatten", "reason": "storm", "who": "op"}, NOW))
     ledger.close()
-    ledger = OrderLedger(path)
+    ledger = CommandLog(path)
     assert ledger.standing.posture is Posture.CLOSE_ONLY
     assert ledger.flatten.flatten_id == NOW.isoformat()
     ledger.add(order_of({"action": "resume", "reason": "over"}, NOW))
@@ -65,7 +65,7 @@ def test_peaks_outlive_the_service_and_begin_anew_with_a_resume(tmp_path):
     peaks.note("BLUE", 120.0, 110.0)
     again = Peaks(tmp_path / "peaks.json")
     assert again.drawdown("BLUE", 90.0) == pytest.approx(0.25)
-    again.begin_anew({"BLUE": 90.0})
+    again.begin_again({"BLUE": 90.0})
     assert Peaks(tmp_path / "peaks.json").drawdown("BLUE", 90.0) == 0.0
 
 
@@ -109,10 +109,10 @@ def test_a_wrong_request_is_refused(request_, word):
 
 
 def test_a_restart_finds_the_posture_where_it_stood(tmp_path):
-    kept = KeptLadder(tmp_path / "posture")
+    kept = KeptPosture(tmp_path / "posture")
     assert kept.load() is None
     for posture in Posture:
         kept.keep(posture)
-        assert KeptLadder(tmp_path / "posture").load() is posture
+        assert KeptPosture(tmp_path / "posture").load() is posture
     (tmp_path / "posture").write_text("banana")
     assert kept.load() is Posture.HALTED

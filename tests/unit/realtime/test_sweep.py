@@ -129,7 +129,7 @@ def test_a_set_that_is_really_better_is_seen():
 def test_more_trials_make_the_same_result_less_believable():
     few = verdict_of(trials([0.0] * 4 + [3e-4]))[1]
     many = verdict_of(trials([0.0] * 59 + [3e-4]))[1]
-    assert many.luck_sharpe > few.luck_sharpe
+    assert many.expected_max_sharpe > few.expected_max_sharpe
 
 
 def test_overfitting_of_a_set_that_only_lives_on_chance():

@@ -5,17 +5,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dolphin_realtime.model.desk.costs import CostParams
-from dolphin_realtime.model.desk.decision import Market, TargetParams
-from dolphin_realtime.model.desk.sizing import Decisions, Wanted, capped_weights
 from dolphin_realtime.model.market.instrument import InstrumentSpec
 from dolphin_realtime.model.market.venue import paper_venue
-from dolphin_realtime.model.risk.permit import Limits
+from dolphin_realtime.model.portfolio.costs import CostParams
+from dolphin_realtime.model.portfolio.decision import Market, TargetParams
+from dolphin_realtime.model.portfolio.sizing import Decisions, TargetWeights, capped_weights
+from dolphin_realtime.model.risk.permission import TradingPermission
 from dolphin_realtime.model.risk.posture import Posture
 
 SPEC = InstrumentSpec(4, 3)
 PARAMS = TargetParams()
-FREE = Limits()
+FREE = TradingPermission()
 
 
 def one(signal, reason="OK", held=0.0, price=100.0, last=100.0, limits=FREE, spec=SPEC):
@@ -36,7 +36,7 @@ def one(signal, reason="OK", held=0.0, price=100.0, last=100.0, limits=FREE, spe
 def wanted(rows):
     """Return signals as arrays from {asset: (signal, reason, price)}."""
     names = list(rows)
-    return Wanted(
+    return TargetWeights(
         names=names,
         position={a: i for i, a in enumerate(names)},
         prices=np.array([p for _, _, p in rows.values()]),
@@ -98,10 +98,10 @@ def test_any_other_reason_leaves_what_is_held(reason):
 @pytest.mark.parametrize(
     ("limits", "reason"),
     [
-        (Limits(posture=Posture.CLOSE_ONLY), "POSTURE_CLOSE_ONLY"),
-        (Limits(posture=Posture.HALTED), "POSTURE_HALTED"),
-        (Limits(entry_block="POSTURE_UNKNOWN"), "POSTURE_UNKNOWN"),
-        (Limits(entry_block="STALE_SCAN"), "STALE_SCAN"),
+        (TradingPermission(posture=Posture.CLOSE_ONLY), "POSTURE_CLOSE_ONLY"),
+        (TradingPermission(posture=Posture.HALTED), "POSTURE_HALTED"),
+        (TradingPermission(entry_block="POSTURE_UNKNOWN"), "POSTURE_UNKNOWN"),
+        (TradingPermission(entry_block="STALE_SCAN"), "STALE_SCAN"),
     ],
 )
 def test_a_block_opens_nothing_and_says_why(limits, reason):
@@ -111,19 +111,21 @@ def test_a_block_opens_nothing_and_says_why(limits, reason):
 
 
 def test_close_only_still_closes_and_shrinks():
-    limits = Limits(posture=Posture.CLOSE_ONLY)
+    limits = TradingPermission(posture=Posture.CLOSE_ONLY)
     assert sides(one(0.0, "NO_DIRECTION", held=5.0, limits=limits)) == [("SELL", 5.0, "C", True)]
     assert sides(one(0.5, held=50.0, limits=limits)) == [("SELL", 25.0, "A", True)]
     assert sides(one(-1.0, held=20.0, limits=limits)) == [("SELL", 20.0, "C", True)]
 
 
 def test_halted_sends_nothing_at_all():
-    limits = Limits(posture=Posture.HALTED)
+    limits = TradingPermission(posture=Posture.HALTED)
     assert one(0.0, "NO_DIRECTION", held=5.0, limits=limits).orders == ()
 
 
 def test_reduced_halves_the_target():
-    assert sides(one(1.0, limits=Limits(posture=Posture.REDUCED))) == [("BUY", 25.0, "O", False)]
+    assert sides(one(1.0, limits=TradingPermission(posture=Posture.REDUCED))) == [
+        ("BUY", 25.0, "O", False)
+    ]
 
 
 def test_an_unknown_instrument_is_not_traded():

@@ -11,9 +11,9 @@ from dolphin_realtime.model.health.recovery import Fault
 from dolphin_realtime.model.health.recovery_memory import Action, Kind
 from dolphin_realtime.model.risk.posture import Posture
 from dolphin_realtime.runtime.alert_log import LOOKED, note_look
-from dolphin_realtime.services.meta_health.healer import Healer
-from dolphin_realtime.services.meta_health.telling import Telling as ServiceTelling
-from dolphin_realtime.services.safety.telling import Telling
+from dolphin_realtime.services.meta_health.notifier import Telling as ServiceTelling
+from dolphin_realtime.services.meta_health.recovery_runner import RecoveryRunner
+from dolphin_realtime.services.safety.notifier import Telling
 
 NORMAL, REDUCED, CLOSE_ONLY, HALTED = Posture
 
@@ -144,7 +144,7 @@ def test_a_circuit_that_opens_is_told_and_its_cure_once(tmp_path):
     frame = FakeFrame(tmp_path)
     frame.log = SimpleNamespace(error=lambda *_, **__: None)
     now = datetime(2026, 1, 1, tzinfo=UTC)
-    healer = Healer(frame, SimpleNamespace(name="local"), now)
+    healer = RecoveryRunner(frame, SimpleNamespace(name="local"), now)
     for attempt in range(1, 5):
         action = Action(kind=Kind.RESTART, sensor="m1_proc", target="bridge", attempt=attempt)
         healer.memory.acted(action, now)

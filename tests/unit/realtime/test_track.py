@@ -4,12 +4,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dolphin_realtime.model.health.debounce import Track
-from dolphin_realtime.model.health.self_check import Observer, Seen
+from dolphin_realtime.model.health.debounce import Debouncer
+from dolphin_realtime.model.health.self_check import Seen, SelfCheck
 
 
 def taken(*raws, step_s=5.0):
-    track, now_s = Track(), 0.0
+    track, now_s = Debouncer(), 0.0
     for raw in raws:
         track.take(raw, now_s)
         now_s += step_s
@@ -78,7 +78,7 @@ def test_what_is_bad_but_has_not_settled_is_doubtful():
 
 def test_turns_before_a_long_silence_prove_nothing():
     track, now_s = taken(1, 0, 0)
-    track.begin_streak_anew()
+    track.forget_streak()
     track.take(0, now_s + 60)
     assert track.settled == 1
 
@@ -96,7 +96,7 @@ def seen(known=10, bad=0, newly_bad=0, aged=5, aged_bad=0):
 
 
 def test_more_than_half_gone_bad_in_one_turn_is_the_observers_fault_until_it_is_calm():
-    observer = Observer(5.0)
+    observer = SelfCheck(5.0)
     observer.judge(1000.0, 0.0, seen(bad=5, newly_bad=5))
     assert observer.suspicion is None
     observer.judge(1005.0, 5.0, seen(bad=6, newly_bad=6))
@@ -111,14 +111,14 @@ def test_more_than_half_gone_bad_in_one_turn_is_the_observers_fault_until_it_is_
 
 @pytest.mark.parametrize(("step_s", "is_suspect"), [(5.0, False), (5.1, True), (-5.1, True)])
 def test_a_clock_that_leaps_is_suspect(step_s, is_suspect):
-    observer = Observer(5.0)
+    observer = SelfCheck(5.0)
     observer.judge(1000.0, 0.0, seen())
     observer.judge(1005.0 + step_s, 5.0, seen())
     assert (observer.suspicion is not None) == is_suspect
 
 
 def test_a_clock_step_is_accepted_once_the_world_agrees_with_it():
-    observer = Observer(5.0)
+    observer = SelfCheck(5.0)
     observer.judge(1000.0, 0.0, seen())
     for turn in range(1, 50):
         observer.judge(4600.0 + 5 * turn, 5.0 * turn, seen(bad=5, aged_bad=5))
@@ -129,5 +129,5 @@ def test_a_clock_step_is_accepted_once_the_world_agrees_with_it():
 
 
 def test_a_turn_that_comes_much_too_late_is_a_sleep():
-    observer = Observer(5.0)
+    observer = SelfCheck(5.0)
     assert [observer.slept(at) for at in (0, 5, 12, 72, 77)] == [False, False, False, True, False]

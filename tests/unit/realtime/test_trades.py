@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dolphin_realtime.model.desk.account import Account
+from dolphin_realtime.model.portfolio.account import Account
 from dolphin_realtime.reports.trades import LONG, SHORT, figures_of_trades, trades_of
 
 

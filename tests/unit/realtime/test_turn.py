@@ -9,15 +9,15 @@ from dolphin_realtime.backtest.loop import run_backtest
 from dolphin_realtime.books.documents import BookFeed
 from dolphin_realtime.factors.documents import FactorHistory
 from dolphin_realtime.journal.rows import Rows
-from dolphin_realtime.model.desk.costs import CostParams
-from dolphin_realtime.model.desk.decision import TargetParams
-from dolphin_realtime.model.desk.desk import Desk
 from dolphin_realtime.model.market.paper_faults import PaperFaults
 from dolphin_realtime.model.market.venue import paper_venue
 from dolphin_realtime.model.orders import Ended, EndKind, OrderState, Traded
-from dolphin_realtime.model.risk.permit import Limits
+from dolphin_realtime.model.portfolio.costs import CostParams
+from dolphin_realtime.model.portfolio.decision import TargetParams
+from dolphin_realtime.model.portfolio.portfolio import Portfolio
+from dolphin_realtime.model.risk.permission import TradingPermission
 from dolphin_realtime.model.signal.params import SignalParams
-from dolphin_realtime.trading.book_shelf import BookShelf
+from dolphin_realtime.trading.book_cache import BookCache
 from dolphin_realtime.trading.booking import Booking
 from dolphin_realtime.trading.execution import Start
 from dolphin_realtime.trading.turn import Turn
@@ -50,19 +50,19 @@ class Kept:
 
 
 class Trader:
-    """A desk whose turns go to a fake engine."""
+    """A portfolio whose turns go to a fake engine."""
 
     def __init__(self, venue=None, kind=FakeEngine):
-        self.desk = Desk("TEST", SIGNAL, TARGET, venue=venue)
-        self.booking, self.journal = Booking(self.desk, Rows(self.desk)), Kept()
-        self.engine = kind(self.desk.venue, self.booking)
-        shelf = BookShelf(self.desk)
-        self.turn = Turn(self.desk, self.booking, self.engine, shelf, self.journal)
+        self.portfolio = Portfolio("TEST", SIGNAL, TARGET, venue=venue)
+        self.booking, self.journal = Booking(self.portfolio, Rows(self.portfolio)), Kept()
+        self.engine = kind(self.portfolio.venue, self.booking)
+        shelf = BookCache(self.portfolio)
+        self.turn = Turn(self.portfolio, self.booking, self.engine, shelf, self.journal)
 
     async def trade(self, scans, limits=None):
         plans = []
         for scan in scans:
-            plan = self.turn.begin(msgspec.structs.replace(scan), limits or Limits())
+            plan = self.turn.begin(msgspec.structs.replace(scan), limits or TradingPermission())
             await self.turn.finish(plan)
             plans.append(plan)
         return plans
@@ -77,10 +77,10 @@ async def test_every_order_has_one_end_and_the_books_hold():
     sent = [o.client_order_id for plan in plans for o in plan.orders]
     ended = [row[0] for row in trader.journal.all("order_events")]
     assert len(sent) > 200
-    assert sorted(ended + list(trader.desk.in_flight)) == sorted(sent)
+    assert sorted(ended + list(trader.portfolio.in_flight)) == sorted(sent)
     assert trader.journal.intents == sent
     assert trader.booking.mismatch is None
-    trader.desk.account.check()
+    trader.portfolio.account.check()
 
 
 TABLES = ("decisions", "orders", "fills", "order_events", "refusals", "equity")
@@ -90,7 +90,7 @@ async def lists_of(name):
     """Return what a day with every fault comes to through one engine, rows in their order."""
     shares = {f"{f}_share": 0.05 for f in ("reject", "partial", "unknown_filled", "unknown_never")}
     trader = Trader(paper_venue(CostParams(), PaperFaults(**shares)), ENGINES[name])
-    running = trader.engine.running(Start.of(trader.desk))
+    running = trader.engine.running(Start.of(trader.portfolio))
     if name == "backtest":
         with running:
             await trader.trade(SCANS)
@@ -143,7 +143,7 @@ async def test_an_order_that_is_never_answered_blocks_entries_and_is_not_waited_
     assert lost
     assert "no word of" in trader.booking.mismatch
     assert len(asked) <= sum(1 for plan in plans if plan.orders)
-    assert lost <= trader.desk.in_flight.keys()
+    assert lost <= trader.portfolio.in_flight.keys()
     assert trader.booking.n_fills > 50
 
 
@@ -167,7 +167,7 @@ async def test_an_order_that_never_ends_is_waited_for_once_and_the_others_are_bo
     waited = waits_of(trader.engine)
     await trader.trade(SCANS)
     assert len(waited) == 1
-    assert trader.engine.stuck in trader.desk.in_flight
+    assert trader.engine.stuck in trader.portfolio.in_flight
     assert trader.booking.n_fills > 100
 
 
@@ -179,7 +179,7 @@ async def test_an_intent_that_cannot_be_written_keeps_every_order_back():
     assert not any(plan.orders for plan in plans)
     assert {d.reason for plan in plans for d in plan.decisions} >= {"JOURNAL_FAILED"}
     assert trader.journal.all("orders") == []
-    assert trader.desk.in_flight == {}
+    assert trader.portfolio.in_flight == {}
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -194,18 +194,20 @@ async def test_faults_of_the_venue_end_orders_and_never_the_trader(seed):
     assert trader.booking.mismatch is None
     refused = {r.code for plan in plans for r in plan.refusals}
     assert "ORDER_UNKNOWN" in refused
-    for asset, position in trader.desk.account.positions.items():
-        digits = trader.desk.digits(asset)
+    for asset, position in trader.portfolio.account.positions.items():
+        digits = trader.portfolio.digits(asset)
         assert position.quantity == round(position.quantity, digits)
         assert trader.engine.position(asset) == pytest.approx(position.quantity, abs=1e-12)
-    trader.desk.account.check()
+    trader.portfolio.account.check()
 
 
 async def test_while_an_order_is_unknown_its_asset_opens_nothing_and_others_do():
     trader = Trader(paper_venue(CostParams(), PaperFaults(unknown_filled_share=0.3)))
     for scan in SCANS:
         unknown = {
-            o.order.asset for o in trader.desk.in_flight.values() if o.state is OrderState.UNKNOWN
+            o.order.asset
+            for o in trader.portfolio.in_flight.values()
+            if o.state is OrderState.UNKNOWN
         }
         (plan,) = await trader.trade([scan])
         opening = {o.order.asset for o in plan.orders if not o.order.is_reduce_only}
@@ -216,15 +218,15 @@ async def test_while_an_order_is_unknown_its_asset_opens_nothing_and_others_do()
 async def test_a_fill_that_nothing_called_for_blocks_entries_and_is_not_booked():
     trader = Trader()
     plans = await trader.trade(SCANS)
-    while not trader.desk.in_flight:
+    while not trader.portfolio.in_flight:
         plans += await trader.trade([msgspec.structs.replace(
             SCANS[-1], timestamp_us=SCANS[-1].timestamp_us + 60_000_000 * len(plans),
             scan_number=len(plans) + 1)])  # fmt: skip
-    order_id = next(iter(trader.desk.in_flight))
-    cash = trader.desk.account.cash
+    order_id = next(iter(trader.portfolio.in_flight))
+    cash = trader.portfolio.account.cash
     trader.booking.take(Traded(order_id, "F", 1.0, 100.0, 0.1))
     assert "nothing called for" in trader.booking.mismatch
-    assert trader.desk.account.cash == cash
+    assert trader.portfolio.account.cash == cash
     trader.booking.take(Ended("X-UNKNOWN", EndKind.CANCELED, "CANCELED"))
     assert "nothing called for" in trader.booking.mismatch
 
@@ -236,9 +238,9 @@ def test_a_coin_of_little_worth_leaves_no_dust(price):
         msgspec.structs.replace(scan, prices=[scan.prices[0] * price / 100.0, *scan.prices[1:]])
         for scan in SCANS
     ]
-    desk, rows = Desk("TEST", SIGNAL, TARGET), []
+    portfolio, rows = Portfolio("TEST", SIGNAL, TARGET), []
     result = run_backtest(
-        desk, iter(scans), lambda _, found: rows.append(found), BookFeed([]), FactorHistory([])
+        portfolio, iter(scans), lambda _, found: rows.append(found), BookFeed([]), FactorHistory([])
     )
     assert result.scans == len(scans)
     orders = [o for found in rows for o in found["orders"] if o[4] == "A00"]
@@ -246,5 +248,5 @@ def test_a_coin_of_little_worth_leaves_no_dust(price):
     assert all(o[6] > 0.0 for o in orders)
     flat = [d for found in rows for d in found["decisions"] if d[3] == "A00" and d[6] == 0.0]
     assert flat
-    position = desk.account.positions["A00"]
+    position = portfolio.account.positions["A00"]
     assert position.quantity == round(position.quantity, 6)

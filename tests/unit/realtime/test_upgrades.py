@@ -10,9 +10,9 @@ import pytest
 from dolphin_realtime.journal import database
 from dolphin_realtime.journal.check import check
 from dolphin_realtime.journal.writer import Journal
-from dolphin_realtime.model.desk import saved as desk_state
-from dolphin_realtime.model.desk.desk import Desk
 from dolphin_realtime.model.errors import JournalError
+from dolphin_realtime.model.portfolio import saved as portfolio_state
+from dolphin_realtime.model.portfolio.portfolio import Portfolio
 
 OLD = Path(__file__).parents[2] / "data" / "journal_schema_3"
 
@@ -56,11 +56,11 @@ def test_a_journal_of_schema_3_is_brought_up_with_every_row(folder):
 
 def test_its_orders_in_flight_and_its_positions_come_back(folder):
     journal = Journal(folder, lambda _: None)
-    desk = Desk("OLD")
-    desk_state.restore(desk, journal.load_desk())
-    assert len(desk.in_flight) == 6
-    assert all(o.client_order_id.startswith("OLD-1-135-") for o in desk.in_flight.values())
-    assert desk.account.held()
+    portfolio = Portfolio("OLD")
+    portfolio_state.restore(portfolio, journal.load_portfolio())
+    assert len(portfolio.in_flight) == 6
+    assert all(o.client_order_id.startswith("OLD-1-135-") for o in portfolio.in_flight.values())
+    assert portfolio.account.held()
     assert len(journal.life) == 4
     life = journal.life
     journal.close()
@@ -71,15 +71,15 @@ def test_its_orders_in_flight_and_its_positions_come_back(folder):
 
 def test_the_dust_of_an_old_position_is_dropped(folder):
     journal = Journal(folder, lambda _: None)
-    raw = msgspec.msgpack.decode(journal.load_desk())
+    raw = msgspec.msgpack.decode(journal.load_portfolio())
     journal.close()
     raw["account"]["positions"]["BTCUSDT"] |= {"quantity": 4e-9, "average_price": 1e5}
     raw["account"]["positions"]["ETHUSDT"] |= {"quantity": 0.30000000000000004}
-    desk = Desk("OLD")
-    desk_state.restore(desk, msgspec.msgpack.encode(raw))
-    assert "BTCUSDT" not in desk.account.held()
-    assert desk.account.held()["ETHUSDT"] == 0.3
-    desk.account.check()
+    portfolio = Portfolio("OLD")
+    portfolio_state.restore(portfolio, msgspec.msgpack.encode(raw))
+    assert "BTCUSDT" not in portfolio.account.held()
+    assert portfolio.account.held()["ETHUSDT"] == 0.3
+    portfolio.account.check()
 
 
 def test_a_journal_keeps_its_mode_for_life(tmp_path):

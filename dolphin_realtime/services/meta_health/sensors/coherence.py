@@ -8,9 +8,9 @@ from collections.abc import Callable
 from typing import Any
 
 from dolphin_realtime.grid import wire
-from dolphin_realtime.model.desk.account import TOLERANCE_USD
 from dolphin_realtime.model.documents import PnlDocument, StateDocument
 from dolphin_realtime.model.market.scan_checks import coherence
+from dolphin_realtime.model.portfolio.account import TOLERANCE_USD
 from dolphin_realtime.model.risk.posture import Posture
 from dolphin_realtime.services.meta_health.reading import Reading, Snapshot
 

@@ -44,7 +44,7 @@ def read_code(ui_port: int) -> Reading:
     return Reading(scores={CODE: float(trouble is None)}, facts={CODE: facts})
 
 
-def with_witness(plane: Reading, services: list[ServiceStatus] | None) -> Reading:
+def cross_check(plane: Reading, services: list[ServiceStatus] | None) -> Reading:
     """Return M4, the member unknown where its own service says that it answers.
 
     It says so through its manager, not through the grid: then meta health is cut off.

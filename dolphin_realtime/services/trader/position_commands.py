@@ -1,7 +1,7 @@
 """Where a person's orders about positions come in: a 0600 socket of each trader.
 
 Reading a request, having it carried out between two scans and answering belong here; what an
-order does is model/desk/position_orders.py's. It is answered once it is in the journal.
+order does is model/portfolio/position_orders.py's. It is answered once it is in the journal.
 """
 
 import asyncio
@@ -13,11 +13,11 @@ import msgspec
 
 from dolphin_realtime.infra import log
 from dolphin_realtime.infra.local_socket import serve_json, trader_socket
-from dolphin_realtime.model.desk.position_change import Act, PositionChange
-from dolphin_realtime.model.desk.position_orders import PositionOrder
 from dolphin_realtime.model.errors import PositionRefused
+from dolphin_realtime.model.portfolio.position_change import Act, PositionChange
+from dolphin_realtime.model.portfolio.position_orders import PositionOrder
 from dolphin_realtime.services.trader.posture_watch import Act as DoBetween
-from dolphin_realtime.services.trader.session import Session
+from dolphin_realtime.services.trader.scan_processor import ScanProcessor
 
 WRITE_TIMEOUT_S: Final = 10.0
 WRITE_POLL_S: Final = 0.02
@@ -39,7 +39,7 @@ def order_of(request: dict[str, Any], now: datetime) -> PositionOrder:
 class PositionDoor:
     """Takes one order at a time; ``between`` runs a step between two scans."""
 
-    def __init__(self, session: Session, between: DoBetween) -> None:
+    def __init__(self, session: ScanProcessor, between: DoBetween) -> None:
         self._session, self._between = session, between
 
     async def serve(self, run_dir: Path, instance: str) -> asyncio.Server:

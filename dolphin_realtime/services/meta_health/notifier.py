@@ -11,8 +11,8 @@ from dolphin_realtime.config.services import DAEMON
 from dolphin_realtime.model.health.recovery import Fault
 from dolphin_realtime.ops.managers.interface import ServiceStatus
 from dolphin_realtime.runtime.alert_log import FILE, LOOKED, AlertKey, read_alerts, standing
-from dolphin_realtime.runtime.service_frame import Frame
-from dolphin_realtime.services.meta_health.judgement import Judgement
+from dolphin_realtime.runtime.service_context import ServiceContext
+from dolphin_realtime.services.meta_health.evaluator import HealthEvaluator
 
 DAGSTER: Final = "dagster-"
 SERVICE: Final = "service"
@@ -27,7 +27,7 @@ UNWATCHED: Final = (
 class Telling:
     """The alerts that stand; they are read from the file, to which systemd's side writes as well."""
 
-    def __init__(self, frame: Frame) -> None:
+    def __init__(self, frame: ServiceContext) -> None:
         self._frame, self._path = frame, frame.settings.home / FILE
         self._size = 0
         self._looked, self._stamp = frame.settings.home / LOOKED, 0
@@ -67,7 +67,7 @@ class Telling:
     def tell(
         self,
         faults: Iterable[Fault],
-        judgement: Judgement,
+        judgement: HealthEvaluator,
         services: list[ServiceStatus] | None,
         now_s: float,
     ) -> None:

@@ -15,19 +15,19 @@ from msgspec.structs import replace
 
 from dolphin_realtime.grid.connection import GRID_FAULTS
 from dolphin_realtime.journal.intents import Intent
-from dolphin_realtime.model.desk.plan import Plan
 from dolphin_realtime.model.errors import ScanOutOfOrder, ScanSchemaError
 from dolphin_realtime.model.market.scan import MAX_EPOCH_STEP, Scan, decode_scan
-from dolphin_realtime.model.risk.permit import Limits
-from dolphin_realtime.runtime.service_frame import Frame
+from dolphin_realtime.model.portfolio.plan import Plan
+from dolphin_realtime.model.risk.permission import TradingPermission
+from dolphin_realtime.runtime.service_context import ServiceContext
 from dolphin_realtime.services.trader.guard import Guard
-from dolphin_realtime.services.trader.session import Session
-from dolphin_realtime.trading.factor_shelf import FactorShelf
+from dolphin_realtime.services.trader.scan_processor import ScanProcessor
+from dolphin_realtime.trading.factor_cache import FactorCache
 
 RING_BATCH: Final = 500
 
 
-class Ring:
+class ScanRing:
     """Reads the scans that the bridge keeps in the grid's ring."""
 
     def __init__(self, ring: Any) -> None:
@@ -51,10 +51,12 @@ class Ring:
         return [found[key] for key in sorted(found)]
 
 
-class Inbox:
+class ScanSequencer:
     """Takes scan documents as they come and hands scans to the session one at a time."""
 
-    def __init__(self, frame: Frame, session: Session, guard: Guard, factors: FactorShelf) -> None:
+    def __init__(
+        self, frame: ServiceContext, session: ScanProcessor, guard: Guard, factors: FactorCache
+    ) -> None:
         self._frame, self._session, self._guard = frame, session, guard
         self._factors = factors
         self._actions: deque[Callable[[], Awaitable[None]]] = deque()
@@ -65,7 +67,7 @@ class Inbox:
         self._is_busy = True
         self._wake = asyncio.Event()
         self._intents: dict[tuple[int, int], Intent] = {}
-        self.ring: Ring | None = None
+        self.ring: ScanRing | None = None
 
     def recover(self, intents: list[Intent]) -> None:
         """Take the orders that a process before this one had sent and not journalled."""
@@ -105,7 +107,7 @@ class Inbox:
 
     def _why_not(self, scan: Scan) -> tuple[str, str] | None:
         """Return why a scan cannot be the bridge's, as (what, why), None where it may be."""
-        order = self._session.desk.signals.order
+        order = self._session.portfolio.signals.order
         try:
             self._guard.refuse_implausible(scan, order.timestamp_us)
         except ScanOutOfOrder as e:
@@ -120,7 +122,7 @@ class Inbox:
         A bridge that lost its ledger counts epochs from 1 again: a later scan of a lower
         epoch begins a new one here, or the trader would wait for ever.
         """
-        order = self._session.desk.signals.order
+        order = self._session.portfolio.signals.order
         if not (scan.epoch < order.epoch and scan.timestamp_us > order.timestamp_us):
             return scan
         self._frame.refuse("epoch_fell", epoch=scan.epoch, known=order.epoch)
@@ -203,7 +205,7 @@ class Inbox:
         except GRID_FAULTS as e:
             self._frame.refuse("ring_unread", why=str(e))
             return []
-        last_us = self._session.desk.signals.order.timestamp_us
+        last_us = self._session.portfolio.signals.order.timestamp_us
         missed = [s for s in scans if last_us < s.timestamp_us < newest.timestamp_us]
         if missed:
             self._frame.counts["missed_scans"] += len(missed)
@@ -211,7 +213,7 @@ class Inbox:
         return [replace(scan, epoch=scan.epoch + self._epoch_offset) for scan in missed]
 
     async def _follow(self, scan: Scan, intent: Intent | None) -> None:
-        orders, limits = (intent.orders, intent.limits) if intent else ([], Limits())
+        orders, limits = (intent.orders, intent.limits) if intent else ([], TradingPermission())
         factors = self._factors.at(scan.timestamp_us)
         try:
             plan = self._session.turn.catch_up(scan, orders, limits, factors)

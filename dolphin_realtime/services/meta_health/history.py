@@ -7,16 +7,16 @@ from typing import Final, Literal
 import msgspec
 
 from dolphin_realtime.model.health.scores import HealthDocument
-from dolphin_realtime.runtime.service_frame import Frame
+from dolphin_realtime.runtime.service_context import ServiceContext
 from dolphin_realtime.services.meta_health.files import HistoryLine, append_history, history_path
 
 HOUR_TURNS: Final = 720
 
 
-class Chronicle:
+class HealthHistory:
     """Writes the history of one stack; `turn` is called once a turn."""
 
-    def __init__(self, frame: Frame) -> None:
+    def __init__(self, frame: ServiceContext) -> None:
         self._frame, self._path = frame, history_path(frame.settings)
         self._turn = 0
         self._words: dict[str, str] = {}

@@ -10,7 +10,7 @@ from typing import Final
 import msgspec
 
 from dolphin_realtime.model.market.sound_prices import SoundPrices
-from dolphin_realtime.model.signal.draft import Draft
+from dolphin_realtime.model.signal.in_progress import SignalInProgress
 
 UNPRICED: Final = ("ABSENT", "BAD_PRICE", "DOUBTFUL_PRICE", "STILL_PRICE")
 """Reasons of an asset that a scan gives no sound price, though it is whole otherwise."""
@@ -36,7 +36,7 @@ class Unpriced(msgspec.Struct, frozen=True, kw_only=True):
 
 def unpriced(
     held: Iterable[str],
-    draft: Draft,
+    draft: SignalInProgress,
     sound: SoundPrices,
     before: Mapping[str, Unpriced],
     now_us: int,

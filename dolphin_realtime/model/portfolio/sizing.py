@@ -10,16 +10,16 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from dolphin_realtime.model.desk.decision import (
+from dolphin_realtime.model.portfolio.decision import (
     AssetDecision,
     Decision,
     Market,
     TargetParams,
     least_usd,
 )
-from dolphin_realtime.model.risk.permit import Limits
+from dolphin_realtime.model.risk.permission import TradingPermission
 from dolphin_realtime.model.risk.posture import Posture
-from dolphin_realtime.model.signal.draft import Draft
+from dolphin_realtime.model.signal.in_progress import SignalInProgress
 
 Floats = NDArray[np.float64]
 
@@ -48,7 +48,7 @@ def capped_weights(wanted: Floats, left: float, left_net: float, p: TargetParams
     return weights
 
 
-class Wanted(msgspec.Struct, frozen=True, kw_only=True):
+class TargetWeights(msgspec.Struct, frozen=True, kw_only=True):
     """A scan's signals as arrays over its priced assets, and the reasons of the others.
 
     Attributes:
@@ -68,7 +68,7 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     reason: Callable[[str], str]
 
     @classmethod
-    def of(cls, draft: Draft) -> "Wanted":
+    def of(cls, draft: SignalInProgress) -> "TargetWeights":
         """Return what a scan's draft wants; its reasons are whole once the scan has ended."""
         return cls(
             names=draft.names,
@@ -87,7 +87,9 @@ class Decisions:
     what the orders need, `all` completes it, in scan order, for the journal.
     """
 
-    def __init__(self, wanted: Wanted, market: Market, limits: Limits, p: TargetParams) -> None:
+    def __init__(
+        self, wanted: TargetWeights, market: Market, limits: TradingPermission, p: TargetParams
+    ) -> None:
         self._wanted, self._market, self._limits, self._p = wanted, market, limits, p
         self._held = np.zeros(len(wanted.names))
         self._left: list[str] = []

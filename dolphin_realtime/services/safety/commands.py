@@ -12,12 +12,12 @@ from typing import Any, Final
 
 from dolphin_realtime.infra import files
 from dolphin_realtime.infra.local_socket import serve_json
-from dolphin_realtime.model.risk.posture import ManualOrder, Posture
+from dolphin_realtime.model.risk.posture import OperatorCommand, Posture
 
 SOCKET: Final = "safety.sock"
 
 
-class OrderLedger:
+class CommandLog:
     """Every manual order there ever was; the last one stands.
 
     Attributes:
@@ -27,12 +27,12 @@ class OrderLedger:
 
     def __init__(self, path: Path) -> None:
         self._lines = files.JsonLines(path)
-        self.standing: ManualOrder | None = None
-        self.flatten: ManualOrder | None = None
-        for order in files.read_lines(path, ManualOrder):
+        self.standing: OperatorCommand | None = None
+        self.flatten: OperatorCommand | None = None
+        for order in files.read_lines(path, OperatorCommand):
             self._take(order or _unreadable())
 
-    def add(self, order: ManualOrder) -> None:
+    def add(self, order: OperatorCommand) -> None:
         """Write an order to disk; it stands once this returns.
 
         Raises:
@@ -42,7 +42,7 @@ class OrderLedger:
         self._lines.sync()
         self._take(order)
 
-    def _take(self, order: ManualOrder) -> None:
+    def _take(self, order: OperatorCommand) -> None:
         self.standing = order
         if order.action == "flatten":
             self.flatten = order
@@ -59,9 +59,9 @@ class OrderLedger:
         self._lines.close()
 
 
-def _unreadable() -> ManualOrder:
+def _unreadable() -> OperatorCommand:
     """Return what a line that cannot be read stands for: it might have been a HALT."""
-    return ManualOrder(
+    return OperatorCommand(
         action="set",
         posture=Posture.HALTED,
         reason="a line of safety/ledger.jsonl is unreadable; dolphin resume if it was no HALT",
@@ -70,7 +70,7 @@ def _unreadable() -> ManualOrder:
     )
 
 
-def order_of(request: dict[str, Any], now: datetime) -> ManualOrder:
+def order_of(request: dict[str, Any], now: datetime) -> OperatorCommand:
     """Return the order held in a request of the command line.
 
     Raises:
@@ -82,24 +82,26 @@ def order_of(request: dict[str, Any], now: datetime) -> ManualOrder:
         raise ValueError("a reason is needed: --reason TEXT")
     if action == "flatten":
         floor = Posture.CLOSE_ONLY
-        return ManualOrder(action="flatten", posture=floor, reason=reason, who=who, at=now)
+        return OperatorCommand(action="flatten", posture=floor, reason=reason, who=who, at=now)
     if action == "resume":
-        return ManualOrder(action="resume", posture=Posture.NORMAL, reason=reason, who=who, at=now)
+        return OperatorCommand(
+            action="resume", posture=Posture.NORMAL, reason=reason, who=who, at=now
+        )
     if action == "set":
         try:
             level = Posture(str(request.get("level")).upper())
         except ValueError as e:
             known = ", ".join(Posture)
             raise ValueError(f"no posture {request.get('level')!r}; known: {known}") from e
-        return ManualOrder(action="set", posture=level, reason=reason, who=who, at=now)
+        return OperatorCommand(action="set", posture=level, reason=reason, who=who, at=now)
     raise ValueError(f"unknown action {action!r}")
 
 
 async def serve_orders(
     run_dir: Path,
-    ledger: OrderLedger,
-    refuse: Callable[[ManualOrder], None],
-    on_order: Callable[[ManualOrder], None],
+    ledger: CommandLog,
+    refuse: Callable[[OperatorCommand], None],
+    on_order: Callable[[OperatorCommand], None],
 ) -> asyncio.Server:
     """Listen for orders; each is answered after it is on disk, or refused by a ValueError."""
 

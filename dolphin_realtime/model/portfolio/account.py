@@ -1,6 +1,6 @@
 """A paper account: positions by average cost, cash, fees, funding and their identities.
 
-Bookkeeping of fills and settlements belongs here; choosing orders does not (desk.py).
+Bookkeeping of fills and settlements belongs here; choosing orders does not (portfolio.py).
 Money is USDT, quantities are units of the base, signed: positive is long.
 """
 

@@ -11,7 +11,7 @@ import msgspec
 
 from dolphin_realtime.model.market.instrument import InstrumentSpec
 from dolphin_realtime.model.orders import OrderIntent
-from dolphin_realtime.model.risk.permit import Limits
+from dolphin_realtime.model.risk.permission import TradingPermission
 from dolphin_realtime.model.risk.posture import Posture
 
 Fraction = Annotated[float, msgspec.Meta(gt=0, le=10)]
@@ -90,7 +90,7 @@ class AssetDecision:
         target: float,
         held: float,
         market: Market,
-        limits: Limits,
+        limits: TradingPermission,
         p: TargetParams,
     ) -> None:
         self.asset, self.signal, self.reason = asset, signal, reason

@@ -16,7 +16,7 @@ KEPT: Final = 32
 """Documents with a change of what the signal weighs that are looked back through."""
 
 
-class FactorShelf:
+class FactorCache:
     """The factors in force, and those just before them."""
 
     def __init__(self) -> None:

@@ -28,7 +28,7 @@ BEAT_S: Final = 2.0
 WHY_LENGTH: Final = 200
 
 
-class Frame:
+class ServiceContext:
     """What a service's work gets: settings, a grid client, and a place to say how it goes.
 
     Attributes:
@@ -163,10 +163,10 @@ async def connect_or_refuse(settings: Settings, role: str) -> HazelcastClient:
 
 
 async def serve_without_grid(
-    name: str, settings: Settings, work: Callable[[Frame], Awaitable[None]]
+    name: str, settings: Settings, work: Callable[[ServiceContext], Awaitable[None]]
 ) -> None:
     """Run the work of a service that needs no grid; it beats whenever one is there."""
-    frame = Frame(name, settings, None)  # the client comes once there is a grid
+    frame = ServiceContext(name, settings, None)  # the client comes once there is a grid
     frame.own_signals()
     _serve_figures(frame)
     beating = asyncio.create_task(_beat_when_there(frame))
@@ -178,7 +178,7 @@ async def serve_without_grid(
         await asyncio.gather(beating, return_exceptions=True)
 
 
-async def _beat_when_there(frame: Frame) -> None:
+async def _beat_when_there(frame: ServiceContext) -> None:
     while not frame.stopping.is_set():
         try:
             frame.client = await connect_or_refuse(frame.settings, frame.name)
@@ -191,20 +191,22 @@ async def _beat_when_there(frame: Frame) -> None:
             await frame.client.shutdown()
 
 
-def _serve_figures(frame: Frame) -> None:
+def _serve_figures(frame: ServiceContext) -> None:
     without = serve_metrics(frame.settings, frame.name, frame.figures)
     if without is not None:
         frame.refuse("metrics_unserved", why=without)
 
 
-async def serve(name: str, settings: Settings, work: Callable[[Frame], Awaitable[None]]) -> None:
+async def serve(
+    name: str, settings: Settings, work: Callable[[ServiceContext], Awaitable[None]]
+) -> None:
     """Run a service's work until SIGTERM, with heartbeats beside it.
 
     Raises:
         GridError: If the grid does not answer at the start.
     """
     client = await connect_or_refuse(settings, name)
-    frame = Frame(name, settings, client)
+    frame = ServiceContext(name, settings, client)
     frame.own_signals()
     _serve_figures(frame)
     beating = asyncio.create_task(frame.beat())

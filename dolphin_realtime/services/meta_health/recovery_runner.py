@@ -13,7 +13,7 @@ from dolphin_realtime.model.health.recovery_memory import Action, Kind
 from dolphin_realtime.ops import dagster_api
 from dolphin_realtime.ops.managers.interface import ServiceManager
 from dolphin_realtime.runtime.alert_log import AlertState
-from dolphin_realtime.runtime.service_frame import Frame
+from dolphin_realtime.runtime.service_context import ServiceContext
 from dolphin_realtime.services.meta_health.files import (
     Event,
     Ledger,
@@ -34,7 +34,7 @@ RUNBOOK: Final = {
 }
 
 
-class Healer:
+class RecoveryRunner:
     """Recovery of one stack.
 
     Attributes:
@@ -42,7 +42,7 @@ class Healer:
         acted: Actions begun by this process.
     """
 
-    def __init__(self, frame: Frame, manager: ServiceManager, now: datetime) -> None:
+    def __init__(self, frame: ServiceContext, manager: ServiceManager, now: datetime) -> None:
         self._frame, self._manager = frame, manager
         self.is_dry = frame.settings.mhs_recovery == "dry-run"
         path = ledger_path(frame.settings)
@@ -79,7 +79,7 @@ class Healer:
     def _ask(self, action: Action) -> None:
         """Ask for the action; returns once it has begun."""
         if action.kind is Kind.LAUNCH:
-            run_key = f"meta-health-{action.target}-{action.spell}"
+            run_key = f"meta-health-{action.target}-{action.episode}"
             dagster_api.launch_job(self._frame.settings.ui_port, LAUNCHED[action.target], run_key)
             return
         self._manager.reset_failed(action.target)

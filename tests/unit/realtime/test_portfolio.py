@@ -1,17 +1,17 @@
-"""The desk: what a scan makes it do, in market time, and what it remembers."""
+"""The portfolio: what a scan makes it do, in market time, and what it remembers."""
 
 from itertools import pairwise
 
 import msgspec
 import pytest
 
-from dolphin_realtime.model.desk.account import Account, Position
-from dolphin_realtime.model.desk.costs import CostParams
-from dolphin_realtime.model.desk.desk import Desk
-from dolphin_realtime.model.desk.fill_rule import Tape
-from dolphin_realtime.model.desk.saved import restore, save
 from dolphin_realtime.model.errors import JournalError
-from dolphin_realtime.model.risk.permit import Limits
+from dolphin_realtime.model.portfolio.account import Account, Position
+from dolphin_realtime.model.portfolio.costs import CostParams
+from dolphin_realtime.model.portfolio.fill_rule import MarketSnapshot
+from dolphin_realtime.model.portfolio.portfolio import Portfolio
+from dolphin_realtime.model.portfolio.saved import restore, save
+from dolphin_realtime.model.risk.permission import TradingPermission
 from dolphin_realtime.model.risk.posture import Posture
 from dolphin_realtime.model.signal.gates import Factors, Reading
 from tests.orders import fill, lapse
@@ -20,29 +20,31 @@ from tests.scans import walk
 SCANS = walk(420, volatility=2e-3)
 
 
-def trade(desk, scans, factors=None):
-    """Run scans through a desk with fills at the modelled quote; return (plan, fills) a scan."""
+def trade(portfolio, scans, factors=None):
+    """Run scans through a portfolio with fills at the modelled quote; return (plan, fills) a scan."""
     found = []
     for scan in scans:
         scan = msgspec.structs.replace(scan)
-        plan = desk.take(scan, Limits(), None, factors)
-        desk.settle(plan)
-        executions, lapses = desk.due(Tape(now_us=scan.timestamp_us, prices=plan.prices))
+        plan = portfolio.take(scan, TradingPermission(), None, factors)
+        portfolio.settle(plan)
+        executions, lapses = portfolio.due(
+            MarketSnapshot(now_us=scan.timestamp_us, prices=plan.prices)
+        )
         fills = [e.order for e in executions]
         for execution in executions:
             order, quote = execution.order, execution.quote
             price = quote.ask if order.order.side == "BUY" else quote.bid
-            fee = order.order.quantity * price * desk.costs.taker_fee_bps * 1e-4
-            fill(desk, order, price, fee, quote.mid)
+            fee = order.order.quantity * price * portfolio.costs.taker_fee_bps * 1e-4
+            fill(portfolio, order, price, fee, quote.mid)
         for order in lapses:
-            lapse(desk, order)
-        desk.mark()
+            lapse(portfolio, order)
+        portfolio.mark()
         found.append((plan, fills, lapses))
     return found
 
 
 def test_orders_fill_at_the_next_scan_and_never_at_their_own():
-    found = trade(Desk("X"), SCANS)
+    found = trade(Portfolio("X"), SCANS)
     sent = [o.client_order_id for plan, _, _ in found for o in plan.orders]
     assert len(sent) > 50
     assert len(set(sent)) == len(sent)
@@ -51,35 +53,37 @@ def test_orders_fill_at_the_next_scan_and_never_at_their_own():
 
 
 def test_an_order_without_a_quote_in_time_lapses():
-    desk = Desk("X")
-    found = trade(desk, SCANS[:-1])
+    portfolio = Portfolio("X")
+    found = trade(portfolio, SCANS[:-1])
     last = next(n for n, (plan, _, _) in reversed(list(enumerate(found))) if plan.orders)
-    desk = Desk("X")
-    trade(desk, SCANS[: last + 1])
+    portfolio = Portfolio("X")
+    trade(portfolio, SCANS[: last + 1])
     late = msgspec.structs.replace(
         SCANS[last + 1], timestamp_us=SCANS[last].timestamp_us + 181_000_000
     )
-    (_, fills, lapses) = trade(desk, [late])[0]
+    (_, fills, lapses) = trade(portfolio, [late])[0]
     assert not fills
     assert len(lapses) == len(found[last][0].orders)
 
 
 def test_identities_hold_after_a_run():
-    desk = Desk("X")
-    trade(desk, SCANS)
-    account = desk.account
+    portfolio = Portfolio("X")
+    trade(portfolio, SCANS)
+    account = portfolio.account
     account.check()
     cash = account.start_cash + account.realised - account.fees - account.funding
     assert account.cash == pytest.approx(cash)
-    gross = desk.equity() - account.start_cash + account.fees + account.funding + account.slippage
+    gross = (
+        portfolio.equity() - account.start_cash + account.fees + account.funding + account.slippage
+    )
     assert account.slippage > 0
     assert gross - account.slippage - account.fees - account.funding == pytest.approx(
-        desk.equity() - account.start_cash
+        portfolio.equity() - account.start_cash
     )
 
 
 def test_two_halves_through_saved_state_are_one_run():
-    whole, half, second = Desk("X"), Desk("X"), Desk("X")
+    whole, half, second = Portfolio("X"), Portfolio("X"), Portfolio("X")
     trade(whole, SCANS)
     trade(half, SCANS[:300])
     restore(second, save(half))
@@ -88,48 +92,52 @@ def test_two_halves_through_saved_state_are_one_run():
 
 
 def test_a_duplicate_scan_does_nothing():
-    desk = Desk("X")
-    trade(desk, SCANS[:300])
-    before = save(desk)
-    plan = desk.take(msgspec.structs.replace(SCANS[299]), Limits())
+    portfolio = Portfolio("X")
+    trade(portfolio, SCANS[:300])
+    before = save(portfolio)
+    plan = portfolio.take(msgspec.structs.replace(SCANS[299]), TradingPermission())
     assert not plan.is_new
     assert not plan.orders
-    assert save(desk) == before
+    assert save(portfolio) == before
 
 
 def test_a_followed_scan_sends_nothing_of_its_own_and_takes_back_what_was_sent():
-    found = trade(Desk("X"), SCANS)
+    found = trade(Portfolio("X"), SCANS)
     n = next(i for i, (plan, _, _) in enumerate(found) if plan.orders)
-    desk = Desk("X")
-    trade(desk, SCANS[:n])
-    plan = desk.follow(msgspec.structs.replace(SCANS[n]), found[n][0].orders, Limits())
+    portfolio = Portfolio("X")
+    trade(portfolio, SCANS[:n])
+    plan = portfolio.follow(
+        msgspec.structs.replace(SCANS[n]), found[n][0].orders, TradingPermission()
+    )
     assert plan.decisions == []
-    assert set(desk.in_flight) == {o.client_order_id for o in found[n][0].orders}
+    assert set(portfolio.in_flight) == {o.client_order_id for o in found[n][0].orders}
 
 
 def test_funding_is_charged_once_on_the_position_before_the_settlement():
-    desk = Desk("X", costs=CostParams(half_spread_bps=0.0))
-    trade(desk, SCANS[:300])
-    held = desk.account.held()
+    portfolio = Portfolio("X", costs=CostParams(half_spread_bps=0.0))
+    trade(portfolio, SCANS[:300])
+    held = portfolio.account.held()
     asset, quantity = next(iter(held.items()))
     reading = Reading(value=0.001, fetch_us=0, lifetime_s=1e12)
-    eight_us = (desk.last_us // (8 * 3_600_000_000) + 1) * 8 * 3_600_000_000
+    eight_us = (portfolio.last_us // (8 * 3_600_000_000) + 1) * 8 * 3_600_000_000
     factors = Factors(funding={asset: reading})
-    charges = desk.funding.settle(held, desk.prices, factors, desk.last_us, eight_us)
-    assert not desk.funding.settle(held, desk.prices, factors, desk.last_us, eight_us)
+    charges = portfolio.funding.settle(held, portfolio.prices, factors, portfolio.last_us, eight_us)
+    assert not portfolio.funding.settle(
+        held, portfolio.prices, factors, portfolio.last_us, eight_us
+    )
     mine = [c for c in charges if c.asset == asset]
     assert len(mine) == 1
-    assert mine[0].amount == pytest.approx(quantity * desk.prices[asset] * 0.001)
+    assert mine[0].amount == pytest.approx(quantity * portfolio.prices[asset] * 0.001)
     assert all(c.rate is None and c.amount == 0 for c in charges if c.asset != asset)
 
 
 def test_a_shock_reduces_for_a_quarter_of_an_hour():
-    desk = Desk("X")
-    trade(desk, SCANS[:300])
+    portfolio = Portfolio("X")
+    trade(portfolio, SCANS[:300])
     jump = msgspec.structs.replace(
         SCANS[300], prices=[p * (1 + 0.03 * (-1) ** i) for i, p in enumerate(SCANS[300].prices)]
     )
-    plans = [plan for plan, _, _ in trade(desk, [jump, *SCANS[301:320]])]
+    plans = [plan for plan, _, _ in trade(portfolio, [jump, *SCANS[301:320]])]
     assert "shock" in plans[0].signal.flags
     postures = [p.limits.posture for p in plans]
     assert postures[0] is Posture.REDUCED
@@ -137,10 +145,10 @@ def test_a_shock_reduces_for_a_quarter_of_an_hour():
 
 
 def test_a_market_frozen_for_more_than_three_scans_is_close_only():
-    desk = Desk("X")
-    trade(desk, SCANS[:300])
+    portfolio = Portfolio("X")
+    trade(portfolio, SCANS[:300])
     still = [msgspec.structs.replace(s, prices=SCANS[299].prices) for s in SCANS[300:305]]
-    postures = [plan.limits.posture for plan, _, _ in trade(desk, still)]
+    postures = [plan.limits.posture for plan, _, _ in trade(portfolio, still)]
     assert postures == [Posture.NORMAL] * 3 + [Posture.CLOSE_ONLY] * 2
 
 
@@ -163,76 +171,76 @@ def test_a_broken_account_is_noticed():
         account.check()
 
 
-def held_desk():
-    """Return a desk that holds something after the scans, and the last scan."""
-    desk = Desk("X")
-    trade(desk, SCANS[:-60])
-    assert desk.account.held()
-    return desk, SCANS[-61]
+def held_portfolio():
+    """Return a portfolio that holds something after the scans, and the last scan."""
+    portfolio = Portfolio("X")
+    trade(portfolio, SCANS[:-60])
+    assert portfolio.account.held()
+    return portfolio, SCANS[-61]
 
 
 def test_each_flatten_has_ids_of_its_own_and_outlives_a_gap():
-    desk, last = held_desk()
-    first = desk.flatten()
+    portfolio, last = held_portfolio()
+    first = portfolio.flatten()
     for order in first:
-        lapse(desk, order)
-    second = desk.flatten()
+        lapse(portfolio, order)
+    second = portfolio.flatten()
     assert {o.client_order_id for o in first}.isdisjoint(o.client_order_id for o in second)
     late = msgspec.structs.replace(SCANS[-60], timestamp_us=last.timestamp_us + 3_000_000_000)
-    plan = desk.take(late, Limits(entry_block="POSTURE_CLOSE_ONLY"))
-    desk.settle(plan)
-    fills, lapses = desk.due(Tape(now_us=late.timestamp_us, prices=plan.prices))
+    plan = portfolio.take(late, TradingPermission(entry_block="POSTURE_CLOSE_ONLY"))
+    portfolio.settle(plan)
+    fills, lapses = portfolio.due(MarketSnapshot(now_us=late.timestamp_us, prices=plan.prices))
     assert {e.order.client_order_id for e in fills} == {o.client_order_id for o in second}
     assert not lapses
 
 
 def test_a_day_begins_before_anything_of_its_first_scan_is_booked():
-    desk, last = held_desk()
-    before = desk.account.realised, desk.account.fees, desk.equity()
+    portfolio, last = held_portfolio()
+    before = portfolio.account.realised, portfolio.account.fees, portfolio.equity()
     midnight = (last.timestamp_us // 86_400_000_000 + 1) * 86_400_000_000
     scan = msgspec.structs.replace(SCANS[-60], timestamp_us=midnight)
-    desk.in_flight.clear()
-    desk.flatten()
-    desk.in_flight = {
+    portfolio.in_flight.clear()
+    portfolio.flatten()
+    portfolio.in_flight = {
         i: msgspec.structs.replace(o, decided_us=midnight - 60_000_000)
-        for i, o in desk.in_flight.items()
+        for i, o in portfolio.in_flight.items()
     }
-    trade(desk, [scan])
-    day = desk.marks.day
+    trade(portfolio, [scan])
+    day = portfolio.marks.day
     assert (day.start_realised, day.start_fees) == before[:2]
     assert day.start_equity == pytest.approx(before[2])
     assert day.trades > 0
-    assert desk.account.fees > day.start_fees
+    assert portfolio.account.fees > day.start_fees
 
 
 @pytest.mark.parametrize("factor", [1000.0, 10.0, 1.3, 0.7, 0.1, 1e-3])
 def test_a_price_that_leaps_is_no_profit_no_peak_and_no_fill(factor):
-    desk, last = held_desk()
-    plain, _ = held_desk()
-    asset = next(iter(desk.account.held()))
+    portfolio, last = held_portfolio()
+    plain, _ = held_portfolio()
+    asset = next(iter(portfolio.account.held()))
     odd = [p * factor if a == asset else p for a, p in zip(last.assets, last.prices, strict=True)]
-    trade(desk, [msgspec.structs.replace(SCANS[-60], prices=odd)])
+    trade(portfolio, [msgspec.structs.replace(SCANS[-60], prices=odd)])
     absent = [None if a == asset else p for a, p in zip(last.assets, last.prices, strict=True)]
     trade(plain, [msgspec.structs.replace(SCANS[-60], prices=absent)])
-    assert desk.equity() == plain.equity()
-    assert desk.marks.peak == plain.marks.peak
-    assert desk.prices[asset] == plain.prices[asset]
-    assert desk.in_flight.keys() == plain.in_flight.keys()
-    assert desk.unpriced[asset].reason == "DOUBTFUL_PRICE"
-    assert desk.unpriced[asset].waits_at == odd[last.assets.index(asset)]
+    assert portfolio.equity() == plain.equity()
+    assert portfolio.marks.peak == plain.marks.peak
+    assert portfolio.prices[asset] == plain.prices[asset]
+    assert portfolio.in_flight.keys() == plain.in_flight.keys()
+    assert portfolio.unpriced[asset].reason == "DOUBTFUL_PRICE"
+    assert portfolio.unpriced[asset].waits_at == odd[last.assets.index(asset)]
     assert plain.unpriced[asset].reason == "BAD_PRICE"
 
 
 def test_an_order_in_flight_waits_for_its_first_sound_quote():
-    found = trade(Desk("X"), SCANS)
+    found = trade(Portfolio("X"), SCANS)
     at = next(n for n, (plan, _, _) in enumerate(found) if n > 300 and plan.orders)
-    desk = Desk("X")
-    trade(desk, SCANS[: at + 1])
-    order = next(iter(desk.in_flight.values()))
+    portfolio = Portfolio("X")
+    trade(portfolio, SCANS[: at + 1])
+    order = next(iter(portfolio.in_flight.values()))
     asset, scan = order.order.asset, SCANS[at + 1]
     wick = [p / 1000 if a == asset else p for a, p in zip(scan.assets, scan.prices, strict=True)]
     (_, at_wick, lapsed), (_, after, _) = trade(
-        desk, [msgspec.structs.replace(scan, prices=wick), SCANS[at + 2]]
+        portfolio, [msgspec.structs.replace(scan, prices=wick), SCANS[at + 2]]
     )
     assert order not in at_wick
     assert not lapsed
@@ -240,8 +248,8 @@ def test_an_order_in_flight_waits_for_its_first_sound_quote():
 
 
 def test_a_held_asset_that_is_absent_is_named_with_its_age():
-    desk, last = held_desk()
-    asset = next(iter(desk.account.held()))
+    portfolio, last = held_portfolio()
+    asset = next(iter(portfolio.account.held()))
     at = last.assets.index(asset)
     gone = [
         msgspec.structs.replace(s, assets=s.assets[:at] + s.assets[at + 1 :],
@@ -249,24 +257,24 @@ def test_a_held_asset_that_is_absent_is_named_with_its_age():
                                 eigenvalues=s.eigenvalues[:-1])
         for s in SCANS[-60:-56]
     ]  # fmt: skip
-    trade(desk, gone)
-    found = desk.unpriced[asset]
+    trade(portfolio, gone)
+    found = portfolio.unpriced[asset]
     assert (found.reason, found.scans, found.since_us) == ("ABSENT", 4, last.timestamp_us)
-    again = Desk("X")
-    restore(again, save(desk))
-    assert again.unpriced == desk.unpriced
-    trade(desk, [SCANS[-56]])
-    assert not desk.unpriced
+    again = Portfolio("X")
+    restore(again, save(portfolio))
+    assert again.unpriced == portfolio.unpriced
+    trade(portfolio, [SCANS[-56]])
+    assert not portfolio.unpriced
 
 
 @pytest.mark.parametrize("price", [1e15, 1e-12])
 def test_a_price_no_venue_could_show_fills_nothing(price):
-    desk, last = held_desk()
-    orders = desk.flatten()
+    portfolio, last = held_portfolio()
+    orders = portfolio.flatten()
     prices = [price] * len(last.assets)
     scan = msgspec.structs.replace(SCANS[-60], prices=prices)
-    plan = desk.take(scan, Limits())
-    desk.settle(plan)
-    fills, _ = desk.due(Tape(now_us=scan.timestamp_us, prices=plan.prices))
+    plan = portfolio.take(scan, TradingPermission())
+    portfolio.settle(plan)
+    fills, _ = portfolio.due(MarketSnapshot(now_us=scan.timestamp_us, prices=plan.prices))
     assert orders
     assert not fills

@@ -5,7 +5,7 @@ import msgspec
 from dolphin_realtime.model.risk.posture import Posture
 
 
-class Limits(msgspec.Struct, frozen=True, kw_only=True):
+class TradingPermission(msgspec.Struct, frozen=True, kw_only=True):
     """What the trader may do at this scan, beside the signal.
 
     Attributes:

@@ -7,7 +7,7 @@ from typing import Final
 from dolphin_realtime.infra import files
 from dolphin_realtime.model.risk.posture import Posture
 from dolphin_realtime.runtime.alert_log import AlertState
-from dolphin_realtime.runtime.service_frame import Frame
+from dolphin_realtime.runtime.service_context import ServiceContext
 
 RUNBOOK: Final = "docs/runbook.md#why-the-posture-is-not-normal"
 CHECK: Final = "posture"
@@ -20,7 +20,7 @@ class Telling:
     told after that.
     """
 
-    def __init__(self, frame: Frame, path: Path) -> None:
+    def __init__(self, frame: ServiceContext, path: Path) -> None:
         self._frame, self._path = frame, path
         self._told = _read(path)
         self._task: asyncio.Task[None] | None = None

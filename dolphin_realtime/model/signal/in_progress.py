@@ -22,7 +22,7 @@ from dolphin_realtime.model.signal.slots import Floats, Ints, Slots
 NOTHING: Final = np.zeros(0)
 
 
-class Moved(msgspec.Struct, frozen=True):
+class PendingUpdate(msgspec.Struct, frozen=True):
     """Returns of one scan that the state has yet to learn from."""
 
     slots: Slots
@@ -32,7 +32,7 @@ class Moved(msgspec.Struct, frozen=True):
     gains: Floats
 
 
-class Draft(msgspec.Struct, kw_only=True):
+class SignalInProgress(msgspec.Struct, kw_only=True):
     """A scan's signals as arrays over its soundly priced assets: all that sizing waits for.
 
     Attributes:
@@ -62,7 +62,7 @@ class Draft(msgspec.Struct, kw_only=True):
     r_vol: float = 0.0
     rho: float = 0.0
     share: float = 0.0
-    moved: Moved | None = None
+    moved: PendingUpdate | None = None
     record: Signal | None = None
     reasons: dict[str, str] = {}
 
@@ -101,7 +101,7 @@ def failed_signal(scan: Scan, epoch: int, reason: str) -> Signal:
     )
 
 
-def record_of(draft: Draft, ready: Ready, gates: GateValues) -> Signal:
+def record_of(draft: SignalInProgress, ready: Ready, gates: GateValues) -> Signal:
     """Return the whole signal of an accepted scan, in the order of its list."""
     rows = _Rows(draft.verdict, len(draft.scan.assets))
     codes = _reason_codes(ready.warm, draft.direction, gates, draft.r_ar * draft.r_vol)

@@ -6,7 +6,7 @@ what a fault calls for model/health/recovery.py's.
 
 from datetime import datetime
 
-from dolphin_realtime.model.health.debounce import GOOD, Track
+from dolphin_realtime.model.health.debounce import GOOD, Debouncer
 from dolphin_realtime.model.health.recovery import OBSERVER, Fault
 from dolphin_realtime.model.health.scores import (
     HealthDocument,
@@ -25,12 +25,12 @@ AGED = ("m2_heartbeat", "m3_data_freshness")
 """Judged by stamps of the wall clock."""
 
 
-class Judgement:
+class HealthEvaluator:
     """All tracks of one stack; `take` is one turn."""
 
     def __init__(self, sources: list[Source], critical: list[str]) -> None:
         self._sources, self._critical = sources, critical
-        self.tracks: dict[tuple[str, str], Track] = {}
+        self.tracks: dict[tuple[str, str], Debouncer] = {}
         self._readings: dict[str, Reading] = {}
 
     def take(self, readings: dict[str, Reading], now_s: float) -> Seen:
@@ -38,7 +38,7 @@ class Judgement:
         was_bad = {key for key, track in self.tracks.items() if _is_bad(track)}
         self._readings = readings
         wanted = {(sensor, name) for sensor, r in readings.items() for name in r.scores}
-        self.tracks = {key: self.tracks.get(key) or Track() for key in sorted(wanted)}
+        self.tracks = {key: self.tracks.get(key) or Debouncer() for key in sorted(wanted)}
         for (sensor, name), track in self.tracks.items():
             track.take(readings[sensor].scores[name], now_s)
         known = {key: track for key, track in self.tracks.items() if track.raw is not None}
@@ -51,10 +51,10 @@ class Judgement:
             aged_bad=sum(1 for sensor, _ in bad if sensor in AGED),
         )
 
-    def begin_streaks_anew(self) -> None:
+    def forget_streaks(self) -> None:
         """Forget how often in a row anything was seen."""
         for track in self.tracks.values():
-            track.begin_streak_anew()
+            track.forget_streak()
 
     def faults(self) -> list[Fault]:
         """Return what is known and settled bad; what is unknown is no fault."""
@@ -121,5 +121,5 @@ class Judgement:
         )
 
 
-def _is_bad(track: Track) -> bool:
+def _is_bad(track: Debouncer) -> bool:
     return track.raw is not None and track.raw < GOOD

@@ -1,9 +1,9 @@
-"""The trading desk: everything a trader remembers, and what one scan makes it do. Pure.
+"""The trading portfolio: everything a trader remembers, and what one scan makes it do. Pure.
 
 The order of work at a scan (signal, funding, decision, limits, then fills) and orders in
 flight belong here; the fill rule (fill_rule.py), sending orders (engine/), the order of a
 scan's steps (trading/) and keeping the journal (journal/) do not. Scan timestamps decide everything; wall time
-comes in only as `Limits`.
+comes in only as `TradingPermission`.
 """
 
 from collections.abc import Iterable, Mapping
@@ -11,17 +11,6 @@ from typing import Final
 
 import msgspec
 
-from dolphin_realtime.model.desk.account import Account, DayPnl
-from dolphin_realtime.model.desk.costs import CostParams
-from dolphin_realtime.model.desk.decision import Market, TargetParams
-from dolphin_realtime.model.desk.equity_marks import Marks
-from dolphin_realtime.model.desk.fill_rule import Execution, Tape, due
-from dolphin_realtime.model.desk.funding import FundingClock
-from dolphin_realtime.model.desk.plan import Plan, sound_prices
-from dolphin_realtime.model.desk.position_change import PositionChange
-from dolphin_realtime.model.desk.screening import screen
-from dolphin_realtime.model.desk.sizing import Decisions, Wanted
-from dolphin_realtime.model.desk.unpriced import Unpriced, unpriced
 from dolphin_realtime.model.market.instrument import InstrumentSpec
 from dolphin_realtime.model.market.scan import Scan
 from dolphin_realtime.model.market.venue import Venue, paper_venue
@@ -39,18 +28,29 @@ from dolphin_realtime.model.orders import (
     owner_of,
     unknown_assets,
 )
+from dolphin_realtime.model.portfolio.account import Account, DayPnl
+from dolphin_realtime.model.portfolio.costs import CostParams
+from dolphin_realtime.model.portfolio.decision import Market, TargetParams
+from dolphin_realtime.model.portfolio.equity_curve import EquityCurve
+from dolphin_realtime.model.portfolio.fill_rule import Execution, MarketSnapshot, due
+from dolphin_realtime.model.portfolio.funding import FundingClock
+from dolphin_realtime.model.portfolio.plan import Plan, sound_prices
+from dolphin_realtime.model.portfolio.position_change import PositionChange
+from dolphin_realtime.model.portfolio.screening import screen
+from dolphin_realtime.model.portfolio.sizing import Decisions, TargetWeights
+from dolphin_realtime.model.portfolio.unpriced import Unpriced, unpriced
 from dolphin_realtime.model.risk.market_posture import MarketPosture
-from dolphin_realtime.model.risk.permit import Limits
-from dolphin_realtime.model.risk.pre_trade import Pace, PreTradeParams, Standing
+from dolphin_realtime.model.risk.permission import TradingPermission
+from dolphin_realtime.model.risk.pre_trade import Exposure, Pace, PreTradeParams
 from dolphin_realtime.model.signal.gates import Book, Factors
 from dolphin_realtime.model.signal.params import SignalParams
 from dolphin_realtime.model.signal.state import SignalState
 
 NO_LIFE: Final = "0000"
-"""Life of a desk without a journal of its own, as in a backtest."""
+"""Life of a portfolio without a journal of its own, as in a backtest."""
 
 
-class Desk:
+class Portfolio:
     """State of one instance; `take` a scan, then `due` orders end by `book`.
 
     Attributes:
@@ -82,7 +82,7 @@ class Desk:
         self.last_key: tuple[int, int] | None = None
         self.last_us = 0
         self.market_posture = MarketPosture()
-        self.marks = Marks(peak=self.costs.start_cash_usd)
+        self.marks = EquityCurve(peak=self.costs.start_cash_usd)
         self.unpriced: dict[str, Unpriced] = {}
         self.changes: dict[str, PositionChange] = {}
         self.pace = Pace()
@@ -92,7 +92,7 @@ class Desk:
     def take(
         self,
         scan: Scan,
-        limits: Limits,
+        limits: TradingPermission,
         book: Mapping[str, Book] | None = None,
         factors: Factors | None = None,
     ) -> Plan:
@@ -104,7 +104,7 @@ class Desk:
         plan = self._advance(scan, limits, book, factors)
         if plan.draft is not None:
             market = self._market(plan.prices)
-            plan.rest = Decisions(Wanted.of(plan.draft), market, plan.limits, self.target)
+            plan.rest = Decisions(TargetWeights.of(plan.draft), market, plan.limits, self.target)
             plan.decisions = list(plan.rest.first)
             self._send(plan, market)
         return plan
@@ -125,7 +125,7 @@ class Desk:
         self,
         scan: Scan,
         orders: list[InFlight],
-        limits: Limits,
+        limits: TradingPermission,
         book: Mapping[str, Book] | None = None,
         factors: Factors | None = None,
     ) -> Plan:
@@ -147,7 +147,7 @@ class Desk:
     def _advance(
         self,
         scan: Scan,
-        limits: Limits,
+        limits: TradingPermission,
         book: Mapping[str, Book] | None,
         factors: Factors | None,
     ) -> Plan:
@@ -191,7 +191,7 @@ class Desk:
         """Return the decimal places of an asset's size: its step is the last of them."""
         return self.instruments[asset].size_precision
 
-    def due(self, tape: Tape) -> tuple[list[Execution], list[InFlight]]:
+    def due(self, tape: MarketSnapshot) -> tuple[list[Execution], list[InFlight]]:
         """Return the orders of earlier scans that (fill, lapse unfilled) at this scan."""
         gap_us = round(self.signals.params.gap_max_s * 1e6)
         return due(self.in_flight.values(), tape, gap_us, self.costs, self.instruments)
@@ -283,7 +283,7 @@ class Desk:
         self.pace.at(now_us)
         day_loss = self.marks.day_loss(market.equity, now_us)
         unknown = unknown_assets(self.in_flight.values())
-        standing = Standing.of(market, now_us, day_loss, self.pace, unknown)
+        standing = Exposure.of(market, now_us, day_loss, self.pace, unknown)
         fly = lambda intent: self._fly(intent, epoch, number, now_us)  # noqa: E731
         screen(plan, standing, self.pre_trade, fly)
 

@@ -12,10 +12,10 @@ from typing import Final
 
 import msgspec
 
-from dolphin_realtime.model.desk.costs import CostParams
 from dolphin_realtime.model.market.instrument import InstrumentSpec
 from dolphin_realtime.model.market.order_book import Level, walk
 from dolphin_realtime.model.orders import FLATTEN_LEG, InFlight
+from dolphin_realtime.model.portfolio.costs import CostParams
 
 PRICE_MIN: Final = 1e-8
 PRICE_MAX: Final = 1e12
@@ -45,7 +45,7 @@ class Execution(msgspec.Struct, frozen=True):
     quote: Quote
 
 
-class Tape(msgspec.Struct, frozen=True, kw_only=True):
+class MarketSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     """What the market shows at a scan, for filling.
 
     Attributes:
@@ -67,7 +67,7 @@ def latency_us(costs: CostParams) -> int:
 
 def due(
     in_flight: Iterable[InFlight],
-    tape: Tape,
+    tape: MarketSnapshot,
     gap_us: int,
     costs: CostParams,
     instruments: Mapping[str, InstrumentSpec],

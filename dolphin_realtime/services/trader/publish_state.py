@@ -10,7 +10,6 @@ from typing import Any, Final
 
 from dolphin_realtime.grid import maps, wire
 from dolphin_realtime.grid.connection import GRID_FAULTS
-from dolphin_realtime.model.desk.desk import Desk
 from dolphin_realtime.model.documents import (
     EntryBlock,
     HeldPosition,
@@ -23,21 +22,22 @@ from dolphin_realtime.model.documents import (
 )
 from dolphin_realtime.model.instant import from_us
 from dolphin_realtime.model.percentiles import percentiles
+from dolphin_realtime.model.portfolio.portfolio import Portfolio
 from dolphin_realtime.model.risk.posture import Posture
 from dolphin_realtime.model.signal.result import TRADABLE
 from dolphin_realtime.runtime.metrics import Figures
-from dolphin_realtime.runtime.service_frame import Frame
+from dolphin_realtime.runtime.service_context import ServiceContext
 from dolphin_realtime.services.trader.guard import Guard
-from dolphin_realtime.services.trader.session import Session
+from dolphin_realtime.services.trader.scan_processor import ScanProcessor
 
 REFRESH_S: Final = 2.0
 
 
-def state_document(session: Session, guard: Guard, mode: str) -> StateDocument:
+def state_document(session: ScanProcessor, guard: Guard, mode: str) -> StateDocument:
     """Return DOLPHIN_STATE_<INSTANCE>["latest_nautilus"]."""
-    desk, booking, now = session.desk, session.booking, datetime.now(UTC)
+    portfolio, booking, now = session.portfolio, session.booking, datetime.now(UTC)
     posture = guard.posture(now)
-    epoch, scan_number = desk.last_key or (0, 0)
+    epoch, scan_number = portfolio.last_key or (0, 0)
     journal = session.journal
     return StateDocument(
         updated_at=now,
@@ -47,23 +47,23 @@ def state_document(session: Session, guard: Guard, mode: str) -> StateDocument:
         posture=posture.value if posture else None,
         trading_state=(posture or Posture.CLOSE_ONLY).trading_state,
         entry_block=_entry_block(guard),
-        positions=_positions(desk),
-        unpriced=_unpriced(desk),
-        untradable=_untradable(desk),
-        in_flight=len(desk.in_flight),
-        cash=desk.account.cash,
-        fees=desk.account.fees,
-        equity=desk.equity(),
-        last_signal=_last_signal(desk),
-        peak_equity=desk.marks.peak,
-        drawdown=desk.marks.drawdown(desk.equity()),
-        day_loss=desk.marks.day_loss(desk.equity(), desk.last_us),
-        is_shocked=desk.market_posture.is_shocked(desk.last_us),
+        positions=_positions(portfolio),
+        unpriced=_unpriced(portfolio),
+        untradable=_untradable(portfolio),
+        in_flight=len(portfolio.in_flight),
+        cash=portfolio.account.cash,
+        fees=portfolio.account.fees,
+        equity=portfolio.equity(),
+        last_signal=_last_signal(portfolio),
+        peak_equity=portfolio.marks.peak,
+        drawdown=portfolio.marks.drawdown(portfolio.equity()),
+        day_loss=portfolio.marks.day_loss(portfolio.equity(), portfolio.last_us),
+        is_shocked=portfolio.market_posture.is_shocked(portfolio.last_us),
         rejected_of_last_10=sum(booking.outcomes),
-        flattened_id=desk.flattened_id,
+        flattened_id=portfolio.flattened_id,
         reasons=dict(booking.rows.reasons),
         refused=dict(booking.refused),
-        gap_share=desk.signals.n_gaps / max(1, desk.signals.n_scans),
+        gap_share=portfolio.signals.n_gaps / max(1, portfolio.signals.n_scans),
         journal=JournalState(
             committed=journal.n_committed, fault=journal.fault, trouble=journal.trouble
         ),
@@ -72,7 +72,7 @@ def state_document(session: Session, guard: Guard, mode: str) -> StateDocument:
         scans=session.n_scans,
         fills=booking.n_fills,
         latency_us=percentiles(session.latencies_us),
-        since=desk.marks.day.day if desk.marks.day else None,
+        since=portfolio.marks.day.day if portfolio.marks.day else None,
     )
 
 
@@ -82,40 +82,40 @@ def _entry_block(guard: Guard) -> EntryBlock | None:
     return EntryBlock(reason=guard.block, since=guard.blocked_since)
 
 
-def _positions(desk: Desk) -> list[HeldPosition]:
+def _positions(portfolio: Portfolio) -> list[HeldPosition]:
     return [
         HeldPosition(
             asset=asset,
             quantity=quantity,
-            average_price=desk.account.positions[asset].average_price,
-            price=desk.prices.get(asset),
+            average_price=portfolio.account.positions[asset].average_price,
+            price=portfolio.prices.get(asset),
         )
-        for asset, quantity in sorted(desk.account.held().items())
+        for asset, quantity in sorted(portfolio.account.held().items())
     ]
 
 
-def _unpriced(desk: Desk) -> list[UnpricedPosition]:
+def _unpriced(portfolio: Portfolio) -> list[UnpricedPosition]:
     """Return the held assets that the last scan gave no sound price, marked at their last one."""
     return [
         UnpricedPosition(
             asset=asset,
             reason=found.reason,
             since=from_us(found.since_us),
-            age_s=(desk.last_us - found.since_us) / 1e6,
+            age_s=(portfolio.last_us - found.since_us) / 1e6,
             scans=found.scans,
-            price=desk.prices.get(asset),
+            price=portfolio.prices.get(asset),
             waits_at=found.waits_at,
         )
-        for asset, found in sorted(desk.unpriced.items())
+        for asset, found in sorted(portfolio.unpriced.items())
     ]
 
 
-def _untradable(desk: Desk) -> Untradable:
+def _untradable(portfolio: Portfolio) -> Untradable:
     """Return how many names of the last scan nothing can be opened of, and why."""
-    signal, allowed = desk.signals.last, desk.pre_trade.allowed
+    signal, allowed = portfolio.signals.last, portfolio.pre_trade.allowed
     found = Counter[str]()
     for asset, reason in zip(signal.assets, signal.reason, strict=True) if signal else ():
-        if reason in TRADABLE and asset not in desk.instruments:
+        if reason in TRADABLE and asset not in portfolio.instruments:
             found["NO_INSTRUMENT"] += 1
         elif reason in TRADABLE and allowed and asset not in allowed:
             found["NOT_ALLOWED"] += 1
@@ -125,8 +125,8 @@ def _untradable(desk: Desk) -> Untradable:
     return Untradable(names=sum(reasons.values()), of=found.total(), reasons=reasons)
 
 
-def _last_signal(desk: Desk) -> LastSignal | None:
-    signal = desk.signals.last
+def _last_signal(portfolio: Portfolio) -> LastSignal | None:
+    signal = portfolio.signals.last
     if signal is None:
         return None
     return LastSignal(
@@ -140,14 +140,14 @@ def _last_signal(desk: Desk) -> LastSignal | None:
     )
 
 
-def pnl_document(session: Session) -> tuple[str, PnlDocument] | None:
+def pnl_document(session: ScanProcessor) -> tuple[str, PnlDocument] | None:
     """Return the day and DOLPHIN_PNL_<INSTANCE>[day], None before the first scan."""
-    day, account = session.desk.marks.day, session.desk.account
+    day, account = session.portfolio.marks.day, session.portfolio.account
     if day is None:
         return None
     return day.day, PnlDocument(
         realised=account.realised - day.start_realised,
-        unrealised=account.unrealised(session.desk.prices),
+        unrealised=account.unrealised(session.portfolio.prices),
         fees=account.fees - day.start_fees,
         funding=account.funding - day.start_funding,
         equity=day.equity,
@@ -173,7 +173,7 @@ def set_figures(figures: Figures, state: StateDocument) -> None:
 class StatePublisher:
     """Puts STATE and PNL after each journalled scan, and every REFRESH_S besides."""
 
-    def __init__(self, frame: Frame, session: Session, guard: Guard) -> None:
+    def __init__(self, frame: ServiceContext, session: ScanProcessor, guard: Guard) -> None:
         self._frame, self._session, self._guard = frame, session, guard
         self._dirty = asyncio.Event()
 
@@ -183,7 +183,7 @@ class StatePublisher:
 
     async def run(self) -> None:
         """Publish until the service stops."""
-        instance = self._session.desk.instance
+        instance = self._session.portfolio.instance
         states = await self._frame.client.get_map(maps.state_map(instance))
         days = await self._frame.client.get_map(maps.pnl_map(instance))
         while not self._frame.stopping.is_set():

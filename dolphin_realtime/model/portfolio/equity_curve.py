@@ -8,11 +8,11 @@ from collections.abc import Callable
 
 import msgspec
 
-from dolphin_realtime.model.desk.account import Account, DayPnl
 from dolphin_realtime.model.instant import from_us
+from dolphin_realtime.model.portfolio.account import Account, DayPnl
 
 
-class Marks(msgspec.Struct):
+class EquityCurve(msgspec.Struct):
     """Equity over time, one instance.
 
     Attributes:

@@ -1,24 +1,24 @@
-"""What one scan makes a desk do: orders, funding, costs, as records.
+"""What one scan makes a portfolio do: orders, funding, costs, as records.
 
-Records and their small rules belong here; deciding is desk.py's and target.py's.
+Records and their small rules belong here; deciding is portfolio.py's and target.py's.
 """
 
 import msgspec
 
-from dolphin_realtime.model.desk.decision import Decision
-from dolphin_realtime.model.desk.funding import FundingCharge
-from dolphin_realtime.model.desk.sizing import Decisions
 from dolphin_realtime.model.market.scan import Scan
 from dolphin_realtime.model.orders import InFlight
-from dolphin_realtime.model.risk.permit import Limits
+from dolphin_realtime.model.portfolio.decision import Decision
+from dolphin_realtime.model.portfolio.funding import FundingCharge
+from dolphin_realtime.model.portfolio.sizing import Decisions
+from dolphin_realtime.model.risk.permission import TradingPermission
 from dolphin_realtime.model.risk.pre_trade import Refusal
-from dolphin_realtime.model.signal.draft import Draft
 from dolphin_realtime.model.signal.gates import Factors
+from dolphin_realtime.model.signal.in_progress import SignalInProgress
 from dolphin_realtime.model.signal.result import Signal
 
 
 class Plan(msgspec.Struct, kw_only=True):
-    """What one scan made the desk do: all of it goes to the journal.
+    """What one scan made the portfolio do: all of it goes to the journal.
 
     Attributes:
         decisions: Of the assets that move; `complete` adds every other one with a signal or
@@ -31,11 +31,11 @@ class Plan(msgspec.Struct, kw_only=True):
     """
 
     scan: Scan
-    draft: Draft | None
+    draft: SignalInProgress | None
     decisions: list[Decision]
     orders: list[InFlight]
     funding: list[FundingCharge]
-    limits: Limits
+    limits: TradingPermission
     refusals: list[Refusal] = []
     rest: Decisions | None = None
     prices: dict[str, float] = {}
@@ -57,7 +57,7 @@ class Plan(msgspec.Struct, kw_only=True):
 
     @property
     def signal(self) -> Signal:
-        """The whole signal; there once the desk has settled the scan."""
+        """The whole signal; there once the portfolio has settled the scan."""
         if self.draft is None or self.draft.record is None:
             raise AssertionError("the scan is not settled")
         return self.draft.record
@@ -78,7 +78,7 @@ class Plan(msgspec.Struct, kw_only=True):
         return [done.get(d.asset, d) for d in self.rest.all()]
 
 
-def sound_prices(draft: Draft) -> dict[str, float]:
+def sound_prices(draft: SignalInProgress) -> dict[str, float]:
     """Return the sound prices of a scan: none of a failed scan's."""
     if draft.verdict is None and draft.failed is None:
         return dict(zip(draft.names, draft.scan.prices, strict=True))  # type: ignore[arg-type]

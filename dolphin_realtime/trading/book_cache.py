@@ -10,20 +10,20 @@ from collections.abc import Iterable
 from typing import Final
 
 from dolphin_realtime.books.documents import BookView, read_books
-from dolphin_realtime.model.desk.desk import Desk
-from dolphin_realtime.model.desk.fill_rule import Quote, book_quote, latency_us
 from dolphin_realtime.model.orders import InFlight
+from dolphin_realtime.model.portfolio.fill_rule import Quote, book_quote, latency_us
+from dolphin_realtime.model.portfolio.portfolio import Portfolio
 from dolphin_realtime.model.signal.gates import Book
 
 KEPT: Final = 64
 """Books an asset: some 16 s of them, far more than a scan is late by."""
 
 
-class BookShelf:
+class BookCache:
     """Books by asset, and quotes by order."""
 
-    def __init__(self, desk: Desk) -> None:
-        self._desk = desk
+    def __init__(self, portfolio: Portfolio) -> None:
+        self._portfolio = portfolio
         self._books: dict[str, deque[Book]] = {}
         self._quotes: dict[str, Quote] = {}
 
@@ -39,8 +39,8 @@ class BookShelf:
         """Take the books of one document; the newest to come is the newest there is."""
         for asset, view in views.items():
             self._books.setdefault(asset, deque(maxlen=KEPT)).append(view.book)
-        wait_us = latency_us(self._desk.costs)
-        for order in self._desk.in_flight.values():
+        wait_us = latency_us(self._portfolio.costs)
+        for order in self._portfolio.in_flight.values():
             seen = views.get(order.order.asset)
             if seen is None or not seen.bids or order.client_order_id in self._quotes:
                 continue
@@ -48,7 +48,7 @@ class BookShelf:
                 self._assign(order, seen)
 
     def _assign(self, order: InFlight, view: BookView) -> None:
-        digits = self._desk.instruments[order.order.asset].price_precision
+        digits = self._portfolio.instruments[order.order.asset].price_precision
         quote = book_quote(order, (view.bids, view.asks), digits, view.book.event_us, view.source)
         self._quotes[order.client_order_id] = quote
 

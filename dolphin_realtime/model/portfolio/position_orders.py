@@ -1,6 +1,6 @@
-"""A person's order about a position, carried out on a desk, or refused with the reason. Pure.
+"""A person's order about a position, carried out on a portfolio, or refused with the reason. Pure.
 
-What each act means is position_change.py's; how an order comes in is services/trader/position_door.py's.
+What each act means is position_change.py's; how an order comes in is services/trader/position_commands.py's.
 """
 
 import math
@@ -9,15 +9,15 @@ from typing import Final
 
 import msgspec
 
-from dolphin_realtime.model.desk.account import Position
-from dolphin_realtime.model.desk.desk import Desk
-from dolphin_realtime.model.desk.position_change import (
+from dolphin_realtime.model.errors import PositionRefused
+from dolphin_realtime.model.portfolio.account import Position
+from dolphin_realtime.model.portfolio.portfolio import Portfolio
+from dolphin_realtime.model.portfolio.position_change import (
     Act,
     PositionChange,
     change_account,
     restore_position,
 )
-from dolphin_realtime.model.errors import PositionRefused
 
 NOTHING: Final = Position()
 
@@ -40,21 +40,21 @@ class PositionOrder(msgspec.Struct, frozen=True, kw_only=True):
     at: datetime
 
 
-def carry_out(desk: Desk, order: PositionOrder) -> PositionChange:
-    """Do to a desk what a person asks for.
+def carry_out(portfolio: Portfolio, order: PositionOrder) -> PositionChange:
+    """Do to a portfolio what a person asks for.
 
     Raises:
         PositionRefused: Saying why not; then nothing was done.
     """
-    asset, price_before = order.asset, desk.prices.get(order.asset)
-    before = msgspec.structs.replace(desk.account.positions.get(asset, NOTHING))
-    undone = _undone(desk, order) if order.act is Act.UNDO else None
+    asset, price_before = order.asset, portfolio.prices.get(order.asset)
+    before = msgspec.structs.replace(portfolio.account.positions.get(asset, NOTHING))
+    undone = _undone(portfolio, order) if order.act is Act.UNDO else None
     if undone is not None:
-        realised = restore_position(desk.account, undone)
-        _set_price(desk, asset, _price_undone(undone, price_before))
+        realised = restore_position(portfolio.account, undone)
+        _set_price(portfolio, asset, _price_undone(undone, price_before))
     else:
-        realised = _act(desk, order, before, price_before)
-    after = desk.account.positions.get(asset, NOTHING)
+        realised = _act(portfolio, order, before, price_before)
+    after = portfolio.account.positions.get(asset, NOTHING)
     change = PositionChange(
         id=order.id,
         act=order.act,
@@ -66,34 +66,36 @@ def carry_out(desk: Desk, order: PositionOrder) -> PositionChange:
         average_before=before.average_price,
         average=after.average_price,
         price_before=price_before,
-        price=desk.prices.get(asset),
+        price=portfolio.prices.get(asset),
         realised=realised,
     )
-    desk.changes[asset] = change
-    desk.marks.changed += realised
-    desk.unpriced.pop(asset, None)
+    portfolio.changes[asset] = change
+    portfolio.marks.changed += realised
+    portfolio.unpriced.pop(asset, None)
     return change
 
 
-def _act(desk: Desk, order: PositionOrder, before: Position, price: float | None) -> float:
+def _act(
+    portfolio: Portfolio, order: PositionOrder, before: Position, price: float | None
+) -> float:
     asset = order.asset
     if order.act is Act.ACCEPT:
-        level = desk.signals.sound.waits_at(asset)
+        level = portfolio.signals.sound.waits_at(asset)
         if level is None:
             raise PositionRefused(f"no price of {asset} waits to be believed; see dolphin status")
-        _set_price(desk, asset, level)
+        _set_price(portfolio, asset, level)
         return 0.0
     value = order.value
-    if price is None or asset not in desk.instruments:
+    if price is None or asset not in portfolio.instruments:
         raise PositionRefused(f"{asset} is not known: no sound price of it was ever seen")
-    digits = desk.digits(asset)
+    digits = portfolio.digits(asset)
     if value is None or not _is_possible(order.act, value, before, price, digits):
         raise PositionRefused(f"{value} is no number that {order.act.value} of {asset} can use")
     if order.act is Act.SETTLE and not before.quantity:
         raise PositionRefused(f"nothing of {asset} is held")
-    realised = change_account(desk.account, order.act, asset, value, price, digits)
+    realised = change_account(portfolio.account, order.act, asset, value, price, digits)
     if order.act is Act.REDENOMINATE:
-        _set_price(desk, asset, price / value)
+        _set_price(portfolio, asset, price / value)
     return realised
 
 
@@ -118,14 +120,14 @@ def _price_undone(undone: PositionChange, price: float | None) -> float | None:
     return None
 
 
-def _set_price(desk: Desk, asset: str, price: float | None) -> None:
+def _set_price(portfolio: Portfolio, asset: str, price: float | None) -> None:
     if price is not None:
-        desk.prices[asset] = price
-        desk.signals.set_price(asset, price, desk.last_us)
+        portfolio.prices[asset] = price
+        portfolio.signals.set_price(asset, price, portfolio.last_us)
 
 
-def _undone(desk: Desk, order: PositionOrder) -> PositionChange:
-    last = desk.changes.get(order.asset)
+def _undone(portfolio: Portfolio, order: PositionOrder) -> PositionChange:
+    last = portfolio.changes.get(order.asset)
     if last is None or last.act is Act.UNDO:
         raise PositionRefused(
             f"no change of {order.asset} is there to be taken back, or it was traded since"

@@ -1,6 +1,6 @@
 """What a person does about a position whose price is not sound: four acts, as rules. Pure.
 
-The acts, their record and what they do to an account belong here; doing one to a desk is
+The acts, their record and what they do to an account belong here; doing one to a portfolio is
 position_orders.py's. Each is a row of the journal and is never edited: one is taken back by
 another. Quantities are signed units, prices and profit USDT.
 """
@@ -9,7 +9,7 @@ from enum import StrEnum
 
 import msgspec
 
-from dolphin_realtime.model.desk.account import Account, Position
+from dolphin_realtime.model.portfolio.account import Account, Position
 
 
 class Act(StrEnum):

@@ -8,21 +8,21 @@ from collections.abc import Callable
 
 import msgspec
 
-from dolphin_realtime.model.desk.plan import Plan
 from dolphin_realtime.model.errors import NoOrderId
 from dolphin_realtime.model.orders import SCANS, InFlight, OrderIntent
+from dolphin_realtime.model.portfolio.plan import Plan
 from dolphin_realtime.model.risk.pre_trade import (
+    Exposure,
     PreTradeParams,
     Refusal,
-    Standing,
     check,
-    let_through,
+    record_sent,
     refusal_of,
 )
 
 
 def screen(
-    plan: Plan, standing: Standing, p: PreTradeParams, fly: Callable[[OrderIntent], InFlight]
+    plan: Plan, standing: Exposure, p: PreTradeParams, fly: Callable[[OrderIntent], InFlight]
 ) -> None:
     """Add a plan's orders that may leave to it, and the refusals of the others.
 
@@ -48,7 +48,7 @@ def screen(
 
 def _let_through(
     intent: OrderIntent,
-    standing: Standing,
+    standing: Exposure,
     p: PreTradeParams,
     fly: Callable[[OrderIntent], InFlight],
 ) -> InFlight | Refusal:
@@ -59,5 +59,5 @@ def _let_through(
         order = fly(intent)
     except NoOrderId:
         return refusal_of(intent, "NO_ORDER_ID", 1.0 + SCANS, float(SCANS))
-    let_through(intent, standing)
+    record_sent(intent, standing)
     return order

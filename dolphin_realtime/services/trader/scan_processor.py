@@ -15,17 +15,17 @@ from dolphin_realtime.infra.trace import Trace
 from dolphin_realtime.journal.rows import Rows
 from dolphin_realtime.journal.tables import Row
 from dolphin_realtime.journal.writer import Journal, ScanRecord
-from dolphin_realtime.model.desk import saved as desk_state
-from dolphin_realtime.model.desk.desk import Desk
-from dolphin_realtime.model.desk.plan import Plan
-from dolphin_realtime.model.desk.position_change import PositionChange
-from dolphin_realtime.model.desk.position_orders import PositionOrder
 from dolphin_realtime.model.errors import PositionRefused, ScanOutOfOrder
 from dolphin_realtime.model.market.scan import Scan
 from dolphin_realtime.model.orders import InFlight
-from dolphin_realtime.model.risk.permit import Limits
+from dolphin_realtime.model.portfolio import saved as portfolio_state
+from dolphin_realtime.model.portfolio.plan import Plan
+from dolphin_realtime.model.portfolio.portfolio import Portfolio
+from dolphin_realtime.model.portfolio.position_change import PositionChange
+from dolphin_realtime.model.portfolio.position_orders import PositionOrder
+from dolphin_realtime.model.risk.permission import TradingPermission
 from dolphin_realtime.model.signal.gates import Factors
-from dolphin_realtime.trading.book_shelf import BookShelf
+from dolphin_realtime.trading.book_cache import BookCache
 from dolphin_realtime.trading.booking import Booking
 from dolphin_realtime.trading.execution import Engine
 from dolphin_realtime.trading.turn import Turn
@@ -36,42 +36,42 @@ LATENCY_WINDOW: Final = 1000
 class DiskJournal:
     """The turn's journal: the intent file before an order leaves, a record behind each scan."""
 
-    def __init__(self, desk: Desk, journal: Journal) -> None:
-        self._desk, self._journal = desk, journal
+    def __init__(self, portfolio: Portfolio, journal: Journal) -> None:
+        self._portfolio, self._journal = portfolio, journal
         self._saved = b""
 
     def opening(self) -> bytes:
-        """Return the desk as the last record left it."""
-        return self._saved or desk_state.save(self._desk)
+        """Return the portfolio as the last record left it."""
+        return self._saved or portfolio_state.save(self._portfolio)
 
     def intend(
-        self, epoch: int, scan_number: int, orders: Sequence[InFlight], limits: Limits
+        self, epoch: int, scan_number: int, orders: Sequence[InFlight], limits: TradingPermission
     ) -> bool:
         """Append the intent of orders; return whether it was written."""
         return self._journal.intend(epoch, scan_number, orders, limits)
 
     def commit(self, key: tuple[int, int], rows: dict[str, list[Row]], plan: Plan | None) -> None:  # noqa: ARG002
-        """Hand a record with the desk as it now stands to the journal's thread."""
-        self._saved = desk_state.save(self._desk)
+        """Hand a record with the portfolio as it now stands to the journal's thread."""
+        self._saved = portfolio_state.save(self._portfolio)
         epoch, number = key
-        record = ScanRecord(epoch=epoch, scan_number=number, rows=rows, desk=self._saved)
+        record = ScanRecord(epoch=epoch, scan_number=number, rows=rows, portfolio=self._saved)
         self._journal.commit(record)
 
 
-class Session:
-    """Trades scans for one desk; `take` and then `finish`, one scan at a time.
+class ScanProcessor:
+    """Trades scans for one portfolio; `take` and then `finish`, one scan at a time.
 
     Attributes:
         latencies_us: Callback to last order returned, of the last scans with orders.
     """
 
     def __init__(
-        self, desk: Desk, journal: Journal, trace: Trace, shelf: BookShelf, booking: Booking,
+        self, portfolio: Portfolio, journal: Journal, trace: Trace, shelf: BookCache, booking: Booking,
         engine: Engine,
     ) -> None:  # fmt: skip
-        self.desk, self.journal, self._trace, self.shelf = desk, journal, trace, shelf
+        self.portfolio, self.journal, self._trace, self.shelf = portfolio, journal, trace, shelf
         self.booking, self.engine = booking, engine
-        self.turn = Turn(desk, booking, engine, shelf, DiskJournal(desk, journal))
+        self.turn = Turn(portfolio, booking, engine, shelf, DiskJournal(portfolio, journal))
         self.latencies_us: deque[float] = deque(maxlen=LATENCY_WINDOW)
         self.n_scans = 0
         self.handled_at = datetime.now(UTC)
@@ -84,7 +84,7 @@ class Session:
     def take(
         self,
         scan: Scan,
-        limits: Limits,
+        limits: TradingPermission,
         factors: Factors | None = None,
         began_ns: int | None = None,
     ) -> Plan:
@@ -153,6 +153,6 @@ class Session:
         self.booking.failed(f"{what}: {type(why).__name__}: {why}")
 
 
-def make_booking(desk: Desk) -> Booking:
-    """Return the booking of a desk: its engine's outcomes go there."""
-    return Booking(desk, Rows(desk))
+def make_booking(portfolio: Portfolio) -> Booking:
+    """Return the booking of a portfolio: its engine's outcomes go there."""
+    return Booking(portfolio, Rows(portfolio))
