@@ -19,7 +19,7 @@ class ScriptedDesk(Portfolio):
         self.add_instruments([f"A{n:02d}" for n in range(12)])
         self.script = script
 
-    def take(self, scan, limits: TradingPermission, book=None, factors=None):
+    def decide(self, scan, limits: TradingPermission, book=None, factors=None):
         plan = self._advance(scan, limits, book, factors)
         if plan.draft is None:
             return plan

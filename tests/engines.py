@@ -62,7 +62,7 @@ class Heard:
     def __init__(self, raises=None):
         self.events, self.failures, self.raises = [], [], raises
 
-    def take(self, event):
+    def book(self, event):
         if self.raises is not None and isinstance(event, self.raises):
             raise ValueError("no room for it")
         self.events.append(event)

@@ -123,10 +123,10 @@ class _Parts:
         for owner, name, part in (
             (SignalState, "begin", "signal"),
             (SignalState, "end", "signal"),
-            (Portfolio, "take", "portfolio"),
-            (Portfolio, "settle", "portfolio"),
-            (Portfolio, "due", "portfolio"),
-            (Booking, "settle", "record"),
+            (Portfolio, "decide", "portfolio"),
+            (Portfolio, "finish_scan", "portfolio"),
+            (Portfolio, "match", "portfolio"),
+            (Booking, "book_held_back", "record"),
             (Rows, "close_scan", "record"),
             (database, "insert", "journal"),
         ):

@@ -81,7 +81,7 @@ async def _run(n_assets: int, n_orders: int, rate: float, folder: Path) -> dict[
             fills_before = session.booking.n_fills
             began = time.monotonic_ns()
             scan = next(queue)
-            plan = session.take(scan, TradingPermission())
+            plan = session.begin(scan, TradingPermission())
             ended = plan.sent_ns[1] if plan.sent_ns else began
             await session.finish(plan)
             n, fills = len(plan.orders), session.booking.n_fills - fills_before

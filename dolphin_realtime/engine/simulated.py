@@ -61,7 +61,7 @@ class SimulatedEngine(ABC):
         """Orders handed over of which nothing was heard yet."""
         return self._unanswered
 
-    def fence(self, posture: Posture | None) -> None:
+    def set_posture(self, posture: Posture | None) -> None:
         """Refuse from now on what a posture forbids."""
         self._posture = posture
 
@@ -135,7 +135,7 @@ class SimulatedEngine(ABC):
         """Have the core close an order that the venue has; `_ended` is called when it has."""
 
     def _tell(self, event: OrderEvent) -> None:
-        self._outcomes.take(event)
+        self._outcomes.book(event)
 
     def _failed(self, why: str) -> None:
         self._outcomes.failed(why)

@@ -25,14 +25,16 @@ INSTANT: Final = ("timestamp_us", "settlement_us")
 
 def exported(table: str) -> dict[str, tuple[str, pa.DataType]]:
     """Return (source, type) of the columns of a table's file, by name: instant and instance first."""
+    columns = columns_of(table)
+    order = dict.fromkeys([*TABLES[table].first, *columns])
     found: dict[str, tuple[str, pa.DataType]] = {}
-    for name, kind in columns_of(table).items():
+    for name in order:
         if name in INSTANT:
             found = {"timestamp": (name, TIME), "instance": (":instance", pa.string()), **found}
         elif name == "booked_us":
             found["booked"] = (name, TIME)
         else:
-            found[name] = (name, KINDS[kind])
+            found[name] = (name, KINDS[columns[name]])
     return found
 
 

@@ -169,7 +169,7 @@ class Rows:
                 MetaRow(FAULTS, faults),
             ]
             self._has_start_cash = True
-        return self.take()
+        return self.take_rows()
 
     def _equity_row(self, plan: Plan, key: tuple[int, int], *, is_acted_on: bool) -> EquityRow:
         """Return the account, its exposure, the signal's scalers and how much of it was gated."""
@@ -207,7 +207,7 @@ class Rows:
         prices = msgspec.json.encode(plan.prices).decode()
         return [OpeningRow(day, self._now_us, self.opening, prices)]
 
-    def take(self) -> dict[str, list[Row]]:
+    def take_rows(self) -> dict[str, list[Row]]:
         """Return what was kept since the last call."""
         rows, self._rows = self._rows, {table: [] for table in TABLES}
         return rows

@@ -196,6 +196,7 @@ class Table(NamedTuple):
         key: Its primary key; empty: none.
         verb: How a row is put into it.
         order: Of rows in an export; empty: it is not exported.
+        first: Columns that an export begins with, after the instant and the instance.
         has_rowid: Whether SQLite numbers its rows.
     """
 
@@ -203,6 +204,7 @@ class Table(NamedTuple):
     key: tuple[str, ...] = ()
     verb: str = "INSERT"
     order: str = "rowid"
+    first: tuple[str, ...] = ()
     has_rowid: bool = True
 
 
@@ -212,11 +214,15 @@ TABLES: Final = {
     "orders": Table(
         OrderRow, ("client_order_id",), has_rowid=False,
         order="timestamp_us, epoch, scan_number, client_order_id",
+        first=("asset", "side", "quantity", "leg", "reduce_only", "client_order_id"),
     ),
-    "fills": Table(FillRow, ("fill_id",)),
+    "fills": Table(
+        FillRow, ("fill_id",),
+        first=("asset", "side", "quantity", "price", "fee", "client_order_id", "scan_number"),
+    ),
     "order_events": Table(OrderEventRow),
     "refusals": Table(RefusalRow),
-    "funding": Table(FundingRow, ("settlement_us", "asset")),
+    "funding": Table(FundingRow, ("settlement_us", "asset"), first=("asset", "amount")),
     "equity": Table(EquityRow, ("epoch", "scan_number")),
     "days": Table(DayRow, ("day",), REPLACE, order=""),
     "openings": Table(OpeningRow, ("day",), "INSERT OR IGNORE", order=""),

@@ -64,13 +64,13 @@ class ServiceContext:
         """Tell the watchdog that the work loop has turned; call it from that loop only."""
         notify("WATCHDOG=1")
 
-    def say(self, phase: str, **facts: object) -> None:
+    def set_phase(self, phase: str, **facts: object) -> None:
         """Set the phase, and log it where it changed."""
         if phase != self.phase:
             self.log.info(f"{self.name}.{phase}", **facts)
             self.phase = phase
 
-    def refuse(self, reason: str, **facts: object) -> None:
+    def count_rejection(self, reason: str, **facts: object) -> None:
         """Count a refusal, and log it the first time of its kind."""
         self.counts[reason] += 1
         before = self.refused_since.get(reason)
@@ -98,7 +98,7 @@ class ServiceContext:
         try:
             write_alert(self.settings.home, alert)
         except OSError as e:
-            self.refuse("alert_unwritten", why=str(e))
+            self.count_rejection("alert_unwritten", why=str(e))
             return False
         return True
 
@@ -194,7 +194,7 @@ async def _beat_when_there(frame: ServiceContext) -> None:
 def _serve_figures(frame: ServiceContext) -> None:
     without = serve_metrics(frame.settings, frame.name, frame.figures)
     if without is not None:
-        frame.refuse("metrics_unserved", why=without)
+        frame.count_rejection("metrics_unserved", why=without)
 
 
 async def serve(

@@ -27,7 +27,7 @@ class BookCache:
         self._books: dict[str, deque[Book]] = {}
         self._quotes: dict[str, Quote] = {}
 
-    def take(self, text: str) -> None:
+    def update(self, text: str) -> None:
         """Take a document.
 
         Raises:

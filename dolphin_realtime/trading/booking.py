@@ -40,7 +40,7 @@ class Booking:
         self._waiting: dict[str, list[OrderEvent]] = {}
 
     def expect(self, execution: Execution) -> None:
-        """Hold back an order's events until `settle`, and know the quote it fills at."""
+        """Hold back an order's events until `book_held_back`, and know the quote it fills at."""
         order_id = execution.order.client_order_id
         self._quotes[order_id] = execution.quote
         self._waiting[order_id] = []
@@ -50,7 +50,7 @@ class Booking:
         """Expected orders that have no end yet."""
         return [i for i, e in self._waiting.items() if not (e and isinstance(e[-1], Ended))]
 
-    def settle(self) -> None:
+    def book_held_back(self) -> None:
         """Book what was held back in the order of `expect`, in whatever order it came."""
         waiting, self._waiting = self._waiting, {}
         for events in waiting.values():
@@ -58,7 +58,7 @@ class Booking:
                 self._book(event)
         self._quotes.clear()
 
-    def take(self, event: OrderEvent) -> None:
+    def book(self, event: OrderEvent) -> None:
         """Take one event of an engine."""
         waiting = self._waiting.get(event.order_id)
         if waiting is None:

@@ -48,7 +48,7 @@ class Start(msgspec.Struct, frozen=True):
 class Outcomes(Protocol):
     """Who hears what becomes of orders; called on the engine's thread."""
 
-    def take(self, event: OrderEvent) -> None:
+    def book(self, event: OrderEvent) -> None:
         """Take one event; exactly one `Ended` comes for each order sent."""
 
     def failed(self, why: str) -> None:
@@ -102,7 +102,7 @@ class Engine(Protocol):
             price: One that the engine may note; its own profits are not used.
         """
 
-    def fence(self, posture: Posture | None) -> None:
+    def set_posture(self, posture: Posture | None) -> None:
         """Refuse from now on what a posture forbids; None, unknown, forbids to open."""
 
     def purge(self) -> None:

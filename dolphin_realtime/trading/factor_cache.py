@@ -22,7 +22,7 @@ class FactorCache:
     def __init__(self) -> None:
         self._documents: list[tuple[int, Factors]] = [(0, NO_FACTORS)]
 
-    def take(self, text: str) -> None:
+    def update(self, text: str) -> None:
         """Take a document.
 
         Raises:

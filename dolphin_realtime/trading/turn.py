@@ -71,7 +71,7 @@ class Turn:
             ScanOutOfOrder: If the scan is not later than the last one.
         """
         self._open(scan)
-        plan = self.portfolio.take(scan, limits, self.shelf.books(scan.timestamp_us), factors)
+        plan = self.portfolio.decide(scan, limits, self.shelf.books(scan.timestamp_us), factors)
         if not plan.orders:
             return plan
         if not self._journal.intend(*plan.key, plan.orders, plan.limits):
@@ -95,7 +95,7 @@ class Turn:
             ScanOutOfOrder: If the scan is not later than the last one.
         """
         self._open(scan)
-        plan = self.portfolio.follow(
+        plan = self.portfolio.catch_up(
             scan, orders, limits, self.shelf.books(scan.timestamp_us), factors
         )
         if plan.is_new and orders:
@@ -120,7 +120,7 @@ class Turn:
             return
         await self._until_answered()
         fault_points.reach("order")
-        self.portfolio.settle(plan)
+        self.portfolio.finish_scan(plan)
         await self._know_instruments()
         if plan.limits.posture is Posture.HALTED:
             await self._cancel(list(self.portfolio.in_flight.values()), HALTED)
@@ -200,7 +200,7 @@ class Turn:
         """Let due orders meet their quotes, and take back those without one in time."""
         now_us = plan.scan.timestamp_us
         quotes = self.shelf.quotes(now_us)
-        fills, lapses = self.portfolio.due(
+        fills, lapses = self.portfolio.match(
             MarketSnapshot(now_us=now_us, prices=plan.prices, books=quotes)
         )
         fills = [e for e in fills if e.order.client_order_id not in self._silent]
@@ -210,7 +210,7 @@ class Turn:
             self.engine.execute(execution)
         await self._until(lambda: not self.booking.unsettled)
         self._silent.update(self.booking.unsettled)
-        self.booking.settle()
+        self.booking.book_held_back()
         await self._lapse(lapses, plan)
         if fills:
             self.portfolio.account.check()
@@ -260,7 +260,7 @@ class Turn:
         return position.quantity if position else 0.0
 
     def _commit_between(self) -> None:
-        self._journal.commit(self.portfolio.last_key or (0, 0), self._rows.take(), None)
+        self._journal.commit(self.portfolio.last_key or (0, 0), self._rows.take_rows(), None)
 
     def _purge(self) -> None:
         if self.booking.n_fills - self._purged_at >= PURGE_EVERY_FILLS:

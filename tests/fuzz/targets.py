@@ -37,10 +37,10 @@ TARGET = TargetParams(band=0.02)
 def _warm_portfolio() -> bytes:
     portfolio = Portfolio("F", SIGNAL, TARGET)
     for scan in SCANS[:-1]:
-        plan = portfolio.take(msgspec.structs.replace(scan), TradingPermission())
-        portfolio.settle(plan)
+        plan = portfolio.decide(msgspec.structs.replace(scan), TradingPermission())
+        portfolio.finish_scan(plan)
         tape = MarketSnapshot(now_us=scan.timestamp_us, prices=plan.prices)
-        for execution in portfolio.due(tape)[0]:
+        for execution in portfolio.match(tape)[0]:
             order = execution.order
             fill(portfolio, order, execution.quote.bid, 0.0, 1.0)
         portfolio.mark()
@@ -64,10 +64,10 @@ def trade(portfolio: Portfolio, scan, limits=None, book=None, factors=None) -> N
     guard = Guard(is_replay=True, cadence_min_s=1.0, trouble=lambda: None)
     try:
         guard.refuse_implausible(scan, portfolio.signals.order.timestamp_us)
-        plan = portfolio.take(scan, limits or TradingPermission(), book, factors)
+        plan = portfolio.decide(scan, limits or TradingPermission(), book, factors)
     except ScanError:
         return
-    portfolio.settle(plan)
+    portfolio.finish_scan(plan)
     for order in plan.orders:
         o, price = order.order, plan.prices[order.order.asset]
         assert math.isfinite(o.quantity), order
@@ -152,7 +152,7 @@ def books_document(choose: Choose) -> bool:
     portfolio = warm_portfolio()
     shelf = BookCache(portfolio)
     try:
-        shelf.take(msgspec.json.encode(mutate(BOOKS, BOOK_PATHS, choose)).decode())
+        shelf.update(msgspec.json.encode(mutate(BOOKS, BOOK_PATHS, choose)).decode())
     except ValueError:
         return False
     book = shelf.books(SCANS[-1].timestamp_us)
@@ -178,7 +178,7 @@ FACTOR_PATHS = paths(FACTORS)
 def factors_document(choose: Choose) -> bool:
     shelf = FactorCache()
     try:
-        shelf.take(msgspec.json.encode(mutate(FACTORS, FACTOR_PATHS, choose)).decode())
+        shelf.update(msgspec.json.encode(mutate(FACTORS, FACTOR_PATHS, choose)).decode())
     except ValueError:
         return False
     factors = shelf.at(SCANS[-1].timestamp_us)

@@ -32,7 +32,7 @@ class Debouncer(msgspec.Struct):
     bad_turns: int = 0
     unknown_turns: int = 0
 
-    def take(self, raw: float | None, now_s: float) -> None:
+    def update(self, raw: float | None, now_s: float) -> None:
         """Take this turn's score; ``now_s`` is monotonic."""
         self.raw = raw
         if raw is None:

@@ -51,7 +51,7 @@ NO_LIFE: Final = "0000"
 
 
 class Portfolio:
-    """State of one instance; `take` a scan, then `due` orders end by `book`.
+    """State of one instance; `decide` a scan, then `match` orders end by `book`.
 
     Attributes:
         life: Four characters that the journal drew; part of every order's id.
@@ -89,7 +89,7 @@ class Portfolio:
         self.funding = FundingClock()
         self.flattened_id, self.n_flattened = "", 0
 
-    def take(
+    def decide(
         self,
         scan: Scan,
         limits: TradingPermission,
@@ -109,7 +109,7 @@ class Portfolio:
             self._send(plan, market)
         return plan
 
-    def settle(self, plan: Plan) -> None:
+    def finish_scan(self, plan: Plan) -> None:
         """Learn from a scan what only later ones need: after its orders have left."""
         if plan.draft is None:
             return
@@ -121,7 +121,7 @@ class Portfolio:
             self.account.held(), plan.draft, self.signals.sound, self.unpriced, self.last_us
         )
 
-    def follow(
+    def catch_up(
         self,
         scan: Scan,
         orders: list[InFlight],
@@ -162,7 +162,7 @@ class Portfolio:
         plan.funding = self.funding.settle(held, known, factors, self.last_us, scan.timestamp_us)
         self.account.funding += sum(charge.amount for charge in plan.funding)
         plan.factors = factors
-        self.market_posture.take(draft.flags, scan.timestamp_us)
+        self.market_posture.update(draft.flags, scan.timestamp_us)
         plan.limits = self.market_posture.tighten(limits, scan.timestamp_us)
         return plan
 
@@ -191,7 +191,7 @@ class Portfolio:
         """Return the decimal places of an asset's size: its step is the last of them."""
         return self.instruments[asset].size_precision
 
-    def due(self, tape: MarketSnapshot) -> tuple[list[Execution], list[InFlight]]:
+    def match(self, tape: MarketSnapshot) -> tuple[list[Execution], list[InFlight]]:
         """Return the orders of earlier scans that (fill, lapse unfilled) at this scan."""
         gap_us = round(self.signals.params.gap_max_s * 1e6)
         return due(self.in_flight.values(), tape, gap_us, self.costs, self.instruments)

@@ -21,7 +21,7 @@ class MarketPosture(msgspec.Struct):
     frozen_run: int = 0
     shock_until_us: int = 0
 
-    def take(self, flags: set[str], now_us: int) -> None:
+    def update(self, flags: set[str], now_us: int) -> None:
         """Take a scan's flags."""
         self.frozen_run = self.frozen_run + 1 if "frozen" in flags else 0
         if "shock" in flags:

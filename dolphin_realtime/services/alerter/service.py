@@ -54,7 +54,7 @@ class Alerter:
         try:
             self._outbox.taken(target.name, due)
         except OSError as e:
-            self._frame.refuse("place_unkept", why=str(e))
+            self._frame.count_rejection("place_unkept", why=str(e))
 
     async def _send(self, target: Target, due: Due) -> None:
         title, body = title_of(due.alerts, self._host), body_of(due.alerts)

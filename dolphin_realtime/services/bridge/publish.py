@@ -72,7 +72,7 @@ class Publisher:
                     await asyncio.gather(self._map.set(maps.LATEST_SCAN, newest), self._add(newest))
         except GRID_FAULTS:
             self._must_check = True
-            self._frame.say("grid_away", unsent=len(self._unsent))
+            self._frame.set_phase("grid_away", unsent=len(self._unsent))
             return False
         return True
 

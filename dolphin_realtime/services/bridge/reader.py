@@ -117,7 +117,7 @@ class Reader:
             one = self._read(path)
             self.pace.count(1, time.monotonic() - began)
             if one is not None:
-                self._watch.take(path, one.stamp)
+                self._watch.remember(path, one.stamp)
                 self._waiting.pop(path, None)
                 found.append(one)
         return sorted(found, key=lambda one: one.path)

@@ -96,16 +96,16 @@ class Bridge:
             found = await self._child.ask(Request(wait_s, min(poll_s, max(wait_s, 0.001))))
         except ReaderOverdue as e:
             self._frame.counts["reader_replaced"] = self._child.n_replaced
-            self._frame.say("share_hung", reason=str(e))
+            self._frame.set_phase("share_hung", reason=str(e))
             found = []
         else:
             if self._frame.phase == "share_hung":
-                self._frame.say("ready")
+                self._frame.set_phase("ready")
         lines, documents = self._take(found)
         if documents or self._publisher.has_work:
             went = await self._publisher.send(documents)
             if went and self._frame.phase == "grid_away":
-                self._frame.say("ready")
+                self._frame.set_phase("ready")
         for line in lines:
             self._ledger.add(line)
         self._describe()
@@ -128,7 +128,7 @@ class Bridge:
         line = Line(path=found.path, stamp=found.stamp, reason=found.reason)
         scan = found.scan
         if scan is None:
-            self._frame.refuse("bad_file", file=found.path, why=found.reason)
+            self._frame.count_rejection("bad_file", file=found.path, why=found.reason)
             return line, None
         try:
             refuse_implausible(
@@ -140,11 +140,11 @@ class Bridge:
             is_new = self._ledger.order.accept(scan.scan_number, scan.timestamp_us)
         except ScanOutOfOrder as e:
             line.reason = f"out of order: {e}"
-            self._frame.refuse("out_of_order", file=found.path, why=str(e))
+            self._frame.count_rejection("out_of_order", file=found.path, why=str(e))
             return line, None
         if not is_new:
             line.reason = f"duplicate of scan {scan.scan_number}"
-            self._frame.refuse("duplicate", file=found.path, why=line.reason)
+            self._frame.count_rejection("duplicate", file=found.path, why=line.reason)
             return line, None
         self._ledger.seq += 1
         scan = msgspec.structs.replace(scan, epoch=self._ledger.order.epoch, seq=self._ledger.seq)
@@ -162,7 +162,7 @@ class Bridge:
             try:
                 found = await self._child.ask(Request(0.0, 0.0, newest[start : start + BATCH]))
             except ReaderOverdue as e:
-                self._frame.say("share_hung", reason=str(e))
+                self._frame.set_phase("share_hung", reason=str(e))
                 return documents
             for one in found:
                 line = lines[one.path]

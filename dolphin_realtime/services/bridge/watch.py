@@ -90,13 +90,13 @@ class FolderWatch:
         self._dir = scan_dir
         self.known: dict[str, dict[str, Stamp]] = {}
         for path, stamp in seen.items():
-            self.take(path, stamp)
+            self.remember(path, stamp)
         self._days: dict[str, _Day] = {}
         self._root_mtime, self._root_at = 0, -1e9
         self._failing_since: float | None = None
         self._active = ""
 
-    def take(self, path: str, stamp: Stamp) -> None:
+    def remember(self, path: str, stamp: Stamp) -> None:
         """Remember a file that was handled."""
         day, _, name = path.partition("/")
         self.known.setdefault(day, {})[name] = stamp

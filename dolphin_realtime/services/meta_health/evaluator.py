@@ -26,21 +26,21 @@ AGED = ("m2_heartbeat", "m3_data_freshness")
 
 
 class HealthEvaluator:
-    """All tracks of one stack; `take` is one turn."""
+    """All tracks of one stack; `update` is one turn."""
 
     def __init__(self, sources: list[Source], critical: list[str]) -> None:
         self._sources, self._critical = sources, critical
         self.tracks: dict[tuple[str, str], Debouncer] = {}
         self._readings: dict[str, Reading] = {}
 
-    def take(self, readings: dict[str, Reading], now_s: float) -> Seen:
+    def update(self, readings: dict[str, Reading], now_s: float) -> Seen:
         """Take a turn's readings; a target that is no longer meant to be is forgotten."""
         was_bad = {key for key, track in self.tracks.items() if _is_bad(track)}
         self._readings = readings
         wanted = {(sensor, name) for sensor, r in readings.items() for name in r.scores}
         self.tracks = {key: self.tracks.get(key) or Debouncer() for key in sorted(wanted)}
         for (sensor, name), track in self.tracks.items():
-            track.take(readings[sensor].scores[name], now_s)
+            track.update(readings[sensor].scores[name], now_s)
         known = {key: track for key, track in self.tracks.items() if track.raw is not None}
         bad = {key for key, track in known.items() if _is_bad(track)}
         return Seen(

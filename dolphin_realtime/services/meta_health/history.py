@@ -73,7 +73,7 @@ class HealthHistory:
         try:
             append_history(self._path, line)
         except OSError as e:
-            self._frame.refuse("history_unwritten", why=str(e))
+            self._frame.count_rejection("history_unwritten", why=str(e))
 
     def _log(self, document: HealthDocument, changed: dict[str, str]) -> None:
         self._frame.log.info(

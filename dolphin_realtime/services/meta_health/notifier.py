@@ -42,7 +42,7 @@ class Telling:
                 return
             found = standing(read_alerts(self._frame.settings.home))
         except OSError as e:
-            self._frame.refuse("alerts_unread", why=str(e))
+            self._frame.count_rejection("alerts_unread", why=str(e))
             return
         self._size = size
         self._red = {k: a.runbook for k, a in found.items() if k[1] in (SERVICE, UNIT)}
@@ -64,7 +64,7 @@ class Telling:
             self._red[key] = RUNBOOK
             self._frame.alert(*key, "red", {"why": why}, RUNBOOK)
 
-    def tell(
+    def report(
         self,
         faults: Iterable[Fault],
         judgement: HealthEvaluator,

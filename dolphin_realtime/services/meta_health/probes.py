@@ -55,7 +55,7 @@ class Probes:
         """Create the grid's proxies."""
         await self._reader.start()
 
-    async def look(self, now: datetime, *, grid_is_young: bool) -> Look:
+    async def probe_all(self, now: datetime, *, grid_is_young: bool) -> Look:
         """Probe everything side by side.
 
         Args:
@@ -127,5 +127,5 @@ class Probes:
             async with asyncio.timeout(PROBE_DEADLINE_S):
                 return await probe
         except Exception as e:  # noqa: BLE001 - whatever a probe meets, its targets are unknown
-            self._frame.refuse(f"probe_{name}", why=f"{type(e).__name__}: {e}")
+            self._frame.count_rejection(f"probe_{name}", why=f"{type(e).__name__}: {e}")
             return None

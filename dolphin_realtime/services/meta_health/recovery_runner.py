@@ -139,7 +139,7 @@ class RecoveryRunner:
         try:
             self._ledger.add(line)
         except OSError as e:
-            self._frame.refuse("ledger_unwritten", why=str(e))
+            self._frame.count_rejection("ledger_unwritten", why=str(e))
             return False
         return True
 

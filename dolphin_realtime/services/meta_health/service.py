@@ -97,11 +97,13 @@ class MetaHealth:
     async def turn(self) -> HealthDocument:
         """Look once, judge, repair where that is due, publish; return the document."""
         now_s = self._clock.monotonic()
-        look = await self._probes.look(self._clock.wall(), grid_is_young=self._grid_is_young(now_s))
+        look = await self._probes.probe_all(
+            self._clock.wall(), grid_is_young=self._grid_is_young(now_s)
+        )
         now, now_s = self._clock.wall(), self._clock.monotonic()
         if self._observer.slept(now_s):
             self.judgement.forget_streaks()
-        seen = self.judgement.take(look.readings, now_s)
+        seen = self.judgement.update(look.readings, now_s)
         self._note_grid(now_s)
         suspected = self._observer.suspicion
         self._observer.judge(now.timestamp(), now_s, seen)
@@ -143,7 +145,7 @@ class MetaHealth:
             healer.verify(now, is_well=self._is_cured(look, healer.memory.pending))
         faults = self.judgement.faults()
         if self._observer.suspicion is None:
-            self._telling.tell(faults, self.judgement, look.services, now_s)
+            self._telling.report(faults, self.judgement, look.services, now_s)
         if not faults:
             return {}
         planned = plan(faults, self._world(look), healer.memory, now, self._barred(look, now))
@@ -230,7 +232,7 @@ class MetaHealth:
         try:
             files.replace(self._path, text.encode())
         except OSError as e:
-            self._frame.refuse("document_unwritten", why=str(e))
+            self._frame.count_rejection("document_unwritten", why=str(e))
         try:
             async with asyncio.timeout(SEND_TIMEOUT_S):
                 await self._health.set(maps.LATEST, text)

@@ -63,7 +63,7 @@ class BookKeeper:
         for asset in self._kept:
             self._resync(asset)
 
-    def take(self, update: DepthUpdate) -> None:
+    def apply(self, update: DepthUpdate) -> None:
         """Apply an update, or keep it until its book's snapshot is there."""
         kept = self._kept.get(update.symbol)
         if not 0 <= update.event_ms < LATEST_MS:

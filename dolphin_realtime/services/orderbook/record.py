@@ -27,7 +27,7 @@ class BookRecord:
         self._lines: files.JsonLines | None = None
         self.n_failed = 0
 
-    def take(self, books: dict[str, BookFeatures]) -> None:
+    def record(self, books: dict[str, BookFeatures]) -> None:
         """Write a line where the newest event is late enough after the last line's."""
         if not books:
             return

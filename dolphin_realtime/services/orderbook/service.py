@@ -66,10 +66,10 @@ class OrderBooks:
             if update is None:
                 self._keeper.begin_again()
             else:
-                self._keeper.take(update)
+                self._keeper.apply(update)
 
     def _on_fault(self, why: str) -> None:
-        self._frame.refuse(why.split(":", maxsplit=1)[0], why=why)
+        self._frame.count_rejection(why.split(":", maxsplit=1)[0], why=why)
 
     async def _publish(self, features: Any) -> None:
         now = datetime.now(UTC)
@@ -79,7 +79,7 @@ class OrderBooks:
         if n_missing and self._keeper.trouble:
             self._frame.detail += f"; {self._keeper.trouble}"
         self._frame.figures.set("books", len(found))
-        self._record.take(found)
+        self._record.record(found)
         self._frame.counts["books_unrecorded"] = self._record.n_failed
         document = BooksDocument(assets=found, pushed_at=now, simulated=self._simulated)
         try:
@@ -87,7 +87,7 @@ class OrderBooks:
                 await features.set(maps.LATEST_BOOKS, wire.encode(document))
         except GRID_FAULTS:
             self._frame.counts["books_unsent"] += 1
-        self._frame.say("ready" if found else "no_books")
+        self._frame.set_phase("ready" if found else "no_books")
 
     @property
     def _simulated(self) -> str | None:

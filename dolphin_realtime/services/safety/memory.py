@@ -29,7 +29,7 @@ class Newest[D]:
         self._kind, self._stamp = kind, stamp
         self.document: D | None = None
 
-    def take(self, value: object) -> None:
+    def update(self, value: object) -> None:
         """Take what was read: what is absent leaves the last one, what is of no use replaces it."""
         if value is not None:
             self.document = wire.read(value, self._kind)

@@ -25,7 +25,7 @@ class Telling:
         self._told = _read(path)
         self._task: asyncio.Task[None] | None = None
 
-    def tell(self, posture: Posture, reasons: list[str]) -> None:
+    def report(self, posture: Posture, reasons: list[str]) -> None:
         """Begin to write an alert where the posture is lower than told, or NORMAL again."""
         if posture is self._told or (self._task is not None and not self._task.done()):
             return
@@ -45,7 +45,7 @@ class Telling:
                 self._path.parent.mkdir(parents=True, exist_ok=True)
                 files.replace(self._path, posture.value.encode())
             except OSError as e:
-                self._frame.refuse("told_unwritten", why=str(e))
+                self._frame.count_rejection("told_unwritten", why=str(e))
             self._told = posture
 
     async def close(self) -> None:

@@ -87,12 +87,12 @@ class Safety:
                 try:
                     await self.step()
                 except GRID_FAULTS:
-                    self._frame.say("grid_away")
+                    self._frame.set_phase("grid_away")
                 else:
                     if not is_ready:
                         self._frame.ready()
                         is_ready = True
-                    self._frame.say("ready")
+                    self._frame.set_phase("ready")
                 self._frame.turn()
                 await self._next()
         await self._telling.close()
@@ -145,10 +145,10 @@ class Safety:
 
     async def step(self) -> None:
         """Read the inputs, judge, publish."""
-        self._scan.take(await self._features.get(maps.LATEST_SCAN))
-        self._health.take(await self._health_map.get(maps.LATEST))
+        self._scan.update(await self._features.get(maps.LATEST_SCAN))
+        self._health.update(await self._health_map.get(maps.LATEST))
         for name, state in self._states.items():
-            state.take(await self._state_maps[name].get(maps.LATEST_STATE))
+            state.update(await self._state_maps[name].get(maps.LATEST_STATE))
         self._note_scan()
         self._note_peaks()
         now = datetime.now(UTC)
@@ -157,7 +157,7 @@ class Safety:
         self._move(wanted, reasons, now)
         await self._safety.set(maps.LATEST, self._document(inputs, reasons, now))
         if self._was_fresh or not self._is_young(now):
-            self._telling.tell(self._ladder.posture, reasons)
+            self._telling.report(self._ladder.posture, reasons)
         self._frame.figures.set("posture_rank", self._ladder.posture.rank)
         self._frame.figures.set("size_multiplier", self._ladder.posture.size_multiplier)
         self._frame.detail = f"{self._ladder.posture} since {self._ladder.since:%H:%M:%S}"

@@ -101,7 +101,7 @@ async def _one(
     known = factors.at(scan.timestamp_us)
     try:
         if allowed.is_acted_on:
-            plan = session.take(scan, allowed.limits, known)
+            plan = session.begin(scan, allowed.limits, known)
         else:
             plan = session.turn.catch_up(scan, [], allowed.limits, known)
     except ScanOutOfOrder as e:

@@ -24,7 +24,7 @@ class PostureWatch:
         """Take a DOLPHIN_SAFETY document: the entry listener's callback."""
         self._guard.on_safety(value)
         posture = self._guard.posture(datetime.now(UTC))
-        self.follow(posture)
+        self.apply(posture)
         if posture is Posture.HALTED and self._session.portfolio.in_flight:
             self._act(self._session.turn.halt)
         order = self._guard.flatten
@@ -34,6 +34,6 @@ class PostureWatch:
         if flatten_id and flatten_id != self._session.portfolio.flattened_id:
             self._act(lambda: self._session.flatten(flatten_id, reason))
 
-    def follow(self, posture: Posture | None) -> None:
+    def apply(self, posture: Posture | None) -> None:
         """Have the engine refuse what the posture forbids: the second fence."""
-        self._session.engine.fence(posture)
+        self._session.engine.set_posture(posture)

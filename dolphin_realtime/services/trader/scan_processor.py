@@ -59,7 +59,7 @@ class DiskJournal:
 
 
 class ScanProcessor:
-    """Trades scans for one portfolio; `take` and then `finish`, one scan at a time.
+    """Trades scans for one portfolio; `begin` and then `finish`, one scan at a time.
 
     Attributes:
         latencies_us: Callback to last order returned, of the last scans with orders.
@@ -81,7 +81,7 @@ class ScanProcessor:
         """Why nothing may be opened until a restart, or None."""
         return self.booking.mismatch
 
-    def take(
+    def begin(
         self,
         scan: Scan,
         limits: TradingPermission,

@@ -84,12 +84,12 @@ class ScanSequencer:
         try:
             scan = decode_scan(value)
         except ScanSchemaError as e:
-            self._frame.refuse("bad_scan_document", why=str(e))
+            self._frame.count_rejection("bad_scan_document", why=str(e))
             return
         scan = replace(scan, epoch=scan.epoch + self._epoch_offset)
         wrong = self._why_not(scan)
         if wrong is not None:
-            self._frame.refuse(wrong[0], why=wrong[1])
+            self._frame.count_rejection(wrong[0], why=wrong[1])
             return
         scan = self._begin_epoch(scan)
         if scan.key <= self._last_key or (self._pending and scan.key <= self._pending.key):
@@ -125,7 +125,7 @@ class ScanSequencer:
         order = self._session.portfolio.signals.order
         if not (scan.epoch < order.epoch and scan.timestamp_us > order.timestamp_us):
             return scan
-        self._frame.refuse("epoch_fell", epoch=scan.epoch, known=order.epoch)
+        self._frame.count_rejection("epoch_fell", epoch=scan.epoch, known=order.epoch)
         self._epoch_offset += order.epoch + 1 - scan.epoch
         return replace(scan, epoch=order.epoch + 1)
 
@@ -134,9 +134,9 @@ class ScanSequencer:
         limits = self._guard.limits(scan, now)
         self._guard.note(limits, now)
         try:
-            plan = self._session.take(scan, limits, self._factors.at(scan.timestamp_us), began_ns)
+            plan = self._session.begin(scan, limits, self._factors.at(scan.timestamp_us), began_ns)
         except ScanOutOfOrder as e:
-            self._frame.refuse("out_of_order", why=str(e))
+            self._frame.count_rejection("out_of_order", why=str(e))
             plan = None
         else:
             self._last_key = scan.key
@@ -203,7 +203,7 @@ class ScanSequencer:
             async with asyncio.timeout(5.0):
                 scans = await self.ring.scans()
         except GRID_FAULTS as e:
-            self._frame.refuse("ring_unread", why=str(e))
+            self._frame.count_rejection("ring_unread", why=str(e))
             return []
         last_us = self._session.portfolio.signals.order.timestamp_us
         missed = [s for s in scans if last_us < s.timestamp_us < newest.timestamp_us]
@@ -218,7 +218,7 @@ class ScanSequencer:
         try:
             plan = self._session.turn.catch_up(scan, orders, limits, factors)
         except ScanOutOfOrder as e:
-            self._frame.refuse("out_of_order", why=str(e))
+            self._frame.count_rejection("out_of_order", why=str(e))
             return
         self._last_key, self._last_seq = scan.key, scan.seq
         await self._session.finish(plan, is_acted_on=bool(orders))

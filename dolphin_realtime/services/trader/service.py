@@ -118,13 +118,13 @@ class TraderService:
 
     async def _warm_up(self) -> None:
         settings = self.frame.settings
-        self.frame.say("warming_up")
+        self.frame.set_phase("warming_up")
         try:
             n = await asyncio.to_thread(
                 warm_up, self.portfolio, settings.archive, settings.warm_up_days
             )
         except ScanError as e:
-            self.frame.refuse("bad_archive", why=str(e))
+            self.frame.count_rejection("bad_archive", why=str(e))
             n = 0
         self.frame.log.info("trader.warmed_up", scans=n)
 
@@ -134,8 +134,8 @@ class TraderService:
         shelf = self.session.shelf
         feeds = [
             LatestFeed(client, maps.SAFETY, maps.LATEST, self.watch.on_document),
-            LatestFeed(client, maps.FEATURES, maps.LATEST_FACTORS, self._read(self.factors.take)),
-            LatestFeed(client, maps.FEATURES, maps.LATEST_BOOKS, self._read(shelf.take)),
+            LatestFeed(client, maps.FEATURES, maps.LATEST_FACTORS, self._read(self.factors.update)),
+            LatestFeed(client, maps.FEATURES, maps.LATEST_BOOKS, self._read(shelf.update)),
             LatestFeed(client, maps.FEATURES, maps.LATEST_SCAN, self.inbox.on_document),
         ]
         for feed in feeds:
@@ -149,7 +149,7 @@ class TraderService:
             try:
                 take(value)
             except ValueError as e:
-                self.frame.refuse("bad_document", why=str(e))
+                self.frame.count_rejection("bad_document", why=str(e))
 
         return handle
 
@@ -159,11 +159,11 @@ class TraderService:
             refused = sum(s.booking.refused.values())
             fills = s.booking.n_fills
             self.frame.detail = f"{s.n_scans} scans, {fills} fills, {refused} orders refused"
-            self.watch.follow(self.guard.posture(datetime.now(UTC)))
+            self.watch.apply(self.guard.posture(datetime.now(UTC)))
             if self._trouble():
-                self.frame.say("blocked", why=self._trouble())
+                self.frame.set_phase("blocked", why=self._trouble())
             elif self.frame.phase == "blocked":
-                self.frame.say("ready")
+                self.frame.set_phase("ready")
             await asyncio.sleep(1.0)
 
 

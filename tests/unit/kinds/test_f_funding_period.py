@@ -119,7 +119,7 @@ def test_the_traders_shelf_and_a_backtests_history_charge_alike():
             "value": one.value, "lifetime_s": one.lifetime_s, "interval_h": 8.0,
             "fetch_time": _iso(one.fetch_us), "next_time": _iso(one.next_us),
         }}}})  # fmt: skip
-        shelf.take(text.decode())
+        shelf.update(text.decode())
     scans = [at(7, 58), at(8, 0, 7)]
     assert charged(history(*readings), scans) == charged(shelf, scans) == [(8, 1.1e-3)]
 

@@ -124,10 +124,10 @@ class Peeking(Portfolio):
         super().__init__("TEST", pre_trade=None)
         self.later = {a.timestamp_us: b.prices for a, b in pairwise(scans)}
 
-    def take(self, scan, limits, book=None, factors=None):
+    def decide(self, scan, limits, book=None, factors=None):
         prices = self.later.get(scan.timestamp_us, scan.prices)
         scan = msgspec.structs.replace(scan, prices=prices)
-        return super().take(scan, limits, book, factors)
+        return super().decide(scan, limits, book, factors)
 
 
 @pytest.mark.parametrize("is_peeking", [False, True])

@@ -59,7 +59,7 @@ async def following(source, clock, assets):
                 if update is None:
                     keeper.begin_again()
                 else:
-                    keeper.take(update)
+                    keeper.apply(update)
 
         task = asyncio.create_task(follow())
         try:

@@ -27,8 +27,8 @@ def books(at, bid=99.0, ask=101.0):
 def record(folder, offsets_s, every_s=5.0, simulated="seeded"):
     kept = BookRecord(folder, every_s, simulated)
     for offset in offsets_s:
-        kept.take(books(NOON + timedelta(seconds=offset)))
-    kept.take({})
+        kept.record(books(NOON + timedelta(seconds=offset)))
+    kept.record({})
     kept.close()
     return kept
 

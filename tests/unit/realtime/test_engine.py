@@ -323,7 +323,7 @@ async def test_a_posture_keeps_orders_from_leaving(name):
             (Posture.HALTED, ["O", "C"]),
             (Posture.REDUCED, []),
         ):
-            engine.fence(posture)
+            engine.set_posture(posture)
             named = [
                 msgspec.structs.replace(o, client_order_id=f"{o.client_order_id}-{posture}")
                 for o in (opens, closes)
@@ -332,7 +332,7 @@ async def test_a_posture_keeps_orders_from_leaving(name):
             fenced = [o.client_order_id for o in named if heard.end(o.client_order_id)]
             assert fenced == [f"{letter}-{posture}" for letter in expected]
             assert {heard.end(i).code for i in fenced} <= {"FENCED"}
-        engine.fence(Posture.HALTED)
+        engine.set_posture(Posture.HALTED)
         engine.resume([opens])
         assert await engine.until(lambda: not engine.unanswered, SOON_S)
         assert heard.of("O") == ["Acked"]

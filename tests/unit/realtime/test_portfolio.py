@@ -25,9 +25,9 @@ def trade(portfolio, scans, factors=None):
     found = []
     for scan in scans:
         scan = msgspec.structs.replace(scan)
-        plan = portfolio.take(scan, TradingPermission(), None, factors)
-        portfolio.settle(plan)
-        executions, lapses = portfolio.due(
+        plan = portfolio.decide(scan, TradingPermission(), None, factors)
+        portfolio.finish_scan(plan)
+        executions, lapses = portfolio.match(
             MarketSnapshot(now_us=scan.timestamp_us, prices=plan.prices)
         )
         fills = [e.order for e in executions]
@@ -95,7 +95,7 @@ def test_a_duplicate_scan_does_nothing():
     portfolio = Portfolio("X")
     trade(portfolio, SCANS[:300])
     before = save(portfolio)
-    plan = portfolio.take(msgspec.structs.replace(SCANS[299]), TradingPermission())
+    plan = portfolio.decide(msgspec.structs.replace(SCANS[299]), TradingPermission())
     assert not plan.is_new
     assert not plan.orders
     assert save(portfolio) == before
@@ -106,7 +106,7 @@ def test_a_followed_scan_sends_nothing_of_its_own_and_takes_back_what_was_sent()
     n = next(i for i, (plan, _, _) in enumerate(found) if plan.orders)
     portfolio = Portfolio("X")
     trade(portfolio, SCANS[:n])
-    plan = portfolio.follow(
+    plan = portfolio.catch_up(
         msgspec.structs.replace(SCANS[n]), found[n][0].orders, TradingPermission()
     )
     assert plan.decisions == []
@@ -187,9 +187,9 @@ def test_each_flatten_has_ids_of_its_own_and_outlives_a_gap():
     second = portfolio.flatten()
     assert {o.client_order_id for o in first}.isdisjoint(o.client_order_id for o in second)
     late = msgspec.structs.replace(SCANS[-60], timestamp_us=last.timestamp_us + 3_000_000_000)
-    plan = portfolio.take(late, TradingPermission(entry_block="POSTURE_CLOSE_ONLY"))
-    portfolio.settle(plan)
-    fills, lapses = portfolio.due(MarketSnapshot(now_us=late.timestamp_us, prices=plan.prices))
+    plan = portfolio.decide(late, TradingPermission(entry_block="POSTURE_CLOSE_ONLY"))
+    portfolio.finish_scan(plan)
+    fills, lapses = portfolio.match(MarketSnapshot(now_us=late.timestamp_us, prices=plan.prices))
     assert {e.order.client_order_id for e in fills} == {o.client_order_id for o in second}
     assert not lapses
 
@@ -273,8 +273,8 @@ def test_a_price_no_venue_could_show_fills_nothing(price):
     orders = portfolio.flatten()
     prices = [price] * len(last.assets)
     scan = msgspec.structs.replace(SCANS[-60], prices=prices)
-    plan = portfolio.take(scan, TradingPermission())
-    portfolio.settle(plan)
-    fills, _ = portfolio.due(MarketSnapshot(now_us=scan.timestamp_us, prices=plan.prices))
+    plan = portfolio.decide(scan, TradingPermission())
+    portfolio.finish_scan(plan)
+    fills, _ = portfolio.match(MarketSnapshot(now_us=scan.timestamp_us, prices=plan.prices))
     assert orders
     assert not fills

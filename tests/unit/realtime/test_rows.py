@@ -18,11 +18,11 @@ def rows_of(rows, scan, *, is_acted_on=True):
     portfolio = rows.portfolio
     rows.open_scan(scan.timestamp_us)
     plan = (
-        portfolio.take(scan, TradingPermission())
+        portfolio.decide(scan, TradingPermission())
         if is_acted_on
-        else portfolio.follow(scan, [], TradingPermission())
+        else portfolio.catch_up(scan, [], TradingPermission())
     )
-    portfolio.settle(plan)
+    portfolio.finish_scan(plan)
     return rows.close_scan(plan, is_acted_on=is_acted_on)
 
 

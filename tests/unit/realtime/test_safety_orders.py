@@ -81,17 +81,17 @@ def test_peaks_outlive_the_service_and_begin_anew_with_a_resume(tmp_path):
 )
 def test_a_state_that_says_nothing_is_unknown(document):
     state = Newest(StateDocument, lambda found: found.updated_at)
-    state.take(document)
+    state.update(document)
     assert facts_of("BLUE", state.document, 0.0, NOW).age_s is None
 
 
 def test_a_document_that_is_gone_is_remembered_with_its_age():
     newest = Newest(Heartbeat, lambda found: found.ts)
-    newest.take('{"ts": "2025-12-31T23:59:50+00:00", "phase": "ready"}')
-    newest.take(None)
+    newest.update('{"ts": "2025-12-31T23:59:50+00:00", "phase": "ready"}')
+    newest.update(None)
     assert newest.document.phase == "ready"
     assert newest.age_s(NOW) == 10.0
-    newest.take('{"phase": "ready"}')
+    newest.update('{"phase": "ready"}')
     assert newest.age_s(NOW) is None
 
 

@@ -42,7 +42,7 @@ def frame(tmp_path):
 async def goes(frame, *postures):
     telling = Telling(frame, frame.settings.home / "told")
     for posture in postures:
-        telling.tell(posture, ["why"])
+        telling.report(posture, ["why"])
         await telling.close()
     return [(state, word) for state, word in frame.told]
 
@@ -66,10 +66,10 @@ async def test_a_restart_repeats_nothing_and_forgets_nothing(frame):
 async def test_what_a_full_disk_refused_is_told_later(frame):
     telling = Telling(frame, frame.settings.home / "told")
     frame.is_full = True
-    telling.tell(HALTED, [])
+    telling.report(HALTED, [])
     await telling.close()
     frame.is_full = False
-    telling.tell(HALTED, [])
+    telling.report(HALTED, [])
     await telling.close()
     assert frame.told == [("red", "HALTED")]
 
@@ -82,7 +82,7 @@ def told(frame, *turns):
     telling = ServiceTelling(frame)
     for is_bad, is_well, found in turns:
         faults = [Fault(sensor="m1_proc", target="dagster-daemon")] if is_bad else []
-        telling.tell(faults, SimpleNamespace(is_well=lambda _, w=is_well: w), found, 0.0)
+        telling.report(faults, SimpleNamespace(is_well=lambda _, w=is_well: w), found, 0.0)
     return frame.told
 
 
@@ -112,7 +112,7 @@ def test_a_daemon_that_runs_and_looks_at_nothing_is_told_once_each_way(frame):
     path = frame.settings.home / LOOKED
 
     def turn(now_s, found=RUNS):
-        telling.tell([], is_well, found, now_s)
+        telling.report([], is_well, found, now_s)
         return [state for state, _ in frame.told]
 
     note_look(frame.settings.home)
@@ -128,14 +128,14 @@ def test_a_daemon_that_runs_and_looks_at_nothing_is_told_once_each_way(frame):
 def test_a_daemon_that_never_looked_is_told(frame):
     telling, is_well = ServiceTelling(frame), SimpleNamespace(is_well=lambda _: True)
     for now_s in (0.0, 121.0):
-        telling.tell([], is_well, RUNS, now_s)
+        telling.report([], is_well, RUNS, now_s)
     assert frame.told == [("red", "dagster-daemon")]
 
 
 def test_a_stack_without_dagster_is_not_watched(frame):
     telling, is_well = ServiceTelling(frame), SimpleNamespace(is_well=lambda _: True)
     for now_s in (0.0, 500.0):
-        telling.tell([], is_well, services(bridge="running"), now_s)
+        telling.report([], is_well, services(bridge="running"), now_s)
     assert frame.told == []
 
 

@@ -11,7 +11,7 @@ from dolphin_realtime.model.health.self_check import Seen, SelfCheck
 def taken(*raws, step_s=5.0):
     track, now_s = Debouncer(), 0.0
     for raw in raws:
-        track.take(raw, now_s)
+        track.update(raw, now_s)
         now_s += step_s
     return track, now_s - step_s
 
@@ -62,11 +62,11 @@ def test_bad_turns_far_apart_do_not_add_up():
 
 def test_what_was_unknown_for_too_long_does_not_come_back_good_by_one_look():
     track, _ = taken(1, None)
-    track.take(0, 60.0)
+    track.update(0, 60.0)
     assert (track.score(60.0), track.word) == (0, "dead")
-    track.take(1, 65.0)
+    track.update(1, 65.0)
     assert track.score(65.0) == 0
-    track.take(1, 70.0)
+    track.update(1, 70.0)
     assert (track.score(70.0), track.word) == (1, "good")
 
 
@@ -79,7 +79,7 @@ def test_what_is_bad_but_has_not_settled_is_doubtful():
 def test_turns_before_a_long_silence_prove_nothing():
     track, now_s = taken(1, 0, 0)
     track.forget_streak()
-    track.take(0, now_s + 60)
+    track.update(0, now_s + 60)
     assert track.settled == 1
 
 
@@ -87,7 +87,7 @@ def test_turns_before_a_long_silence_prove_nothing():
 def test_one_more_bad_turn_never_improves_a_score(raws):
     track, now_s = taken(*raws)
     before = track.score(now_s)
-    track.take(0.0, now_s)
+    track.update(0.0, now_s)
     assert track.score(now_s) <= max(before, 0.0)
 
 

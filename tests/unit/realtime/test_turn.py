@@ -224,10 +224,10 @@ async def test_a_fill_that_nothing_called_for_blocks_entries_and_is_not_booked()
             scan_number=len(plans) + 1)])  # fmt: skip
     order_id = next(iter(trader.portfolio.in_flight))
     cash = trader.portfolio.account.cash
-    trader.booking.take(Traded(order_id, "F", 1.0, 100.0, 0.1))
+    trader.booking.book(Traded(order_id, "F", 1.0, 100.0, 0.1))
     assert "nothing called for" in trader.booking.mismatch
     assert trader.portfolio.account.cash == cash
-    trader.booking.take(Ended("X-UNKNOWN", EndKind.CANCELED, "CANCELED"))
+    trader.booking.book(Ended("X-UNKNOWN", EndKind.CANCELED, "CANCELED"))
     assert "nothing called for" in trader.booking.mismatch
 
 
