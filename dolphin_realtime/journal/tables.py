@@ -218,7 +218,8 @@ TABLES: Final = {
     ),
     "fills": Table(
         FillRow, ("fill_id",),
-        first=("asset", "side", "quantity", "price", "fee", "client_order_id", "scan_number"),
+        first=("asset", "side", "quantity", "price", "fee", "client_order_id", "scan_number",
+               "epoch"),
     ),
     "order_events": Table(OrderEventRow),
     "refusals": Table(RefusalRow),
