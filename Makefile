@@ -5,7 +5,7 @@ FOR ?=
 WORLD ?=
 
 .DEFAULT_GOAL := help
-.PHONY: worlds prove-worlds share prove-share help setup dev demo test window production runs prove-runs backtests factors recovery systemd e2e check fuzz chaos chaos-short prove-fuzz prove-backtests prove-reference record-reference prove-recovery render format lock clean
+.PHONY: worlds prove-worlds share prove-share help setup dev demo test window production runs prove-runs backtests factors recovery systemd e2e check fuzz chaos chaos-short prove-fuzz prove-backtests prove-reference record-reference prove-recovery render mutants format lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /|/' | awk -F'|' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -20,7 +20,7 @@ demo: setup ## replay the sample, trade it on paper, serve the Dagster UI; FOR=1
 	@$(BIN)/dolphin up --demo $(if $(FOR),--for $(FOR)) $(if $(WORLD),--world $(WORLD))
 
 test: dev ## unit and integration tests: a real Hazelcast member, real processes
-	@$(BIN)/pytest tests/unit tests/integration
+	@$(BIN)/pytest -n 3 --dist loadfile --durations=20 tests/unit tests/integration
 
 backtests: dev ## backtests over real prices, paper days beside them, sweeps here and on Ray
 	@$(BIN)/pytest tests/backtest
@@ -85,6 +85,9 @@ record-reference: dev ## write down what every recorded day comes to (tests/data
 
 prove-recovery: dev ## the same, and all of sixty runs
 	@PROVE_RUNS=1 $(BIN)/pytest -s --timeout=900 tests/recovery
+
+mutants: dev ## change the money and safety path, 300 places one by one: do unit tests notice? prints what they do not
+	@$(BIN)/python scripts/mutants.py
 
 check: dev ## format, lint, types, import rules, what is rendered
 	@$(BIN)/python scripts/render.py --check

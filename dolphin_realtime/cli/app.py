@@ -7,7 +7,7 @@ could not be reached. Errors go to standard error as what is wrong and what to d
 import os
 import sys
 from importlib import import_module
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import click
 
@@ -40,37 +40,46 @@ EXIT_STATUS: Final[dict[type[DolphinError], int]] = {
 }
 MALFORMED: Final = (KeyError, TypeError, ValueError, AttributeError)
 """What reading a document of the grid raises where another program wrote nonsense into it."""
+
+
+class Command(NamedTuple):
+    """Where a command is, and its first sentence: the manual is printed without importing any."""
+
+    module: str
+    summary: str
+
+
 COMMANDS: Final = {
-    "up": "stack",
-    "down": "stack",
-    "status": "stack",
-    "start": "stack",
-    "stop": "stack",
-    "restart": "stack",
-    "logs": "stack",
-    "service": "service",
-    "systemd": "systemd",
-    "nginx": "nginx",
-    "health": "inspect",
-    "maintenance": "recovery",
-    "alerts": "alerts",
-    "scan": "inspect",
-    "factors": "factors",
-    "posture": "safety",
-    "flatten": "safety",
-    "position": "position",
-    "resume": "safety",
-    "journal": "journal",
-    "compare": "journal",
-    "signals": "offline",
-    "backtest": "reports",
-    "report": "reports",
-    "versus": "reports",
-    "sweep": "sweep",
-    "replay": "offline",
-    "bench": "bench",
-}
-"""Each command and the module that holds it: a module is imported when it is used."""
+    "up": Command("stack", "Start everything in order with readiness, and stay in front until Ctrl-C"),
+    "down": Command("stack", "Stop the stack that runs in DOLPHIN_HOME"),
+    "status": Command("stack", "One look: services, scan, posture, health, positions, and why it is not trading"),
+    "start": Command("stack", "Start a service and wait until it is ready, also after it failed too often"),
+    "stop": Command("stack", "Stop a service; nothing starts it again but `dolphin start`"),
+    "restart": Command("stack", "Stop a service and start it again"),
+    "logs": Command("stack", "Print a service's log"),
+    "service": Command("service", "Run one service in front until SIGTERM"),
+    "systemd": Command("systemd", "Run the stack under systemd: hardened units, limits, watchdogs, one target"),
+    "nginx": Command("nginx", "Print nginx's configuration: passwords, operators and viewers, no mutation from outside"),
+    "health": Command("inspect", "Five health sensors, their product, its word, and each subsystem"),
+    "maintenance": Command("recovery", "Tell automatic recovery to do nothing for a while, with a reason"),
+    "alerts": Command("alerts", "What is red now, since when, why, and where to read what to do"),
+    "scan": Command("inspect", "The newest scan"),
+    "factors": Command("factors", "External and calendar factors: value, unit, age, lifetime, source, effect on the signal"),
+    "posture": Command("safety", "What the traders may do, since when and why; set it, or resume"),
+    "flatten": Command("safety", "Close every position of every trader now, and open nothing until `dolphin resume`"),
+    "position": Command("position", "A held asset whose price is not sound: redenominated, at a new level, delisted"),
+    "resume": Command("safety", "Take back a posture ordered by hand; it then rises step by step"),
+    "journal": Command("journal", "The journal of an instance: the only truth about what it did and owns"),
+    "compare": Command("journal", "Two instances on the same scans: orders alike and not, and figures side by side"),
+    "signals": Command("offline", "Turn scans (folder of scan files, Arrow file or archive) into signals, offline"),
+    "backtest": Command("reports", "Trade recorded days with the trader's own strategy and write what came of it"),
+    "report": Command("reports", "Write the report of one day's paper trading from the journal"),
+    "versus": Command("reports", "Set a paper day beside its backtest: what differs, and why"),
+    "sweep": Command("sweep", "Try every parameter set of GRID on each of its days"),
+    "replay": Command("offline", "Stand in for NG6: write PRICES (a wide parquet; default the sample) as scan files"),
+    "bench": Command("bench", "Measure what Dolphin promises, on this machine"),
+}  # fmt: skip
+"""Every command, in the order of the manual; its module is imported when it is used."""
 
 
 class LazyGroup(click.Group):
@@ -82,11 +91,17 @@ class LazyGroup(click.Group):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
         """Return one command, None where there is none of that name."""
-        module = COMMANDS.get(cmd_name)
-        if module is None:
+        found = COMMANDS.get(cmd_name)
+        if found is None:
             return None
-        command: click.Command = getattr(import_module(f"dolphin_realtime.cli.{module}"), cmd_name)
+        module = import_module(f"dolphin_realtime.cli.{found.module}")
+        command: click.Command = getattr(module, cmd_name)
         return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """Write each command with its first sentence."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, found.summary) for name, found in COMMANDS.items()])
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})

@@ -93,7 +93,8 @@ def test_every_command_has_help():
     context = click.Context(dolphin)
     for name in COMMANDS:
         command = dolphin.get_command(context, name)
-        assert command.help, name
+        first = re.sub(r"\s+", " ", command.help.strip().split("\n\n")[0])
+        assert COMMANDS[name].summary == re.split(r"(?<=\.) ", first)[0].rstrip("."), name
         for sub in getattr(command, "commands", {}).values():
             assert sub.help, sub.name
 
