@@ -115,7 +115,7 @@ def alerts(
     """Return an alert for each factor that went wrong or is well again.
 
     A factor is wrong while its readings are dead or its source failed twice in a row; one alert
-    a episode, whichever comes first, under the name of the check that brought it. One that is switched
+    an episode, whichever comes first, under the name of the check that brought it. One that is switched
     off stays as it was seen last. ``last`` holds who was wrong.
     """
     raised: list[Alert] = []

@@ -1,6 +1,6 @@
 """The queues: each pool's name and how many runs of it may be under way at once.
 
-Every asset and every check names one of them. TradingPermission live in the Dagster instance;
+Every asset and every check names one of them. Limits live in the Dagster instance;
 setup.py writes them before the daemon's first pass, which would not know a new pool.
 """
 

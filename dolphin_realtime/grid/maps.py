@@ -1,4 +1,4 @@
-"""Names of the grid's maps, keys and its ring: the only file that episodes them."""
+"""Names of the grid's maps, keys and its ring: the only file that spells them."""
 
 from typing import Final
 

@@ -116,7 +116,7 @@ server {{
 {tls}    auth_basic "Dolphin";
     auth_basic_user_file {folder}/htpasswd;
     client_max_body_size 1m;
-    add_header X-ServiceContext-Options DENY always;
+    add_header X-Frame-Options DENY always;
 
     proxy_http_version 1.1;
     proxy_set_header Host $host;

@@ -145,7 +145,7 @@ ABSENT: Final = "absent-"
 
 
 def is_absent(episode: str) -> bool:
-    """Return whether a episode is of a source that is not there at all."""
+    """Return whether an episode is of a source that is not there at all."""
     return episode.startswith(ABSENT)
 
 

@@ -35,7 +35,7 @@ class TargetMemory(msgspec.Struct, kw_only=True):
         last_at: When the last one was.
         opened_at: When the circuit opened; None while it is closed.
         healthy_since: Since when it has been well.
-        episode: The episode that a Dagster run was launched for: there is one run a episode.
+        episode: The episode that a Dagster run was launched for: there is one run an episode.
     """
 
     attempts: int = 0
@@ -53,7 +53,7 @@ class Action(msgspec.Struct, frozen=True, kw_only=True):
     sensor: str
     target: str
     attempt: int
-    episode: str | None = None
+    episode: str | None = msgspec.field(default=None, name="spell")  # its name in the ledger
 
 
 class Memory(msgspec.Struct):

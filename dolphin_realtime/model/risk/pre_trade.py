@@ -2,7 +2,7 @@
 
 Every limit, its setting, its unit and its code belong here; what to want is target.py's,
 what a venue refuses is the venue's. NautilusTrader checks none of these on a margin account.
-TradingPermission guard what opens or enlarges a position: an order that only reduces is stopped by
+Limits guard what opens or enlarges a position: an order that only reduces is stopped by
 NOT_FINITE alone, because a position nobody can leave is the worse danger. Market time is
 the clock, so a backtest refuses what the trader refuses.
 """

@@ -23,3 +23,8 @@ def test_without_a_viewers_ui_only_operators_see_anything(tmp_path):
     assert "default nobody;" in render(Settings(), front)
     assert "default viewer;" in render(Settings(viewer_port=3001), front)
     assert '"https://dolphin.example" 0;' in render(Settings(), front)
+
+
+def test_no_page_of_another_site_may_frame_the_ui(tmp_path):
+    front = Front(host="dolphin.example", certificate=tmp_path / "c.pem")
+    assert "add_header X-Frame-Options DENY always;" in render(Settings(), front)

@@ -87,7 +87,7 @@ CASES = {
 
 
 FIXED = ("NOT_FINITE", "ORDER_UNKNOWN")
-"""TradingPermission without a setting."""
+"""Limits without a setting."""
 
 
 def test_every_limit_has_its_case():
