@@ -11,6 +11,8 @@ from dolphin_dagster.realtime.table import make_rules
 from dolphin_realtime.config import services as service_table
 from dolphin_realtime.config.services import SERVICES
 from dolphin_realtime.config.settings import Settings
+from dolphin_realtime.model import freshness
+from dolphin_realtime.model.health import scores
 
 ROOT = Path(__file__).parents[2]
 PRODUCT = sorted(p for name in ("dolphin_realtime", "dolphin_dagster") for p in (ROOT / name).rglob("*.py"))  # fmt: skip
@@ -89,3 +91,53 @@ def test_every_list_of_services_follows_the_settings(settings):
     keys = {rule.asset for rule in make_rules(own)}
     assert set(service_table.shown(own).values()) <= keys
     assert keys <= {spec.key.to_user_string() for spec in make_assets(own)}
+
+
+def names_in(path):
+    """Return the names and texts that a file's code has."""
+    tree = ast.parse(path.read_text())
+    constants = {n.value for n in ast.walk(tree) if isinstance(n, ast.Constant)}
+    return {n.id for n in ast.walk(tree) if isinstance(n, ast.Name)} | {
+        c for c in constants if isinstance(c, str)
+    }
+
+
+@pytest.mark.parametrize("service", ["ORDERBOOK", "ALERTER"])
+def test_a_service_is_known_by_three_files_beside_its_folder(service):
+    """These two have no rule of their own elsewhere: what they touch a new one touches."""
+    own = f"services/{service.lower()}/"
+    known = {p.name for p in PRODUCT if own not in str(p) and service in names_in(p)}
+    assert len(known) <= 3, known
+
+
+BOUNDS = {
+    name
+    for module in (freshness, scores)
+    for name, value in vars(module).items()
+    if name.isupper() and isinstance(value, float)
+}
+
+
+def test_a_bound_is_defined_once():
+    """A name of a bound is given a value in one file; other files and documents take it from there."""
+    given = [
+        (node.target.id, path.name)
+        for path in PRODUCT
+        for node in literals(path, ast.AnnAssign)
+        if isinstance(node.target, ast.Name) and node.target.id in BOUNDS
+    ]
+    assert sorted(name for name, _ in given) == sorted(BOUNDS)
+    assert {file for _, file in given} == {"freshness.py", "scores.py"}
+
+
+def test_every_document_of_the_grid_is_a_struct_spelt_once():
+    """Map names are maps.py's, shapes documents.py's and the model's: a new one is in two files."""
+    structs = [
+        node.name
+        for path in PRODUCT
+        for node in literals(path, ast.ClassDef)
+        if node.name.endswith("Document") and "services" not in path.parts
+    ]
+    assert len(structs) == len(set(structs))
+    assert {"StateDocument", "PnlDocument", "SafetyDocument", "HealthDocument", "FactorsDocument",
+            "CalendarDocument", "ScanDocument"} <= set(structs)  # fmt: skip
