@@ -1,8 +1,8 @@
-"""The backtest engine: NautilusTrader's, driven one order at a time, market time its only clock.
+"""The backtest engine: NautilusTrader's, driven one order at a time; its only clock is market time.
 
-The core's own matching knows no rule of ours: an order is kept here until it is due, then it is
-handed over with a book of its own that holds exactly the quote the fill rule chose. Its outcome
-has come before `execute` returns, so nothing here ever waits.
+The core's own matching does not know our fill rule. So an order is kept here until its quote is
+known, then handed over with an order book that holds exactly that quote. The outcome is reported
+before `execute` returns, so nothing here ever waits.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -47,15 +47,15 @@ from dolphin_realtime.model.portfolio.fill_rule import Execution
 from dolphin_realtime.trading.execution import Outcomes, Start
 
 BOOK_SIZE: Final = 1_000_000_000.0
-"""Size of a modelled quote in units: never the limit of a fill."""
+"""Size of a modelled quote in units, so large that it never limits a fill."""
 LEVERAGE: Final = Decimal(20)
 CLOCK: Final = "CLOCK"
-"""A name that no scan has: its quote starts the core, else a node that ran on this thread before
-would get the first order."""
+"""An asset name that no scan has. Its quote starts the core; without it, a node that ran on this
+thread before would get the first order."""
 
 
 class BacktestEngine(SimulatedEngine):
-    """Orders of a backtest; `running` around it."""
+    """The engine of a backtest; use it within `running`."""
 
     def __init__(self, venue: VenueRules, outcomes: Outcomes) -> None:
         super().__init__(venue, outcomes)
@@ -89,10 +89,10 @@ class BacktestEngine(SimulatedEngine):
                 self._core.end()
                 self._core.dispose()
                 self._strategy.forget_callers()
-                del self._core, self._strategy  # the core dies on the thread that made it
+                del self._core, self._strategy  # the core must be freed on the thread that made it
 
     def _restore(self, start: Start) -> None:
-        """Open the positions that there are already, at their average price and without a fee."""
+        """Open the existing positions in the core, at their average price and without a fee."""
         for asset, (quantity, price) in start.positions.items():
             self._restore_by(asset, quantity, price)
 
@@ -108,15 +108,15 @@ class BacktestEngine(SimulatedEngine):
             self._restore_by(asset, signed, price)
 
     async def until(self, is_so: Callable[[], bool], timeout_s: float) -> bool:
-        """Return whether it is so: here everything has come already."""
+        """Return whether the condition holds; there is nothing to wait for here."""
         return is_so()
 
     async def add_instruments(self, specs: Mapping[str, InstrumentSpec]) -> None:
-        """Make those of the instruments known that are not."""
+        """Add the instruments that are not known yet."""
         self._learn(specs)
 
     def _learn(self, specs: Mapping[str, InstrumentSpec]) -> None:
-        """Add names to the core, each with a first quote: without one it has no market for them."""
+        """Add instruments to the core, each with a first quote: the core needs one per market."""
         new = [asset for asset in specs if asset not in self.specs]
         for asset in new:
             self.specs[asset] = specs[asset]
@@ -136,7 +136,7 @@ class BacktestEngine(SimulatedEngine):
         self._core.cache.purge_account_events(now_ns, 0)
 
     def execute(self, execution: Execution) -> None:
-        """Let an order meet its quote at the scan's instant; its outcome is told before this returns."""
+        """Execute an order at its quote's instant; its outcome is reported before this returns."""
         self._at_us = max(self._at_us, execution.quote.at_us)
         super().execute(execution)
 
@@ -158,7 +158,7 @@ class BacktestEngine(SimulatedEngine):
         self._ended(order.client_order_id, kind, reason)
 
     def _run(self, order: InFlight, quantity: float, price: float, fee: float) -> None:
-        """Hand an order to the core with a book of its own, and let the core's time go on."""
+        """Hand an order to the core with an order book at its price, and advance the core."""
         spec = self.specs[order.order.asset]
         self._model.price = Price(price, spec.price_precision)
         self._model.size = Quantity(BOOK_SIZE, spec.size_precision)
@@ -167,7 +167,7 @@ class BacktestEngine(SimulatedEngine):
         self._show([(order.order.asset, price)])
 
     def _show(self, prices: Sequence[tuple[str, float]]) -> None:
-        """Let the core go on to the instant at hand, with a quote of each asset."""
+        """Advance the core to the current instant, with a quote for each of the assets."""
         self._core.add_data([self._quote(*pair) for pair in prices], validate=False)
         self._core.run(streaming=True)
         self._core.clear_data()
@@ -180,7 +180,7 @@ class BacktestEngine(SimulatedEngine):
 
 
 class _FillModel(FillModel):
-    """Gives each order a book with one level a side, at the price it fills at."""
+    """Gives each order an order book with one level per side, at its fill price."""
 
     price: Price
     size: Quantity
@@ -188,7 +188,7 @@ class _FillModel(FillModel):
     def get_orderbook_for_fill_simulation(
         self, instrument: Any, order: Any, best_bid: Any = None, best_ask: Any = None
     ) -> OrderBook:  # fmt: skip
-        """Return the book that an order meets."""
+        """Return the order book against which an order is matched."""
         book = OrderBook(instrument.id, BookType.L2_MBP)
         book.add(BookOrder(OrderSide.BUY, self.price, self.size, 1), 0, 1, 0)
         book.add(BookOrder(OrderSide.SELL, self.price, self.size, 2), 0, 2, 0)
@@ -196,14 +196,14 @@ class _FillModel(FillModel):
 
 
 class _FeeModel(FeeModel):
-    """Charges the fee that the venue's rules gave."""
+    """Charges the fee that was computed by the venue's rules."""
 
     fee: Money
 
     def get_commission(
         self, order: Any, fill_quantity: Any, fill_px: Any, instrument: Any
     ) -> Money:
-        """Return the fee of the order at hand."""
+        """Return the fee of the current order."""
         return self.fee
 
 

@@ -1,7 +1,7 @@
-"""NautilusTrader's words for Dolphin's: instruments, orders, and the strategy that hands them over.
+"""Mapping to NautilusTrader: instruments, orders, and the strategy that submits orders.
 
-Shared by paper.py and backtest.py. An exception never leaves a callback: NautilusTrader would
-log and swallow it; it is told as a failure of the engine, and nothing is opened any more.
+Shared by paper.py and backtest.py. No exception leaves a callback, because NautilusTrader would
+log and swallow it; it is reported as a failure of the engine, and nothing is opened after it.
 """
 
 from collections.abc import Callable, Iterator
@@ -36,17 +36,17 @@ from dolphin_realtime.model.orders import EndKind, InFlight, Traded
 
 USDT: Final = Currency.from_str("USDT")
 ANY_BASE: Final = Currency.from_str("BTC")
-"""Base currency of every instrument: positions count units, and nothing is settled in it."""
+"""Nominal base currency of all instruments: positions count units; none is settled in it."""
 SILENT: Final = LoggerConfig(bypass_logging=True)
 _running: list[str] = []
 
 
 @contextmanager
 def alone(what: str) -> Iterator[None]:
-    """Hold the process's one place for an engine.
+    """Allow one running engine per process.
 
     Raises:
-        EngineError: If an engine runs already: a second one would unhook the first, silently.
+        EngineError: If an engine runs already: a second one would silently disconnect the first.
     """
     if _running:
         raise EngineError(f"{_running[0]} runs in this process; a process has one trading engine")
@@ -64,7 +64,7 @@ def instrument_id(venue: str, asset: str) -> InstrumentId:
 
 
 def make_instrument(venue: str, asset: str, spec: InstrumentSpec) -> CryptoPerpetual:
-    """Return a linear perpetual by a venue's rules; margins are 0, Dolphin's own caps decide."""
+    """Return a linear perpetual by a venue's rules; margins are 0, Dolphin's own caps apply."""
     return CryptoPerpetual(
         instrument_id=instrument_id(venue, asset),
         raw_symbol=Symbol(asset),
@@ -84,15 +84,15 @@ def make_instrument(venue: str, asset: str, spec: InstrumentSpec) -> CryptoPerpe
 
 
 class OrderStrategy(Strategy):
-    """Hands orders over and tells what the core made of them; it decides nothing.
+    """Submits orders and reports their events; it decides nothing.
 
     Attributes:
         traded: Called with each fill.
-        closed: Called with (order id, kind, reason) at every other end.
-        failed: Called with why the core cannot be trusted any more.
-        known: Called with each name that the core has learnt while running.
+        closed: Called with (order id, kind, reason) when an order ends without a full fill.
+        failed: Called with the reason why the core cannot be trusted any more.
+        known: Called with each asset whose instrument the core has added while running.
         restored: Called when the core has booked an order of restoring.py.
-        venue: Name of the venue whose instruments it hears of.
+        venue: Name of the venue whose instruments it subscribes to.
     """
 
     traded: Callable[[Traded], None]
@@ -118,18 +118,18 @@ class OrderStrategy(Strategy):
         return strategy
 
     def on_start(self) -> None:
-        """Follow the instruments where new ones come while running; orders come by call."""
+        """Subscribe to new instruments if `known` is set; orders come through `submit`."""
         if self.known is not None:
             self.subscribe_instruments(Venue(self.venue))
 
     def on_instrument(self, instrument: Any) -> None:
-        """Tell that a name is known."""
+        """Report an instrument that the core has added."""
         known = self.known
         if known is not None:
             self._guarded(lambda: known(instrument.id.symbol.value))
 
     def submit(self, order: InFlight, size: Quantity) -> None:
-        """Hand a market order over."""
+        """Submit a market order to the core."""
         intent, owner = order.order, self.trader_id
         if owner is None:
             raise EngineError("an order was handed over before the engine was running")
@@ -150,12 +150,12 @@ class OrderStrategy(Strategy):
         )
 
     def forget_callers(self) -> None:
-        """Forget who hears: what the core holds must not wait for the collector of another thread."""
+        """Drop the callbacks, so that core objects are not freed later by another thread's gc."""
         del self.traded, self.closed, self.failed
         self.known = self.restored = None
 
     def on_order_filled(self, event: Any) -> None:
-        """Tell a fill."""
+        """Report a fill."""
         order_id = event.client_order_id.value
         if order_id.startswith(RESTORED):
             if self.restored is not None:
@@ -171,19 +171,19 @@ class OrderStrategy(Strategy):
         self._guarded(lambda: self.traded(fill))
 
     def on_order_rejected(self, event: Any) -> None:
-        """Tell a refusal of the venue."""
+        """Report a rejection by the venue."""
         self._tell(event, EndKind.REJECTED, f"REJECTED: {event.reason}")
 
     def on_order_denied(self, event: Any) -> None:
-        """Tell a refusal of the core."""
+        """Report a denial by the core."""
         self._tell(event, EndKind.REJECTED, f"DENIED: {event.reason}")
 
     def on_order_canceled(self, event: Any) -> None:
-        """Tell a cancel."""
+        """Report a cancellation."""
         self._tell(event, EndKind.CANCELED, "CANCELED: by the venue")
 
     def on_order_expired(self, event: Any) -> None:
-        """Tell that the venue let the rest of an order go."""
+        """Report that the rest of an order expired at the venue."""
         self._tell(event, EndKind.EXPIRED, "EXPIRED: by the venue")
 
     def _tell(self, event: Any, kind: EndKind, reason: str) -> None:

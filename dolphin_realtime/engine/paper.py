@@ -1,6 +1,6 @@
 """The paper engine: a NautilusTrader node in the trader's own loop, with a venue that holds orders.
 
-Every switch of the node that matters is set here, explicitly. The venue matches nothing: an order
+All relevant options of the node are set here explicitly. The venue does no matching: an order
 waits until the fill rule has found its quote, and fills at that price with the fee we computed.
 """
 
@@ -36,11 +36,11 @@ STOP_TIMEOUT_S: Final = 5.0
 INSTRUMENT_TIMEOUT_S: Final = 5.0
 NO_RATE_LIMIT: Final = "1000000/00:00:01"
 FEED: Final = "EIGEN"
-"""Name of the data client that makes instruments known; scans never pass through the node."""
+"""Name of the data client that supplies instruments; scans never pass through the node."""
 
 
 class PaperEngine(SimulatedEngine):
-    """One instance's node; everything is asked of it on the loop that runs it."""
+    """One instance's node; call it only from the event loop that runs it."""
 
     def __init__(self, venue: VenueRules, outcomes: Outcomes) -> None:
         super().__init__(venue, outcomes)
@@ -53,10 +53,10 @@ class PaperEngine(SimulatedEngine):
 
     @asynccontextmanager
     async def running(self, start: Start) -> AsyncIterator[None]:
-        """Run the node around a block of work, and stop it in order.
+        """Run the node around a block of work, and stop it afterwards.
 
         Raises:
-            EngineError: If it is not up in time, or another engine runs in this process.
+            EngineError: If it does not start in time, or another engine runs in this process.
         """
         with alone(f"the paper engine of {start.owner}"):
             self.specs.update(start.specs)
@@ -158,7 +158,7 @@ class PaperEngine(SimulatedEngine):
         self._failed(f"the node ended by itself: {why or 'it was stopped'}")
 
     async def until(self, is_so: Callable[[], bool], timeout_s: float) -> bool:
-        """Wait until something is so, looking after each event."""
+        """Wait until a condition holds, checked after each event; return False on timeout."""
         try:
             async with asyncio.timeout(timeout_s):
                 while not is_so():
@@ -169,7 +169,7 @@ class PaperEngine(SimulatedEngine):
         return True
 
     async def add_instruments(self, specs: Mapping[str, InstrumentSpec]) -> None:
-        """Make new names known, and wait until the node knows them: else it would lose their orders."""
+        """Add instruments and wait until the node has them: else it would lose their orders."""
         new = [asset for asset in specs if asset not in self.specs]
         for asset in new:
             self._feed.show(asset, specs[asset])
@@ -196,7 +196,7 @@ class PaperEngine(SimulatedEngine):
             self._strategy.submit(order, Quantity(abs(signed), spec.size_precision))
 
     def _restore(self, order_id: str, core_order: Any) -> None:
-        """Fill an order of `adjust` as it comes to the venue."""
+        """Fill an order of `adjust` when it reaches the venue."""
         spec = self.specs[core_order.instrument_id.symbol.value]
         price = Price(self._restored.pop(order_id), spec.price_precision)
         size = Quantity(core_order.quantity.as_double(), spec.size_precision)
@@ -210,7 +210,7 @@ class PaperEngine(SimulatedEngine):
         self._cache.purge_account_events(now_ns, 0)
 
     def arrived(self, core_order: Any) -> None:
-        """Take that the venue has an order; called by the venue, never raising into the core."""
+        """Note that an order reached the venue; called by the venue, never raises into the core."""
         order_id = core_order.client_order_id.value
         if order_id in self._restored:
             self._restore(order_id, core_order)
@@ -254,5 +254,5 @@ class PaperEngine(SimulatedEngine):
 
 
 def _factory(base: Any, make: Callable[..., Any]) -> Any:
-    """Return a factory class of the node's kind that calls ``make``."""
+    """Return a subclass of the node's factory class ``base`` that calls ``make``."""
     return type("Factory", (base,), {"create": staticmethod(make)})

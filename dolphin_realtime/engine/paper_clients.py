@@ -1,7 +1,7 @@
-"""The two clients of the paper node: who shows it instruments, and the venue that holds orders.
+"""The two clients of the paper node: the instrument feed, and the venue that holds orders.
 
-The venue keeps nothing and decides nothing: an order that has come is told to the engine, and what
-the engine decides is reported to the node.
+The venue client keeps no state and decides nothing: it passes a submitted order to the engine, and
+reports what the engine decides to the node.
 """
 
 from collections.abc import Callable
@@ -34,7 +34,7 @@ from dolphin_realtime.trading.execution import Start
 
 
 class Feed(DataClient):
-    """Shows instruments to the node; nothing is subscribed."""
+    """Supplies instruments to the node; there is no market data."""
 
     def __init__(self, rules: VenueRules, start: Start, **kwargs: Any) -> None:
         super().__init__(**kwargs, venue=Venue(rules.name))
@@ -51,12 +51,12 @@ class Feed(DataClient):
         pass
 
     def show(self, asset: str, spec: InstrumentSpec) -> None:
-        """Make an instrument known."""
+        """Publish an instrument to the node."""
         self._handle_instrument(make_instrument(self._rules.name, asset, spec))
 
 
 class HoldingVenue(ExecutionClient):
-    """The simulated venue: keeps what is submitted, and reports what the engine decides of it."""
+    """The simulated venue: passes submitted orders to the engine, and reports what it decides."""
 
     def __init__(
         self, rules: VenueRules, start: Start, arrived: Callable[[Any], None], **kwargs: Any
@@ -112,7 +112,7 @@ class HoldingVenue(ExecutionClient):
         )  # fmt: skip
 
     def close(self, order: Any, kind: EndKind, reason: str) -> None:
-        """Report an end that is no whole fill."""
+        """Report the end of an order that did not fill in full."""
         if kind in (EndKind.REJECTED, EndKind.NEVER_THERE):
             self.generate_order_submitted(order)
             self.generate_order_rejected(order, reason, self.clock.timestamp_ns(), False)

@@ -1,4 +1,4 @@
-"""Ids of orders that ended lately: a core skips an order whose id it has seen, without a word."""
+"""Ids of orders that ended recently: a core silently skips an order whose id it has seen."""
 
 from collections import deque
 from typing import Final
@@ -14,12 +14,12 @@ class RecentIds:
         self._ids: set[str] = set()
 
     def add(self, order_id: str) -> None:
-        """Remember an id, and forget the oldest where there are too many."""
+        """Add an id, and drop the oldest one beyond KEPT."""
         self._order.append(order_id)
         self._ids.add(order_id)
         if len(self._order) > KEPT:
             self._ids.discard(self._order.popleft())
 
     def __contains__(self, order_id: str) -> bool:
-        """Return whether an order of this id ended lately."""
+        """Return whether an order with this id ended recently."""
         return order_id in self._ids

@@ -1,7 +1,7 @@
-"""Orders that only bring a core's position to what the portfolio already holds: nobody hears of them.
+"""Internal orders that bring a core's position to the portfolio's; they are never reported.
 
-The core knows positions by fills alone: one that the journal has, or that a person changed, is
-opened or closed in it by such an order.
+The core derives positions from fills only. A position from the journal, or one that an operator
+changed, is set in the core by such an order.
 """
 
 from typing import Final
@@ -9,11 +9,11 @@ from typing import Final
 from dolphin_realtime.model.orders import InFlight, OrderIntent
 
 RESTORED: Final = "RESTORED"
-"""What their ids begin with."""
+"""Prefix of their ids."""
 
 
 def restoring(asset: str, signed: float, n: int) -> InFlight:
-    """Return the order that changes a core's position by ``signed`` units; ``n`` makes it one of its kind."""
+    """Return the order that changes a core's position by ``signed`` units; ``n`` is its number."""
     intent = OrderIntent(
         asset=asset,
         side="BUY" if signed > 0.0 else "SELL",

@@ -1,7 +1,7 @@
-"""Orders at a simulated venue: held until their quote, in chains, with faults that can be set.
+"""Orders at a simulated venue: held until they have a quote, in chains, with injected faults.
 
-What paper.py and backtest.py share belongs here: when an order leaves, what is decided of it
-before it has arrived, how it ends. How NautilusTrader is told is theirs.
+The common part of paper.py and backtest.py belongs here: when an order is sent, decisions about
+an order that has not reached the venue yet, and how it ends. Those two call NautilusTrader.
 """
 
 import threading
@@ -37,7 +37,7 @@ CANNOT_SEND: Final = "CANNOT_SEND"
 
 
 class SimulatedEngine(ABC):
-    """Keeps every order from `send` to its one end.
+    """Tracks every order from `send` to its end.
 
     Attributes:
         specs: Rules of the instruments known to the core.
@@ -58,7 +58,7 @@ class SimulatedEngine(ABC):
 
     @property
     def unanswered(self) -> Collection[str]:
-        """Orders handed over of which nothing was heard yet."""
+        """Orders that were handed over and have no answer yet."""
         return self._unanswered
 
     def set_posture(self, posture: Posture | None) -> None:
@@ -80,19 +80,19 @@ class SimulatedEngine(ABC):
         return first_ns, time.monotonic_ns()
 
     def resume(self, orders: Sequence[InFlight]) -> None:
-        """Hand a dead process's orders to this venue, under the same ids."""
+        """Send the orders of an earlier process to this venue again, under the same ids."""
         self._check(orders)
         for chain in chains(orders):
             self._take_on(chain)
             self._leave(chain[0])
 
     def execute(self, execution: Execution) -> None:
-        """Let an order meet its quote, at once or when it has arrived."""
+        """Execute an order at its quote, at once or when it has reached the venue."""
         self._check(())
         self._decide(execution.order.client_order_id, execution)
 
     def cancel(self, order_id: str, reason: str) -> None:
-        """Take an order back, at once or when it has arrived."""
+        """Cancel an order, at once or when it has reached the venue."""
         self._check(())
         is_later = order_id not in self._unanswered and order_id not in self._held
         if is_later and order_id in self._orders:
@@ -103,16 +103,16 @@ class SimulatedEngine(ABC):
             self._decide(order_id, reason)
 
     def _begin(self, start: Start) -> None:
-        """Take over the positions that an engine begins with."""
+        """Take over the positions with which the engine starts."""
         self._net.update({asset: quantity for asset, (quantity, _) in start.positions.items()})
 
     @abstractmethod
     async def until(self, is_so: Callable[[], bool], timeout_s: float) -> bool:
-        """Wait until something is so; see `Engine.until`."""
+        """Wait until a condition holds; see `Engine.until`."""
 
     @abstractmethod
     async def add_instruments(self, specs: Mapping[str, InstrumentSpec]) -> None:
-        """Make those of the instruments known that are not."""
+        """Add the instruments that are not known yet."""
 
     @abstractmethod
     def position(self, asset: str) -> float:
@@ -120,11 +120,11 @@ class SimulatedEngine(ABC):
 
     @abstractmethod
     def purge(self) -> None:
-        """Forget what is closed."""
+        """Drop closed orders and positions."""
 
     @abstractmethod
     def _hand_over(self, order: InFlight) -> None:
-        """Give an order to the core; `_arrived` is called when the venue has it."""
+        """Submit an order to the core; `_arrived` is called when the venue has it."""
 
     @abstractmethod
     def _fill(self, order: InFlight, fill: Traded) -> None:
@@ -141,10 +141,10 @@ class SimulatedEngine(ABC):
         self._outcomes.failed(why)
 
     def _check(self, orders: Sequence[InFlight]) -> None:
-        """Raise before the core would abort, unhook or swallow.
+        """Raise on misuse, for which the core would abort, disconnect or silently skip an order.
 
         Raises:
-            EngineError: From another thread than the engine's, or for an id in use.
+            EngineError: If called from another thread than the engine's, or an id is in use.
         """
         if threading.get_ident() != self._thread:
             raise EngineError("a trading engine is used on the thread that made it, no other")
@@ -161,7 +161,7 @@ class SimulatedEngine(ABC):
         self._later[chain[0].client_order_id] = chain[1:]
 
     def _leave(self, order: InFlight) -> None:
-        """Hand one order over; one that cannot be built ends alone, with the cause."""
+        """Hand one order over; if it cannot be built, only this order ends, with the cause."""
         order_id, why = order.client_order_id, self._unsendable(order)
         if why is not None:
             self._ended(order_id, EndKind.REJECTED, f"{CANNOT_SEND}: {why}")
@@ -170,10 +170,10 @@ class SimulatedEngine(ABC):
         self._ask(order, lambda: self._hand_over(order))
 
     def _ask(self, order: InFlight, core: Callable[[], None]) -> bool:
-        """Ask something of the core for an order; where it raises, that order ends, and no other."""
+        """Call the core for an order; if it raises, only this order ends. Return success."""
         try:
             core()
-        except Exception as e:  # noqa: BLE001 - one order never decides over the others
+        except Exception as e:  # noqa: BLE001 - one order must not stop the others
             why = f"{CANNOT_SEND}: {type(e).__name__}: {e}"
             self._ended(order.client_order_id, EndKind.REJECTED, why)
             return False
@@ -188,7 +188,7 @@ class SimulatedEngine(ABC):
         return None
 
     def _arrived(self, order_id: str) -> None:
-        """Take that the venue has an order."""
+        """Note that the venue has an order."""
         order = self._orders.get(order_id)
         if order is None:
             self._failed(f"the venue has {order_id}, which was not sent")
@@ -213,7 +213,7 @@ class SimulatedEngine(ABC):
         return self.venue.faults.of(order)
 
     def _decide(self, order_id: str, decided: Execution | str) -> None:
-        """Act on what was decided of an order; an order that has ended meanwhile is left."""
+        """Execute or cancel an order, or note it until the venue has it; ignore an ended order."""
         order = self._orders.get(order_id)
         if order is None:
             return
@@ -244,7 +244,7 @@ class SimulatedEngine(ABC):
             self._hear()
 
     def _fillable(self, order: InFlight) -> float:
-        """Return how much of an order may fill: of a reduce-only one, no more than there is to reduce."""
+        """Return how much of an order may fill: a reduce-only order at most closes the position."""
         intent = order.order
         if not intent.is_reduce_only:
             return intent.quantity
@@ -256,11 +256,11 @@ class SimulatedEngine(ABC):
         net = self._net.get(asset, 0.0) + signed
         self._net[asset] = round(net, self.specs[asset].size_precision)
 
-    def _hear(self) -> None:  # noqa: B027 - a running node says it by itself
-        """Take what the core has said by now, where it cannot say it by itself."""
+    def _hear(self) -> None:  # noqa: B027 - a running node calls back by itself
+        """Process events that the core has queued, if it does not call back by itself."""
 
     def _traded(self, fill: Traded) -> None:
-        """Take that the core has booked a fill."""
+        """Note that the core has booked a fill."""
         order = self._orders.get(fill.order_id)
         if order is None:
             self._failed(f"a fill of {fill.order_id}, which was not sent or has ended")
@@ -275,7 +275,7 @@ class SimulatedEngine(ABC):
             self._ended(fill.order_id, EndKind.FILLED, "")
 
     def _ended(self, order_id: str, kind: EndKind, reason: str) -> None:
-        """Tell an order's end, and let the next leg of its chain leave or drop."""
+        """Report an order's end, then send or drop the next leg of its chain."""
         if self._orders.pop(order_id, None) is None:
             self._failed(f"{order_id} ended {kind}: {reason}, but was not sent or has ended")
             return
@@ -296,5 +296,5 @@ class SimulatedEngine(ABC):
 
 
 def _skewed(fill: Traded) -> Traded:
-    """Return a fill of which the venue tells half: a fault that the books must notice."""
+    """Return a fill with half of its quantity: an injected fault that checks must detect."""
     return msgspec.structs.replace(fill, quantity=fill.quantity / 2.0)

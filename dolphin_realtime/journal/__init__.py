@@ -1,1 +1,1 @@
-"""What one instance decided, sent, filled and owns, on disk: rows, files, checks, exports."""
+"""The journal on disk: decisions, orders, fills and account of one instance; checks, exports."""

@@ -1,8 +1,9 @@
 """Verifying a journal: every identity, and the first row that breaks one.
 
-Read-only. Money is USDT; identities hold to TOLERANCE_USD. The identities are those of a
-paper account: cash, positions and days from the fills alone, each order with one outcome or
-in flight, each scan handled once, and the saved portfolio equal to the fold of all rows.
+Read-only. Money is USDT; amounts are compared within TOLERANCE_USD. The identities are those of a
+paper account: cash, positions and days follow from fills, funding and position changes; each order
+has one end or is in flight; each scan was handled once; the saved portfolio is the fold of all
+rows.
 """
 
 import sqlite3
@@ -19,7 +20,7 @@ from dolphin_realtime.model.portfolio.account import TOLERANCE_USD, Account
 
 
 class CheckResult(msgspec.Struct, kw_only=True):
-    """Whether a journal holds, how many rows were looked at, and the first that breaks."""
+    """Whether all identities hold, the number of rows, and the first break."""
 
     ok: bool
     rows: int
@@ -75,7 +76,7 @@ _END_BREAK: Final = """SELECT 'order_events ' || e.client_order_id || ': ended '
 
 
 def _orders(db: sqlite3.Connection) -> str | None:
-    """Every fill and cancel has its order, once, with its asset, side and quantity."""
+    """Check that every fill and every end matches one order, and every order a handled scan."""
     for query in _ORDER_BREAKS:
         row = db.execute(f"{query} LIMIT 1").fetchone()
         if row is not None:
@@ -84,13 +85,13 @@ def _orders(db: sqlite3.Connection) -> str | None:
 
 
 def _ends(db: sqlite3.Connection) -> str | None:
-    """What an order's end says filled is what its fills add up to."""
+    """Check that the filled quantity of each order's end is the sum of its fills."""
     row = db.execute(f"{_END_BREAK} LIMIT 1").fetchone()
     return None if row is None else str(row[0])
 
 
 def _scans(db: sqlite3.Connection) -> str | None:
-    """Scans were handled once each, in market order."""
+    """Check that each scan was handled once, in market order."""
     last = None
     for row in rows_of(db, "SELECT epoch, scan_number, timestamp_us FROM equity ORDER BY rowid"):
         if last is not None and row["timestamp_us"] <= last["timestamp_us"]:
@@ -100,7 +101,7 @@ def _scans(db: sqlite3.Connection) -> str | None:
 
 
 def _money(db: sqlite3.Connection) -> str | None:
-    """Every equity row agrees with the fold of the fills and funding up to its scan."""
+    """Check that every equity row agrees with the fold of all rows up to its scan."""
     fold = Fold(db)
     for row in rows_of(db, "SELECT * FROM equity ORDER BY timestamp_us"):
         broken = fold.up_to(row["timestamp_us"])
@@ -129,7 +130,7 @@ def _compare(account: Account, row: dict[str, Any]) -> str | None:
 
 
 def _days(db: sqlite3.Connection) -> str | None:
-    """Each day's figures are the differences of the equity rows around it."""
+    """Check that each day's figures are the differences between equity rows at day ends."""
     before = {"realised": 0.0, "fees": 0.0, "funding": 0.0}
     trades = {
         row["day"]: row["n"]
@@ -165,7 +166,7 @@ def _days(db: sqlite3.Connection) -> str | None:
 
 
 def _state(db: sqlite3.Connection) -> str | None:
-    """The saved portfolio is the fold of all rows: cash, positions, and what is in flight."""
+    """Check the saved portfolio against the fold of all rows: cash, positions, orders in flight."""
     row = db.execute("SELECT desk FROM state").fetchone()
     if row is None:
         has_rows = db.execute("SELECT count(*) FROM equity").fetchone()[0]

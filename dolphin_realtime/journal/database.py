@@ -1,7 +1,7 @@
-"""The journal's database: opening it, and putting rows into it.
+"""The journal's database: opening it, and inserting rows.
 
-The tables are tables.py's, what brings an older version's up is upgrades.py's, who writes them in
-what order writer.py's, which rows a scan gives rows.py's, checking identities check.py's.
+The tables are in tables.py, upgrades from older versions in upgrades.py, writing and its sequence
+in writer.py, the rows of a scan in rows.py, the check of identities in check.py.
 """
 
 import secrets
@@ -23,7 +23,7 @@ SCHEMA_VERSION: Final = 5
 LIFE: Final = "life"
 MODE: Final = "mode"
 FAULTS: Final = "faults"
-"""Name of the faults of the simulated venue, as JSON."""
+"""Name of the fact that holds the simulated venue's injected faults, as JSON."""
 PAPER: Final = "paper"
 BACKTEST: Final = "backtest"
 _ALPHABET: Final = "0123456789abcdefghijklmnopqrstuvwxyz"
@@ -61,7 +61,7 @@ def open_read_only(folder: Path) -> sqlite3.Connection:
 
 @contextmanager
 def reading(folder: Path) -> Iterator[sqlite3.Connection]:
-    """Give a read-only connection with one snapshot, whatever a trader adds meanwhile.
+    """Open a read-only connection to one snapshot, unaffected by what a trader adds meanwhile.
 
     Raises:
         JournalError: If there is none, or another version of Dolphin wrote it.
@@ -75,14 +75,14 @@ def reading(folder: Path) -> Iterator[sqlite3.Connection]:
 
 
 def open_new(folder: Path, mode: str = PAPER) -> sqlite3.Connection:
-    """Return a writing connection to a journal, its tables made where it is new.
+    """Return a writable connection to a journal; create its tables if it is new.
 
     Args:
-        folder: Where it lies.
-        mode: What trades; a journal keeps its mode for life.
+        folder: The journal's folder.
+        mode: Paper or backtest; the mode of a journal never changes.
 
     Raises:
-        JournalError: If it cannot be opened, another version of Dolphin wrote it, or it is of
+        JournalError: If it cannot be opened, another version of Dolphin wrote it, or it has
             another mode.
     """
     path = path_of(folder)
@@ -115,7 +115,7 @@ def _make_ready(db: sqlite3.Connection, path: Path, mode: str) -> None:
 
 
 def _bring_up(db: sqlite3.Connection, path: Path) -> None:
-    """Upgrade an older version's tables, step by step; each step is whole or not at all."""
+    """Upgrade an older version's tables step by step; each step is one transaction."""
     if not db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
         return
     version = db.execute("PRAGMA user_version").fetchone()[0]
@@ -130,13 +130,13 @@ def _bring_up(db: sqlite3.Connection, path: Path) -> None:
 
 
 def meta(db: sqlite3.Connection, name: str) -> str:
-    """Return one of the journal's own facts, empty where it is not told."""
+    """Return one of the journal's own facts, empty if it is not there."""
     row = db.execute("SELECT value FROM meta WHERE name = ?", (name,)).fetchone()
     return "" if row is None else str(row[0])
 
 
 def faults_of(db: sqlite3.Connection) -> PaperFaults:
-    """Return what went wrong on purpose at the venue that a journal was traded at."""
+    """Return the injected faults of the venue at which a journal was traded."""
     text = meta(db, FAULTS)
     return msgspec.json.decode(text, type=PaperFaults) if text else PaperFaults()
 

@@ -1,7 +1,7 @@
-"""A journal as Parquet files for others, a table each: fills, orders and their ends, equity and more.
+"""Export of a journal to Parquet, one file per table: fills, orders and their ends, equity etc.
 
-How a column is called and typed outside belongs here; the tables are tables.py's. Instants are
-UTC microseconds, money USDT; rows come in the order they were journalled.
+Names and types of the exported columns belong here; the tables are in tables.py. Instants are UTC
+microseconds, money USDT; the order of rows is given by each table.
 """
 
 import sqlite3
@@ -20,11 +20,11 @@ KINDS: Final = {int: pa.int64(), bool: pa.bool_(), float: pa.float64(), str: pa.
 BATCH_ROWS: Final = 50_000
 FILES: Final = [name for name, table in TABLES.items() if table.order]
 INSTANT: Final = ("timestamp_us", "settlement_us")
-"""Columns that are called `timestamp` outside: when it happened."""
+"""Columns that are exported as `timestamp`: when the row's event happened."""
 
 
 def exported(table: str) -> dict[str, tuple[str, pa.DataType]]:
-    """Return (source, type) of the columns of a table's file, by name: instant and instance first."""
+    """Return (source, type) of a table's exported columns, by name; instant and instance first."""
     columns = columns_of(table)
     order = dict.fromkeys([*TABLES[table].first, *columns])
     found: dict[str, tuple[str, pa.DataType]] = {}

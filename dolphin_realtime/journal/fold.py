@@ -1,7 +1,7 @@
-"""The account as a journal's rows give it: fills, funding and a person's changes, in order.
+"""The account computed from a journal's rows: fills, funding and position changes, in order.
 
-Folding rows, and finding the first that contradicts those before it, belong here; which
-identities a journal must keep is check.py's. Money is USDT.
+Folding rows, and finding the first row that contradicts those before it, belong here; the
+identities of a journal are in check.py. Money is USDT.
 """
 
 import math
@@ -29,7 +29,7 @@ def rows_of(db: sqlite3.Connection, query: str) -> Iterator[dict[str, Any]]:
 
 
 def start_cash(db: sqlite3.Connection) -> float:
-    """Return what the account opened with, 0 where nothing was journalled yet."""
+    """Return the account's start cash, 0 if nothing was journalled yet."""
     row = db.execute("SELECT value FROM meta WHERE name = ?", (START_CASH,)).fetchone()
     return float(row[0]) if row else 0.0
 
@@ -39,9 +39,9 @@ _CHANGES: Final = "SELECT * FROM position_changes ORDER BY rowid"
 
 
 class Fold:
-    """The account as the rows give it, up to a scan.
+    """The account computed from the rows up to a scan.
 
-    What a person changed after a scan counts from the next one on.
+    A position change after a scan counts from the next scan on.
     """
 
     def __init__(self, db: sqlite3.Connection) -> None:
@@ -53,7 +53,7 @@ class Fold:
         self._done: dict[str, dict[str, Any]] = {}
 
     def up_to(self, timestamp_us: int) -> str | None:
-        """Take everything booked up to a scan; return the first row that contradicts those before."""
+        """Fold everything booked up to a scan; return the first contradiction, or None."""
         while self._change is not None and self._change["timestamp_us"] < timestamp_us:
             broken = self._take_fills(self._change["timestamp_us"]) or self._take_change()
             if broken:
@@ -103,7 +103,7 @@ class Fold:
         return None
 
     def _carry_out(self, row: dict[str, Any]) -> float | None:
-        """Return the profit that a change realised; None where it takes back what there is not."""
+        """Return the profit that a change realised; None if it undoes an unknown change."""
         act = Act(row["act"])
         if act is Act.ACCEPT:
             return 0.0
@@ -115,7 +115,7 @@ class Fold:
         return change_account(self.account, act, row["asset"], row["value"], price, digits)
 
     def rest(self) -> str | None:
-        """Return what is booked later than every scan."""
+        """Return the first fill or charge booked later than every scan, or None."""
         if self._fill is not None:
             return f"fills {self._fill['client_order_id']}: later than every equity row"
         if self._charge is not None:

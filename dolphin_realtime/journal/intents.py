@@ -1,7 +1,7 @@
-"""The intent file: the orders of a scan, on their way to disk before the first one leaves.
+"""The intent file: a scan's orders, written before the first one is sent.
 
-One JSON line a scan, appended by one write. Reading them back after a crash and dropping
-those that the journal holds belong here; what an intent means does not (writer.py).
+One JSON line per scan, appended by one write. Reading intents back after a crash and dropping
+those that are in the database belong here; the use of an intent does not (writer.py).
 """
 
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from dolphin_realtime.model.risk.posture import Posture
 
 
 class Intent(msgspec.Struct, frozen=True, kw_only=True):
-    """One line: the orders of one scan, and what was allowed when they were decided."""
+    """One line: the orders of one scan, and the trading permission when they were decided."""
 
     epoch: int
     scan_number: int
@@ -26,7 +26,7 @@ class Intent(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def limits(self) -> TradingPermission:
-        """What was allowed: an input that comes by the wall clock, and is journalled like a price."""
+        """The trading permission: it depends on the wall clock, so it is journalled as an input."""
         return TradingPermission(posture=self.posture, entry_block=self.entry_block)
 
 
@@ -40,7 +40,7 @@ class IntentFile:
     def append(
         self, epoch: int, scan_number: int, orders: Sequence[InFlight], limits: TradingPermission
     ) -> str | None:
-        """Append one intent by one write; return why it could not be, with nothing torn left."""
+        """Append one intent by one write; return why it could not be written, or None."""
         intent = Intent(
             epoch=epoch,
             scan_number=scan_number,
@@ -50,7 +50,7 @@ class IntentFile:
         )
         try:
             self._lines.append(intent)
-        except OSError as e:  # what is torn is left out when it is read
+        except OSError as e:  # a torn line is skipped when the file is read
             return str(e)
         fault_points.reach("intent")
         return None
@@ -60,9 +60,9 @@ class IntentFile:
         self._lines.sync()
 
     def recover(self, after: tuple[int, int] | None) -> list[Intent]:
-        """Return the intents later than the last journalled scan, in order; forget the others.
+        """Return the intents later than the last journalled scan, in order; drop the others.
 
-        A line cut off by a crash is left out: its orders were never sent.
+        A line cut off by a crash is skipped: its orders were never sent.
         """
         found = [
             intent
@@ -76,7 +76,7 @@ class IntentFile:
         lines = b"".join(msgspec.json.encode(intent) + b"\n" for intent in intents)
         try:
             files.replace(self._path, lines, is_durable=True)
-        except OSError:  # a full disk: the longer file serves as well
+        except OSError:  # a full disk: the longer old file can stay
             return
         self._lines.close()
         self._lines = files.JsonLines(self._path)

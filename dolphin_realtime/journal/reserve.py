@@ -1,7 +1,7 @@
-"""A reserve of disk space beside the journal, given up when the disk is full.
+"""A reserve of disk space next to the journal, released when the disk is full.
 
-While it is missing nothing may be opened; what it frees lets exits and what waits be
-written. It is taken back once the disk has room for it twice.
+While it is released nothing may be opened; the freed space is for exits and records that wait to
+be written. It is allocated again once the disk has twice its size free.
 """
 
 import os
@@ -25,17 +25,17 @@ class Reserve:
         self.take_back()
 
     def give_up(self) -> bool:
-        """Free the space; return whether there was any to free."""
+        """Free the space; return whether it was held."""
         had, self.is_there = self.is_there, False
-        with suppress(OSError):  # a disk that is not full but broken: the write itself will say so
+        with suppress(OSError):  # a broken disk, not a full one: the next write will fail
             self._path.unlink(missing_ok=True)
         return had
 
     def take_back(self) -> None:
-        """Hold the space again, where the disk has room for it twice."""
+        """Allocate the space again, if the disk has twice its size free."""
         if self.is_there:
             return
-        with suppress(OSError):  # nothing is opened while it is missing: that is said
+        with suppress(OSError):  # while it is missing, `Journal.trouble` blocks entries
             disk = os.statvfs(self._path.parent)
             if disk.f_bavail * disk.f_frsize >= 2 * self._size:
                 self._allocate()

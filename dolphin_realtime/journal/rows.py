@@ -1,7 +1,7 @@
 """The rows that one scan adds to the journal.
 
-Shared by the trader and the backtest. What is booked is trading/booking.py's, the tables are
-database.py's, writing them writer.py's.
+Shared by the trader and the backtest. Events are booked in trading/booking.py, the tables are in
+tables.py, rows are written in writer.py.
 """
 
 from collections import Counter
@@ -34,17 +34,17 @@ from dolphin_realtime.model.portfolio.position_change import PositionChange
 from dolphin_realtime.model.portfolio.position_orders import PositionOrder
 
 RECOVERED: Final = "RECOVERED"
-"""Reason of an order whose process died and whose scan is nowhere to be had."""
+"""Reason of a recovered order: its process died and its scan is lost."""
 CATCH_UP: Final = "CATCH_UP"
-"""Reason of every asset at a scan that came too late to act on."""
+"""Reason of every asset at a scan that was too old to act on."""
 
 
 class Rows:
-    """Gathers the rows of a scan, from `open_scan` to `close_scan`.
+    """Collects the rows of a scan, from `open_scan` to `close_scan`.
 
     Attributes:
-        reasons: Decisions of the last scan, by reason.
-        opening: The portfolio as it stood before the scan that begins a day.
+        reasons: Number of decisions of the last scan, by reason.
+        opening: The saved portfolio before the first scan of a day.
     """
 
     def __init__(self, portfolio: Portfolio) -> None:
@@ -58,7 +58,7 @@ class Rows:
         self._day: str | None = None
 
     def begins_day(self, timestamp_us: int) -> bool:
-        """Return whether a scan is the first of its day that these rows are made for."""
+        """Return whether a scan is the first one of its day here."""
         return day_of(timestamp_us) != self._day
 
     def open_scan(self, now_us: int) -> None:
@@ -66,7 +66,7 @@ class Rows:
         self._now_us = now_us
 
     def fill(self, order: InFlight, fill: Traded, quote: Quote, realised: float) -> None:
-        """Keep a fill."""
+        """Add the row of a fill."""
         o = order.order
         self._rows["fills"].append(
             FillRow(
@@ -89,7 +89,7 @@ class Rows:
         )
 
     def order_event(self, order: InFlight, event: OrderEvent) -> None:
-        """Keep an order's end, or that nobody knows of it; on paper an acknowledgement tells nothing."""
+        """Add the row of an order's end or UNKNOWN state; acknowledgements are not journalled."""
         if isinstance(event, Acked | Traded):
             return
         state, why = _told(event)
@@ -105,7 +105,7 @@ class Rows:
         )
 
     def sent(self, orders: list[InFlight], reason: str) -> None:
-        """Keep orders that no scan's signal asked for, e.g. those of a flatten."""
+        """Add the rows of orders that do not come from a scan's signal, e.g. of a flatten."""
         for o in orders:
             self._rows["orders"].append(_order_row(o))
             self._rows["decisions"].append(
@@ -117,7 +117,7 @@ class Rows:
             )  # fmt: skip
 
     def position_change(self, order: PositionOrder, change: PositionChange) -> None:
-        """Keep what a person changed of a position, and what they said."""
+        """Add the row of an operator's position change, with its reason."""
         c = change
         self._rows["position_changes"].append(
             PositionChangeRow(
@@ -131,7 +131,7 @@ class Rows:
         )  # fmt: skip
 
     def close_scan(self, plan: Plan, *, is_acted_on: bool) -> dict[str, list[Row]]:
-        """Mark the books at a scan and return all of its rows by table."""
+        """Mark the portfolio at a scan and return all rows of the scan by table."""
         key = plan.key
         day = self.portfolio.mark()
         account, rows = self.portfolio.account, self._rows
@@ -172,7 +172,7 @@ class Rows:
         return self.take_rows()
 
     def _equity_row(self, plan: Plan, key: tuple[int, int], *, is_acted_on: bool) -> EquityRow:
-        """Return the account, its exposure, the signal's scalers and how much of it was gated."""
+        """Return the equity row: account, exposure, signal scalers, number of gated assets."""
         account, signal = self.portfolio.account, plan.signal
         unrealised = account.unrealised(self.portfolio.prices)
         exposures = account.exposures(self.portfolio.prices)
@@ -200,7 +200,7 @@ class Rows:
         )
 
     def _opening_rows(self, plan: Plan, day: str) -> list[OpeningRow]:
-        """Return the portfolio as it stood before the first scan of a day, and that scan's prices."""
+        """Return the opening row of a new day: portfolio before its first scan, and its prices."""
         if day == self._day:
             return []
         self._day = day
@@ -208,14 +208,14 @@ class Rows:
         return [OpeningRow(day, self._now_us, self.opening, prices)]
 
     def take_rows(self) -> dict[str, list[Row]]:
-        """Return what was kept since the last call."""
+        """Return the rows added since the last call."""
         rows, self._rows = self._rows, {table: [] for table in TABLES}
         return rows
 
     def _decision_rows(
         self, plan: Plan, key: tuple[int, int], is_acted_on: bool
     ) -> list[DecisionRow]:
-        """Return a row for each order, and for each asset with a signal, a position or news."""
+        """Return rows for orders, and for assets with a signal, position, gate or new reason."""
         signal, last = plan.signal, self._last_reason
         scores = zip(signal.s_score, signal.direction, strict=True)
         read = dict(zip(signal.assets, scores, strict=True))

@@ -1,8 +1,8 @@
 """The journal's tables: one named tuple each, from which statements and exports are made.
 
-Columns, their types, keys and the order of exported rows belong here; opening the database is
-database.py's, an older version's tables upgrades.py's. Instants (``…_us``) are microseconds UTC,
-money USDT, quantities units of the base.
+Columns, their types, keys and the order of exported rows belong here; the database is opened in
+database.py, older versions' tables are upgraded in upgrades.py. Instants (``…_us``) are
+microseconds UTC, money USDT, quantities units of the base.
 """
 
 import types
@@ -13,7 +13,7 @@ UNFILLED: Final = "state NOT IN ('FILLED', 'UNKNOWN')"
 
 
 class DecisionRow(NamedTuple):
-    """What was decided of one asset at one scan; side and quantity of the order, if any."""
+    """The decision on one asset at one scan, with side and quantity of its order, if any."""
 
     epoch: int
     scan_number: int
@@ -44,7 +44,7 @@ class OrderRow(NamedTuple):
 
 
 class FillRow(NamedTuple):
-    """A fill: at which mid, from which source of quotes, booked at which scan's instant."""
+    """A fill, with the mid, the source of its quote, and the instant of the scan that booked it."""
 
     fill_id: str
     client_order_id: str
@@ -64,7 +64,7 @@ class FillRow(NamedTuple):
 
 
 class OrderEventRow(NamedTuple):
-    """An order's end, or that nobody knew of it."""
+    """An order's end, or its UNKNOWN state."""
 
     client_order_id: str
     asset: str
@@ -89,7 +89,7 @@ class RefusalRow(NamedTuple):
 
 
 class FundingRow(NamedTuple):
-    """A settlement: what was held, the rate, what was paid (negative: received)."""
+    """A funding settlement: position, rate, and amount paid (negative: received)."""
 
     settlement_us: int
     asset: str
@@ -100,7 +100,7 @@ class FundingRow(NamedTuple):
 
 
 class PositionChangeRow(NamedTuple):
-    """What a person changed of a position, what it did, who and why."""
+    """An operator's change of a position: before and after, who made it, and why."""
 
     id: str
     timestamp_us: int
@@ -147,7 +147,7 @@ class EquityRow(NamedTuple):
 
 
 class DayRow(NamedTuple):
-    """Figures of one UTC day so far; PNL shows the same."""
+    """Figures of one UTC day so far, as in PNL."""
 
     day: str
     realised: float
@@ -192,11 +192,11 @@ class Table(NamedTuple):
     """One table.
 
     Attributes:
-        row: What a row of it is.
-        key: Its primary key; empty: none.
-        verb: How a row is put into it.
-        order: Of rows in an export; empty: it is not exported.
-        first: Columns that an export begins with, after the instant and the instance.
+        row: The type of its rows.
+        key: Its primary key; empty if it has no primary key.
+        verb: The SQL verb that inserts a row.
+        order: Order of rows in an export; empty if it is not exported.
+        first: Columns with which an export begins, after the instant and the instance.
         has_rowid: Whether SQLite numbers its rows.
     """
 
@@ -235,7 +235,7 @@ KINDS: Final = {int: "INTEGER", bool: "INTEGER", float: "REAL", str: "TEXT", byt
 
 
 def columns_of(table: str) -> dict[str, type]:
-    """Return a table's columns and their Python types, None left aside."""
+    """Return a table's columns and their Python types, without ``| None``."""
     hints = get_type_hints(TABLES[table].row)
     return {name: _without_none(kind) for name, kind in hints.items()}
 
@@ -246,7 +246,7 @@ def _without_none(kind: Any) -> type:
 
 
 def schema() -> str:
-    """Return the statements that make every table that is not there, and the view of cancels."""
+    """Return the statements that create all missing tables and the view `cancels`."""
     made = [_create(name) for name in TABLES]
     view = (
         "CREATE VIEW IF NOT EXISTS cancels AS SELECT client_order_id, timestamp_us, reason "  # noqa: S608
@@ -267,7 +267,7 @@ def _create(name: str) -> str:
 
 
 def insert_of(name: str) -> str:
-    """Return the statement that puts a row into a table, by the names of its columns."""
+    """Return the statement that inserts a row into a table."""
     columns = list(columns_of(name))
     marks = ", ".join("?" * len(columns))
     return f"{TABLES[name].verb} INTO {name} ({', '.join(columns)}) VALUES ({marks})"

@@ -1,6 +1,6 @@
-"""What brings a journal of an older version up to the next one, each step in one transaction.
+"""Upgrades of a journal from one schema version to the next, each in one transaction.
 
-New columns stay empty where the older version did not tell. Nothing is left out or rounded.
+New columns stay empty if the older version did not record the value. Nothing is dropped or rounded.
 """
 
 import sqlite3
@@ -67,7 +67,7 @@ def _to_4(db: sqlite3.Connection) -> None:
 
 
 def _to_5(db: sqlite3.Connection) -> None:
-    """Say of funding when it was booked, and of each scan what kept entries out."""
+    """Add when funding was booked, and the entry block of each scan."""
     db.executescript(
         "BEGIN; ALTER TABLE funding ADD COLUMN booked_us INTEGER;"
         " UPDATE funding SET booked_us = settlement_us;"
@@ -76,4 +76,4 @@ def _to_5(db: sqlite3.Connection) -> None:
 
 
 UPGRADES: Final[dict[int, Callable[[sqlite3.Connection], None]]] = {2: _to_3, 3: _to_4, 4: _to_5}
-"""By a version: what brings its tables up to the next one's."""
+"""By schema version: the function that upgrades to the next version."""

@@ -1,10 +1,10 @@
 """Writing a running trader's journal.
 
-The order of writing belongs here; the tables are database.py's, the rows of a scan
-rows.py's. An intent is appended before its order leaves;
-everything else of a scan is one transaction of a helper thread, so the trader's loop never
-waits for a disk. A reserve of disk space is kept: when the disk is full it is given up for
-exits, and nothing is opened until it is there again.
+The sequence of writing belongs here; the tables are in tables.py, the rows of a scan in rows.py.
+An intent is appended before its orders are sent. Everything else of a scan is written by a helper
+thread, in one transaction per batch of waiting scans, so the trader's loop never waits for a
+disk sync. A reserve of disk space is held: when the disk is full it is released for exits, and
+nothing is opened until it is held again.
 """
 
 import fcntl
@@ -27,14 +27,14 @@ from dolphin_realtime.model.orders import InFlight
 from dolphin_realtime.model.risk.permission import TradingPermission
 
 BACKLOG_MAX: Final = 1000
-"""Scans waiting for the disk after which nothing may be opened."""
+"""If more scans than this wait for the disk, nothing may be opened."""
 RETRY_S: Final = 1.0
 
 
 class ScanRecord(msgspec.Struct, kw_only=True):
     """Everything one scan adds to the journal: rows by table, and the portfolio after it.
 
-    ``portfolio`` is None where a later record's holds it as well.
+    ``portfolio`` is None if a later record of the same batch supersedes it.
     """
 
     epoch: int
@@ -47,7 +47,7 @@ class Journal:
     """The journal of one running instance, locked against a second trader.
 
     Args:
-        folder: Where it lies.
+        folder: The journal's folder.
         on_commit: Called in the helper thread with each record that is on disk.
 
     Raises:
@@ -55,7 +55,7 @@ class Journal:
             Dolphin wrote it.
 
     Attributes:
-        life: Four characters drawn when the journal was begun; part of every order's id.
+        life: Four random characters, drawn when the journal was created; part of every order's id.
     """
 
     def __init__(self, folder: Path, on_commit: Callable[[ScanRecord], None]) -> None:
@@ -87,12 +87,12 @@ class Journal:
         return None if row is None else row[0]
 
     def start(self) -> None:
-        """Start the helper thread, once nothing more is read."""
+        """Start the helper thread; nothing may be read from the database afterwards."""
         self._thread.start()
 
     @property
     def trouble(self) -> str | None:
-        """Why nothing may be opened, or None: a failed write, a full disk, or one that lags."""
+        """Why nothing may be opened, or None: a failed write, a full disk, or a backlog."""
         if self.fault is not None:
             return "JOURNAL_FAILED"
         if not self.reserve.is_there:
@@ -102,10 +102,10 @@ class Journal:
     def intend(
         self, epoch: int, scan_number: int, orders: Sequence[InFlight], limits: TradingPermission
     ) -> bool:
-        """Append the intent of a scan's orders; return False where it could not be written.
+        """Append the intent of a scan's orders; return False if it could not be written.
 
-        One write: it survives a kill of the process from here on. A full disk gives up the
-        reserve, so that exits can still be written.
+        It is one write, so it survives a kill of the process afterwards. On a failed write the
+        reserve is released and the write repeated, so that exits can still be written.
         """
         fault = self.intents.append(epoch, scan_number, orders, limits)
         if fault is not None and self.reserve.give_up():
@@ -120,7 +120,7 @@ class Journal:
         self._queue.put(record)
 
     def close(self) -> None:
-        """Write what waits, and close."""
+        """Write the waiting records, and close."""
         if self._thread.is_alive():
             self._queue.put(None)
             self._thread.join(timeout=20)
@@ -143,7 +143,7 @@ class Journal:
                 is_open = self._collect(waiting, timeout=RETRY_S)
 
     def _collect(self, waiting: list[ScanRecord], timeout: float) -> bool:
-        """Take what the queue holds; only the newest portfolio is kept, so that waiting is cheap."""
+        """Collect queued records; only the newest keeps its portfolio, to save memory."""
         try:
             record = self._queue.get(timeout=timeout)
         except queue.Empty:
@@ -179,7 +179,7 @@ class Journal:
         return True
 
     def _set_aside(self, records: list[ScanRecord], fault: sqlite3.IntegrityError) -> bool:
-        """Write records one by one and leave out what can never be written: it is said for ever."""
+        """Write records one by one; skip one that breaks a key, and keep that fault for good."""
         if len(records) > 1:
             while records and self._write(records[:1]):
                 del records[0]

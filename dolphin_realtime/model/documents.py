@@ -1,8 +1,8 @@
-"""What services say of themselves in the grid: a trader's STATE and PNL, and every HEARTBEAT.
+"""What services publish about themselves in the grid: a trader's STATE and PNL, every HEARTBEAT.
 
-Shapes and what follows from them alone belong here; map names are the grid's. Amounts are USDT,
-quantities units of the base, signed; ages are seconds. The posture's document is posture.py's,
-health's is health.py's, scans are scan.py's.
+The documents' fields and what can be computed from them alone belong here; map names are in grid/.
+Amounts are USDT, quantities signed units of the base, ages seconds. The posture document is in
+risk/posture.py, the health document in health/scores.py, scans are in market/scan.py.
 """
 
 import math
@@ -18,7 +18,7 @@ Fraction = Annotated[float, msgspec.Meta(ge=0.0, le=1.0)]
 
 
 def finite(value: object) -> float | None:
-    """Return a wire value as a finite number, None where it is none."""
+    """Return a wire value as a finite number, None where it is not a finite number."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     try:
@@ -41,8 +41,8 @@ class UnpricedPosition(msgspec.Struct, kw_only=True):
     """A held asset without a sound price: why, since when, for how many scans.
 
     Attributes:
-        price: The last sound one, at which it is marked.
-        waits_at: A price that scans show and that waits to be believed.
+        price: The last sound price, at which the position is marked.
+        waits_at: A doubtful price that waits for confirmation.
     """
 
     asset: str
@@ -55,14 +55,14 @@ class UnpricedPosition(msgspec.Struct, kw_only=True):
 
 
 class EntryBlock(msgspec.Struct, kw_only=True):
-    """Why a trader opens nothing of its own accord, and since when."""
+    """The trader's own reason to open nothing, and since when it holds."""
 
     reason: str
     since: Aware
 
 
 class JournalState(msgspec.Struct, kw_only=True):
-    """Rows on disk, what went wrong with writing them, and why nothing is opened for it."""
+    """Records on disk, the last write error, and the entry block that follows from it."""
 
     committed: int = 0
     fault: str | None = None
@@ -70,7 +70,7 @@ class JournalState(msgspec.Struct, kw_only=True):
 
 
 class Untradable(msgspec.Struct, kw_only=True):
-    """How many of the last scan's names cannot be opened, and how many for which reason."""
+    """How many assets of the last scan cannot be opened, in total and by reason."""
 
     names: int = 0
     of: int = 0
@@ -90,21 +90,21 @@ class LastSignal(msgspec.Struct, kw_only=True):
 
 
 class StateDocument(msgspec.Struct, kw_only=True):
-    """DOLPHIN_STATE_<INSTANCE>["latest_nautilus"]: what a trader holds and how it is.
+    """DOLPHIN_STATE_<INSTANCE>["latest_nautilus"]: what a trader holds, and its condition.
 
     Attributes:
-        entry_block: Its own reason to open nothing, beside the posture.
-        in_flight: Orders without an outcome.
+        entry_block: The trader's own reason to open nothing, apart from the posture.
+        in_flight: Number of orders without an outcome.
         peak_equity: Highest equity since the last resume; drawdown and day_loss are fractions.
-        rejected_of_last_10: Of its last ten orders.
-        flattened_id: The last flatten that was carried out.
+        rejected_of_last_10: Rejected orders among the last ten that filled or were rejected.
+        flattened_id: Id of the last flatten that was carried out.
         reasons: Decisions of the last scan, counted by reason.
         refused: Orders refused by a limit so far, by code.
-        gap_share: Of all scans, those after a gap.
-        mismatch: Why portfolio and engine disagree, or None.
+        gap_share: Share of all scans that followed a gap.
+        mismatch: How portfolio and engine disagree, or None.
         handled_at: When the last scan was handled, wall time.
-        latency_us: From callback to last order, percentiles.
-        since: UTC day of market time that PNL's figures are of.
+        latency_us: Percentiles of the time from callback to last order.
+        since: UTC day, in market time, that the figures of PNL cover.
     """
 
     updated_at: Aware
@@ -160,19 +160,19 @@ class PnlDocument(msgspec.Struct, kw_only=True):
 
 
 class Refusal(msgspec.Struct, kw_only=True):
-    """What a service refused of one kind: how often, and why the last time."""
+    """The refusals of one kind by a service: how many, and the reason of the last one."""
 
     n: int
     why: str = ""
 
 
 class Heartbeat(msgspec.Struct, kw_only=True):
-    """DOLPHIN_HEARTBEAT[service]: that it lives, and in which phase; "ready" when all is well.
+    """DOLPHIN_HEARTBEAT[service]: the service is alive, and its phase ("ready" when all is well).
 
     Attributes:
         detail: One line for `dolphin status`.
-        refused: What was refused or lost since the start, by reason.
-        refused_since: The same since the last good scan.
+        refused: Number of items refused or lost since the start, by reason.
+        refused_since: Refusals since the last good scan, by reason.
     """
 
     ts: Aware
@@ -184,7 +184,7 @@ class Heartbeat(msgspec.Struct, kw_only=True):
 
 
 def refusals(beat: Heartbeat | None) -> str:
-    """Return what a service refused since its last good scan, in words; empty where nothing."""
+    """Return what a service refused since its last good scan, in words; empty if nothing."""
     parts = [
         f"{one.n} {reason}" + (f" ({one.why})" if one.why else "")
         for reason, one in (beat.refused_since if beat else {}).items()

@@ -10,21 +10,21 @@
       x ShareBusy          another process reads the scan folder, or hangs in it: later
       x GridError          the grid is away or refuses: keep trying, open nothing
       x MemberError        the Hazelcast member cannot be fetched or started
-      x BookChainBroken    updates of an order book are missing: fetch it anew
+      x BookChainBroken    updates of an order book are missing: fetch it again
       x BookSourceError    a venue gives no order book: ask again later
-      x SourceError        a factor's source is of no use now: keep the last reading
+      x SourceError        a factor's source gives nothing usable now: keep the last reading
         + SourceUnavailable    no answer, a refusal, nothing new: ask less often
         + SourceFormatChanged  an answer that is not what was agreed: a person must look
-      x NoOrderId          an order that cannot be named: it alone is refused
+      x NoOrderId          an order for which there is no order id: only this order is refused
       x OrderMismatch      an outcome contradicts its order: open nothing until a restart
-      x EngineError        the trading engine was used as it must not be, or is not up: do not trade
+      x EngineError        the trading engine was misused, or is not running: do not trade
       x JournalError       the journal cannot be read or breaks an identity: do not trade
       x SafetyRefused      the safety service will not do that in this posture
-      x PositionRefused    what a person asks of a position cannot be done: nothing was
+      x PositionRefused    an operator's position command cannot be done: nothing was changed
       x DeliveryError      a receiver did not take an alert: try again later
       x ServiceError       a service or the local runner did not do what was asked
 
-Errors of one library stay with their caller; they are wrapped where they cross a border.
+Errors of a library are handled by its caller, or wrapped in one of these.
 """
 
 
@@ -75,19 +75,19 @@ class MemberError(DolphinError):
 
 
 class BookChainBroken(DolphinError):  # noqa: N818 - a state of the stream, not a fault
-    """An update that does not follow the one before it: the book must be fetched anew."""
+    """An update that does not follow the one before it: the book must be fetched again."""
 
 
 class BookSourceError(DolphinError):
-    """A venue's order book cannot be had: no answer, a refusal, or nonsense."""
+    """A venue's order book is unavailable: no answer, a refusal, or an invalid answer."""
 
 
 class SourceError(DolphinError):
-    """A factor's source from which no reading may follow: names source, field and value."""
+    """A factor's source that gives no usable reading: names source, field and value."""
 
 
 class SourceUnavailable(SourceError):  # noqa: N818 - a state of the source, not a fault
-    """A source that does not answer, refuses, has nothing, or shows only what is old."""
+    """A source that does not answer, refuses, has no data, or has only old data."""
 
 
 class SourceFormatChanged(SourceError):  # noqa: N818 - a finding, not a fault of ours
@@ -99,11 +99,11 @@ class NoOrderId(DolphinError):  # noqa: N818 - a state of the journal's life, no
 
 
 class OrderMismatch(DolphinError):  # noqa: N818 - a finding, not a fault of the order
-    """An outcome that its order cannot have: over-filled, or ended otherwise than it filled."""
+    """An outcome that contradicts its order: over-filled, or an end that its fills contradict."""
 
 
 class EngineError(DolphinError):
-    """The trading engine did not start, or was called as it must not be."""
+    """The trading engine did not start, or was misused."""
 
 
 class JournalError(DolphinError):
@@ -111,11 +111,11 @@ class JournalError(DolphinError):
 
 
 class SafetyRefused(DolphinError):  # noqa: N818 - an answer, not a fault
-    """The safety service refuses an order; the message says what to do instead."""
+    """The safety service refuses an operator command; the message says what to do instead."""
 
 
 class PositionRefused(DolphinError):  # noqa: N818 - an answer, not a fault
-    """What a person asks of a position cannot be done; the message says why."""
+    """An operator's position command cannot be carried out; the message says why."""
 
 
 class DeliveryError(DolphinError):

@@ -1,21 +1,21 @@
-"""How old a document may be before it is no longer believed: each bound once, seconds of wall time.
+"""How old a document may be and still be used: each bound once, in seconds of wall time.
 
-Settings and texts (checks, runbook, Prometheus) take them from here. The health sensors' own
-bounds, which score and do not refuse, are health.py's.
+Settings and texts (checks, runbook, Prometheus) take the bounds from here. The health sensors
+have bounds of their own, which only lower a score (health/scores.py).
 """
 
 from typing import Final
 
 POSTURE_S: Final = 10.0
-"""A posture document older than this is no posture: exits only."""
+"""A posture document older than this counts as unknown: exits only."""
 HEALTH_S: Final = 30.0
-"""A health document older than this is unknown to the posture."""
+"""For the posture, a health document older than this counts as unknown."""
 STALLED_S: Final = 30.0
-"""A trader that handles no scan for so long while scans come is stalled."""
+"""A trader that handles no scan for this long, while scans arrive, is stalled."""
 SHOWN_HEARTBEAT_S: Final = 15.0
 SHOWN_SCAN_S: Final = 25.0
 SHOWN_DOCUMENT_S: Final = 20.0
 SHOWN_BOOKS_S: Final = 15.0
-"""A check turns red, a command says unknown, beyond these; red within 45 s of a stop."""
+"""Beyond these a check turns red and a command shows unknown: red within 45 s of a stop."""
 SHOWN_BLOCK_S: Final = 20.0
-"""A trader that opens nothing of its own accord for longer is shown red."""
+"""A trader whose own entry block lasts longer than this is shown red."""

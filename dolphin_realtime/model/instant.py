@@ -1,4 +1,4 @@
-"""Instants: whole microseconds since the Unix epoch inside, ISO 8601 with offset on the wire."""
+"""Instants: whole microseconds since the Unix epoch in code, ISO 8601 with offset on the wire."""
 
 from datetime import UTC, date, datetime, timedelta
 from typing import Annotated, Final
@@ -23,7 +23,7 @@ def from_us(microseconds: int) -> datetime:
 
 
 def parse(value: object) -> datetime | None:
-    """Return the aware instant that a wire value holds, None where it holds none."""
+    """Return the aware instant in a wire value, None if it does not hold one."""
     if not isinstance(value, str):
         return None
     try:
@@ -49,7 +49,7 @@ def day_us(day: str) -> int:
 
 
 def span(seconds: float) -> str:
-    """Return a span in two units at the most."""
+    """Return a span as text, in at most two units."""
     left = timedelta(seconds=round(abs(seconds)))
     hours, rest = divmod(left.seconds, 3600)
     parts = [(left.days, "d"), (hours, "h"), (rest // 60, "min"), (rest % 60, "s")]

@@ -1,7 +1,7 @@
 """The life of an order, from the intent to its one end. Pure.
 
-What an order is, what can become of it and which step follows which belong here; choosing
-orders is decision.py's, sending them an engine's, booking their fills trading/booking.py's.
+What an order is, its states and the transitions between them belong here. Orders are chosen in
+portfolio/decision.py, sent by an engine, and their fills are booked in trading/booking.py.
 Quantities are units of the base, prices and fees USDT.
 """
 
@@ -31,11 +31,11 @@ class OrderIntent(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class OrderState(StrEnum):
-    """Where an order without an end stands.
+    """The state of an order that has no end yet.
 
-    INTENDED: decided and on disk; a later leg of a chain waits here for the one before it.
-    SENT: handed over, no word yet. ACKNOWLEDGED: the venue has it. PARTLY_FILLED: some of it.
-    UNKNOWN: it may or may not be there; counted in full until the venue tells.
+    INTENDED: decided, not sent yet; a later leg of a chain waits here for the leg before it.
+    SENT: handed over, no answer yet. ACKNOWLEDGED: the venue has it. PARTLY_FILLED: a part filled.
+    UNKNOWN: it may or may not be at the venue; it counts in full until the venue answers.
     """
 
     INTENDED = "INTENDED"
@@ -48,9 +48,9 @@ class OrderState(StrEnum):
 class EndKind(StrEnum):
     """How an order ended; each has exactly one end.
 
-    FILLED: wholly. EXPIRED: the venue let the rest go. CANCELED: taken back. REJECTED: refused,
-    by the venue or before it, with a code. NEVER_THERE: unknown, and it never arrived.
-    DROPPED: a later leg of a chain, never sent, since the leg before it did not fill.
+    FILLED: filled in full. EXPIRED: the rest expired at the venue. CANCELED: cancelled. REJECTED:
+    refused by the venue or before it, with a code. NEVER_THERE: it was unknown and never arrived.
+    DROPPED: a later leg of a chain, never sent because the leg before it did not fill.
     """
 
     FILLED = "FILLED"
@@ -90,7 +90,7 @@ class Acked(msgspec.Struct, frozen=True):
 
 
 class Traded(msgspec.Struct, frozen=True):
-    """A fill, whole or a part, with an id of its own."""
+    """A full or partial fill, with an id of its own."""
 
     order_id: str
     fill_id: str
@@ -100,7 +100,7 @@ class Traded(msgspec.Struct, frozen=True):
 
 
 class Ended(msgspec.Struct, frozen=True):
-    """The order's end; ``reason`` is a code, or a code, a colon and what else is known."""
+    """The order's end; ``reason`` is a code, or a code, a colon and the details."""
 
     order_id: str
     kind: EndKind
@@ -108,12 +108,12 @@ class Ended(msgspec.Struct, frozen=True):
 
     @property
     def code(self) -> str:
-        """The reason's code, the kind where there is no reason."""
+        """The code of the reason; the kind if there is no reason."""
         return self.reason.split(":", maxsplit=1)[0] or self.kind.value
 
 
 class Unknown(msgspec.Struct, frozen=True):
-    """Nobody can say whether the order is at the venue."""
+    """It is unknown whether the order is at the venue."""
 
     order_id: str
     why: str
@@ -126,12 +126,12 @@ def advanced(order: InFlight, event: OrderEvent, digits: int) -> InFlight | None
     """Return an order after an event, None once it has ended.
 
     Args:
-        order: As it stood.
-        event: Of this order.
+        order: The order before the event.
+        event: An event of this order.
         digits: Decimal places of its quantity.
 
     Raises:
-        OrderMismatch: If more filled than was ordered, or FILLED came with something left.
+        OrderMismatch: If more filled than was ordered, or its end contradicts its fills.
     """
     if isinstance(event, Traded):
         filled = round(order.filled + event.quantity, digits)
@@ -167,14 +167,14 @@ def closing(asset: str, held: float, digits: int, leg: str) -> OrderIntent:
 
 
 def unknown_assets(orders: Iterable[InFlight]) -> frozenset[str]:
-    """Return the assets with an order of which nobody knows whether it is at the venue."""
+    """Return the assets with an order in state UNKNOWN."""
     return frozenset(o.order.asset for o in orders if o.state is OrderState.UNKNOWN)
 
 
 def chains(orders: Iterable[InFlight]) -> Iterator[list[InFlight]]:
-    """Yield orders in chains: a later leg leaves when the one before it has filled.
+    """Yield orders grouped into chains: a later leg is sent when the leg before it has filled.
 
-    An open that follows the close of its asset at the same scan is such a leg.
+    The close and the open of one asset at the same scan form a chain; any other order is alone.
     """
     key = lambda o: (o.epoch, o.scan_number, o.order.asset)  # noqa: E731
     for _, group in groupby(orders, key=key):
@@ -189,15 +189,15 @@ _DIGITS: Final = "0123456789abcdefghijklmnopqrstuvwxyz"
 LIFE_LENGTH: Final = 4
 _EPOCHS: Final = 36**2
 SCANS: Final = 36**5
-"""Scans that one life of a journal has ids for, in each of its 1,296 epochs."""
+"""Scan numbers for which a journal has order ids, in each of 1,296 epochs."""
 ID_LENGTH: Final = 24
-"""Binance takes 36 characters, and NautilusTrader's adapter puts 12 of its own before ours."""
+"""Binance accepts 36 characters, of which NautilusTrader's adapter uses 12 for its prefix."""
 _NAME_LENGTH: Final = 7
 _QUOTE: Final = "USDT"
 
 
 def base36(number: int, width: int) -> str:
-    """Return a number in base 36, padded to ``width``; longer where it does not fit."""
+    """Return a number in base 36, padded to ``width``; longer if it does not fit."""
     text = ""
     while number:
         number, digit = divmod(number, 36)
@@ -206,7 +206,7 @@ def base36(number: int, width: int) -> str:
 
 
 def short_name(asset: str) -> str:
-    """Return at most seven characters that tell an asset: its base, else a hash in lower case."""
+    """Return at most seven characters that identify an asset: its base, else a lower-case hash."""
     base = asset.removesuffix(_QUOTE)
     is_plain = base != asset and base.isascii() and base.isalnum() and base == base.upper()
     if is_plain and 0 < len(base) <= _NAME_LENGTH:
@@ -219,13 +219,13 @@ def order_id(owner: str, epoch: int, scan_number: int, intent: OrderIntent) -> s
     """Return the client order id: the same order of the same scan always has the same one.
 
     Args:
-        owner: One capital letter of the instance and its journal's life (`owner_of`).
+        owner: The instance's letter and its journal's life (`owner_of`).
         epoch: The scan's epoch.
         scan_number: The scan's number.
         intent: The order.
 
     Raises:
-        NoOrderId: If the journal's life is used up, or the leg does not fit.
+        NoOrderId: If the epoch or the scan number is out of range, or the id is too long.
     """
     if not (0 <= epoch < _EPOCHS and 0 <= scan_number < SCANS):
         raise NoOrderId(f"epoch {epoch}, scan {scan_number}: beyond the ids of one journal's life")
@@ -238,6 +238,6 @@ def order_id(owner: str, epoch: int, scan_number: int, intent: OrderIntent) -> s
 
 
 def owner_of(instance: str, life: str) -> str:
-    """Return what all ids of one journal begin with: the instance's letter and the life."""
+    """Return the prefix of all order ids of one journal: the instance's letter and the life."""
     letter = instance[:1].upper()
     return (letter if "A" <= letter <= "Z" else "X") + life

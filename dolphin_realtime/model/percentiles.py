@@ -1,4 +1,4 @@
-"""Percentiles of a distribution as documents and reports show them."""
+"""Percentiles as documents and reports show them."""
 
 from collections.abc import Sequence
 

@@ -1,1 +1,1 @@
-"""One process each; none imports another."""
+"""The services: one process each; no service imports another one."""

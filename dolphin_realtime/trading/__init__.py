@@ -1,4 +1,4 @@
-"""What trader and backtest share: one scan from decision to rows, and the seam to an engine.
+"""Shared by trader and backtest: one scan from decision to journal rows, the engine interface.
 
-No NautilusTrader, no grid, no clock of the wall here.
+Nothing here uses NautilusTrader, the grid or the wall clock.
 """

@@ -1,8 +1,8 @@
 """The newest order books, and for each order in flight the first book it may fill at.
 
-Reading `ob_features_latest` as it comes belongs here; what a book does to the signal is the
-gates', what it does to a fill is the fill rule's. A book is used by its event time, never
-before its scan's own instant has passed.
+Reading `ob_features_latest` as it comes belongs here; a book's effect on the signal is in
+signal/gates.py, its effect on a fill in fill_rule.py. A book counts by its event time: a scan uses
+only books that are not later than the scan.
 """
 
 from collections import deque
@@ -16,7 +16,7 @@ from dolphin_realtime.model.portfolio.portfolio import Portfolio
 from dolphin_realtime.model.signal.gates import Book
 
 KEPT: Final = 64
-"""Books an asset: some 16 s of them, far more than a scan is late by."""
+"""Books kept per asset: about 16 s, far more than the delay of a scan."""
 
 
 class BookCache:
@@ -28,15 +28,15 @@ class BookCache:
         self._quotes: dict[str, Quote] = {}
 
     def update(self, text: str) -> None:
-        """Take a document.
+        """Add the books of a document.
 
         Raises:
-            ValueError: If it is no JSON object.
+            ValueError: If it is not a JSON object.
         """
         self.take_views(read_books(text))
 
     def take_views(self, views: dict[str, BookView]) -> None:
-        """Take the books of one document; the newest to come is the newest there is."""
+        """Add the books of one document; the last one added counts as the newest."""
         for asset, view in views.items():
             self._books.setdefault(asset, deque(maxlen=KEPT)).append(view.book)
         wait_us = latency_us(self._portfolio.costs)

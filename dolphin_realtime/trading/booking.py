@@ -1,7 +1,7 @@
-"""Booking what becomes of orders: into the portfolio, and as rows of the journal.
+"""Booking of order events: into the portfolio, and as rows of the journal.
 
-Shared by trader and backtest, so that both keep the same book of the same events. Which rows
-there are is journal/rows.py's; what an event does to an order model/orders.py's.
+Shared by trader and backtest, so that both book the same events alike. The rows are made in
+journal/rows.py; the effect of an event on an order is in model/orders.py.
 """
 
 from collections import Counter, deque
@@ -21,12 +21,12 @@ OUTCOMES_KEPT: Final = 10
 
 
 class Booking:
-    """Takes events of orders as an engine tells them; the `Outcomes` of its engine.
+    """Books the order events that an engine reports; it is the `Outcomes` of its engine.
 
     Attributes:
-        refused: Orders that ended otherwise than filled, or that a limit stopped, by code.
-        outcomes: Whether each of the last ten orders that filled or were rejected was rejected.
-        mismatch: Why the portfolio and the engine disagree, or None. It stays until a restart.
+        refused: Number of orders that did not fill in full or that a limit stopped, by code.
+        outcomes: For each of the last ten orders that filled or were rejected: was it rejected.
+        mismatch: How the portfolio and the engine disagree, or None. It stays until a restart.
         n_fills: Fills since the start.
     """
 
@@ -40,7 +40,7 @@ class Booking:
         self._waiting: dict[str, list[OrderEvent]] = {}
 
     def expect(self, execution: Execution) -> None:
-        """Hold back an order's events until `book_held_back`, and know the quote it fills at."""
+        """Hold back an order's events until `book_held_back`, and keep the quote it fills at."""
         order_id = execution.order.client_order_id
         self._quotes[order_id] = execution.quote
         self._waiting[order_id] = []
@@ -51,7 +51,7 @@ class Booking:
         return [i for i, e in self._waiting.items() if not (e and isinstance(e[-1], Ended))]
 
     def book_held_back(self) -> None:
-        """Book what was held back in the order of `expect`, in whatever order it came."""
+        """Book the held-back events in the sequence of the `expect` calls."""
         waiting, self._waiting = self._waiting, {}
         for events in waiting.values():
             for event in events:
@@ -59,7 +59,7 @@ class Booking:
         self._quotes.clear()
 
     def book(self, event: OrderEvent) -> None:
-        """Take one event of an engine."""
+        """Book one event of the engine, or hold it back if its order is expected."""
         waiting = self._waiting.get(event.order_id)
         if waiting is None:
             self._book(event)

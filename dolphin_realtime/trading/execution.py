@@ -1,8 +1,8 @@
-"""The seam: what a turn asks of a trading engine, and what the engine tells back.
+"""The engine interface: what a turn asks of a trading engine, and what the engine reports.
 
-The protocol belongs here; the engines are engine/'s, the one folder that knows NautilusTrader.
-No type of NautilusTrader crosses: ids are text, quantities units, prices and fees USDT,
-instants microseconds of market time. An engine is made, used and dropped on one thread.
+The protocols belong here; the engines are in engine/, the only folder that uses NautilusTrader.
+The interface has no types of NautilusTrader: ids are text, quantities units, prices and fees USDT,
+instants microseconds of market time. An engine is created, used and dropped on one thread.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -18,13 +18,13 @@ from dolphin_realtime.model.risk.posture import Posture
 
 
 class Start(msgspec.Struct, frozen=True):
-    """What an engine begins with.
+    """The state with which an engine starts.
 
     Attributes:
         owner: Name of the instance whose engine it is.
         cash: USDT.
         positions: By asset: signed units and average entry price.
-        specs: Instruments to know from the first moment.
+        specs: Instruments known from the start.
     """
 
     owner: str
@@ -34,7 +34,7 @@ class Start(msgspec.Struct, frozen=True):
 
     @classmethod
     def of(cls, portfolio: Portfolio) -> "Start":
-        """Return what the engine of a portfolio begins with."""
+        """Return the start state of a portfolio's engine."""
         positions = {
             asset: (p.quantity, p.average_price)
             for asset, p in portfolio.account.positions.items()
@@ -46,13 +46,13 @@ class Start(msgspec.Struct, frozen=True):
 
 
 class Outcomes(Protocol):
-    """Who hears what becomes of orders; called on the engine's thread."""
+    """The receiver of order events; called on the engine's thread."""
 
     def book(self, event: OrderEvent) -> None:
-        """Take one event; exactly one `Ended` comes for each order sent."""
+        """Receive one event; each order sent gets exactly one `Ended`."""
 
     def failed(self, why: str) -> None:
-        """Take that the engine cannot be trusted any more: nothing may be opened."""
+        """Note that the engine cannot be trusted any more: nothing may be opened."""
 
 
 class Engine(Protocol):
@@ -60,50 +60,50 @@ class Engine(Protocol):
 
     @property
     def unanswered(self) -> Collection[str]:
-        """Orders that were handed over and of which nothing was heard yet."""
+        """Orders that were handed over and have no answer yet."""
 
     def send(self, orders: Sequence[InFlight]) -> tuple[int, int]:
-        """Hand orders over; return when the first and the last had left, monotonic ns.
+        """Hand orders over; return when the first and the last had been sent, monotonic ns.
 
-        A later leg of a chain leaves when the leg before it has filled; if that ends otherwise,
-        it ends DROPPED. An order that cannot be built ends REJECTED, the others go.
+        A later leg of a chain is sent when the leg before it has filled; if that leg does not fill,
+        the later one ends DROPPED. An order that cannot be built ends REJECTED; the others go on.
 
         Raises:
-            EngineError: From another thread, or if an id is in use; then nothing was sent.
+            EngineError: If called from another thread, or an id is in use; nothing was sent.
         """
 
     def resume(self, orders: Sequence[InFlight]) -> None:
-        """Take over the orders that a process before this one had sent, whatever the posture.
+        """Take over the orders that an earlier process had sent, whatever the posture.
 
-        A simulated venue died with that process and gets them again; a real one is asked.
+        A simulated venue ended with that process and gets them again; a real venue is queried.
         """
 
     def execute(self, execution: Execution) -> None:
-        """Let an order meet the quote that the fill rule found for it."""
+        """Execute an order at the quote that the fill rule found for it."""
 
     def cancel(self, order_id: str, reason: str) -> None:
-        """Take an order back; it ends CANCELED for this reason."""
+        """Cancel an order; it ends CANCELED with this reason."""
 
     async def until(self, is_so: Callable[[], bool], timeout_s: float) -> bool:
-        """Wait until something is so, looking after each event; return False when it is not in time."""
+        """Wait until a condition holds, checked after each event; return False on timeout."""
 
     async def add_instruments(self, specs: Mapping[str, InstrumentSpec]) -> None:
-        """Make those of the instruments known that are not; orders of them may leave afterwards."""
+        """Add the instruments that are not known yet; afterwards their orders may be sent."""
 
     def position(self, asset: str) -> float:
         """Return the engine's own view of a position, signed units."""
 
     def adjust(self, asset: str, quantity: float, price: float) -> None:
-        """Bring the engine's own view of a position to signed units; no outcome is told of it.
+        """Set the engine's own view of a position; no order event is reported for it.
 
         Args:
-            asset: Of which nothing is in flight.
-            quantity: What the portfolio now holds.
-            price: One that the engine may note; its own profits are not used.
+            asset: The asset; it has no order in flight.
+            quantity: The signed units that the portfolio now holds.
+            price: The price that the engine books; the engine's own profits are not used.
         """
 
     def set_posture(self, posture: Posture | None) -> None:
-        """Refuse from now on what a posture forbids; None, unknown, forbids to open."""
+        """Refuse from now on what a posture forbids; None (unknown) forbids orders that open."""
 
     def purge(self) -> None:
-        """Forget what is closed, so that memory does not grow with the number of orders."""
+        """Drop closed orders and positions, so that memory does not grow with the orders."""

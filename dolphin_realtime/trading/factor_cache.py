@@ -1,8 +1,8 @@
 """The newest external factors: `exf_latest` as it comes, read by the signal at each scan.
 
-Lifetimes are judged by the gates on the scan's clock; a document that cannot be read leaves
-the last one, whose readings expire by themselves. A scan may be a little older than a document
-that came before it: it gets each reading as it was known at its own instant.
+The gates check lifetimes in scan time. If a document cannot be read the last one stays, and its
+readings expire. A scan may be slightly older than the newest document: it gets each reading as it
+was known at the scan's own instant.
 """
 
 from typing import Final
@@ -13,20 +13,20 @@ from dolphin_realtime.factors.documents import read_factor_document
 from dolphin_realtime.model.signal.gates import NO_FACTORS, Factors, Reading
 
 KEPT: Final = 32
-"""Documents with a change of what the signal weighs that are looked back through."""
+"""Number of documents kept; only documents that change a factor of the signal are kept."""
 
 
 class FactorCache:
-    """The factors in force, and those just before them."""
+    """The newest factors, and the ones before them."""
 
     def __init__(self) -> None:
         self._documents: list[tuple[int, Factors]] = [(0, NO_FACTORS)]
 
     def update(self, text: str) -> None:
-        """Take a document.
+        """Add a document.
 
         Raises:
-            ValueError: If it is no JSON object.
+            ValueError: If it is not a JSON object.
         """
         factors = msgspec.structs.replace(read_factor_document(text), past=self)
         if factors == self._documents[0][1]:
@@ -34,7 +34,7 @@ class FactorCache:
         self._documents = [(_newest_us(factors), factors), *self._documents[: KEPT - 1]]
 
     def at(self, now_us: int) -> Factors:
-        """Return each factor's newest reading among those known at a scan's instant."""
+        """Return each factor's newest reading that was known at a scan's instant."""
         newest_us, newest = self._documents[0]
         if newest_us <= now_us:
             return newest

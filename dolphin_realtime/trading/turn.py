@@ -1,8 +1,8 @@
 """The turn: one scan from decision to journal rows, the same for trader and backtest.
 
-The order of a scan's steps belongs here and nowhere else: decide, write the intent, send, let
-the signal learn, match what earlier scans sent, mark, rows. What to do is the portfolio's, when an
-order fills the fill rule's, how it is sent an engine's, which scan is next the caller's.
+The sequence of a scan's steps belongs here and nowhere else: decide, write the intent, send,
+update the signal, match the orders of earlier scans, mark, write rows. The portfolio decides, the
+fill rule says when an order fills, an engine sends it, and the caller chooses the next scan.
 """
 
 from collections.abc import Callable, Sequence
@@ -34,18 +34,18 @@ CHANGED: Final = "POSITION_CHANGED: a person changed what is held"
 
 
 class TurnJournal(Protocol):
-    """Where a turn's intents and rows go."""
+    """The journal as a turn uses it: intents and rows."""
 
     def opening(self) -> bytes:
-        """Return the portfolio as it stood before the scan at hand."""
+        """Return the saved portfolio as it was before the current scan."""
 
     def intend(
         self, epoch: int, scan_number: int, orders: Sequence[InFlight], limits: TradingPermission
     ) -> bool:
-        """Write the intent of orders before they leave; return whether it was written."""
+        """Write the intent of orders before they are sent; return whether it was written."""
 
     def commit(self, key: tuple[int, int], rows: dict[str, list[Row]], plan: Plan | None) -> None:
-        """Keep the rows of a scan; without a plan, of what was done between scans."""
+        """Store the rows of a scan; without a plan, the rows of work between scans."""
 
 
 class Turn:
@@ -89,7 +89,7 @@ class Turn:
         limits: TradingPermission,
         factors: Factors | None = None,
     ) -> Plan:
-        """Step through a scan that is too old to act on; ``orders`` were sent at it under ``limits``.
+        """Process a scan too old to act on; ``orders`` were sent at it, under ``limits``.
 
         Raises:
             ScanOutOfOrder: If the scan is not later than the last one.
@@ -103,19 +103,19 @@ class Turn:
         return plan
 
     def resume(self) -> int:
-        """Take over what was in flight when the process before this one died; return how many."""
+        """Take over the orders in flight of an earlier process; return how many there are."""
         orders = list(self.portfolio.in_flight.values())
         self._resume(orders)
         return len(orders)
 
     def recover(self, orders: list[InFlight]) -> None:
-        """Take over such orders whose scan is nowhere to be had, and journal them as what they are."""
+        """Take over orders of an earlier process whose scan is lost; journal them as RECOVERED."""
         self.portfolio.in_flight.update({o.client_order_id: o for o in orders})
         self._resume(orders)
         self._rows.sent(orders, RECOVERED)
 
     async def finish(self, plan: Plan, *, is_acted_on: bool = True) -> None:
-        """End a scan: learn from it, match what earlier scans sent, mark the books, keep the rows."""
+        """End a scan: update the state, match earlier orders, mark to market, store the rows."""
         if not plan.is_new:
             return
         await self._until_answered()
@@ -133,7 +133,7 @@ class Turn:
         self._purge()
 
     async def halt(self) -> None:
-        """Cancel every order in flight, now: between scans."""
+        """Cancel every order in flight; called between scans."""
         if self.portfolio.in_flight:
             self._rows.open_scan(self.portfolio.last_us)
             await self._cancel(list(self.portfolio.in_flight.values()), HALTED)
@@ -143,8 +143,8 @@ class Turn:
         """Cancel what is in flight and close every position, reduce-only.
 
         Returns:
-            How many orders were sent; None where nothing was done, because this id was obeyed
-            before or the intent could not be written.
+            How many orders were sent; None if none was, because this id was carried out before
+            or the intent could not be written.
         """
         if flatten_id == self.portfolio.flattened_id:
             return None
@@ -165,10 +165,10 @@ class Turn:
         return len(orders)
 
     async def change_position(self, order: PositionOrder) -> PositionChange:
-        """Carry out a person's order about a position, between scans; its orders in flight go first.
+        """Carry out an operator's position command between scans; first cancel the asset's orders.
 
         Raises:
-            PositionRefused: Saying why not; then nothing was done to the position.
+            PositionRefused: With the reason; the position was not changed.
         """
         self._rows.open_scan(self.portfolio.last_us)
         flying = [o for o in self.portfolio.in_flight.values() if o.order.asset == order.asset]
@@ -184,7 +184,7 @@ class Turn:
         return change
 
     def _open(self, scan: Scan) -> None:
-        """Begin a scan's rows: what an engine tells from now on is of this scan."""
+        """Begin a scan's rows: engine events from now on are booked at this scan."""
         self._rows.open_scan(scan.timestamp_us)
         if self._rows.begins_day(scan.timestamp_us):
             self._rows.opening = self._journal.opening()
@@ -197,7 +197,7 @@ class Turn:
         self.portfolio.mark_sent(self.engine.unanswered)
 
     async def _match(self, plan: Plan) -> None:
-        """Let due orders meet their quotes, and take back those without one in time."""
+        """Fill the orders that have a quote, and cancel those without one in time."""
         now_us = plan.scan.timestamp_us
         quotes = self.shelf.quotes(now_us)
         fills, lapses = self.portfolio.match(
@@ -218,7 +218,7 @@ class Turn:
             self._compare(asset)
 
     async def _lapse(self, lapses: list[InFlight], plan: Plan) -> None:
-        """Take back what met no quote in time; where its price was at fault, say how."""
+        """Cancel orders without a quote in time; add the reason if the price was not sound."""
         unsound = [o for o in lapses if o.order.asset not in plan.prices]
         for order in unsound:
             why = plan.draft.reason(order.order.asset) if plan.draft else "ABSENT"
@@ -227,12 +227,12 @@ class Turn:
 
     async def _cancel(self, orders: list[InFlight], reason: str) -> None:
         ids = [i for i in (o.client_order_id for o in orders) if i not in self._silent]
-        for order_id in reversed(ids):  # the later legs of a chain first: they never left
+        for order_id in reversed(ids):  # the later legs of a chain first: they were not sent yet
             self.engine.cancel(order_id, reason)
         await self._until(lambda: not any(i in self.portfolio.in_flight for i in ids))
 
     async def _until_answered(self) -> None:
-        """Wait for a word of each order sent; one without is not waited for again."""
+        """Wait for an answer to each order sent; an order that times out is not awaited again."""
         await self._until(lambda: self._silent.issuperset(self.engine.unanswered))
         self._silent.update(self.engine.unanswered)
 

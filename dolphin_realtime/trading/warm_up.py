@@ -1,6 +1,6 @@
-"""A portfolio at its beginning: parameters of the environment, and the signal's warm-up.
+"""A new portfolio: parameters from the environment, and the signal's warm-up.
 
-Shared by the trader and the backtest, so that both begin from the same state.
+Shared by the trader and the backtest, so that both start from the same state.
 """
 
 from pathlib import Path
@@ -19,10 +19,10 @@ def portfolio_of(instance: str, p: Parameters) -> Portfolio:
 
 
 def make_portfolio(instance: str) -> Portfolio:
-    """Return an empty portfolio with the instance's parameters of the environment.
+    """Return an empty portfolio with the instance's parameters from the environment.
 
     Raises:
-        SettingsError: If a variable of a group of parameters is wrong.
+        SettingsError: If an environment variable of a parameter is wrong.
     """
     return portfolio_of(instance, load_parameters(instance))
 
@@ -31,7 +31,7 @@ def warm_up(portfolio: Portfolio, archive: Path, days: int, before: str = "9999"
     """Step the signal through the newest archived days and return how many scans that were.
 
     Args:
-        portfolio: Whose signal.
+        portfolio: The portfolio whose signal is warmed up.
         archive: Folder of ``<day>.parquet``.
         days: How many days.
         before: Only days before this one, YYYY-MM-DD.

@@ -1,1 +1,1 @@
-"""External and calendar factors: their documents, and what a clock alone can tell."""
+"""External factors and calendar factors: their documents, and the calendar factors' rules."""

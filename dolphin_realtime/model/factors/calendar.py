@@ -1,9 +1,9 @@
-"""Calendar and lunar factors (EsoF): what a clock alone can tell. Pure.
+"""Calendar and lunar factors: everything that follows from the date and time alone. Pure.
 
-Sessions, settlements, expiries, the halving cycle belong here; publishing does not
-(dolphin_dagster/indicators/calendar_factors.py). The moon is reported, never weighted.
-Instants are aware UTC; the moon's phase and the exchange's sessions, which libraries know, are
-given by the caller.
+Sessions, settlements, expiries and the halving cycle belong here; publishing does not
+(dolphin_dagster/indicators/calendar_factors.py). The moon is reported and has no weight.
+Instants are aware UTC. The caller passes the moon's phase and the exchange's sessions, which
+come from libraries.
 """
 
 from datetime import UTC, datetime, time, timedelta
@@ -32,17 +32,17 @@ BLOCK_MINUTES: Final = 10
 
 
 class CalendarFactors(msgspec.Struct, frozen=True, kw_only=True):
-    """What the calendar says of one instant.
+    """The calendar factors of one instant.
 
     Attributes:
         sessions: Which of asia, europe, us is open (hours only, holidays not counted).
         minutes_to_funding: To the next 00:00, 08:00 or 16:00 UTC.
         days_to_expiry: To 08:00 UTC on the next last Friday of a month.
-        new_york_is_open: Whether the stock exchange trades, holidays and half days counted.
-        minutes_to_new_york: To its close while it trades, else to its next opening.
+        new_york_is_open: Whether the stock exchange is open; holidays and half days count.
+        minutes_to_new_york: To its close while it is open, else to its next opening.
         halving_fraction: Share of the current halving cycle that has passed, by block time.
         moon_phase: 0 new, 0.5 full.
-        gate: What the signal multiplies by at this instant.
+        gate: The factor by which the signal is multiplied at this instant.
     """
 
     as_of: datetime
@@ -67,7 +67,7 @@ class CalendarDocument(CalendarFactors, frozen=True, kw_only=True):
 
 
 def open_sessions(moment: datetime) -> list[str]:
-    """Return the sessions whose hours hold ``moment``; the US follows New York's clock."""
+    """Return the sessions that are open at ``moment``; the US session is in New York time."""
     hour = moment.hour
     found = []
     if ASIA_HOURS[0] <= hour < ASIA_HOURS[1]:
@@ -107,7 +107,7 @@ def calendar_factors(
     Args:
         moment: The instant.
         moon_phase: In [0, 1), 0 = new.
-        session: Opening and close of New York's session under way, None outside of one.
+        session: Opening and close of the current New York session, None outside of one.
         next_open: When the next session begins.
     """
     turns = session[1] if session else next_open

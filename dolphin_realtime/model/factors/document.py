@@ -1,7 +1,7 @@
-"""`exf_latest`: every current reading of the external factors, and how two writers' meet. Pure.
+"""`exf_latest`: the current readings of the external factors, and how two versions merge. Pure.
 
-The document's shape, merging and expiry belong here. Where it lies is the grid's; what the
-signal makes of it is gates.py's. Instants are aware UTC, by the market's clock.
+The document's fields, merging and expiry belong here. Its map is in grid/; its effect on the
+signal is in signal/gates.py. Instants are aware UTC, by the market's clock.
 """
 
 from collections.abc import Mapping
@@ -14,14 +14,14 @@ FUNDING: Final = "funding"
 FUNDING_INTERVAL: Final = "funding_interval"
 DVOL_BTC: Final = "dvol_btc"
 FORGOTTEN: Final = timedelta(days=7)
-"""How long after its end a reading of one asset is shown: an asset that left is forgotten then."""
+"""How long after its expiry an asset's reading is kept: delisted assets are dropped then."""
 HOUR: Final = timedelta(hours=1)
 POSSIBLE_H: Final = (1.0, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 24.0)
 CLOCK_STEP: Final = timedelta(minutes=10)
-"""A held reading this much newer than now is of a clock that was set back: it gives way."""
+"""A held reading further in the future than this is from before a clock step: it is replaced."""
 
 Key = tuple[str, str | None]
-"""(name, asset); the asset is None where a factor is of the whole market."""
+"""(name, asset); the asset is None for a factor of the whole market."""
 
 
 class FactorReading(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -29,17 +29,17 @@ class FactorReading(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
 
     Attributes:
         unit: Of the value, e.g. "fraction per interval".
-        event_time: What instant the value is about.
-        fetch_time: Since when it is known; the signal may use it from then on.
+        event_time: The instant that the value describes.
+        fetch_time: When it became known; the signal may use it from then on.
         lifetime_s: How long after ``fetch_time`` it may be used.
-        expires_at: ``fetch_time`` and ``lifetime_s`` added up.
+        expires_at: ``fetch_time`` plus ``lifetime_s``.
         source: Host and path it came from.
-        expired: True where it was past its lifetime at the last writing; it stays as it is.
-        fetched_at: Wall time of the fetch, in a replay alone.
-        percentile_90: Of the factor's own last 30 days, where the signal needs it.
-        interval_h: Hours between fundings, of a funding rate.
-        next_time: When a funding rate is settled next, as the venue said with it.
-        simulated: How it was made up; absent for a real one.
+        expired: Whether it was past its lifetime when the document was last written.
+        fetched_at: Wall time of the fetch; set in a replay only.
+        percentile_90: 90th percentile of the factor's last 30 days, where the signal needs it.
+        interval_h: Hours between settlements, for a funding rate.
+        next_time: The next settlement of a funding rate, as the venue sent it with the rate.
+        simulated: How the value was simulated; absent for a real one.
     """
 
     value: float
@@ -62,7 +62,7 @@ class FactorReading(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
 
 
 def expiry(fetch_time: datetime, lifetime_s: float) -> datetime:
-    """Return the end of a reading's life."""
+    """Return when a reading expires."""
     return fetch_time + timedelta(seconds=lifetime_s)
 
 
@@ -97,7 +97,7 @@ def _convert(raw: object) -> FactorReading | None:
 def merge(held: Readings, new: Readings, now: datetime) -> Readings:
     """Return what a document holds after new readings come in.
 
-    A held reading that was fetched later than a new one stays: its writer was quicker.
+    A held reading that was fetched later than the new one is kept.
 
     Args:
         held: What the document holds.
@@ -127,12 +127,12 @@ def merge(held: Readings, new: Readings, now: datetime) -> Readings:
 def interval_of(
     rate: FactorReading, before: FactorReading | None, told: FactorReading | None
 ) -> float | None:
-    """Return the hours between fundings: as the venue's next instants show, else as it lists them.
+    """Return the hours between settlements: from successive next instants, else as listed.
 
     Args:
         rate: A funding rate.
-        before: The one before it, with the interval known then; it may be the same one.
-        told: The listed interval, asked for every few hours: newer than ``before`` it counts.
+        before: The rate before it, with the interval known then; it may be the same reading.
+        told: The listed interval, fetched every few hours; it counts if newer than ``before``.
     """
     listed = told.value if told else None
     if before is None or before.next_time is None or rate.next_time is None:
@@ -142,7 +142,7 @@ def interval_of(
     apart_h = (rate.next_time - before.next_time) / HOUR
     known = before.interval_h or listed
     if known and rate.fetch_time >= before.next_time + known * HOUR and apart_h % known == 0.0:
-        return known  # settlements that nobody saw lie between
+        return known  # settlements in between were missed
     hours = apart_h if apart_h > 0.0 else apart_h + (known or 0.0)
     return hours if hours in POSSIBLE_H else known
 
@@ -153,8 +153,8 @@ class FactorsDocument(msgspec.Struct, kw_only=True, omit_defaults=True):
     Attributes:
         readings: By factor: its reading, or its readings by asset.
         market_clock: wall, or replay.
-        pushed_at: Wall time of the writing.
-        simulated: How readings were made up; absent where all are real.
+        pushed_at: Wall time when the document was written.
+        simulated: How readings were simulated; absent if all are real.
     """
 
     readings: dict[str, Any]

@@ -1,1 +1,1 @@
-"""Meta health's pure rules: scores, debouncing, self-check, what is repaired and when."""
+"""Meta health's pure rules: scores, debouncing, self-check, and recovery (what and when)."""

@@ -1,8 +1,8 @@
-"""How one health target's score settles over turns: bad three times to worsen, good twice to improve.
+"""Debouncing of a health score: three bad turns lower it, two good turns raise it.
 
-Pure. A score is in [0, 1]; None is unknown: the probe raised, took too long, or what it reads
-through is away. Unknown keeps the settled score for a time, then counts as 0, and is never a
-reason to act (docs/adr/0006).
+Pure. A score is in [0, 1]. None means unknown: the probe raised, timed out, or could not reach
+the grid. While unknown, the settled score stays for a time, then counts as 0; an unknown score is
+never a reason to act (docs/adr/0006).
 """
 
 from typing import Final
@@ -16,12 +16,12 @@ GOOD: Final = 1.0
 
 
 class Debouncer(msgspec.Struct):
-    """One target of one health sensor over the turns.
+    """The score of one target of one health sensor, debounced over turns.
 
     Attributes:
-        settled: The score that counts; None before anything was known.
-        raw: This turn's score, None where unknown.
-        bad_turns: Turns in a row in which it was seen below 1; one unknown between is let by.
+        settled: The debounced score; None before the first known score.
+        raw: This turn's score, None if unknown.
+        bad_turns: Consecutive turns with a score below 1; a single unknown turn does not end them.
     """
 
     settled: float | None = None
@@ -42,7 +42,7 @@ class Debouncer(msgspec.Struct):
             return
         is_expired = self.unknown_turns > 0 and now_s - self.known_at_s > UNKNOWN_TTL_S
         if self.settled is not None and is_expired:
-            self.settled = 0.0  # it counted so, and does not come back good by one look
+            self.settled = 0.0  # it counted as 0 meanwhile; one good turn does not restore it
         self.known_at_s, self.unknown_turns = now_s, 0
         self.bad_turns = self.bad_turns + 1 if raw < GOOD else 0
         if self.settled is None or raw == self.settled:
@@ -60,31 +60,32 @@ class Debouncer(msgspec.Struct):
             self.settled, self.worse, self.better = raw, 0, 0
 
     def forget_streak(self) -> None:
-        """Forget how often in a row: turns before a long silence of the observer prove nothing."""
+        """Reset the counts of consecutive turns: after a long pause they prove nothing."""
         self.worse = self.better = self.bad_turns = 0
 
     def score(self, now_s: float) -> float:
-        """Return what counts now: the settled score while it is young enough, else 0."""
+        """Return the settled score if it is recent enough, else 0."""
         is_young = now_s - self.known_at_s <= UNKNOWN_TTL_S
         return self.settled if self.settled is not None and is_young else 0.0
 
     @property
     def is_known_bad(self) -> bool:
-        """Whether it settled below 1 and was seen so three turns running: the only reason to act.
+        """Whether it is a confirmed fault: settled below 1, and bad for three turns in a row.
 
-        What is bad at the first look counts in the score at once, but is no reason yet.
+        Only a confirmed fault is a reason to act. A target that is bad at the first turn lowers
+        the score at once, but is not a confirmed fault yet.
         """
         is_settled_bad = self.settled is not None and self.settled < GOOD
         return is_settled_bad and self.raw is not None and self.bad_turns >= WORSEN_TURNS
 
     @property
     def is_known_dead(self) -> bool:
-        """Whether it is known bad, and at 0."""
+        """Whether it is a confirmed fault with a score of 0."""
         return self.is_known_bad and self.settled == 0.0 and self.raw == 0.0
 
     @property
     def word(self) -> str:
-        """What it is called: good, doubtful (bad, not yet settled so), stale, dead or unknown."""
+        """The state in one word: good, doubtful (bad, not yet settled), stale, dead or unknown."""
         if self.raw is None or self.settled is None:
             return "unknown"
         if self.settled >= GOOD:

@@ -1,8 +1,8 @@
-"""Recovery by cause: what a fault calls for, and whether it may be done now.
+"""Recovery by cause: the action that a fault calls for, and whether it may be taken now.
 
-Pure. The table of remedies and their order belong here; back-off, budget and circuit are
-recovery_memory.py's, carrying a remedy out services/meta_health/recovery_runner.py's. No rule here sees rm_meta
-(docs/adr/0006).
+Pure. The table of remedies and their order belong here. Back-off, budget and circuit breaker are
+in recovery_memory.py; services/meta_health/recovery_runner.py carries a remedy out. No rule here
+uses rm_meta (docs/adr/0006).
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -14,17 +14,17 @@ import msgspec
 from dolphin_realtime.model.health.recovery_memory import Action, Kind, Memory
 
 OBSERVER: Final = "meta-health"
-"""It never acts on itself: its manager's watchdog does."""
+"""Meta health itself: it never restarts itself, its service manager's watchdog does."""
 HAZELCAST: Final = "hazelcast"
 WEBSERVER: Final = "dagster-webserver"
 
 
 class Service(msgspec.Struct, frozen=True, kw_only=True):
-    """One service as its manager tells it.
+    """One service as its manager reports it.
 
     Attributes:
         state: running, starting, waiting, backoff, failed or stopped.
-        is_wanted: Whether it is meant to run: an operator's stop says no.
+        is_wanted: Whether it is meant to run; False after an operator stopped it.
         age_s: Seconds since its state changed.
     """
 
@@ -35,10 +35,10 @@ class Service(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Fault(msgspec.Struct, frozen=True, kw_only=True):
-    """A target that is known and settled bad; unknown is no fault.
+    """A confirmed fault of one target; an unknown score is not a fault.
 
     Attributes:
-        is_dead: It settled at 0, not merely below 1.
+        is_dead: Whether it settled at 0, not merely below 1.
     """
 
     sensor: str
@@ -50,12 +50,12 @@ class World(msgspec.Struct, frozen=True, kw_only=True):
     """What a remedy depends on besides its fault.
 
     Attributes:
-        grace_s: A service whose state is younger than this is left to come up.
-        hazelcast_is_good: Everything read through the grid is worth nothing without it.
-        dagster_answers: Runs can be launched.
-        failing_upstream: Dagster-made data sources whose own source is the cause.
-        episodes: What the staleness of a data source is known by: the stamp it stopped at.
-        has_had_chance: Whether Dagster has answered for long enough to have made what it makes once.
+        grace_s: A service whose state is younger than this gets time to start.
+        hazelcast_is_good: Whether Hazelcast answers; without it nothing read from the grid counts.
+        dagster_answers: Whether Dagster runs can be launched.
+        failing_upstream: Data sources made by Dagster whose upstream source fails, with the reason.
+        episodes: Id of each data source's stale episode: the timestamp at which it stopped.
+        has_had_chance: Whether Dagster has answered long enough to have made each source once.
     """
 
     services: Mapping[str, Service]
@@ -68,7 +68,7 @@ class World(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Remedy(msgspec.Struct, frozen=True, kw_only=True):
-    """What a fault calls for; with ``inhibited`` it is not done, and that says why."""
+    """The action that a fault calls for; ``inhibited`` is the reason not to take it, if any."""
 
     fault: Fault
     kind: Kind | None = None
@@ -135,22 +135,22 @@ _RULES: Final[dict[str, Callable[[Fault, World], Remedy]]] = {
     "m3_data_freshness": _data,
     "m5_coherence": _coherence,
 }
-"""In the order of acting: control plane, processes, Dagster runs."""
+"""In the order of priority: control plane, processes, heartbeats, Dagster runs, coherence."""
 LAUNCHED: Final = {"extf": "indicators", "esof": "calendar_factors_job"}
-"""Dagster-made data sources, and the job that makes each."""
+"""Data sources made by Dagster, and the job that makes each."""
 
 
 ABSENT: Final = "absent-"
-"""What the episode of a source begins with that has never been there."""
+"""Prefix of the episode id of a source whose document is absent."""
 
 
 def is_absent(episode: str) -> bool:
-    """Return whether an episode is of a source that is not there at all."""
+    """Return whether an episode is that of a source whose document is absent."""
     return episode.startswith(ABSENT)
 
 
 class Plan(msgspec.Struct, frozen=True):
-    """At most one action, and every fault that gets none, with the reason."""
+    """At most one action, and each fault without an action, with the reason."""
 
     action: Action | None
     held: dict[str, str]
@@ -159,9 +159,10 @@ class Plan(msgspec.Struct, frozen=True):
 def plan(
     faults: Sequence[Fault], world: World, memory: Memory, now: datetime, barred: str | None
 ) -> Plan:
-    """Return what is done this turn: control plane first, then processes, then Dagster runs.
+    """Return this turn's action: control plane first, then processes, then Dagster runs.
 
-    ``barred`` says why nothing at all may be done: maintenance, or a suspect observer.
+    ``barred`` is the reason why no action may be taken at all, e.g. maintenance or a failed
+    self-check; None if there is no such reason.
     """
     order = list(_RULES)
     held: dict[str, str] = {}
@@ -186,7 +187,7 @@ def plan(
 
 
 def _spent(remedy: Remedy, world: World, memory: Memory) -> str | None:
-    """Return why a run is not launched again: it was, for this episode."""
+    """Return why a run is not launched: it was launched once in this episode; else None."""
     if remedy.kind is not Kind.LAUNCH:
         return None
     one = memory.targets.get(remedy.fault.target)

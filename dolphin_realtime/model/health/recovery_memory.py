@@ -1,6 +1,7 @@
-"""What recovery remembers of its actions: back-off, budget, circuit, and the one that is awaited.
+"""What recovery remembers of its actions: back-off, budget, circuit breaker, pending action.
 
-Pure. Instants are wall time, because they outlive the process in the ledger (health_files.py).
+Pure. Instants are wall time, because the ledger (services/meta_health/files.py) keeps them over
+a restart.
 """
 
 from datetime import datetime, timedelta
@@ -19,7 +20,7 @@ CIRCUIT_OPEN: Final = timedelta(minutes=30)
 
 
 class Kind(StrEnum):
-    """What can be done, in the order of doing: restart, start again, launch a Dagster run."""
+    """The kinds of action: restart a service, start it again, launch a Dagster run."""
 
     RESTART = "restart"
     START = "start"
@@ -31,11 +32,11 @@ class TargetMemory(msgspec.Struct, kw_only=True):
 
     Attributes:
         attempts: Actions since it was last healthy for ten minutes: the back-off's exponent.
-        uncured: Actions in a row that brought no cure.
-        last_at: When the last one was.
-        opened_at: When the circuit opened; None while it is closed.
-        healthy_since: Since when it has been well.
-        episode: The episode that a Dagster run was launched for: there is one run an episode.
+        uncured: Consecutive actions that did not cure it.
+        last_at: When the last action began.
+        opened_at: When the circuit breaker opened; None while it is closed.
+        healthy_since: Since when it has been healthy.
+        episode: The episode for which a Dagster run was launched; there is one run per episode.
     """
 
     attempts: int = 0
@@ -47,7 +48,7 @@ class TargetMemory(msgspec.Struct, kw_only=True):
 
 
 class Action(msgspec.Struct, frozen=True, kw_only=True):
-    """One thing to do, or done; a launch carries the episode it is for."""
+    """One action, planned or taken; a launch carries the episode it is for."""
 
     kind: Kind
     sensor: str
@@ -60,7 +61,7 @@ class Memory(msgspec.Struct):
     """The memory of all actions, as the ledger holds it.
 
     Attributes:
-        pending: The action whose cure is awaited: one at a time.
+        pending: The action whose result is awaited; there is one at a time.
         pending_since: When it began.
     """
 
@@ -74,7 +75,7 @@ class Memory(msgspec.Struct):
         return self.targets.setdefault(target, TargetMemory())
 
     def not_after(self, now: datetime) -> None:
-        """Take instants after now for now: the clock that wrote them was set back."""
+        """Replace instants in the future by now: the clock was set back since."""
         self.acted_at = [min(at, now) for at in self.acted_at]
         if self.pending_since is not None:
             self.pending_since = min(self.pending_since, now)
@@ -84,9 +85,9 @@ class Memory(msgspec.Struct):
                 setattr(one, name, None if at is None else min(at, now))
 
     def why_not(self, target: str, now: datetime, kind: Kind = Kind.RESTART) -> str | None:
-        """Return why nothing may be done to a target now, None where it may.
+        """Return why no action on a target may be taken now, None if one may.
 
-        A Dagster run that is awaited bars other runs, not what must come before them.
+        A pending Dagster run blocks other runs, but not a restart or a start.
         """
         pending = self.pending
         if pending is not None and (kind is Kind.LAUNCH or pending.kind is not Kind.LAUNCH):
@@ -110,7 +111,7 @@ class Memory(msgspec.Struct):
         self.pending, self.pending_since = action, now
 
     def ended(self, target: str, now: datetime, *, is_cured: bool) -> bool:
-        """Note how an action on a target ended; return whether the circuit opens by it."""
+        """Note how an action on a target ended; return whether this opens the circuit breaker."""
         if self.pending is not None and self.pending.target == target:
             self.pending = self.pending_since = None
         one = self.of(target)
@@ -124,7 +125,7 @@ class Memory(msgspec.Struct):
         return True
 
     def saw(self, target: str, now: datetime, *, is_well: bool) -> None:
-        """Note how a target is: ten healthy minutes make its slate clean."""
+        """Note whether a target is healthy; after ten healthy minutes its memory is cleared."""
         one = self.targets.get(target)
         if one is None:
             return
@@ -137,6 +138,6 @@ class Memory(msgspec.Struct):
 
 
 def back_off(attempts: int) -> timedelta:
-    """Return how long to wait after the nth action: 30 s · 2^(n-1), 15 min at the most."""
+    """Return how long to wait after the nth action: 30 s · 2^(n-1), at most 15 min."""
     doublings = min(max(attempts - 1, 0), 16)
     return min(BACK_OFF * (1 << doublings), LONGEST_BACK_OFF)

@@ -1,7 +1,7 @@
-"""Meta health: five health sensors, one number, four words.
+"""Meta health: the scores of five health sensors, their product and its status word.
 
-Scores, bounds, the weights of sources and the wire document belong here; how a score settles
-over turns is track.py's, probing meta_health's. Ages are seconds. docs/adr/0006 says why the
+Scores, bounds, the weights of sources and the wire document belong here. Debouncing is in
+debounce.py, probing in services/meta_health/. Ages are seconds. docs/adr/0006 says why the
 number is a product and why nothing is ever restarted because of it.
 """
 
@@ -20,7 +20,7 @@ HEARTBEAT_DEAD_S: Final = 60.0
 
 
 class Status(StrEnum):
-    """What rm_meta is called; each bound belongs to the worse word."""
+    """The status word of rm_meta; a value on a bound gets the worse word."""
 
     GREEN = "GREEN"
     DEGRADED = "DEGRADED"
@@ -61,7 +61,7 @@ class HealthDocument(msgspec.Struct, kw_only=True):
 
 
 def status_of(rm_meta: float) -> Status:
-    """Return the word of a product: > 0.8 GREEN, > 0.5 DEGRADED, > 0.2 CRITICAL, else DEAD."""
+    """Return the status of rm_meta: > 0.8 GREEN, > 0.5 DEGRADED, > 0.2 CRITICAL, else DEAD."""
     if rm_meta > GREEN_ABOVE:
         return Status.GREEN
     if rm_meta > DEGRADED_ABOVE:
@@ -72,7 +72,7 @@ def status_of(rm_meta: float) -> Status:
 def age_score(age_s: float | None, stale_s: float, dead_s: float) -> float:
     """Return 1 up to ``stale_s``, 0.5 up to ``dead_s``, else 0; a missing age scores 0.
 
-    A stamp that lies as far in the future is as bad: one of the two clocks is wrong.
+    A timestamp in the future scores like one of the same age: one of the two clocks is wrong.
     """
     if age_s is None or abs(age_s) > dead_s:
         return 0.0
@@ -80,19 +80,19 @@ def age_score(age_s: float | None, stale_s: float, dead_s: float) -> float:
 
 
 def process_score(targets: Mapping[str, float], critical: Collection[str]) -> float:
-    """Return M1: 0 when a critical service is missing, else the share that runs."""
+    """Return the process score: 0 if a critical service is down, else the share that runs."""
     if any(score < 1.0 for name, score in targets.items() if name in critical):
         return 0.0
     return share(targets)
 
 
 def heartbeat_score(targets: Mapping[str, float], critical: Collection[str]) -> float:
-    """Return M2: the worst critical service's heartbeat score, 1 where none should beat."""
+    """Return the worst heartbeat score of the critical services, 1 if none is expected."""
     return min((s for name, s in targets.items() if name in critical), default=1.0)
 
 
 def freshness_score(targets: Mapping[str, float], sources: Sequence[Source]) -> float:
-    """Return M3: the weighted mean score of the enabled sources."""
+    """Return M3 data freshness: the weighted mean score of the enabled sources."""
     enabled = [s for s in sources if s.enabled]
     total = sum(s.weight for s in enabled)
     if total == 0.0:
@@ -101,5 +101,5 @@ def freshness_score(targets: Mapping[str, float], sources: Sequence[Source]) -> 
 
 
 def share(targets: Mapping[str, float]) -> float:
-    """Return the mean score of the targets (M4, M5); nothing to judge scores 0."""
+    """Return the mean score of the targets (control plane, coherence), 0 without targets."""
     return sum(targets.values()) / len(targets) if targets else 0.0

@@ -1,7 +1,7 @@
-"""When health suspects itself: its clock leapt, it slept, or too much went bad at once.
+"""Meta health's self-check: a clock step, a late turn, or too many targets bad at once.
 
-Pure. While there is a suspicion nothing is repaired and a person is told: what is seen may be
-the observer's fault (docs/adr/0011).
+Pure. While the self-check fails nothing is repaired and a person is alerted: the fault may be in
+meta health or its machine, not in the targets (docs/adr/0011).
 """
 
 from typing import Final
@@ -15,14 +15,14 @@ SILENT_TURNS: Final = 3.0
 
 
 class Seen(msgspec.Struct, frozen=True, kw_only=True):
-    """What one turn saw of the targets that are known.
+    """Counts of one turn, over the targets with a known score.
 
     Attributes:
-        known: How many.
-        bad: How many of them are bad.
-        newly_bad: How many of them were good the turn before.
-        aged: How many of them are judged by a wall-clock stamp.
-        aged_bad: How many of those are bad.
+        known: Targets with a known score.
+        bad: Those that are bad.
+        newly_bad: Bad targets that were not bad the turn before.
+        aged: Known targets that are judged by a wall-clock timestamp.
+        aged_bad: Those of them that are bad.
     """
 
     known: int
@@ -33,16 +33,16 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def is_calm(self) -> bool:
-        """Whether most is well, and most of what the clock judges too."""
+        """Whether at most half of the targets are bad, and at most half of the aged ones."""
         most_is_well = self.known > 0 and self.bad <= MANY * self.known
         return most_is_well and self.aged_bad <= MANY * self.aged
 
 
 class SelfCheck(msgspec.Struct):
-    """The observer's view of itself.
+    """The self-check over the turns.
 
     Attributes:
-        suspicion: Why nothing may be repaired, None where all seems well.
+        suspicion: Why nothing may be repaired, None if the check passes.
     """
 
     turn_s: float
@@ -55,15 +55,15 @@ class SelfCheck(msgspec.Struct):
         """Return whether this turn comes much later than it should; call it once a turn.
 
         Args:
-            now_s: Monotonic.
+            now_s: Monotonic time.
         """
         last, self._last_s = self._last_s, now_s
         return last is not None and now_s - last > SILENT_TURNS * max(self.turn_s, 1.0) + 2.0
 
     def judge(self, wall_s: float, now_s: float, seen: Seen) -> None:
-        """Judge one turn: suspicion begins at once and ends after two calm turns in a row.
+        """Check one turn: a suspicion begins at once and ends after two calm turns in a row.
 
-        In a calm turn the world agrees with the clock as it is now, so a step of it is accepted.
+        In a calm turn the targets agree with the clock as it is now, so a clock step is accepted.
         """
         offset_s = wall_s - now_s
         found = self._found(offset_s, seen)

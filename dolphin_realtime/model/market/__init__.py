@@ -1,1 +1,1 @@
-"""The market as Dolphin takes it: scans and which of their prices may be used, books, instruments, the venue."""
+"""The market: scans, which of their prices are sound, order books, instruments, the venue."""

@@ -1,4 +1,4 @@
-"""How often scans come: the median of the last intervals, and how many of them are too many. Pure."""
+"""How often scans come: the median of the last intervals, and when a scan is late. Pure."""
 
 from collections import deque
 from statistics import median
@@ -6,7 +6,7 @@ from typing import Final
 
 WINDOW: Final = 20
 LATE_CADENCES: Final = 3.0
-"""So many cadences without a scan are a gap, and a scan so old opens nothing."""
+"""This many cadences without a scan are a gap; a scan older than that opens nothing."""
 
 
 class Cadence:
@@ -17,7 +17,7 @@ class Cadence:
         self.last_s: float | None = None
 
     def note(self, at_s: float) -> None:
-        """Take the instant of a scan; one that is not later than the last gives no interval."""
+        """Add the instant of a scan; it gives an interval only if it is later than the last."""
         if self.last_s is not None and at_s > self.last_s:
             self._intervals.append(at_s - self.last_s)
         self.last_s = at_s

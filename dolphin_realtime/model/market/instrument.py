@@ -1,7 +1,7 @@
-"""What may be traded: precision and steps of each instrument.
+"""Instruments: price and size precision of each.
 
-The table of the shipped perpetuals and what a name must look like belong here; which of them a
-venue lists is venue.py's, NautilusTrader's own instruments are engine/'s. Precisions are
+The table of the shipped perpetuals and the rule for valid names belong here. Which of them a
+venue lists is in venue.py, NautilusTrader's own instruments are made in engine/. Precisions are
 decimal places.
 """
 
@@ -13,7 +13,7 @@ import msgspec
 
 OTHER_PRICE_PRECISION: Final = 9
 MAX_STEPS: Final = 1e15
-"""A quantity of more steps than this is no order: it comes of an absurd price."""
+"""An order of more steps than this is refused: such a quantity comes from an absurd price."""
 OTHER_SIZE_PRECISION: Final = 6
 _NAME: Final = re.compile(r"[A-Za-z0-9_:-]{1,32}", re.ASCII)
 
@@ -28,7 +28,7 @@ class InstrumentSpec(msgspec.Struct, frozen=True):
     def floor_quantity(self, quantity: float) -> float:
         """Return ``quantity`` in units, rounded toward zero to the size step.
 
-        One of more than MAX_STEPS comes back as it is: the pre-trade limits refuse it.
+        A quantity of MAX_STEPS or more is returned unchanged: the pre-trade limits refuse it.
         """
         steps = quantity * 10.0**self.size_precision
         if not steps < MAX_STEPS:
@@ -63,5 +63,5 @@ OTHER: Final = InstrumentSpec(OTHER_PRICE_PRECISION, OTHER_SIZE_PRECISION)
 
 
 def is_name(asset: str) -> bool:
-    """Return whether an instrument can have this name."""
+    """Return whether this is a valid instrument name."""
     return _NAME.fullmatch(asset) is not None

@@ -1,7 +1,7 @@
 """One asset's order book kept by sequence number, Binance USD-M's rules. Pure.
 
 Applying snapshots and updates, what makes a book usable, its features and the price of
-walking it belong here; sockets do not (orderbook/). Prices are quote per unit of base,
+walking it belong here; sockets do not (services/orderbook/). Prices are quote per unit of base,
 quantities units of base, instants microseconds since the Unix epoch.
 Source of the rules: Binance USD-M, "How to manage a local order book correctly".
 """
@@ -57,7 +57,7 @@ class LocalBook:
         self._is_first = True
 
     def load(self, snapshot: DepthSnapshot) -> None:
-        """Begin anew from a snapshot.
+        """Replace the book by a snapshot.
 
         Raises:
             ValueError: If a level is not a pair of finite numbers.
@@ -69,7 +69,7 @@ class LocalBook:
         self.last_id, self._is_first = snapshot.last_id, True
 
     def update(self, update: DepthUpdate) -> None:
-        """Apply one update; one that the snapshot already holds changes nothing.
+        """Apply one update; an update that the snapshot already includes changes nothing.
 
         Raises:
             BookChainBroken: If updates are missing between the book and this one.
@@ -113,8 +113,8 @@ class BookFeatures(msgspec.Struct, frozen=True, kw_only=True):
         event_time: The venue's time of the book.
         imbalance_1: (bid - ask) / (bid + ask) of quantities over one level, in [-1, 1].
         microprice: Best prices weighted by the other side's quantity.
-        spread_bps: Best ask over best bid, of the mid.
-        depth: USD on both sides over 20 levels.
+        spread_bps: Best ask minus best bid, in basis points of the mid.
+        depth: USD on both sides together, over 20 levels.
         bids: Up to 20 levels [price, quantity], best first.
     """
 
@@ -130,14 +130,14 @@ class BookFeatures(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def fault(bids: Sequence[Level], asks: Sequence[Level]) -> str | None:
-    """Return why a book is no book: ONE_SIDED or CROSSED; None where it is one."""
+    """Return why a book is not usable: ONE_SIDED or CROSSED; None if it is usable."""
     if not bids or not asks:
         return "ONE_SIDED"
     return "CROSSED" if bids[0][0] >= asks[0][0] else None
 
 
 def imbalance(bids: Sequence[Level], asks: Sequence[Level], levels: int) -> float:
-    """Return (bid - ask) / (bid + ask) of the quantities on so many levels."""
+    """Return (bid - ask) / (bid + ask) of the quantities on the best ``levels`` levels."""
     bid = sum(q for _, q in bids[:levels])
     ask = sum(q for _, q in asks[:levels])
     return (bid - ask) / (bid + ask) if bid + ask > 0.0 else 0.0
@@ -150,7 +150,7 @@ def microprice(bids: Sequence[Level], asks: Sequence[Level]) -> float:
 
 
 def features(bids: list[Level], asks: list[Level], event_time: datetime) -> BookFeatures:
-    """Return the features of a usable book, best levels first."""
+    """Return the features of a usable book; both sides are sorted best first."""
     bid, ask = bids[0][0], asks[0][0]
     return BookFeatures(
         event_time=event_time,
@@ -168,7 +168,7 @@ def features(bids: list[Level], asks: list[Level], event_time: datetime) -> Book
 def walk(levels: Sequence[Level], quantity: float) -> float:
     """Return the average price of taking ``quantity`` from the levels, best first.
 
-    What the visible levels do not hold is taken at the last of them.
+    The part that exceeds the visible levels is priced at the last of them.
     """
     left, cost = quantity, 0.0
     for price, available in levels:

@@ -1,7 +1,7 @@
-"""What goes wrong at the simulated venue on purpose, so that every outcome is met on paper. Pure.
+"""Faults injected at the simulated venue, so that paper trading meets every outcome. Pure.
 
-Which order it hits is a function of the order alone: a day that is traded again, by a trader that
-was killed or by a backtest, meets the same faults. All shares are 0 unless set.
+Which order a fault hits depends on the order alone: a day traded again, after a crash or in a
+backtest, meets the same faults. All shares are 0 unless set.
 """
 
 import hashlib
@@ -16,10 +16,10 @@ Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 
 
 class Fault(StrEnum):
-    """What happens to an order.
+    """The fault that hits an order.
 
     REJECT: the venue refuses it. PARTIAL: half of it fills, the rest expires. UNKNOWN_FILLED:
-    nobody knows whether it arrived, then it fills. UNKNOWN_NEVER: it never arrived.
+    its state is unknown, then it fills. UNKNOWN_NEVER: its state is unknown, and it never arrived.
     """
 
     REJECT = "reject"
@@ -39,12 +39,12 @@ class PaperFaults(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
     @property
     def is_any(self) -> bool:
-        """Whether anything goes wrong on purpose."""
+        """Whether any fault is set."""
         return self != PaperFaults(fault_seed=self.fault_seed)
 
     @property
     def told(self) -> str:
-        """What goes wrong on purpose, for a person."""
+        """The faults that are set, as text for a person."""
         shares = msgspec.structs.asdict(self)
         return ", ".join(
             f"{name.removesuffix('_share')} {100 * share:g} %"
@@ -53,7 +53,7 @@ class PaperFaults(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
         )
 
     def of(self, order: InFlight) -> Fault | None:
-        """Return what hits an order, None nearly always."""
+        """Return the fault that hits an order, None if there is none."""
         if not self.is_any:
             return None
         shares = (

@@ -1,8 +1,8 @@
 """One eigen scan of the market, as NG6 writes it and as the grid carries it.
 
-The record, its wire document and the order of scans belong here; reading files does not
-(bridge/scan_files.py), nor does deciding to trade (signal.py). Prices are quote per unit
-of base; instants are whole microseconds since the Unix epoch, UTC.
+The record, its wire document and the sequence of scans belong here; reading files does not
+(scans/files.py), nor does deciding to trade (model/signal/). Prices are quote per unit of base;
+instants are whole microseconds since the Unix epoch, UTC.
 """
 
 import math
@@ -19,7 +19,7 @@ BRIDGE_SOURCE: Final = "scan_bridge"
 CLOCK_AHEAD_US: Final = 300 * 1_000_000
 MAX_JUMP_US: Final = 7 * 86_400 * 1_000_000
 MAX_EPOCH_STEP: Final = 1000
-"""An epoch further ahead than this is no restart of NG6 but a wrong document."""
+"""An epoch further ahead than this means a wrong document, not a restart of NG6."""
 
 
 class Scan(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,7 +33,7 @@ class Scan(msgspec.Struct, frozen=True, kw_only=True):
         prices: Price of each asset, None where it is not finite.
         eigenvalues: Of the assets' correlation matrix, any order, None where not finite.
         seq: Count of scans the bridge has published, over all epochs.
-        simulated: How the scan was made, where it is not recorded as it stands.
+        simulated: How the scan was simulated; None if it is as recorded.
     """
 
     scan_number: int
@@ -48,12 +48,12 @@ class Scan(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def key(self) -> tuple[int, int]:
-        """What makes a scan one of its kind: (epoch, scan_number)."""
+        """The unique key of a scan: (epoch, scan_number)."""
         return self.epoch, self.scan_number
 
 
 def numbered(scans: Iterable[Scan], first: int = 1) -> Iterator[Scan]:
-    """Yield scans with numbers of their own, counted up."""
+    """Yield the scans renumbered from ``first``."""
     for number, scan in enumerate(scans, start=first):
         yield msgspec.structs.replace(scan, scan_number=number)
 
@@ -123,13 +123,13 @@ def decode_scan(payload: str | bytes) -> Scan:
 
 
 def refuse_implausible(timestamp_us: int, last_us: int, now_us: int, *, is_replay: bool) -> None:
-    """Raise where taking a scan would shut out every right one after it.
+    """Raise if a scan is too far in the future: it would make every valid scan after it too old.
 
-    Live, a scan may be CLOCK_AHEAD_US ahead of the wall clock; in a replay, whose clock is
-    its own, at most MAX_JUMP_US later than the last scan.
+    Live, a scan may be CLOCK_AHEAD_US ahead of the wall clock; in a replay, which has its own
+    clock, at most MAX_JUMP_US later than the last scan.
 
     Raises:
-        ScanOutOfOrder: If the scan's instant is too late to be true.
+        ScanOutOfOrder: If the scan's instant is implausibly late.
     """
     limit_us = now_us + CLOCK_AHEAD_US
     if is_replay:
@@ -142,10 +142,10 @@ def refuse_implausible(timestamp_us: int, last_us: int, now_us: int, *, is_repla
 
 
 class ScanOrder(msgspec.Struct):
-    """The order of scans over restarts of NG6: what was last seen, and what may follow.
+    """The sequence of scans over restarts of NG6: the last scan seen, and which may follow it.
 
     A lower or equal number with a later timestamp begins a new epoch; an equal number that is
-    not later is a duplicate; anything else must be later than the last scan.
+    not later is a duplicate; any other scan must be later than the last one.
     """
 
     epoch: int = 0
@@ -158,7 +158,7 @@ class ScanOrder(msgspec.Struct):
         Args:
             scan_number: NG6's count.
             timestamp_us: The scan's instant.
-            epoch: The epoch another reader gave it; None to count here.
+            epoch: The epoch that another reader assigned; None to count epochs here.
 
         Raises:
             ScanOutOfOrder: If the scan is not later than the last one.

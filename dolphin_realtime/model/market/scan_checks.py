@@ -1,4 +1,4 @@
-"""What makes a scan unusable or odd, before the signal looks at returns. Pure."""
+"""Checks of a scan before its returns are computed: what makes it unusable or odd. Pure."""
 
 from typing import Final
 
@@ -12,7 +12,7 @@ from dolphin_realtime.model.market.sound_prices import Verdict
 from dolphin_realtime.model.signal.slots import Floats
 
 CORRELATION_SUM_TOLERANCE: Final = 0.05
-"""How far the eigenvalues' sum may be from the number of assets, a fraction of that."""
+"""Largest deviation of the eigenvalues' sum from the number of assets, as a fraction of it."""
 USABLE_SHARE: Final = 0.9
 """A scan with fewer usable prices than this share is incoherent."""
 
@@ -21,9 +21,9 @@ class Coherence(msgspec.Struct, frozen=True, kw_only=True):
     """Whether a scan's document is possible.
 
     Attributes:
-        usable: Prices that are finite and above 0.
-        sum_share: The eigenvalues' sum over the number of assets.
-        why: What cannot be, None where nothing.
+        usable: Number of prices that are finite and above 0.
+        sum_share: The eigenvalues' sum divided by the number of assets.
+        why: Why the document is impossible, None if it is possible.
     """
 
     usable: int
@@ -32,7 +32,7 @@ class Coherence(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def coherence(n_assets: int, prices: list[object], eigenvalues: list[object]) -> Coherence:
-    """Judge a scan's document of at least one asset; values may be of any kind."""
+    """Check the document of a scan with at least one asset; values may be of any type."""
     usable = sum(1 for p in map(finite, prices) if p is not None and p > 0.0)
     numbers = [v for v in map(finite, eigenvalues) if v is not None]
     total, why = sum(numbers), None
@@ -46,7 +46,7 @@ def coherence(n_assets: int, prices: list[object], eigenvalues: list[object]) ->
 
 
 def sum_is_off(total: float, n_assets: int) -> bool:
-    """Return whether eigenvalues of this sum cannot be of a correlation matrix of n assets."""
+    """Return whether this sum is impossible for a correlation matrix of n assets."""
     return not abs(total / n_assets - 1.0) <= CORRELATION_SUM_TOLERANCE
 
 
@@ -66,7 +66,7 @@ def prices_of(scan: Scan) -> tuple[Floats, NDArray[np.bool_]]:
 def scan_flags(
     values: Floats, n_assets: int, usable: NDArray[np.bool_], verdict: Verdict | None
 ) -> set[str]:
-    """Return what is odd about an accepted scan before its returns are looked at."""
+    """Return the flags of an accepted scan: what is odd about it, apart from its returns."""
     flags: set[str] = set()
     if len(values) < n_assets:
         flags.add("missing_eigenvalues")

@@ -1,7 +1,7 @@
-"""Which prices of a scan may be used: one rule for signal, sizing, fills, marks and equity.
+"""Which prices of a scan may be used: one rule for signal, sizing, fills, marking and equity.
 
-A price that cannot be true, or that nobody makes any more, is used nowhere. Whether one is
-sound belongs here; what becomes of an asset without one is its users'. The rule is written in
+A price that is implausible or stale is not used anywhere. Whether a price is sound belongs here;
+what happens to an asset without a sound price is up to the callers. The rule is written in
 docs/signal.md. Prices are quote per unit of base, moves logarithmic, instants microseconds.
 """
 
@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 from dolphin_realtime.model.signal.slots import Floats, Ints, SlotArrays, Slots
 
 FAR_MOVE: Final = math.log(1.2)
-"""A move beyond this within a minute is far; the bound grows with the root of the time."""
+"""A move beyond this within a minute is far; the bound grows with the square root of the time."""
 NEAR: Final = 1.19
-"""Ratios within this are no far moves, whatever the rounding of a logarithm."""
+"""Ratios within this are not far moves, whatever the rounding of a logarithm."""
 FAR_US: Final = 60 * 1_000_000
 NEVER_MOVE: Final = math.log(5.0)
-"""A move of this is never believed without a person: redenomination, a ticker used again."""
+"""A move of at least this needs an operator's confirmation: redenomination, a reused ticker."""
 CONFIRMATIONS: Final = 3
 STILL_US: Final = 1800 * 1_000_000
 FORGET_US: Final = 7 * 86_400 * 1_000_000
@@ -28,13 +28,13 @@ NEVER_US: Final = -(2**62)
 
 
 class Verdict(msgspec.Struct, frozen=True):
-    """What a scan's prices are, one entry a listed asset.
+    """The classification of a scan's prices, one entry per listed asset.
 
     Attributes:
-        sound: May be used.
-        doubtful: Far from the last sound price and not confirmed.
-        still: Unchanged for long while others move.
-        is_leap: Whether the market itself leapt: most known assets were far.
+        sound: The price may be used.
+        doubtful: The price is far from the last sound one and not confirmed.
+        still: The price has not changed for long, while others have.
+        is_leap: Whether the whole market moved: most known assets moved far.
     """
 
     sound: NDArray[np.bool_]
@@ -44,15 +44,15 @@ class Verdict(msgspec.Struct, frozen=True):
 
 
 class SoundPrices(SlotArrays):
-    """What is remembered of each asset's prices to judge the next one.
+    """The state by which each asset's next price is judged.
 
     Attributes:
         price: Last sound price, 0 before the first.
-        sound_us: When it was last sound.
-        changed_us: When it last changed.
-        waiting: A far price that waits to be confirmed, 0 without one.
-        count: How often running it was seen.
-        seen_us: When the asset last had any price.
+        sound_us: When the price was last sound.
+        changed_us: When the price last changed.
+        waiting: A far price that waits for confirmation, 0 if there is none.
+        count: How many times in a row a price near ``waiting`` was seen.
+        seen_us: When the asset last had a usable price.
     """
 
     FLOATS: ClassVar = {"price": 0.0, "waiting": 0.0}
@@ -68,14 +68,14 @@ class SoundPrices(SlotArrays):
     def judge(
         self, names: list[str], prices: Floats, usable: NDArray[np.bool_], now_us: int, n_min: int
     ) -> Verdict | None:
-        """Judge a scan's prices and remember them; None where all are sound, as nearly always.
+        """Judge a scan's prices and remember them; return None if all are sound (the usual case).
 
         Args:
             names: The listed assets, distinct.
             prices: Their prices.
             usable: Which are finite and above 0.
             now_us: The scan's instant, later than the last one judged.
-            n_min: Fewest assets that say anything about the market.
+            n_min: Least number of assets from which the market's move is judged.
         """
         slots = self.slots_of(names)
         self._forget(now_us)
@@ -98,7 +98,7 @@ class SoundPrices(SlotArrays):
         return Verdict(sound, doubtful, still, is_leap)
 
     def set_price(self, asset: str, price: float, now_us: int) -> None:
-        """Take a price for an asset's last sound one: the next is judged by it."""
+        """Set an asset's last sound price; its next price is judged against it."""
         slot = self.slot(asset)
         if slot is not None:
             self.price[slot] = price
@@ -106,7 +106,7 @@ class SoundPrices(SlotArrays):
             self.waiting[slot], self.count[slot] = 0.0, 0
 
     def _are_all_sound(self, slots: Slots, prices: Floats, now_us: int) -> bool:
-        """Return whether none of a scan's prices needs a second look, and remember them then."""
+        """Return whether all prices of a scan are plainly sound; remember them if so."""
         price, changed_us = self.price[slots], self.changed_us[slots]
         if not (isinstance(slots, slice) and len(price) and price.all()):
             return False
@@ -122,12 +122,12 @@ class SoundPrices(SlotArrays):
         return True
 
     def last_sound_us(self, asset: str) -> int | None:
-        """Return when an asset's price was last sound, None where it never was."""
+        """Return when an asset's price was last sound, None if it never was."""
         slot = self.slot(asset)
         return int(self.sound_us[slot]) if slot is not None and self.price[slot] > 0.0 else None
 
     def waits_at(self, asset: str) -> float | None:
-        """Return the price of an asset that waits to be believed, None without one."""
+        """Return an asset's price that waits for confirmation, None if there is none."""
         slot = self.slot(asset)
         return float(self.waiting[slot]) or None if slot is not None else None
 
@@ -144,7 +144,7 @@ class SoundPrices(SlotArrays):
         now_us: int,
         n_min: int,
     ) -> tuple[bool, NDArray[np.bool_]]:
-        """Return whether the market leapt, and which far prices are not believed yet."""
+        """Return whether the whole market moved, and which far prices are not confirmed yet."""
         doubtful = known & (move > FAR_MOVE)
         if not doubtful.any():
             return False, doubtful
@@ -182,12 +182,12 @@ class SoundPrices(SlotArrays):
 def log_returns(
     prices: Floats, last: Floats, where: NDArray[np.bool_] | Literal[True] = True
 ) -> Floats:
-    """Return ln(price / last) of prices above 0, finite even where the quotient is not.
+    """Return ln(price / last) of prices above 0; finite even if the quotient overflows.
 
     Args:
         prices: Prices now.
         last: Prices before.
-        where: Which to take; 0 for the others.
+        where: Which assets to compute; the others get 0.
     """
     out = np.zeros(len(prices))
     with np.errstate(all="ignore"):

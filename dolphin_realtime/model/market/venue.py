@@ -1,7 +1,7 @@
-"""Where orders go, as a value: what it lists, by which rules, and what a fill costs there. Pure.
+"""A venue as a value: its instruments, their rules, and the fee of a fill. Pure.
 
-Handed to a portfolio and to an engine; nobody else knows a venue's name or rules. How a venue is
-reached is engine/'s. Fees are basis points of the notional, money is USDT.
+A portfolio and an engine get it; no other code knows a venue's name or rules. Connecting to a
+venue belongs to engine/. Fees are basis points of the notional, money is USDT.
 """
 
 import math
@@ -21,13 +21,13 @@ MONEY_STEPS: Final = 10**8
 
 
 def steps(usdt: float) -> int:
-    """Return an amount that is not negative in its smallest steps, half of one rounded up."""
+    """Return a non-negative amount in units of its smallest step, halves rounded up."""
     return math.floor(usdt * MONEY_STEPS + 0.5)
 
 
 @cache
 def ratio(bps: float) -> tuple[int, int]:
-    """Return a rate of basis points as the decimal it was written as: numerator, denominator."""
+    """Return a rate in basis points as an exact fraction: numerator, denominator."""
     return (Fraction(str(bps)) / 10_000).as_integer_ratio()
 
 
@@ -35,12 +35,12 @@ class Venue(msgspec.Struct, frozen=True, kw_only=True):
     """One venue.
 
     Attributes:
-        name: How NautilusTrader's ids call it.
+        name: Its name in NautilusTrader's ids.
         account: Number of the account there.
         listed: Rules of the instruments it lists.
-        other: Rules of any other well-formed name; None where such a name cannot be traded.
-        taker_fee_bps: Of a market order.
-        faults: What goes wrong there on purpose; of a simulated venue only.
+        other: Rules of any other valid name; None if such a name cannot be traded.
+        taker_fee_bps: Fee of a market order.
+        faults: Injected faults; for a simulated venue only.
     """
 
     name: str
@@ -51,21 +51,21 @@ class Venue(msgspec.Struct, frozen=True, kw_only=True):
     faults: PaperFaults = PaperFaults()
 
     def spec(self, asset: str) -> InstrumentSpec | None:
-        """Return the rules of a name, None where it is not tradable here."""
+        """Return the rules of a name, None if it cannot be traded here."""
         known = self.listed.get(asset)
         if known is not None:
             return known
         return self.other if is_name(asset) else None
 
     def fee(self, quantity: float, price: float) -> float:
-        """Return the fee of a market order's fill, to the last digit of an amount."""
+        """Return the fee of a market order's fill, rounded to eight decimal places."""
         numerator, denominator = ratio(self.taker_fee_bps)
         notional = steps(quantity * price)
         return steps(notional * numerator / (denominator * MONEY_STEPS)) / MONEY_STEPS
 
 
 def paper_venue(costs: CostParams, faults: PaperFaults | None = None) -> Venue:
-    """Return the simulated venue: the shipped perpetuals by table, fine steps for any other name."""
+    """Return the simulated venue: the shipped perpetuals, and fine steps for any other name."""
     return Venue(
         name="SIM",
         account="001",

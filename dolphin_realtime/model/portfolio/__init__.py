@@ -1,1 +1,1 @@
-"""From signals to orders and from fills to an account: everything a trader remembers."""
+"""The portfolio: from signals to orders, from fills to an account, and its saved state."""

@@ -27,8 +27,8 @@ class Position(msgspec.Struct):
         Args:
             signed_quantity: Units, positive for a purchase.
             price: USDT a unit.
-            digits: Decimal places of the instrument's size. A quantity is whole steps of it: the
-                double next to that decimal, however many fills made it.
+            digits: Decimal places of the instrument's size. The quantity is rounded to them after
+                each fill, so that rounding errors do not add up.
         """
         before = self.quantity
         realised = 0.0
@@ -56,9 +56,9 @@ class Account(msgspec.Struct):
     """Cash and positions of one instance, rebuilt from the journal alone.
 
     Attributes:
-        start_cash: What the account opened with.
-        fees: Paid so far.
-        funding: Paid so far (negative: received).
+        start_cash: Cash when the account was opened.
+        fees: Fees paid so far.
+        funding: Funding paid so far (negative: received).
         slippage: Sum of quantity * |fill - mid|, for reports; already inside the prices.
     """
 
@@ -89,17 +89,17 @@ class Account(msgspec.Struct):
         return {a: p.quantity for a, p in self.positions.items() if p.quantity != 0.0}
 
     def exposures(self, prices: Mapping[str, float]) -> list[float]:
-        """Return the signed notional of every open position; without a price it counts 0."""
+        """Return the signed notional of every open position; 0 for an asset without a price."""
         return [q * prices.get(asset, 0.0) for asset, q in self.held().items()]
 
     def unrealised(
         self, prices: Mapping[str, float], else_prices: Mapping[str, float] | None = None
     ) -> float:
-        """Return the open profit of all positions; an asset without a price counts 0.
+        """Return the unrealised profit of all positions; an asset without a price counts 0.
 
         Args:
             prices: Prices to mark at.
-            else_prices: Where an asset is not among them.
+            else_prices: Fallback for assets that are not in ``prices``.
         """
         total = 0.0
         for asset, p in self.positions.items():
@@ -115,7 +115,7 @@ class Account(msgspec.Struct):
         """Verify the identities that hold after every fill.
 
         Raises:
-            JournalError: If the realised profits of the positions are not the account's,
+            JournalError: If the realised profits of the positions do not sum to the account's,
                 or a flat position has an entry price.
         """
         total = sum(p.realised for p in self.positions.values())
@@ -127,7 +127,7 @@ class Account(msgspec.Struct):
 
 
 class DayPnl(msgspec.Struct):
-    """Figures of one UTC market day, differences from where the day began."""
+    """Figures of one UTC day of market time, as differences from its start."""
 
     day: str
     start_equity: float
@@ -140,13 +140,13 @@ class DayPnl(msgspec.Struct):
     equity: float = 0.0
 
     def mark(self, equity: float) -> None:
-        """Take the equity after a scan; drawdown is a fraction of the day's peak."""
+        """Add the equity after a scan; drawdown is a fraction of the day's peak."""
         self.equity = equity
         self.peak_equity = max(self.peak_equity, equity, self.start_equity)
         if self.peak_equity > 0.0:
             self.max_drawdown = max(self.max_drawdown, 1.0 - equity / self.peak_equity)
 
     def loss(self, day: str, equity: float) -> float:
-        """Return the loss since ``day`` began, a fraction: this day, or one that now begins."""
+        """Return the loss since the start of ``day`` (this day or a new one), as a fraction."""
         start = self.start_equity if day == self.day else self.equity
         return 1.0 - equity / start if start > 0.0 else 0.0

@@ -1,7 +1,7 @@
-"""One asset's decision: from a target and what is held to orders, or to the reason for none.
+"""One asset's decision: from target and position to orders, or to the reason for no order.
 
-The records of a decision and its rules belong here; how large targets are is target.py's,
-sending is an engine's. Notionals and equity are USDT, quantities units of the base.
+The records of a decision and its rules belong here; the size of targets is computed in sizing.py,
+orders are sent by an engine. Notionals and equity are USDT, quantities units of the base.
 """
 
 from collections.abc import Mapping
@@ -22,8 +22,8 @@ class TargetParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
     Attributes:
         asset_cap: Weight of a full signal.
-        gross_cap: Most the absolute weights may add up to.
-        net_cap: Most the signed weights may add up to, either way.
+        gross_cap: Largest sum of the absolute weights.
+        net_cap: Largest sum of the signed weights, in either direction.
         band: Smallest change worth an order, as a share of asset_cap.
         min_notional_usd: Smallest order.
     """
@@ -41,7 +41,7 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         target: Target notional, signed.
         held: Projected position in units, signed.
-        reason: OK where an order was sent for a signal, else why not (or why it closed).
+        reason: OK if an order was sent for a signal, else why not (or why it closed).
     """
 
     asset: str
@@ -53,14 +53,14 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Market(msgspec.Struct, frozen=True, kw_only=True):
-    """What sizing needs of one scan: prices now, prices before, what is held, what is known.
+    """The inputs of sizing at one scan: prices, positions, equity and instruments.
 
     Attributes:
         prices: This scan's usable prices.
-        last_prices: The last prices before this scan.
+        last_prices: The last sound prices before this scan.
         held: Projected positions in units.
         equity: Cash and unrealised profit at this scan's prices, before its fills.
-        instruments: What may be traded.
+        instruments: Tradable instruments.
     """
 
     prices: Mapping[str, float]
@@ -71,7 +71,7 @@ class Market(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def least_usd(market: Market, p: TargetParams) -> float:
-    """Return the smallest change of a position worth an order."""
+    """Return the smallest change of a position, in USDT, that is worth an order."""
     return max(p.min_notional_usd, p.band * p.asset_cap * market.equity)
 
 
@@ -101,7 +101,7 @@ class AssetDecision:
         self.least = max(least_usd(market, p), self.spec.least_usd if self.spec else 0.0)
 
     def decide(self) -> Decision:
-        """Return the decision: closes first, then the blocks of entries, then the band."""
+        """Return the decision: closes first, then the band and reductions, then entry blocks."""
         if self.limits.posture is Posture.HALTED:
             return self._refuse("POSTURE_HALTED")
         if self.spec is None:

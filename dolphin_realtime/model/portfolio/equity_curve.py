@@ -1,7 +1,7 @@
-"""What equity has been: the day's figures and the peak, of sound prices alone. Pure.
+"""The equity curve: the day's figures and the peak, marked at sound prices only. Pure.
 
-Money is USDT; a loss is a fraction. Booking fills is account.py's, which prices are sound
-sound_prices.py's: an asset without one is marked at its last.
+Money is USDT; a loss is a fraction. Fills are booked in account.py; which prices are sound is
+decided in market/sound_prices.py. An asset without a sound price is marked at its last one.
 """
 
 from collections.abc import Callable
@@ -17,8 +17,8 @@ class EquityCurve(msgspec.Struct):
 
     Attributes:
         peak: The highest equity ever marked.
-        day: Figures of the UTC market day, None before the first scan.
-        changed: Profit that a person's changes of positions realised since the last mark.
+        day: Figures of the UTC day of market time, None before the first scan.
+        changed: Profit that an operator's position changes realised since the last mark.
     """
 
     peak: float
@@ -26,12 +26,12 @@ class EquityCurve(msgspec.Struct):
     changed: float = 0.0
 
     def begin_scan(self, timestamp_us: int, account: Account, equity: Callable[[], float]) -> None:
-        """Begin a new day before anything of its first scan is booked.
+        """Begin a new day, if it is one, before anything of its first scan is booked.
 
         Args:
             timestamp_us: The scan's instant.
-            account: As the scan before left it.
-            equity: Gives the equity at the prices before; asked on the very first day.
+            account: The account as the scan before left it.
+            equity: Returns the equity at the last prices; called on the very first day only.
         """
         day = from_us(timestamp_us).date().isoformat()
         if self.day is None or self.day.day != day:
@@ -40,7 +40,7 @@ class EquityCurve(msgspec.Struct):
             self.day = DayPnl(day, start, realised, account.fees, account.funding)
 
     def mark(self, equity: float) -> DayPnl:
-        """Take the equity after a scan and return the day's figures."""
+        """Add the equity after a scan and return the day's figures."""
         if self.day is None:
             raise AssertionError("no scan has begun")
         self.day.mark(equity)

@@ -1,10 +1,10 @@
 """The fill rule, in market time: which orders fill at a scan, and at which quote. Pure.
 
 An order decided at t fills at the first quote of its asset stamped at least the venue's
-latency after t: an order book's where there is one, else the next scan's price plus or
-minus the half spread. Never at the scan's own price, and never while the asset has no sound
-price: then it waits for its first sound quote, or lapses. Paper and backtest share this file;
-meeting a venue's engine with the quote is theirs.
+latency after t: an order book's if there is one, else the next scan's price plus or minus the
+half spread. It never fills at the scan's own price, and never while the asset has no sound price:
+then it waits for its first sound quote, or is cancelled (UNFILLED). Paper and backtest share this
+file; each passes the quote to its own engine.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -19,15 +19,15 @@ from dolphin_realtime.model.portfolio.costs import CostParams
 
 PRICE_MIN: Final = 1e-8
 PRICE_MAX: Final = 1e12
-"""Beyond these a venue has no price: what is in flight waits for a quote, or lapses."""
+"""A price outside these bounds is not a quote: orders in flight wait, or are cancelled."""
 
 
 class Quote(msgspec.Struct, frozen=True, kw_only=True):
-    """Prices to fill at: mid, and what a sale gets and a purchase pays.
+    """Prices to fill at: mid, bid for a sale, ask for a purchase.
 
     Attributes:
         at_us: The quote's instant, market time.
-        source: scan (price plus or minus the half spread), or the kind of book that was walked.
+        source: scan (price plus or minus the half spread), or the kind of order book.
     """
 
     asset: str
@@ -46,13 +46,13 @@ class Execution(msgspec.Struct, frozen=True):
 
 
 class MarketSnapshot(msgspec.Struct, frozen=True, kw_only=True):
-    """What the market shows at a scan, for filling.
+    """The market snapshot at a scan, against which orders are matched.
 
     Attributes:
         now_us: The scan's instant.
         prices: Its sound prices.
-        books: By client order id, the first book quote at least the latency after the
-            decision and not after this scan.
+        books: By client order id, the order's first book quote that is at least the latency after
+            its decision and not later than this scan.
     """
 
     now_us: int
@@ -72,12 +72,12 @@ def due(
     costs: CostParams,
     instruments: Mapping[str, InstrumentSpec],
 ) -> tuple[list[Execution], list[InFlight]]:
-    """Return the orders of earlier scans that (fill, lapse unfilled) at a scan.
+    """Return (fills, orders to cancel as UNFILLED) among the orders of earlier scans.
 
     Args:
         in_flight: Orders without an outcome.
-        tape: The scan's prices and books.
-        gap_us: An order without a quote for longer than this lapses.
+        tape: The market snapshot: the scan's prices and book quotes.
+        gap_us: An order without a quote for longer than this is cancelled; a flatten is not.
         costs: Latency and half spread.
         instruments: Price precisions.
     """
@@ -97,7 +97,7 @@ def due(
 
 
 def is_quotable(price: float) -> bool:
-    """Return whether a price is one that a venue could show."""
+    """Return whether a price is within the bounds of a quote."""
     return PRICE_MIN < price < PRICE_MAX
 
 

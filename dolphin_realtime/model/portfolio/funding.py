@@ -1,8 +1,8 @@
 """Funding settlements: what positions pay or receive, at which instant and at which rate. Pure.
 
-A settlement at T charges the rate that was in force at T. The next instant is what the readings
-say; where they say none, every interval from 00:00 UTC on, 8 hours where that is not known
-either. Docs: docs/architecture.md, Funding.
+A settlement at T charges the rate that was in force at T. The next settlement is the one that the
+reading gives; without one, settlements are at every interval from 00:00 UTC, and the interval is
+8 hours if unknown. See docs/architecture.md, Funding.
 """
 
 from collections.abc import Iterator, Mapping
@@ -15,7 +15,7 @@ from dolphin_realtime.model.signal.gates import NO_FACTORS, Factors, Reading
 HOUR_US: Final = 3600 * 1_000_000
 INTERVAL_H: Final = 8.0
 HOURS_KEPT: Final = 9
-"""Whole hours whose positions are remembered, for settlements that come to light late."""
+"""Number of whole hours whose positions are remembered, for settlements that are learnt late."""
 
 
 class FundingCharge(msgspec.Struct, frozen=True, kw_only=True):
@@ -29,17 +29,17 @@ class FundingCharge(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def may_settle(last_us: int, now_us: int) -> bool:
-    """Return whether any interval could end in (last_us, now_us]: they end on whole hours."""
+    """Return whether (last_us, now_us] contains a whole hour: settlements are on whole hours."""
     return last_us > 0 and last_us // HOUR_US != now_us // HOUR_US
 
 
 class FundingClock(msgspec.Struct):
-    """What settlements need of the past.
+    """The state that settlements need: rates, last charges and past positions.
 
     Attributes:
         rates: The reading of each held asset as it was known at the last scan.
-        settled: When an asset was last charged.
-        hours: By whole hour, (units, price) of what was held at the first scan not before it.
+        settled: When each asset was last charged.
+        hours: By whole hour, (units, price) of each position at the first scan at or after it.
     """
 
     rates: dict[str, Reading] = {}
@@ -54,12 +54,12 @@ class FundingClock(msgspec.Struct):
         last_us: int,
         now_us: int,
     ) -> list[FundingCharge]:
-        """Return the charges of every settlement in (last_us, now_us], and of late ones, once each.
+        """Return the charges of each settlement in (last_us, now_us] and of late ones, once each.
 
         Args:
             held: Positions before the first scan at or after the settlement, in units.
-            prices: Prices of that scan; of an asset without one the last before it.
-            factors: What is known of rates; an asset without one in force pays 0, rate None.
+            prices: Prices of that scan; for an asset without one, its last price.
+            factors: The known rates; an asset without a rate in force pays 0, with rate None.
             last_us: The last scan's instant, 0 before the first.
             now_us: This scan's instant.
         """
@@ -77,7 +77,7 @@ class FundingClock(msgspec.Struct):
         return sorted(charges, key=lambda c: c.settlement_us)
 
     def learn(self, held: Mapping[str, float], factors: Factors | None) -> None:
-        """Remember what is known at a scan of the rates of what is held."""
+        """Remember the known rates of the held assets at a scan."""
         funding = (factors or NO_FACTORS).funding
         self.rates = {a: funding.get(a) or self.rates[a] for a in held
                       if a in funding or a in self.rates}  # fmt: skip
@@ -103,7 +103,7 @@ class FundingClock(msgspec.Struct):
                 yield at_us
 
     def _late(self, known: Factors, last_us: int) -> list[FundingCharge]:
-        """Return what a reading that is new shows to have been settled before the last scan."""
+        """Return charges for past settlements that a new reading reveals."""
         found = []
         for asset in {a for held in self.hours.values() for a in held}:
             reading = known.funding.get(asset)
@@ -122,7 +122,7 @@ class FundingClock(msgspec.Struct):
         ]
 
     def _said_later(self, asset: str, at_us: int, step_us: int, known: Factors) -> bool:
-        """Return whether the venue said shortly before an instant that it settles later."""
+        """Return whether the venue, shortly before an instant, announced a later settlement."""
         before = self._before(asset, at_us, known)
         if before is None or before.next_us is None:
             return False
@@ -142,7 +142,7 @@ class FundingClock(msgspec.Struct):
         )
 
     def _in_force(self, asset: str, at_us: int, known: Factors) -> float | None:
-        """Return the rate settled at an instant, else the newest that was told before it."""
+        """Return the rate settled at an instant, else the newest one fetched before it."""
         told = self._before(asset, at_us + 1, known)
         if told is not None and told.settled_us == at_us:
             return told.value
@@ -162,7 +162,7 @@ class FundingClock(msgspec.Struct):
 
 
 def next_settlement(reading: Reading | None, after_us: int) -> int:
-    """Return the first settlement after an instant, by what a reading says."""
+    """Return the first settlement after an instant, according to a reading."""
     step_us = _interval_us(reading.interval_h if reading else None)
     known_us = reading.next_us if reading is not None and reading.next_us else 0
     if known_us > after_us:
@@ -171,6 +171,6 @@ def next_settlement(reading: Reading | None, after_us: int) -> int:
 
 
 def _interval_us(interval_h: float | None) -> int:
-    """Return an interval that divides the day; one that does not is not known."""
+    """Return the interval; one that does not divide the day counts as unknown (8 hours)."""
     is_known = interval_h is not None and interval_h >= 1.0 and (24.0 / interval_h).is_integer()
     return round((interval_h if is_known and interval_h else INTERVAL_H) * HOUR_US)

@@ -1,6 +1,6 @@
-"""What one scan makes a portfolio do: orders, funding, costs, as records.
+"""The plan of one scan: decisions, orders, refusals and funding charges, as records.
 
-Records and their small rules belong here; deciding is portfolio.py's and target.py's.
+Records and their small rules belong here; decisions are made in portfolio.py and sizing.py.
 """
 
 import msgspec
@@ -18,16 +18,17 @@ from dolphin_realtime.model.signal.result import Signal
 
 
 class Plan(msgspec.Struct, kw_only=True):
-    """What one scan made the portfolio do: all of it goes to the journal.
+    """Everything that the portfolio does at one scan; all of it is journalled.
 
     Attributes:
-        decisions: Of the assets that move; `complete` adds every other one with a signal or
-            a position. The reason of the rest is the signal's own.
+        decisions: Decisions of the assets that move; `complete` adds every other asset with a
+            signal or a position. For all remaining assets the reason is the signal's own.
         refusals: Orders that a pre-trade limit stopped.
-        draft: The scan's signals; None for a repeat.
+        draft: The signal in progress; None for a repeated scan.
         prices: The scan's sound prices.
-        sent_ns: When the first and the last order had been handed over, monotonic; None: none was.
-        latency_us: From the scan's callback to the last order, None where not measured.
+        sent_ns: When the first and the last order had been handed over, monotonic; None if no
+            order was sent.
+        latency_us: From the scan's callback to the last order, None if not measured.
     """
 
     scan: Scan
@@ -45,25 +46,25 @@ class Plan(msgspec.Struct, kw_only=True):
 
     @property
     def is_new(self) -> bool:
-        """Whether the scan was not one already handled."""
+        """Whether the scan had not been handled before."""
         return self.draft is not None
 
     @property
     def key(self) -> tuple[int, int]:
-        """(epoch, scan_number) of a scan that is new."""
+        """(epoch, scan_number) of a new scan."""
         if self.draft is None:
             raise AssertionError("a repeated scan has no key of its own")
         return self.draft.epoch, self.scan.scan_number
 
     @property
     def signal(self) -> Signal:
-        """The whole signal; there once the portfolio has settled the scan."""
+        """The complete signal; available once `finish_scan` was called."""
         if self.draft is None or self.draft.record is None:
             raise AssertionError("the scan is not settled")
         return self.draft.record
 
     def give_up(self, reason: str) -> None:
-        """Drop the orders, none of which has left; their decisions say why."""
+        """Drop all orders (none was sent) and give their decisions the reason."""
         self.orders = []
         self.decisions = [
             msgspec.structs.replace(d, orders=(), reason=reason) if d.orders else d
@@ -71,7 +72,7 @@ class Plan(msgspec.Struct, kw_only=True):
         ]
 
     def complete(self) -> list[Decision]:
-        """Return all decisions in scan order; those that move as they stand by now."""
+        """Return all decisions in scan order, those in ``decisions`` as they are now."""
         if self.rest is None:
             return self.decisions
         done = {d.asset: d for d in self.decisions}
@@ -79,7 +80,7 @@ class Plan(msgspec.Struct, kw_only=True):
 
 
 def sound_prices(draft: SignalInProgress) -> dict[str, float]:
-    """Return the sound prices of a scan: none of a failed scan's."""
+    """Return the sound prices of a scan; empty for a failed scan."""
     if draft.verdict is None and draft.failed is None:
         return dict(zip(draft.names, draft.scan.prices, strict=True))  # type: ignore[arg-type]
     return dict(zip(draft.names, draft.prices.tolist(), strict=True))

@@ -1,9 +1,9 @@
-"""The trading portfolio: everything a trader remembers, and what one scan makes it do. Pure.
+"""The trading portfolio: the state of one trader, and what it does at one scan. Pure.
 
-The order of work at a scan (signal, funding, decision, limits, then fills) and orders in
-flight belong here; the fill rule (fill_rule.py), sending orders (engine/), the order of a
-scan's steps (trading/) and keeping the journal (journal/) do not. Scan timestamps decide everything; wall time
-comes in only as `TradingPermission`.
+The sequence of work at a scan (signal, funding, decision, limits, then fills) and orders in
+flight belong here; the fill rule (fill_rule.py), sending orders (engine/), the turn of a scan
+(trading/) and the journal (journal/) do not. Scan timestamps are the only clock; wall time comes
+in only through `TradingPermission`.
 """
 
 from collections.abc import Iterable, Mapping
@@ -47,16 +47,16 @@ from dolphin_realtime.model.signal.params import SignalParams
 from dolphin_realtime.model.signal.state import SignalState
 
 NO_LIFE: Final = "0000"
-"""Life of a portfolio without a journal of its own, as in a backtest."""
+"""Life of a portfolio that has no journal life, as in a backtest."""
 
 
 class Portfolio:
-    """State of one instance; `decide` a scan, then `match` orders end by `book`.
+    """State of one instance: `decide` on a scan, `match` its orders later, `book` what happens.
 
     Attributes:
-        life: Four characters that the journal drew; part of every order's id.
+        life: Four random characters of the journal; part of every order's id.
         unpriced: Held assets that had no sound price at the last scan.
-        changes: What a person did last about a position, by asset, until it is traded again.
+        changes: The operator's last change of each asset's position, until it is traded again.
     """
 
     def __init__(
@@ -96,7 +96,7 @@ class Portfolio:
         book: Mapping[str, Book] | None = None,
         factors: Factors | None = None,
     ) -> Plan:
-        """Step the signal, charge funding and decide; the orders are now in flight.
+        """Step the signal, charge funding and decide; afterwards the orders are in flight.
 
         Raises:
             ScanOutOfOrder: If the scan is not later than the last one.
@@ -110,7 +110,7 @@ class Portfolio:
         return plan
 
     def finish_scan(self, plan: Plan) -> None:
-        """Learn from a scan what only later ones need: after its orders have left."""
+        """Update what only later scans need; called after this scan's orders were sent."""
         if plan.draft is None:
             return
         self.signals.end()
@@ -129,12 +129,12 @@ class Portfolio:
         book: Mapping[str, Book] | None = None,
         factors: Factors | None = None,
     ) -> Plan:
-        """Take a scan that is too old to act on: everything but decisions.
+        """Process a scan that is too old to act on: all steps but the decisions.
 
         Args:
             scan: A scan that was missed, or handled by a process that died.
-            orders: What that process had sent at this scan; they are in flight again.
-            limits: What was allowed then.
+            orders: The orders that this process had sent at the scan; they are in flight again.
+            limits: The trading permission at that time.
             book: Order books at the scan.
             factors: External factors at the scan.
         """
@@ -167,7 +167,7 @@ class Portfolio:
         return plan
 
     def warm_up(self, scan: Scan) -> None:
-        """Step only the signal with an archived scan, whatever epoch its reader gave it."""
+        """Step only the signal with an archived scan; its epoch is ignored."""
         self.signals.order.epoch = 0
         draft = self.signals.begin(scan)
         if draft is not None:
@@ -176,11 +176,11 @@ class Portfolio:
         self.signals.order.epoch = 0
 
     def equity(self) -> float:
-        """Return cash plus open profit at the last prices seen."""
+        """Return cash plus unrealised profit at the last sound prices."""
         return self.account.cash + self.account.unrealised(self.prices)
 
     def projected(self) -> dict[str, float]:
-        """Return positions with everything in flight counted as filled, in units."""
+        """Return the positions in units, with all orders in flight counted as filled."""
         held = self.account.held()
         for order in self.in_flight.values():
             asset = order.order.asset
@@ -192,20 +192,20 @@ class Portfolio:
         return self.instruments[asset].size_precision
 
     def match(self, tape: MarketSnapshot) -> tuple[list[Execution], list[InFlight]]:
-        """Return the orders of earlier scans that (fill, lapse unfilled) at this scan."""
+        """Return (fills, orders to cancel as UNFILLED) among the orders of earlier scans."""
         gap_us = round(self.signals.params.gap_max_s * 1e6)
         return due(self.in_flight.values(), tape, gap_us, self.costs, self.instruments)
 
     def book(self, event: OrderEvent, mid: float = 0.0) -> float:
-        """Take what became of an order in flight; return the profit that a fill realised.
+        """Book an event of an order in flight; return the profit that a fill realised.
 
         Args:
-            event: What became of it.
+            event: The event.
             mid: The market's mid at a fill, for its slippage.
 
         Raises:
             KeyError: If the order is not in flight: a fill is booked once.
-            OrderMismatch: If the order cannot have such an outcome; nothing is booked.
+            OrderMismatch: If the event contradicts the order; nothing is booked.
         """
         order = self.in_flight[event.order_id]
         after = advanced(order, event, self.digits(order.order.asset))
@@ -234,16 +234,16 @@ class Portfolio:
                 self.in_flight[i] = msgspec.structs.replace(order, state=OrderState.SENT)
 
     def take_back(self, orders: Iterable[InFlight]) -> None:
-        """Forget orders that never left."""
+        """Remove orders that were never sent."""
         for order in orders:
             self.in_flight.pop(order.client_order_id, None)
 
     def mark(self) -> DayPnl:
-        """Close the books of a scan: return the day's figures at the last prices."""
+        """Mark the portfolio at the last prices and return the day's figures."""
         return self.marks.mark(self.equity())
 
     def flatten(self) -> list[InFlight]:
-        """Close every position, decided at the last scan; each time with ids of its own."""
+        """Put orders in flight that close every position, each time under new ids; return them."""
         self.n_flattened += 1
         epoch, number = self.last_key or (0, 0)
         leg = f"{FLATTEN_LEG}{base36(self.n_flattened, 1)}"
@@ -253,7 +253,7 @@ class Portfolio:
         ]
 
     def add_instruments(self, assets: list[str]) -> None:
-        """Make new names tradable."""
+        """Add the instruments of new assets."""
         for asset in assets:
             if asset not in self.instruments:
                 spec = self.venue.spec(asset)
@@ -276,7 +276,7 @@ class Portfolio:
         )
 
     def _send(self, plan: Plan, market: Market) -> None:
-        """Put what the limits let through in flight."""
+        """Put the orders that the pre-trade limits allow in flight."""
         if not any(d.orders for d in plan.decisions):
             return
         (epoch, number), now_us = plan.key, plan.scan.timestamp_us

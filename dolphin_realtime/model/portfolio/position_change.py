@@ -1,8 +1,8 @@
-"""What a person does about a position whose price is not sound: four acts, as rules. Pure.
+"""An operator's changes of a position whose price is not sound: four acts, as rules. Pure.
 
-The acts, their record and what they do to an account belong here; doing one to a portfolio is
-position_orders.py's. Each is a row of the journal and is never edited: one is taken back by
-another. Quantities are signed units, prices and profit USDT.
+The acts, their record and their effect on an account belong here; applying one to a portfolio is
+in position_orders.py. Each change is a row of the journal and is never edited: it is undone by
+another change. Quantities are signed units, prices and profit USDT.
 """
 
 from enum import StrEnum
@@ -13,24 +13,24 @@ from dolphin_realtime.model.portfolio.account import Account, Position
 
 
 class Act(StrEnum):
-    """What can be done about a position."""
+    """The operator's acts on a position."""
 
     REDENOMINATE = "redenominate"
-    """One old unit is K new ones: quantity times K, prices through K, no profit."""
+    """One old unit is K new ones: quantity times K, prices divided by K, no profit."""
     ACCEPT = "accept"
-    """The price that waits is the asset's real level."""
+    """The price that waits for confirmation is the asset's real price."""
     SETTLE = "settle"
-    """Closed at a price without an order: delisted, or written off."""
+    """The position is closed at a price without an order: delisted, or written off."""
     UNDO = "undo"
-    """The last change of the asset is taken back."""
+    """The last change of the asset is undone."""
 
 
 class PositionChange(msgspec.Struct, frozen=True, kw_only=True):
-    """What an order came to: before, after, and the profit it realised.
+    """The result of a position command: before, after, and the profit it realised.
 
     Attributes:
-        undoes: Id of the change that this one takes back, empty otherwise.
-        price: The last sound price afterwards, None where there is none.
+        undoes: Id of the change that this one undoes, else empty.
+        price: The last sound price afterwards, None if there is none.
     """
 
     id: str
@@ -53,13 +53,13 @@ def change_account(
     """Redenominate or settle a position; return the profit that this realised.
 
     Args:
-        account: Whose.
+        account: The account.
         act: REDENOMINATE or SETTLE.
-        asset: Of which asset.
+        asset: The asset.
         value: The factor, or the price.
         price: The last sound price before.
-        digits: Decimal places of the size. What a redenomination leaves of less than a step is
-            closed at the price: equity stays as it was.
+        digits: Decimal places of the size. The remainder of a redenomination that is less than a
+            step is closed at the price, so that equity does not change.
     """
     position = account.positions.setdefault(asset, Position())
     quantity, average = position.quantity, position.average_price
@@ -76,7 +76,7 @@ def change_account(
 
 
 def restore_position(account: Account, change: PositionChange) -> float:
-    """Give a position back what it was before a change; return the profit this realised."""
+    """Restore a position to its state before a change; return the profit that this realised."""
     position = account.positions.setdefault(change.asset, Position())
     position.quantity, position.average_price = change.quantity_before, change.average_before
     position.realised -= change.realised

@@ -1,6 +1,7 @@
-"""A person's order about a position, carried out on a portfolio, or refused with the reason. Pure.
+"""Carrying out an operator's position command on a portfolio, or refusing it. Pure.
 
-What each act means is position_change.py's; how an order comes in is services/trader/position_commands.py's.
+What each act means is in position_change.py; services/trader/position_commands.py receives the
+commands.
 """
 
 import math
@@ -23,10 +24,10 @@ NOTHING: Final = Position()
 
 
 class PositionOrder(msgspec.Struct, frozen=True, kw_only=True):
-    """What a person asks for.
+    """An operator's position command.
 
     Attributes:
-        id: Drawn by the command line; an order is carried out once.
+        id: Random, from the command line; it is the key of the change in the journal.
         value: The factor K of a redenomination, the price of a settlement.
         at: Wall time.
     """
@@ -41,12 +42,14 @@ class PositionOrder(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def carry_out(portfolio: Portfolio, order: PositionOrder) -> PositionChange:
-    """Do to a portfolio what a person asks for.
+    """Carry out an operator's position command on a portfolio.
 
     Raises:
-        PositionRefused: Saying why not; then nothing was done.
+        PositionRefused: With the reason; nothing was changed.
     """
     asset, price_before = order.asset, portfolio.prices.get(order.asset)
+    if any(done.id == order.id for done in portfolio.changes.values()):
+        raise PositionRefused(f"{order.id} was carried out already")
     before = msgspec.structs.replace(portfolio.account.positions.get(asset, NOTHING))
     undone = _undone(portfolio, order) if order.act is Act.UNDO else None
     if undone is not None:
@@ -100,7 +103,7 @@ def _act(
 
 
 def _is_possible(act: Act, value: float, before: Position, price: float, digits: int) -> bool:
-    """Return whether what comes of a value are numbers, and a position that was there is one still."""
+    """Return whether a value gives finite numbers, and does not round a held position to 0."""
     if act is Act.SETTLE:
         return 0.0 <= value < math.inf and math.isfinite(before.quantity * value)
     if not 0.0 < value < math.inf:
@@ -112,7 +115,7 @@ def _is_possible(act: Act, value: float, before: Position, price: float, digits:
 
 
 def _price_undone(undone: PositionChange, price: float | None) -> float | None:
-    """Return the price that a taken back change leaves; None where it never touched it."""
+    """Return the price after a change is undone; None if the change did not set a price."""
     if undone.act is Act.ACCEPT:
         return undone.price_before
     if undone.act is Act.REDENOMINATE and price is not None and undone.value:

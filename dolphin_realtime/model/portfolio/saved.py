@@ -1,6 +1,6 @@
-"""Saving a portfolio to bytes and back: everything it remembers but its parameters.
+"""Saving a portfolio to bytes and restoring it: its whole state except its parameters.
 
-What the portfolio does with it is portfolio.py's; where the bytes lie is the journal's.
+What the state means is in portfolio.py; the journal stores the bytes.
 """
 
 from typing import Any
@@ -45,7 +45,7 @@ def save(portfolio: Portfolio) -> bytes:
 
 
 def restore(portfolio: Portfolio, saved: bytes) -> None:
-    """Give a portfolio the state held in what `save` returned; the parameters stay its own."""
+    """Restore a portfolio from the bytes of `save`; it keeps its own parameters."""
     raw = msgspec.msgpack.decode(saved)
     params = portfolio.signals.params
     portfolio.signals = SignalState.load(raw["signals"])
@@ -68,7 +68,7 @@ def restore(portfolio: Portfolio, saved: bytes) -> None:
 
 
 def _to_whole_steps(portfolio: Portfolio) -> None:
-    """Round positions to whole size steps: versions before schema 4 kept the dust of sums."""
+    """Round positions to whole size steps: versions before schema 4 kept rounding residues."""
     for asset, position in portfolio.account.positions.items():
         if position.quantity:
             position.quantity = round(position.quantity, portfolio.digits(asset))
@@ -76,13 +76,13 @@ def _to_whole_steps(portfolio: Portfolio) -> None:
 
 
 class Books(msgspec.Struct, frozen=True):
-    """What a saved portfolio owned: its account, and the last price of every asset it had seen."""
+    """A saved portfolio's account, and the last sound price of every asset it had seen."""
 
     account: Account
     prices: dict[str, float]
 
 
 def books(saved: bytes) -> Books:
-    """Return the books in what `save` returned."""
+    """Return the account and the prices from the bytes of `save`."""
     raw = msgspec.msgpack.decode(saved)
     return Books(msgspec.convert(raw["account"], Account), raw["prices"])

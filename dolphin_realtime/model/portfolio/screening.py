@@ -1,7 +1,7 @@
-"""Which of a plan's orders may leave: each limit in turn, an order's own code where it may not.
+"""Pre-trade screening of a plan's orders: which may be sent, and the refusal code of the others.
 
-Applying the limits to one scan's orders belongs here; the limits are pre_trade.py's. One order
-that is stopped, or cannot be named, never stops another.
+Applying the limits to one scan's orders belongs here; the limits are in risk/pre_trade.py. An
+order that is refused, or gets no id, never stops another.
 """
 
 from collections.abc import Callable
@@ -24,13 +24,13 @@ from dolphin_realtime.model.risk.pre_trade import (
 def screen(
     plan: Plan, standing: Exposure, p: PreTradeParams, fly: Callable[[OrderIntent], InFlight]
 ) -> None:
-    """Add a plan's orders that may leave to it, and the refusals of the others.
+    """Add the orders of a plan's decisions that may be sent to it, and the refusals of the others.
 
     Args:
-        plan: Its decisions are asked; one with a stopped order gets the refusal's code as reason.
-        standing: What the limits judge by.
-        p: The bounds.
-        fly: Names an order and puts it in flight.
+        plan: The plan; a decision with a refused order gets the refusal's code as its reason.
+        standing: The exposure that the limits are checked against.
+        p: The limits' bounds.
+        fly: Gives an order its id and puts it in flight.
     """
     for n, decision in enumerate(plan.decisions):
         kept, code = [], None

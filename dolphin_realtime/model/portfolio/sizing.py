@@ -1,7 +1,7 @@
-"""Signals to target weights: caps, posture, and which assets move at all. Pure.
+"""From signals to target weights: caps, posture, and which assets need an order. Pure.
 
-How much to hold belongs here; the rules of one asset's orders are decision.py's, what to
-want is signal.py's. Notionals and equity are USDT, weights fractions of equity.
+Target sizes belong here; the rules of one asset's orders are in decision.py, the signal is in
+model/signal/. Notionals and equity are USDT, weights fractions of equity.
 """
 
 from collections.abc import Callable, Mapping
@@ -28,8 +28,8 @@ def capped_weights(wanted: Floats, left: float, left_net: float, p: TargetParams
     """Return weights within the gross and net caps.
 
     Args:
-        wanted: Weight of each asset before caps.
-        left: Gross weight of positions that are left alone.
+        wanted: Target weight of each asset before caps.
+        left: Gross weight of the positions that are not changed.
         left_net: Their net weight.
         p: The caps.
     """
@@ -49,15 +49,15 @@ def capped_weights(wanted: Floats, left: float, left_net: float, p: TargetParams
 
 
 class TargetWeights(msgspec.Struct, frozen=True, kw_only=True):
-    """A scan's signals as arrays over its priced assets, and the reasons of the others.
+    """A scan's signals as arrays over its soundly priced assets, and every asset's reason.
 
     Attributes:
-        names: The priced assets.
+        names: The assets with a sound price.
         position: Index of each in the arrays.
         prices: Their prices.
         signal: Their signals.
-        is_active: Whether a zero or turned signal of the asset closes what is held.
-        reason: The reason of an asset, priced or not; ABSENT where the scan lists it not.
+        is_active: Whether the asset is traded; a zero or reversed signal then closes its position.
+        reason: Returns the reason of any asset; ABSENT if the scan does not list it.
     """
 
     names: list[str]
@@ -69,7 +69,7 @@ class TargetWeights(msgspec.Struct, frozen=True, kw_only=True):
 
     @classmethod
     def of(cls, draft: SignalInProgress) -> "TargetWeights":
-        """Return what a scan's draft wants; its reasons are whole once the scan has ended."""
+        """Return the targets of a signal in progress; reasons are complete once the scan ended."""
         return cls(
             names=draft.names,
             position=draft.position,
@@ -81,10 +81,10 @@ class TargetWeights(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Decisions:
-    """The decisions of one scan: those that move something first, the others when asked.
+    """The decisions of one scan: first those that may need orders, the others on request.
 
-    Orders must not wait for the reasons why other assets are left as they are: `first` is
-    what the orders need, `all` completes it, in scan order, for the journal.
+    Orders must not wait for the reasons of assets that do not move: `first` holds the decisions
+    that orders need; `all` adds the others, in scan order, for the journal.
     """
 
     def __init__(
@@ -116,7 +116,7 @@ class Decisions:
         return weights * self._limits.posture.target_multiplier * market.equity
 
     def _moving(self) -> list[int]:
-        """Return which priced assets are closed, or further from their target than the band."""
+        """Return the indexes of assets to close, or further from their target than the band."""
         if self._limits.posture is Posture.HALTED:
             return []
         held, targets = self._held, self._targets
@@ -127,7 +127,7 @@ class Decisions:
         return found
 
     def all(self) -> list[Decision]:
-        """Return a decision for every asset with a signal or a position, and nothing for others."""
+        """Return a decision for every asset with a signal or a position, and for no other."""
         done = {d.asset: d for d in self.first}
         signals = self._wanted.signal.tolist()
         wanted = [
@@ -141,7 +141,7 @@ class Decisions:
         return [done.get(a) or self._left_alone(a) for a in (*wanted, *others)]
 
     def _left_alone(self, asset: str) -> Decision:
-        """Return the decision of an asset that does not move: why it is left as it is."""
+        """Return the decision, without orders, of an asset that does not move, with its reason."""
         at = self._wanted.position.get(asset)
         if at is None or not self._wanted.is_active[at]:
             return self._decide(asset)

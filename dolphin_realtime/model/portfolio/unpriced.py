@@ -1,7 +1,8 @@
 """Held assets without a sound price: which, since when, and why. Pure.
 
-What makes a price sound is sound_prices.py's, what a person does about such an asset
-position_change.py's. They are marked at their last sound price and get no order but a flatten.
+Which prices are sound is decided in market/sound_prices.py; an operator's changes of such
+positions are in position_change.py. These assets are marked at their last sound price and get no
+order except a flatten.
 """
 
 from collections.abc import Iterable, Mapping
@@ -13,9 +14,9 @@ from dolphin_realtime.model.market.sound_prices import SoundPrices
 from dolphin_realtime.model.signal.in_progress import SignalInProgress
 
 UNPRICED: Final = ("ABSENT", "BAD_PRICE", "DOUBTFUL_PRICE", "STILL_PRICE")
-"""Reasons of an asset that a scan gives no sound price, though it is whole otherwise."""
+"""Reasons of an asset without a sound price in a scan that is otherwise accepted."""
 UNPRICED_SCANS: Final = 3
-"""So many scans running without one are for a person."""
+"""After this many consecutive scans without a sound price a person must look."""
 
 
 class Unpriced(msgspec.Struct, frozen=True, kw_only=True):
@@ -24,8 +25,8 @@ class Unpriced(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         reason: Its reason at that scan; ABSENT where the scan does not list it.
         since_us: When its price was last sound.
-        scans: How many scans in a row gave it none.
-        waits_at: The price that waits to be believed, None without one.
+        scans: Number of consecutive scans without a sound price.
+        waits_at: The price that waits for confirmation, None if there is none.
     """
 
     reason: str
@@ -44,10 +45,10 @@ def unpriced(
     """Return the held assets without a sound price at a scan that has ended.
 
     Args:
-        held: What is held.
+        held: The held assets.
         draft: The scan's signals.
-        sound: What is remembered of prices, this scan's included.
-        before: The same at the scan before.
+        sound: The state of the price check, after this scan.
+        before: The result of this function at the scan before.
         now_us: The scan's instant.
     """
     found = {}

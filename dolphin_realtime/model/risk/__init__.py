@@ -1,1 +1,1 @@
-"""What may be done: the posture, the trader's own market posture, pre-trade limits."""
+"""Trading permission: the posture, the trader's own market posture, pre-trade limits."""

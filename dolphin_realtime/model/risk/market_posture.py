@@ -1,7 +1,7 @@
 """The trader's own posture, in market time: a frozen market, a shocked market. Pure.
 
-What a scan's flags mean for entries belongs here, because a backtest must repeat it; the
-posture of the safety service is posture.py's. The stricter of the two holds.
+The effect of a scan's flags on entries belongs here, because a backtest must reproduce it; the
+posture of the safety service is in posture.py. The stricter of the two applies.
 """
 
 from typing import Final
@@ -16,7 +16,7 @@ SHOCK_REDUCED_US: Final = 900 * 1_000_000
 
 
 class MarketPosture(msgspec.Struct):
-    """How many scans the market has been frozen for, and until when it counts as shocked."""
+    """The number of consecutive frozen scans, and until when the market counts as shocked."""
 
     frozen_run: int = 0
     shock_until_us: int = 0
@@ -32,7 +32,7 @@ class MarketPosture(msgspec.Struct):
         return now_us < self.shock_until_us
 
     def tighten(self, limits: TradingPermission, now_us: int) -> TradingPermission:
-        """Return the limits, at least REDUCED in a shock and CLOSE_ONLY while frozen."""
+        """Return the permission: at least REDUCED in a shock, CLOSE_ONLY while frozen."""
         posture = limits.posture
         if self.is_shocked(now_us) and posture is Posture.NORMAL:
             posture = Posture.REDUCED

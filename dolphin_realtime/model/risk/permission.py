@@ -1,4 +1,4 @@
-"""What a trader may do at a scan: the posture in force, and its own reason to open nothing."""
+"""Trading permission at a scan: the posture in force, and the trader's own entry block."""
 
 import msgspec
 
@@ -6,10 +6,10 @@ from dolphin_realtime.model.risk.posture import Posture
 
 
 class TradingPermission(msgspec.Struct, frozen=True, kw_only=True):
-    """What the trader may do at this scan, beside the signal.
+    """What the trader may do at one scan, whatever the signal.
 
     Attributes:
-        posture: From the safety service, or the trader's own stricter one.
+        posture: The posture of the safety service, or the trader's own if stricter.
         entry_block: Reason why nothing may be opened or enlarged, or None.
     """
 

@@ -1,7 +1,7 @@
 """The safety posture: how much the trader may do, and the pure rules that choose it.
 
-The ladder, its wire document and what each rung allows belong here; reading the inputs
-and publishing do not (safety/). Ages are seconds of wall time.
+The ladder, its wire document and what each posture allows belong here; reading the inputs
+and publishing do not (services/safety/). Ages are seconds of wall time.
 """
 
 from datetime import datetime
@@ -15,12 +15,12 @@ REASON_CODES: Final = (
     "NO_SCAN", "STALE_SCAN", "STATE_UNKNOWN", "HEALTH_CRITICAL", "HEALTH_DEAD", "HEALTH_UNKNOWN",
     "DRAWDOWN", "DAILY_LOSS", "REJECTS", "VOLATILITY_SHOCK", "RECONCILIATION", "MANUAL", "FLATTEN",
 )  # fmt: skip
-"""What a reason of the ladder begins with; each has its test on a running stack."""
+"""The codes with which the reasons of a posture begin; each is tested on a running stack."""
 Share = Annotated[float, msgspec.Meta(gt=0, le=1)]
 
 
 class Posture(StrEnum):
-    """The rungs, from free to stopped."""
+    """The postures, from unrestricted to stopped."""
 
     NORMAL = "NORMAL"
     REDUCED = "REDUCED"
@@ -34,24 +34,24 @@ class Posture(StrEnum):
 
     @property
     def size_multiplier(self) -> float:
-        """What a new position's weight is multiplied by; 0 where none is opened."""
+        """The factor on a new position's weight; 0 if nothing may be opened."""
         return {Posture.NORMAL: 1.0, Posture.REDUCED: 0.5}.get(self, 0.0)
 
     @property
     def target_multiplier(self) -> float:
-        """What targets are multiplied by: where nothing is opened, what is held keeps its size."""
+        """The factor on targets; 1 if nothing may be opened, so that positions keep their size."""
         return self.size_multiplier or 1.0
 
     @property
     def trading_state(self) -> str:
-        """What STATE calls it: ACTIVE, REDUCING or HALTED."""
+        """The ``trading_state`` of STATE: ACTIVE, REDUCING or HALTED."""
         if self is Posture.HALTED:
             return "HALTED"
         return "ACTIVE" if self.size_multiplier else "REDUCING"
 
 
 def forbidden(posture: Posture | None, *, is_reduce_only: bool) -> str | None:
-    """Return why an order may not leave in a posture, None where it may; None is an unknown one."""
+    """Return why a posture forbids an order, None if it does not; posture None is unknown."""
     if posture is Posture.HALTED:
         return "nothing leaves in HALTED"
     if posture in (None, Posture.CLOSE_ONLY) and not is_reduce_only:
@@ -72,7 +72,7 @@ class SafetyDocument(msgspec.Struct, kw_only=True):
 
 
 class OperatorCommand(msgspec.Struct, frozen=True, kw_only=True):
-    """One line of the safety ledger: a person's floor, flatten or resume."""
+    """One line of the safety ledger: a posture floor, a flatten, a resume or an automatic halt."""
 
     action: str
     posture: Posture
@@ -82,12 +82,12 @@ class OperatorCommand(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def flatten_id(self) -> str:
-        """What makes a flatten one of its kind: when it was ordered."""
+        """The unique id of a flatten: the instant of its command."""
         return self.at.isoformat()
 
 
 class SafetyParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Bounds of the ladder; shares are fractions of the peak, or of the day's first equity.
+    """Bounds of the ladder; shares are fractions of the peak, or of the day's start equity.
 
     Attributes:
         drawdown_reduced_share: Loss from the peak at which sizes are halved.
@@ -95,9 +95,9 @@ class SafetyParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         drawdown_halted_share: Loss from the peak at which nothing is sent.
         daily_loss_share: Loss of the UTC day at which nothing is opened.
         rejects_of_10: Rejected orders among the last ten at which sizes are halved.
-        scan_stale_min_s: Least age of a scan that is called old.
-        scan_stale_cadences: Age in cadences of a scan that is called old.
-        state_stale_s: Age of a trader's state that is called unknown.
+        scan_stale_min_s: A scan is never stale below this age.
+        scan_stale_cadences: A scan is stale above this age, in cadences.
+        state_stale_s: A trader's state counts as unknown above this age.
     """
 
     drawdown_reduced_share: Share = 0.03
@@ -115,15 +115,15 @@ class SafetyParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
 
 class InstanceFacts(msgspec.Struct, frozen=True, kw_only=True):
-    """What the posture is judged from of one trader.
+    """The inputs of the posture from one trader.
 
     Attributes:
-        age_s: Age of its state; None where there never was one.
+        age_s: Age of its state; None if it never published one.
         drawdown: Loss from the peak since the last resume, a fraction.
         day_loss: Loss of the UTC day, a fraction.
         rejected: Rejected orders among its last ten.
-        mismatch: Why portfolio and venue disagree, None where they agree.
-        is_shocked: A volatility shock was less than 15 minutes ago in market time.
+        mismatch: How portfolio and engine disagree, None if they agree.
+        is_shocked: Whether a volatility shock was less than 15 minutes ago in market time.
     """
 
     name: str
@@ -136,14 +136,14 @@ class InstanceFacts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SafetyInputs(msgspec.Struct, frozen=True, kw_only=True):
-    """What the posture is judged from; None means unknown.
+    """The inputs of the posture; None means unknown.
 
     Attributes:
         scan_age_s: Since the newest scan was bridged; None before the first.
         cadence_s: Median wall interval of the last scans.
         health: Status of the meta health document; None if missing or stale.
-        instances: The traders that have ever published a state.
-        manual: The posture a person ordered and has not taken back.
+        instances: The traders whose state counts; one without a state counts after the grace.
+        manual: The last operator command, None if there never was one.
     """
 
     scan_age_s: float | None
@@ -157,7 +157,7 @@ Found = tuple[Posture, str]
 
 
 def judge(inputs: SafetyInputs, p: SafetyParams) -> tuple[Posture, list[str]]:
-    """Return the posture the inputs call for, worst wins, and every reason for it."""
+    """Return the worst posture that the inputs call for, and all reasons."""
     found = [*_scan_reasons(inputs, p), *_health_reasons(inputs.health)]
     for one in inputs.instances:
         found += _instance_reasons(one, p)
@@ -220,7 +220,7 @@ def _instance_reasons(one: InstanceFacts, p: SafetyParams) -> list[Found]:
 
 
 class Ladder(msgspec.Struct):
-    """Where the posture stands: down at once, up one step after a cool-down."""
+    """The current posture: it is lowered at once, and raised one step after each cool-down."""
 
     posture: Posture
     since: datetime
@@ -229,7 +229,7 @@ class Ladder(msgspec.Struct):
     def move(self, wanted: Posture, now: datetime, cool_down_s: float) -> bool:
         """Move towards ``wanted``; return whether the posture changed.
 
-        HALTED is left only for what `released` sets: an automatic up-move never leaves it.
+        The caller must not move it up from HALTED: only an operator's resume leaves HALTED.
         """
         if wanted.rank >= self.posture.rank:
             self.calm_since = None

@@ -1,10 +1,10 @@
-"""Pre-trade limits: the last pure check before an order leaves, one table.
+"""Pre-trade limits: the last check before an order is sent, as one table. Pure.
 
-Every limit, its setting, its unit and its code belong here; what to want is target.py's,
-what a venue refuses is the venue's. NautilusTrader checks none of these on a margin account.
-Limits guard what opens or enlarges a position: an order that only reduces is stopped by
-NOT_FINITE alone, because a position nobody can leave is the worse danger. Market time is
-the clock, so a backtest refuses what the trader refuses.
+Every limit, its setting, its unit and its code belong here; targets are computed in
+portfolio/sizing.py, a venue has rules of its own. NautilusTrader checks none of these on a margin
+account. The limits apply to orders that open or enlarge a position. Only NOT_FINITE stops an order
+that reduces one, because a position that cannot be closed is the greater danger. The clock is
+market time, so a backtest refuses the same orders as the trader.
 """
 
 import math
@@ -23,7 +23,7 @@ Share = Annotated[float, msgspec.Meta(gt=0, le=100)]
 
 
 class PreTradeParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Bounds of what may leave; shares are fractions of equity, USD is the quote currency.
+    """Bounds of the pre-trade limits; shares are fractions of equity, USD is the quote currency.
 
     Attributes:
         allow: Assets that may be traded, separated by commas; empty: every instrument.
@@ -31,8 +31,8 @@ class PreTradeParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
         max_order_usd: Largest notional of one order.
         max_position_share: Largest position in one asset.
         max_gross_share: Largest sum of absolute positions.
-        max_net_share: Largest signed sum of positions, either way.
-        max_orders_per_minute: Most orders in any minute of market time.
+        max_net_share: Largest signed sum of positions, in either direction.
+        max_orders_per_minute: Largest number of orders in any minute of market time.
         duplicate_window_s: No second opening order of an asset and side within this time.
         max_daily_loss_share: Loss of the UTC day after which nothing is opened.
     """
@@ -54,7 +54,7 @@ class PreTradeParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 
 
 class Refusal(msgspec.Struct, frozen=True, kw_only=True):
-    """An order that a limit stopped: which, what it would have been, and the bound."""
+    """An order that a limit stopped: the code, the measured value, and the bound."""
 
     asset: str
     side: str
@@ -65,24 +65,24 @@ class Refusal(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Pace(msgspec.Struct):
-    """What the limits remember of orders that left, in market time.
+    """The order rate: what the limits remember of orders that were sent, in market time.
 
     Attributes:
         minute: Instants of the orders of the last minute.
-        opened: When an asset and side was last opened or enlarged, by "asset side".
+        opened: When a position was last opened or enlarged, by "asset side".
     """
 
     minute: list[int] = []
     opened: dict[str, int] = {}
 
     def at(self, now_us: int) -> None:
-        """Forget what is over a minute old."""
+        """Forget the orders that are a minute old or older."""
         if self.minute and now_us - self.minute[0] >= MINUTE_US:
             self.minute = [t for t in self.minute if now_us - t < MINUTE_US]
 
 
 class Exposure(msgspec.Struct, kw_only=True):
-    """What the limits judge an order against; it grows with every order let through.
+    """The exposure that orders are checked against; each accepted order is added to it.
 
     Attributes:
         now_us: The scan's instant.
@@ -91,9 +91,9 @@ class Exposure(msgspec.Struct, kw_only=True):
         notionals: Projected positions in USD, signed.
         equity: Equity at this scan's prices.
         day_loss_share: Loss since the UTC day began, a fraction, negative for a profit.
-        instruments: What may be traded.
-        pace: Orders that left lately.
-        unknown: Assets with an order of which nobody knows whether it is at the venue.
+        instruments: Tradable instruments.
+        pace: The order rate.
+        unknown: Assets with an order in state UNKNOWN.
     """
 
     now_us: int
@@ -121,7 +121,7 @@ class Exposure(msgspec.Struct, kw_only=True):
         pace: Pace,
         unknown: frozenset[str] = frozenset(),
     ) -> "Exposure":
-        """Return how a portfolio stands at a scan's market, nothing of this scan let through yet."""
+        """Return a portfolio's exposure at a scan, before any order of this scan."""
         now, before = market.prices, market.last_prices
         return cls(
             now_us=now_us,
@@ -142,17 +142,17 @@ class Exposure(msgspec.Struct, kw_only=True):
         return self.notionals.get(asset, 0.0)
 
     def after(self, order: OrderIntent) -> float:
-        """Return the asset's position in USD once ``order`` has filled at this price."""
+        """Return the asset's position in USD after ``order`` has filled at this scan's price."""
         size = order.quantity * self.prices[order.asset]
         return self.held(order.asset) + (size if order.side == "BUY" else -size)
 
     def share(self, usd: float) -> float:
-        """Return an amount as a share of equity; infinite without any."""
+        """Return an amount as a share of equity; infinite if equity is not above 0."""
         return usd / self.equity if self.equity > 0.0 else math.inf
 
 
 Measure = Callable[[OrderIntent, Exposure, PreTradeParams], tuple[float, float]]
-"""Returns what is measured and its bound: over the bound is refused."""
+"""Returns the measured value and its bound; a value over the bound is refused."""
 
 
 class PreTradeLimit(msgspec.Struct, frozen=True, kw_only=True):
@@ -235,11 +235,11 @@ LIMITS: Final = (
     PreTradeLimit(code="ORDER_UNKNOWN", setting="", measure=_unknown_orders),
     PreTradeLimit(code="DAILY_LOSS", setting="max_daily_loss_share", measure=_daily_loss),
 )
-"""Every limit, in the order of checking: the first that refuses names the refusal."""
+"""All limits in the order of checking; the first one that is broken gives the refusal's code."""
 
 
 def check(order: OrderIntent, standing: Exposure, p: PreTradeParams) -> Refusal | None:
-    """Return why an order may not leave, None where it may; a NaN is over every bound."""
+    """Return the refusal of an order, None if it may be sent; NaN counts as over every bound."""
     for limit in LIMITS:
         if order.is_reduce_only and not limit.guards_exits:
             continue
@@ -250,7 +250,7 @@ def check(order: OrderIntent, standing: Exposure, p: PreTradeParams) -> Refusal 
 
 
 def refusal_of(order: OrderIntent, code: str, value: float, bound: float) -> Refusal:
-    """Return that an order was stopped: by which code, and by how much."""
+    """Return the record of a stopped order: its code, the measured value and the bound."""
     return Refusal(
         asset=order.asset,
         side=order.side,
@@ -262,7 +262,7 @@ def refusal_of(order: OrderIntent, code: str, value: float, bound: float) -> Ref
 
 
 def record_sent(order: OrderIntent, standing: Exposure) -> None:
-    """Count an order that leaves: the next one is judged with it."""
+    """Add an accepted order to the exposure; the next order is checked with it."""
     before, after = standing.held(order.asset), standing.after(order)
     standing.gross += abs(after) - abs(before)
     standing.net += after - before

@@ -1,1 +1,1 @@
-"""`compute_signal`: from scans to one weight an asset. docs/signal.md has the formulas."""
+"""`compute_signal`: from scans to one weight per asset. The formulas are in docs/signal.md."""

@@ -1,8 +1,8 @@
-"""What the signal remembers of each asset, as arrays with one slot an asset.
+"""The signal's state per asset, as arrays with one slot per asset.
 
 The recursions over single assets (variance, beta, residual sum, direction, usual spread)
-belong here; what a whole scan means does not (signal.py). Returns are logarithmic,
-variances per second, instants microseconds since the Unix epoch.
+belong here; the steps over a whole scan do not (state.py). Returns are logarithmic, variances
+per second, instants microseconds since the Unix epoch.
 """
 
 from typing import ClassVar, Final
@@ -18,11 +18,11 @@ from dolphin_realtime.model.signal.slots import Floats, Ints, SlotArrays, Slots
 
 NEVER_US: Final = -1
 WARM_SPANS: Final = 3.0
-"""A warm asset's returns span so many tau_x."""
+"""The returns of a warm asset span at least this many tau_x."""
 LEAST_VARIANCE: Final = 1e-20
 """Variances at or below it, per second, count as unknown."""
 LEAST_SCORE_VARIANCE: Final = 1e-16
-"""V below it gives no score."""
+"""Below this V there is no score (0)."""
 CLIP_DEVIATIONS: Final = 10.0
 LEAST_DEVIATION: Final = 1e-5
 """Returns are clipped at CLIP_DEVIATIONS max(sigma, LEAST_DEVIATION) per root of a second."""
@@ -33,16 +33,16 @@ SPREAD_LIMIT: Final = 3.0
 
 
 class Ready(msgspec.Struct, frozen=True):
-    """What the next scan needs of the state and nothing of the scan: made when there is time.
+    """The next scan's inputs that depend on the state alone: computed before the scan arrives.
 
     Attributes:
-        slots: Of which assets.
-        warm: Which have enough returns over enough time.
-        are_all_warm: Whether all have.
+        slots: The slots of the assets.
+        warm: Which assets have enough returns over enough time.
+        are_all_warm: Whether all assets are warm.
         limit: Largest return per square root of a second; infinite where not warm.
         beta: Sensitivity to the market's return.
-        inverse_var: 1 / variance, 0 where that is not known.
-        n_known: How many variances are known.
+        inverse_var: 1 / variance, 0 if the variance is not known.
+        n_known: Number of known variances.
     """
 
     slots: Slots
@@ -59,8 +59,8 @@ class AssetStates(SlotArrays):
 
     Attributes:
         price: Last price.
-        price_us: When it was seen, NEVER_US if not.
-        n_returns: Returns counted since the asset was (re)learnt.
+        price_us: When it was seen; NEVER_US if there is none.
+        n_returns: Number of returns since the asset was first seen or last reset.
         span_s: Time those returns span.
         var: Mean squared return per second (own weight var_w).
         cov: Mean of own times market return per second (weight beta_w).
@@ -101,7 +101,7 @@ class AssetStates(SlotArrays):
         self._ready: Ready | None = None
 
     def forget_older(self, now_us: int, tau_x_s: float) -> bool:
-        """Reset every asset whose last price is more than ``tau_x_s`` old; say whether any was."""
+        """Reset assets whose last price is older than ``tau_x_s``; return whether any was reset."""
         if not len(self._names) or now_us - int(self.price_us.min()) <= round(tau_x_s * 1e6):
             return False
         old = (self.price_us != NEVER_US) & (now_us - self.price_us > round(tau_x_s * 1e6))
@@ -111,7 +111,7 @@ class AssetStates(SlotArrays):
         return bool(old.any())
 
     def ready(self, slots: Slots, params: SignalParams) -> Ready:
-        """Return what a scan over ``slots`` needs of the state, made before where it could be."""
+        """Return the inputs of a scan over ``slots``, computed beforehand if possible."""
         if self._ready is not None and self._ready.slots is slots:
             return self._ready
         enough = self.n_returns[slots] >= params.warm_up_returns
@@ -159,13 +159,13 @@ class AssetStates(SlotArrays):
         self.span_s[slots] += dt_s
 
     def see(self, slots: Slots, prices: Floats, now_us: int) -> None:
-        """Take the prices of a scan; what was made ready before is out of date."""
+        """Store the prices of a scan; this invalidates what `ready` computed."""
         self.price[slots] = prices
         self.price_us[slots] = now_us
         self._ready = None
 
     def update_direction(self, ready: Ready, params: SignalParams) -> tuple[Floats, Floats]:
-        """Update the directions with hysteresis; return the scores s = x / sqrt(V), and them."""
+        """Update the directions with hysteresis; return (scores s = x / sqrt(V), directions)."""
         slots = ready.slots
         v, held = self.x_var[slots], self.direction[slots]
         s = np.zeros(len(v))
@@ -179,7 +179,7 @@ class AssetStates(SlotArrays):
         return s, direction
 
     def take_spread(self, slot: int, spread_bps: float, a: float) -> bool:
-        """Take a book's spread; return False where it is over three times the usual one."""
+        """Add a book's spread; return False if it is over three times the usual one."""
         mean = Ewma(w=float(self.spread_w[slot]), m=float(self.spread_m[slot]))
         usual = float(np.exp(mean.m))
         is_defined = self.n_books[slot] >= BOOKS_KNOWN
@@ -190,7 +190,7 @@ class AssetStates(SlotArrays):
         return spread_bps <= limit
 
     def as_sound(self) -> SoundPrices:
-        """Return the last prices as sound ones: what a state saved before there was a rule knows."""
+        """Return the last prices as sound prices, for a state saved before that rule existed."""
         memory = SoundPrices()
         slots, has = memory.slots_of(self._names), self.price_us != NEVER_US
         memory.price[slots] = np.where(has, self.price, 0.0)

@@ -1,8 +1,8 @@
 """Risk features of the eigenvalues of a correlation matrix.
 
-Pure functions of a spectrum belong here; what a strategy does with them does not
-(signal.py). Eigenvalues are dimensionless; every function takes them sorted descending
-and clipped at zero, as `spectrum` returns them.
+Pure functions of a spectrum belong here; their use in the signal does not (state.py).
+Eigenvalues are dimensionless. `spectrum` sorts them in descending order and clips them at zero;
+the other functions take its result.
 """
 
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 
 NEGATIVE_TOLERANCE: Final = 1e-6
-"""Eigenvalues below -NEGATIVE_TOLERANCE * N are an error, above it rounding noise."""
+"""Eigenvalues below -NEGATIVE_TOLERANCE * N are an error; negative ones above it are noise."""
 
 
 def spectrum(eigenvalues: Sequence[float | None], n_assets: int) -> Floats | None:

@@ -1,4 +1,4 @@
-"""The one exponentially weighted recursion of the signal, for a scalar and for many assets.
+"""The exponentially weighted mean and variance of the signal, for one series and for many.
 
 w <- (1 - a) w + a; g = a / w (1 while w = 0); d = x - m; m <- m + g d;
 v <- (1 - g)(v + g d^2): the exactly weighted mean and variance from the first value on.
@@ -15,7 +15,7 @@ Floats = NDArray[np.float64]
 
 
 def weight(dt_s: float, tau_s: float) -> float:
-    """Return a = 1 - exp(-dt/tau) of a value that comes ``dt_s`` after the last."""
+    """Return the weight a = 1 - exp(-dt/tau) of a value ``dt_s`` after the last one."""
     return -math.expm1(-dt_s / tau_s)
 
 
@@ -39,7 +39,7 @@ def step_weights(w: Floats, a: float) -> tuple[Floats, Floats]:
     """Return the next weights of many series and the gains g for their means.
 
     Args:
-        w: Weight seen so far, one a series, in [0, 1).
+        w: Weight seen so far, one per series, in [0, 1).
         a: Weight of this value, in (0, 1).
     """
     after = (1.0 - a) * w + a

@@ -1,7 +1,7 @@
 """All gates of one scan at once, as arrays over its priced assets.
 
-Judging which inputs are missing or stale belongs here; the formula of each gate is
-gates.py's, what the product means is signal.py's.
+Finding which inputs are missing or stale belongs here; the formula of each gate is in gates.py,
+the use of the product in state.py.
 """
 
 from collections.abc import Mapping
@@ -36,7 +36,7 @@ class GateValues(msgspec.Struct):
     has_funding: bool = False
 
     def of_assets(self) -> Floats | None:
-        """Return the product of the gates that differ by asset, None where all are open."""
+        """Return the product of the gates that differ by asset, None if they have no input."""
         if not (self.has_books or self.has_funding):
             return None
         return self.book * self.spread * self.funding
@@ -60,8 +60,8 @@ def gate_values(
         slots: Their slots in ``states``.
         now_us: The scan's instant.
         dt_s: Time since the last accepted scan, 0 for the first.
-        tau_l_s: Memory of the usual spread.
-        book: The assets' order books, None where there is no service.
+        tau_l_s: Time constant of the usual spread.
+        book: The assets' order books, None without an order-book service.
         factors: External factors.
     """
     ones = np.ones(len(names))

@@ -1,6 +1,6 @@
-"""Gates of the signal: factors in [0, 1] that take risk away, never add or turn it.
+"""Gates of the signal: factors in [0, 1] that can only reduce the signal.
 
-One function a gate belongs here, each 1 where its input is missing. Freshness is judged
+One function per gate belongs here; a gate is 1 if its input is missing. Freshness is judged
 by the scan's timestamp. Rates are fractions per interval, spreads basis points.
 """
 
@@ -16,13 +16,13 @@ _US: Final = 1_000_000
 HOUR_US: Final = 3600 * _US
 DAY_US: Final = 24 * HOUR_US
 BOOK_LEAN: Final = 0.5
-"""How much of a book's imbalance I counts: clip(1 + BOOK_LEAN sign(q) I, 0, 1)."""
+"""Weight of a book's imbalance I in its gate: clip(1 + BOOK_LEAN sign(q) I, 0, 1)."""
 BOOK_AGE_S: Final = 30.0
 BOOK_AGE_STEPS: Final = 2.0
 """A book is stale when older than max(BOOK_AGE_STEPS dt, BOOK_AGE_S)."""
 FUNDING_FREE: Final = 1.0
 FUNDING_RANGE: Final = 0.8
-"""Yearly funding to pay: clip((FUNDING_FREE - paid) / FUNDING_RANGE, 0, 1)."""
+"""The gate of the yearly funding to pay: clip((FUNDING_FREE - paid) / FUNDING_RANGE, 0, 1)."""
 FUNDING_INTERVAL_H: Final = 8.0
 """Hours between settlements where the venue does not say."""
 YEAR_DAYS: Final = 365.0
@@ -38,12 +38,12 @@ EPOCH_WEEKDAY: Final = 3
 
 
 class Book(msgspec.Struct, frozen=True, kw_only=True):
-    """What the gates need of one asset's order book.
+    """The values of one asset's order book that the gates use.
 
     Attributes:
         event_us: The venue's time of the book.
         imbalance_5: (bid - ask) / (bid + ask) over five levels, in [-1, 1].
-        spread_bps: Best ask over best bid, of the mid.
+        spread_bps: Best ask minus best bid, in basis points of the mid.
     """
 
     event_us: int
@@ -52,11 +52,11 @@ class Book(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Reading(msgspec.Struct, frozen=True, kw_only=True):
-    """One factor's value with the span of scan time in which it may be used.
+    """One factor's value, and the span of scan time in which it may be used.
 
     Attributes:
-        next_us: When a funding rate is settled next, as the venue said with it.
-        settled_us: The settlement that a funding rate is of, where it is told of a past one.
+        next_us: The next settlement of a funding rate, as the venue sent it with the rate.
+        settled_us: The past settlement at which a funding rate was charged, if it is one of those.
     """
 
     value: float
@@ -73,14 +73,14 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Past(Protocol):
-    """Where readings before the newest ones can be looked up."""
+    """Lookup of readings older than the newest ones."""
 
     def funding_before(self, asset: str, at_us: int) -> Reading | None:
         """Return the newest funding reading of an asset that was fetched before an instant."""
 
 
 class Factors(msgspec.Struct, frozen=True, kw_only=True):
-    """The external factors the signal weighs: funding by asset, and Bitcoin's DVOL."""
+    """The external factors that the signal uses: funding by asset, and Bitcoin's DVOL."""
 
     funding: dict[str, Reading] = {}
     dvol_btc: Reading | None = None
@@ -96,12 +96,12 @@ def clip(value: float, low: float, high: float) -> float:
 
 
 def book_gate(direction: int, imbalance_5: float) -> float:
-    """Return the gate of a book that leans against the direction."""
+    """Return the gate of a book's imbalance: below 1 if it is against the direction."""
     return clip(1.0 + BOOK_LEAN * direction * imbalance_5, 0.0, 1.0)
 
 
 def is_book_stale(event_us: int, now_us: int, dt_s: float) -> bool:
-    """Return whether a book is older than max(2 dt, 30 s) at the scan, or after it."""
+    """Return whether a book is older than max(2 dt, 30 s) at the scan, or later than the scan."""
     limit_s = max(BOOK_AGE_STEPS * dt_s, BOOK_AGE_S)
     return event_us > now_us or now_us - event_us > limit_s * _US
 

@@ -1,7 +1,7 @@
-"""A scan's signals on their way: arrays for sizing first, the whole record afterwards.
+"""A scan's signal in progress: first the arrays for sizing, afterwards the complete record.
 
-What sizing waits for, and turning it into the record that is kept and shown, belong here;
-computing it is signal.py's.
+The arrays that sizing needs, and building the record from them, belong here; they are computed
+in state.py.
 """
 
 from collections.abc import Mapping
@@ -23,7 +23,7 @@ NOTHING: Final = np.zeros(0)
 
 
 class PendingUpdate(msgspec.Struct, frozen=True):
-    """Returns of one scan that the state has yet to learn from."""
+    """Returns of one scan that are not yet in the state's averages."""
 
     slots: Slots
     r: Floats
@@ -33,15 +33,15 @@ class PendingUpdate(msgspec.Struct, frozen=True):
 
 
 class SignalInProgress(msgspec.Struct, kw_only=True):
-    """A scan's signals as arrays over its soundly priced assets: all that sizing waits for.
+    """A scan's signals as arrays over its soundly priced assets: all that sizing needs.
 
     Attributes:
-        failed: The check that the scan failed, or None; the arrays are empty then.
+        failed: The check that the scan failed, or None; if it failed, the arrays are empty.
         position: Index of each name.
-        is_closing: Whether a zero or turned signal of the asset closes what is held.
-        verdict: Which listed assets have a sound price; None where all have.
-        record: The whole signal, once the scan has ended.
-        reasons: Its reasons by asset, made when the first is asked for.
+        is_closing: Whether a zero or reversed signal of the asset closes its position.
+        verdict: Which listed assets have a sound price; None if all have.
+        record: The complete signal, once the scan has ended.
+        reasons: The record's reasons by asset, built on first use.
     """
 
     scan: Scan
@@ -67,7 +67,7 @@ class SignalInProgress(msgspec.Struct, kw_only=True):
     reasons: dict[str, str] = {}
 
     def reason(self, asset: str) -> str:
-        """Return an asset's reason: that of a closing one at once, any once the scan has ended."""
+        """Return an asset's reason; before the scan has ended, only for a priced asset."""
         if self.record is not None:
             if not self.reasons:
                 self.reasons = dict(zip(self.record.assets, self.record.reason, strict=True))
@@ -78,7 +78,7 @@ class SignalInProgress(msgspec.Struct, kw_only=True):
 
 
 def failed_signal(scan: Scan, epoch: int, reason: str) -> Signal:
-    """Return the signal of a scan that failed a check: zeros, and why."""
+    """Return the signal of a scan that failed a check: zeros, and the reason."""
     zeros, ones = [0.0] * len(scan.assets), [1.0] * len(scan.assets)
     return Signal(
         epoch=epoch,
@@ -102,7 +102,7 @@ def failed_signal(scan: Scan, epoch: int, reason: str) -> Signal:
 
 
 def record_of(draft: SignalInProgress, ready: Ready, gates: GateValues) -> Signal:
-    """Return the whole signal of an accepted scan, in the order of its list."""
+    """Return the complete signal of an accepted scan, in the scan's asset order."""
     rows = _Rows(draft.verdict, len(draft.scan.assets))
     codes = _reason_codes(ready.warm, draft.direction, gates, draft.r_ar * draft.r_vol)
     return Signal(
@@ -129,7 +129,7 @@ def record_of(draft: SignalInProgress, ready: Ready, gates: GateValues) -> Signa
 
 
 class _Rows:
-    """Puts values of the soundly priced assets back among all listed ones."""
+    """Expands values of the soundly priced assets to all listed assets."""
 
     def __init__(self, verdict: Verdict | None, n_assets: int) -> None:
         self._at = None if verdict is None else np.flatnonzero(verdict.sound)
@@ -151,7 +151,7 @@ class _Rows:
 
 
 def _absent_codes(verdict: Verdict | None) -> Ints | int:
-    """Return why each listed asset has no sound price, where it has none."""
+    """Return the reason code of each listed asset for the case that it has no sound price."""
     bad = REASONS.index("BAD_PRICE")
     if verdict is None:
         return bad

@@ -1,4 +1,4 @@
-"""Parameters of the signal: defaults, units in the names, and how a person sets them."""
+"""Parameters of the signal: defaults, units in the names, and setting them as NAME=VALUE."""
 
 from collections.abc import Iterable
 from typing import Annotated
@@ -15,18 +15,18 @@ class SignalParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """Every parameter of `SignalState`; docs/signal.md says what each does.
 
     Attributes:
-        tau_s_s: Short average of the mean correlation.
-        tau_l_s: Long average of the mean correlation and of the spread.
-        tau_v_s: Variance of each asset and of the market.
-        tau_vol_s: Long variance of the market.
-        tau_beta_s: Beta and the variance of the residual sum.
-        tau_x_s: Memory of the residual sum, and how old a last price may be.
-        gap_max_s: Longest time between scans that still makes a return.
-        n_min: Fewest usable prices, and fewest returns.
+        tau_s_s: Time constant of the short average of the mean correlation.
+        tau_l_s: Time constant of the long average of the mean correlation, and of the usual spread.
+        tau_v_s: Time constant of the variance of each asset and of the market.
+        tau_vol_s: Time constant of the long variance of the market.
+        tau_beta_s: Time constant of beta and of the variance of the residual sum.
+        tau_x_s: Time constant of the residual sum, and the largest age of a last price.
+        gap_max_s: Longest time between scans for which a return is computed.
+        n_min: Least number of sound prices, and of returns.
         s_in: Score at which a direction begins.
         s_out: Score at which it ends.
         s_full: Score of full size.
-        warm_up_returns: Fewest returns of a warm asset; they must span 3 tau_x as well.
+        warm_up_returns: Least number of returns of a warm asset; they must also span 3 tau_x.
     """
 
     tau_s_s: Positive = 900.0

@@ -1,4 +1,4 @@
-"""What `compute_signal` says of one scan: the record and its reason codes."""
+"""The result of `compute_signal` for one scan: the record and its reason codes."""
 
 from typing import Final
 
@@ -17,13 +17,13 @@ REASONS: Final = (
     "DOUBTFUL_PRICE",
     "BAD_PRICE",
 )
-"""Reasons of single assets, weakest first: a later one that applies replaces an earlier."""
+"""Reasons of single assets, lowest priority first: of those that apply, the last one counts."""
 TRADABLE: Final = ("OK", "NO_DIRECTION")
-"""Reasons of names that a position may be opened in, now or once the signal says so."""
+"""Reasons of assets in which a position may be opened, now or when a direction begins."""
 
 
 class Signal(msgspec.Struct, frozen=True, kw_only=True):
-    """What one scan says of every asset it lists; lists run in the scan's asset order.
+    """The signal of one scan for every asset it lists; lists are in the scan's asset order.
 
     Attributes:
         r_ar: Risk scaler from the mean correlation, in [0, 1].

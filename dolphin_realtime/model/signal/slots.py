@@ -1,6 +1,6 @@
-"""Arrays with one slot a name: how the signal keeps state of many assets without a loop.
+"""Arrays with one slot per name: the state of many assets without loops.
 
-The table of names and saving it belong here; what the arrays mean is their owner's.
+The table of names and saving it belong here; the subclasses define what the arrays mean.
 """
 
 from typing import Any, ClassVar, Self
@@ -11,16 +11,16 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Slots = NDArray[np.intp] | slice
-"""Where assets are: a slice where they are all and in order, which numpy reads without a copy."""
+"""Indexes of assets; a slice if they are all assets in order, which numpy reads without a copy."""
 
 
 class SlotArrays:
-    """State arrays of every name ever asked for, each filled with its field's empty value.
+    """State arrays over every name ever requested; a new name gets its fields' empty values.
 
     Attributes:
-        FLOATS: Fields of numbers, by their empty value.
-        INTS: Fields of whole numbers, by their empty value.
-        position: Index of each name in the list last asked for.
+        FLOATS: Float fields and their empty values.
+        INTS: Integer fields and their empty values.
+        position: Index of each name in the list requested last.
     """
 
     FLOATS: ClassVar[dict[str, float]] = {}
@@ -59,11 +59,11 @@ class SlotArrays:
         return self._last_slots
 
     def slot(self, name: str) -> int | None:
-        """Return the slot of a name that was asked for before, or None."""
+        """Return the slot of a name that was requested before, or None."""
         return self._slot.get(name)
 
     def clear(self, which: NDArray[np.bool_]) -> None:
-        """Empty slots: their names begin anew."""
+        """Reset slots to their empty values."""
         for field, empty in (self.FLOATS | self.INTS).items():
             getattr(self, field)[which] = empty
 

@@ -1,7 +1,7 @@
-"""`compute_signal`: one eigen scan to one bounded target weight an asset.
+"""`compute_signal`: from one eigen scan to one bounded target weight per asset.
 
-The signal's state, its steps and their order belong here; the formulas of single parts
-are in eigen.py, ewma.py and gates.py, sizing is in target.py. Pure and deterministic: scan
+The signal's state, its steps and their order belong here; the formulas of single parts are in
+eigen.py, ewma.py and gates.py, sizing is in portfolio/sizing.py. Pure and deterministic: scan
 timestamps are the only clock. Formulas: docs/signal.md. Eigenvalues carry risk information
 and no direction; the residual score is a small reversal effect, not a claim of profit.
 """
@@ -70,13 +70,13 @@ class SignalState:
     def begin(
         self, scan: Scan, book: Mapping[str, Book] | None = None, factors: Factors | None = None
     ) -> SignalInProgress | None:
-        """Take one scan as far as its orders need it; None for a repeat. `end` must follow.
+        """Process one scan as far as its orders need it; None for a repeat. `end` must follow.
 
         Raises:
             ScanOutOfOrder: If the scan is not later than the last one seen.
         """
         if self._draft is not None:
-            self.end()  # sizing failed half-way: the signal goes on all the same
+            self.end()  # sizing failed half-way: the signal still learns from that scan
         if not self.order.accept(scan.scan_number, scan.timestamp_us, scan.epoch):
             return None
         draft = self._draft = SignalInProgress(
@@ -89,7 +89,7 @@ class SignalState:
     def _judge(
         self, draft: SignalInProgress, book: Mapping[str, Book] | None, factors: Factors
     ) -> None:
-        """Accept a scan of distinct names whose prices and eigenvalues are enough."""
+        """Accept a scan of distinct names, unless prices or eigenvalues fail a check."""
         scan, n_min = draft.scan, self.params.n_min
         prices, usable = prices_of(scan)
         verdict = self.sound.judge(scan.assets, prices, usable, scan.timestamp_us, n_min)
@@ -104,7 +104,7 @@ class SignalState:
             self._accept(draft, prices, verdict, values, book, factors)
 
     def end(self) -> Signal:
-        """Learn from the scan begun, and return its whole signal."""
+        """Update the averages with the current scan and return its complete signal."""
         draft, self._draft = self._draft, None
         if draft is None:
             raise AssertionError("no scan has begun")
@@ -125,14 +125,14 @@ class SignalState:
         return self.last
 
     def set_price(self, asset: str, price: float, now_us: int) -> None:
-        """Take a person's word for an asset's last price: the next one is judged by it."""
+        """Set an asset's last price by an operator command; its next price is judged against it."""
         self.sound.set_price(asset, price, now_us)
         slot = self.assets.slot(asset)
         if slot is not None:
             self.assets.price[slot] = price
 
     def save(self) -> bytes:
-        """Return the whole state as MessagePack; `load` gives it back to the last bit."""
+        """Return the whole state as MessagePack; `load` restores it exactly."""
         if self._draft is not None:
             raise AssertionError("the scan begun has not ended")
         saved = {
@@ -224,7 +224,7 @@ class SignalState:
     def _returns(
         self, ready: Ready, prices: Floats, dt_s: float | None, flags: set[str]
     ) -> PendingUpdate | None:
-        """Return this scan's clipped returns, the residual sums updated; None without any."""
+        """Update the residual sums and return this scan's clipped returns, None without returns."""
         if dt_s is None:
             return None
         p, a = self.params, self.assets

@@ -1,1 +1,1 @@
-"""The alerter: what stands in the file of alerts, sent to people, once each way."""
+"""The alerter: sends each line of the alerts file to people, once red and once recovered."""

@@ -1,4 +1,4 @@
-"""How alerts read in a message. Pure."""
+"""The text of alert messages. Pure."""
 
 from collections.abc import Sequence
 from typing import Any, Final
@@ -8,12 +8,12 @@ from dolphin_realtime.runtime.alert_log import Alert
 SHOWN: Final = 20
 FACTS_SHOWN: Final = 3
 LENGTH: Final = 300
-"""Of what one alert says, in characters: some receivers cut a message at two thousand."""
+"""Longest text of one alert, in characters: some receivers cut a message at two thousand."""
 WORDS: Final = {"red": "RED", "recovered": "recovered"}
 
 
 def title_of(alerts: Sequence[Alert], host: str) -> str:
-    """Return how many are red and recovered, and where."""
+    """Return the title: how many alerts are red and recovered, and the host."""
     red = sum(alert.state == "red" for alert in alerts)
     parts = [f"{red} red"] if red else []
     parts += [f"{len(alerts) - red} recovered"] if len(alerts) > red else []
@@ -21,7 +21,7 @@ def title_of(alerts: Sequence[Alert], host: str) -> str:
 
 
 def body_of(alerts: Sequence[Alert]) -> str:
-    """Return a paragraph an alert, the newest ones where there are many."""
+    """Return one paragraph per alert; of more than SHOWN alerts, the newest."""
     said = [_paragraph(alert) for alert in alerts[-SHOWN:]]
     left = len(alerts) - SHOWN
     more = [f"{left} earlier ones: dolphin alerts history"] if left > 0 else []
@@ -37,7 +37,7 @@ def _paragraph(alert: Alert) -> str:
 
 
 def why_of(facts: dict[str, Any]) -> str:
-    """Return what an alert's facts say: why, else the first few."""
+    """Return an alert's facts as text: ``why`` if present, else the first few."""
     if facts.get("why"):
         return str(facts["why"])[:LENGTH]
     some = list(facts.items())[:FACTS_SHOWN]

@@ -1,8 +1,8 @@
-"""How far each receiver was told, and what is due to it now.
+"""Each receiver's position in the alerts file, and the alerts to send to it now.
 
-A receiver's place is kept after a message was taken: one that is away gets the rest later, and a
-crash between the two sends one message again rather than none. A receiver that takes the place of
-another (its token was rotated) begins where that one stood.
+A receiver's position is saved after it took a message: a receiver that is unreachable gets the
+rest later, and a crash between the two sends one message twice instead of losing it. A receiver
+that replaces another one (its token was rotated) starts at the old one's position.
 """
 
 from pathlib import Path
@@ -14,25 +14,25 @@ from dolphin_realtime.infra import files
 from dolphin_realtime.runtime.alert_log import FILE, Alert, parse_alerts, read_alerts, standing
 
 GROUP_S: Final = 3.0
-"""What comes within so long of each other is one message …"""
+"""Alerts that follow each other within this time go into one message …"""
 GROUP_MAX_S: Final = 15.0
-"""… but none waits longer than this."""
+"""… but no alert waits longer than this for others."""
 PAUSE_S: Final = 10.0
 PAUSE_MAX_S: Final = 600.0
 
 
 class Due(msgspec.Struct, frozen=True, kw_only=True):
-    """What a receiver is to be told, and its place in the file once it was."""
+    """The alerts to send to a receiver, and its position in the file afterwards."""
 
     alerts: list[Alert]
     place: int
 
 
 class Waiting(msgspec.Struct):
-    """Of one receiver, since the start: what waits since when, and failures in a row.
+    """One receiver's waiting alerts: since when they wait, and its consecutive failures.
 
     Attributes:
-        size: Of the file when it was last seen to grow.
+        size: Size of the file when it was last seen to grow.
     """
 
     size: int = 0
@@ -58,7 +58,7 @@ class Outbox:
                 self._greet(name, home)
 
     def _greet(self, name: str, home: Path) -> None:
-        """Tell a new receiver what is red, and nothing else of the past."""
+        """Queue the alerts that are red now for a new receiver, and no older ones."""
         red = list(standing(read_alerts(home)).values())
         if red:
             self._greetings[name] = Due(alerts=red, place=self._places[name])
@@ -71,7 +71,7 @@ class Outbox:
         files.replace(self._kept, msgspec.json.encode(self._places))
 
     def due(self, name: str, now_s: float) -> Due | None:
-        """Return what a receiver is to be told now, None where nothing is or it is too early."""
+        """Return the alerts to send to a receiver now, None if there are none or not yet."""
         if name in self._greetings and now_s >= self._waiting[name].not_before_s:
             return self._greetings[name]
         size, waiting = self._size(), self._waiting[name]
@@ -96,10 +96,10 @@ class Outbox:
         return Due(alerts=parse_alerts(whole), place=place + len(whole))
 
     def taken(self, name: str, due: Due) -> None:
-        """Keep that a receiver took a message.
+        """Save that a receiver took a message.
 
         Raises:
-            OSError: If that cannot be written: after a restart it is sent again.
+            OSError: If the position cannot be saved; after a restart the message is sent again.
         """
         self._greetings.pop(name, None)
         self._places[name] = due.place
@@ -107,7 +107,7 @@ class Outbox:
         self._keep()
 
     def refused(self, name: str, now_s: float) -> float:
-        """Note that a receiver took nothing; return the seconds until it is asked again."""
+        """Note that a receiver refused a message; return the seconds until the next attempt."""
         waiting = self._waiting[name]
         pause_s: float = min(PAUSE_S * 2**waiting.failures, PAUSE_MAX_S)
         waiting.failures += 1

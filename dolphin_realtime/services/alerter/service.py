@@ -1,7 +1,7 @@
-"""`dolphin service alerter`: sends what was written to the file of alerts to every receiver.
+"""`dolphin service alerter`: sends the lines of the alerts file to every receiver.
 
-The one service that holds the receivers' addresses. It decides nothing: who sees that something is
-wrong writes the alert.
+The only service that has the receivers' addresses. It decides nothing: the component that detects
+a problem writes the alert.
 """
 
 import asyncio
@@ -29,7 +29,7 @@ class Alerter:
         self._sent = 0
 
     async def run(self) -> None:
-        """Send what is due until the service stops."""
+        """Send pending alerts until the service stops."""
         self._frame.ready()
         while not self._frame.stopping.is_set():
             await asyncio.gather(*(self._look(target) for target in self._targets))
@@ -65,10 +65,10 @@ class Alerter:
 
 
 async def run(frame: ServiceContext) -> None:
-    """Run the alerter in its frame.
+    """Run the alerter in its service context.
 
     Raises:
-        SettingsError: If there is no receiver.
+        SettingsError: If the file names no receiver.
     """
     path = path_of(frame.settings)
     targets = read_targets(path)

@@ -1,7 +1,7 @@
-"""Where alerts go: a file of Apprise URLs, and sending to one of them.
+"""The receivers of alerts: a file of Apprise URLs, and sending to one of them.
 
-An address holds a password or a token: it is never logged, shown or kept; a target is known by
-its scheme and a digest.
+An address contains a password or a token: it is never logged, shown or stored; a target is named
+by its scheme and a digest.
 """
 
 import hashlib
@@ -20,7 +20,7 @@ from dolphin_realtime.model.errors import DeliveryError, SettingsError
 FILE: Final = "file"
 CREDENTIAL: Final = "alerts"
 TIMEOUT_S: Final = 20.0
-"""Of a receiver: one that takes a message and answers late would get it again."""
+"""Timeout of one request; it is long, because a receiver that answers later gets it twice."""
 EXAMPLE: Final = "ntfy://ntfy.example/topic"
 
 
@@ -32,13 +32,13 @@ class Target(msgspec.Struct, frozen=True):
 
 
 def path_of(settings: Settings) -> Path:
-    """Return where the addresses are: systemd's credential where it was given, else the setting."""
+    """Return the file of addresses: systemd's credential if there is one, else the setting."""
     handed = _handed()
     return handed if handed is not None and handed.is_file() else Path(settings.alerts_file)
 
 
 def _handed() -> Path | None:
-    """Return where systemd hands over the addresses, None where it hands over nothing."""
+    """Return the path of systemd's credential with the addresses, None without credentials."""
     given = os.environ.get("CREDENTIALS_DIRECTORY")
     return Path(given) / CREDENTIAL if given else None
 
@@ -47,14 +47,14 @@ def read_targets(path: Path) -> list[Target]:
     """Return the receivers of a file: one address a line, # begins a comment.
 
     Raises:
-        SettingsError: If the file cannot be read, others may read it, or a line is no address;
-            the line is named by its number alone.
+        SettingsError: If the file cannot be read, others may read it, or a line is not an address;
+            the message gives only the line's number.
     """
     try:
         lines, mode = path.read_text().splitlines(), path.stat().st_mode
     except (OSError, UnicodeDecodeError) as e:
         raise SettingsError(f"DOLPHIN_ALERTS_FILE: {path} cannot be read: {e}") from e
-    # what systemd hands over has an access list that may look like a group's
+    # systemd's credential has an access list that may show up as group permissions
     if mode & (stat.S_IRGRP | stat.S_IROTH) and path != _handed():
         raise SettingsError(f"DOLPHIN_ALERTS_FILE: others may read {path}: chmod 600 {path}")
     found = []
@@ -78,7 +78,7 @@ def _is_address(url: str) -> bool:
 
 
 def _receiver(url: str) -> Any:
-    """Return Apprise's receiver of an address, None where it is none; its own log says secrets."""
+    """Return Apprise's receiver for an address, None if invalid; its log would show secrets."""
     import apprise
 
     logging.getLogger("apprise").setLevel(logging.CRITICAL)
@@ -89,7 +89,7 @@ def send(target: Target, title: str, body: str) -> None:
     """Send one message and return once the receiver has taken it. Blocks.
 
     Raises:
-        DeliveryError: If it was not taken.
+        DeliveryError: If the receiver did not take it.
     """
     if urlsplit(target.url).scheme == FILE:
         _append(Path(urlsplit(target.url).path), title, body)

@@ -1,5 +1,5 @@
-"""The scan bridge: NG6's scan files into Hazelcast within milliseconds.
+"""The scan bridge: publishes NG6's scan files to Hazelcast within milliseconds.
 
-reader.py looks at the folder in a child process, ledger.py remembers what was seen,
-bridge.py publishes. Nothing else touches the folder.
+reader.py reads the folder in a child process, ledger.py remembers the files handled, publish.py
+publishes, service.py is the loop. Of the services only this child touches the folder.
 """

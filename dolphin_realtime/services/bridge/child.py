@@ -1,4 +1,4 @@
-"""The bridge's side of the reader child: requests with a deadline, replacement, one stuck.
+"""The bridge's side of the reader child: requests with a deadline, and its replacement.
 
 Starting, asking and abandoning the child belong here; what it reads does not (reader.py).
 """
@@ -24,10 +24,10 @@ class ReaderOverdue(Exception):  # noqa: N818 - a state of the share, not a faul
 
 
 class ReaderChild:
-    """One reader child at a time; an overdue one is killed and replaced.
+    """One reader child at a time; an overdue child is killed and replaced.
 
     Attributes:
-        n_replaced: Children that were abandoned so far.
+        n_replaced: Number of children abandoned so far.
     """
 
     def __init__(self, scan_dir: Path, ledger: Path, deadline_s: float) -> None:
@@ -40,14 +40,14 @@ class ReaderChild:
 
     @property
     def is_stuck(self) -> bool:
-        """Whether an abandoned child still hangs in the share: no other is started then."""
+        """Whether a killed child still hangs in the share; no other child is started then."""
         return self._stuck is not None and self._stuck.returncode is None
 
     async def ask(self, request: Request) -> list[Found]:
         """Return the child's answer.
 
         Raises:
-            ReaderOverdue: If there is none in time; the next request goes to a new child.
+            ReaderOverdue: If there is no answer in time; the next request goes to a new child.
         """
         if self.is_stuck:
             await asyncio.sleep(min(self._deadline_s, 0.5))

@@ -1,8 +1,8 @@
 """What the bridge remembers on disk: files seen, epochs and sequence numbers, quarantine.
 
-One JSON line a file, appended after the scan was handed on to its day's file; days that are
-long gone go when a new one begins. Lost lines are harmless: the file is read again and found to
-be a repeat.
+One JSON line per scan file, appended to the ledger file of its day after the scan was published;
+old days are deleted when a new one begins. Lost lines are harmless: the scan file is read again
+and found to be a repeat.
 """
 
 from collections.abc import Iterable
@@ -21,9 +21,9 @@ class Ledger:
 
     Attributes:
         folder: Where its files are.
-        order: The order of scans as it stood after the last published one.
+        order: The sequence of scans after the last published one.
         seq: Count of published scans.
-        bad: Count of quarantined files since it was opened and of those it remembered then.
+        bad: Count of quarantined files, including those in the ledger when it was opened.
         newest: The last published files when it was opened, in the order of publishing.
     """
 
@@ -61,7 +61,7 @@ class Ledger:
         self._forget()
 
     def _forget(self) -> None:
-        """Remove all but the newest days, those opened last, and that of the last published scan."""
+        """Delete old days: keep the newest, those opened last, and the last published scan's."""
         days = ledger_days(self.folder)
         kept = {*list(days)[-KEPT_DAYS:], *list(self._files)[-WATCHED_DAYS:], self._published_day}
         for day in days.keys() - kept:
@@ -76,12 +76,12 @@ class Ledger:
 
 
 def _write(path: Path, lines: Iterable[Line]) -> None:
-    """Write a day's lines anew: nothing is to be appended to one that was cut off."""
+    """Rewrite a day's lines, so that nothing is appended to a truncated line."""
     files.replace(path, b"".join(msgspec.json.encode(x) + b"\n" for x in lines))
 
 
 def _divide(old: Path, folder: Path) -> None:
-    """Divide the one file of earlier versions by day; what a day's file says already counts."""
+    """Split the single file of earlier versions by day; lines already in a day's file win."""
     days: dict[str, dict[str, Line]] = {}
     for line in read_lines(old):
         days.setdefault(line.day, {})[line.path] = line

@@ -1,7 +1,7 @@
-"""Publishing scans into the grid: the newest as a document, all of them in the ring.
+"""Publishing scans to the grid: the newest as a document, all of them in the scan ring buffer.
 
-Keeping what is not yet sent while the grid is away, and refilling a member that came back
-empty, belong here; finding scans does not (bridge.py).
+Queueing scans while the grid is unavailable, and refilling a member that came back empty, belong
+here; finding scans does not (reader.py).
 """
 
 import asyncio
@@ -30,7 +30,7 @@ class Publisher:
         self._tail = -1
 
     async def start(self) -> None:
-        """Create the proxies; they must exist before the grid can fail."""
+        """Create the grid's proxies; this must be done while the grid is available."""
         client = self._frame.client
         self._map = await client.get_map(maps.FEATURES)
         self._ring = await client.get_ringbuffer(maps.SCAN_RING)
@@ -41,12 +41,12 @@ class Publisher:
             self._must_check = True
 
     def remember(self, documents: list[str]) -> None:
-        """Take what an earlier process published, oldest first, to refill an empty member."""
+        """Add what an earlier process published, oldest first, to refill an empty member."""
         self._sent.extend(documents)
         self._newest = documents[-1] if documents else self._newest
 
     async def send(self, documents: list[str]) -> bool:
-        """Send documents in order, the last one as the newest; return whether all went."""
+        """Send documents in order, the last one as the newest; return whether all were sent."""
         dropped = len(self._unsent) + len(documents) - OUTBOX
         if dropped > 0:
             self._frame.counts["ring_overflow"] += dropped
@@ -83,7 +83,7 @@ class Publisher:
         self._sent.append(document)
 
     async def _refill(self) -> None:
-        """Put back what a restarted, empty member has lost."""
+        """Restore the scans that a restarted, empty member has lost."""
         tail = await self._ring.tail_sequence()
         if tail < 0 or tail < self._tail:
             lost = list(self._sent)
@@ -93,6 +93,6 @@ class Publisher:
                 self._frame.log.info("bridge.ring_refilled", scans=len(lost))
         else:
             self._tail = tail
-        if self._newest is not None and not self._unsent:  # else those before it come first
+        if self._newest is not None and not self._unsent:  # else the unsent scans go first
             await self._map.set(maps.LATEST_SCAN, self._newest)
         self._must_check = False

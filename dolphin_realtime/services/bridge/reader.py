@@ -1,8 +1,8 @@
-"""The reader child: the only process that touches the scan folder.
+"""The reader child: the only process of the services that touches the scan folder.
 
-It answers one request at a time over its pipes: look for up to some seconds, then hand
-over every finished file. A share that hangs stops this process alone; the bridge replaces
-it. Run as ``python -m dolphin_realtime.services.bridge.reader SCAN_DIR LEDGER``.
+It answers one request at a time over its pipes: it looks for up to some seconds, then returns
+every finished file. A share that hangs blocks only this process, and the bridge replaces it.
+Run as ``python -m dolphin_realtime.services.bridge.reader SCAN_DIR LEDGER``.
 """
 
 import math
@@ -28,15 +28,15 @@ from dolphin_realtime.services.bridge.sweep import Sweep
 from dolphin_realtime.services.bridge.watch import FolderWatch
 
 PATIENCE_S: Final = 3.0
-"""A file that is no scan and has not changed for this long is bad."""
+"""A file that is not a valid scan and has not changed for this long is bad."""
 LOCK_PATIENCE_S: Final = 30.0
-"""The same of one that cannot be opened: something else may hold it for a while."""
+"""The same for a file that cannot be opened: another process may hold it for a while."""
 RETRY_S: Final = (0.05, 1.0)
-"""How soon a file that has not changed is read again, first and at last."""
+"""Pause before an unchanged file is read again: the first pause and the longest."""
 LOOK_S: Final = 0.5
-"""Least time of one look, however little a request leaves."""
+"""Least time of one look, even if the request has less time left."""
 BATCH: Final = 500
-"""Most files in one answer, oldest first."""
+"""Largest number of files in one answer, oldest first."""
 MAX_BYTES: Final = 64 * 1024 * 1024
 LENGTH: Final = struct.Struct(">I")
 
@@ -44,7 +44,7 @@ LENGTH: Final = struct.Struct(">I")
 class Request(msgspec.Struct, frozen=True):
     """Look until a file is found or ``wait_s`` has passed, every ``poll_s``.
 
-    Where ``recall`` names files, those are read again instead, seen or not.
+    If ``recall`` names files, those are read again instead, even if they are known.
     """
 
     wait_s: float
@@ -62,7 +62,7 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Waiting(msgspec.Struct):
-    """A file that is no scan yet: what it was like, since when, why, and when to look again."""
+    """A file that is not a valid scan yet: its stamp and content hash, since when, next retry."""
 
     stamp: Stamp
     content: int
@@ -76,7 +76,7 @@ class Reader:
 
     Args:
         scan_dir: The scan folder.
-        ledger: Folder of the bridge's ledger: which files are known.
+        ledger: Folder of the bridge's ledger, which lists the known files.
     """
 
     def __init__(self, scan_dir: Path, ledger: Path) -> None:
@@ -95,8 +95,8 @@ class Reader:
     def look(self, until: float = math.inf) -> list[Found]:
         """Return the files that were finished since the last look, oldest first.
 
-        New names come first, then a slice of the sweep. What cannot be done by ``until`` is done
-        at the next looks; at least one file is read.
+        If there is no new name, a slice of the sweep is done. What cannot be done by ``until``
+        is left to the next looks; at least one file is read.
         """
         self._new |= dict.fromkeys(self._watch.new_names(until))
         self._leave_waiting()
@@ -123,16 +123,16 @@ class Reader:
         return sorted(found, key=lambda one: one.path)
 
     def sweep_next(self) -> None:
-        """Ask for every known file again from the next look on."""
+        """Check every known file again from the next look on."""
         self._sweep.make_due()
 
     def _leave_waiting(self) -> None:
-        """Leave to their turn the files that wait already."""
+        """Drop from the new files those that already wait for a retry."""
         for path in self._waiting:
             self._new.pop(path, None)
 
     def _due(self) -> list[str]:
-        """Return the waiting files, those that changed or are to be tried again."""
+        """Return the waiting files that changed or whose retry is pending."""
         now = time.monotonic()
         return [p for p in sorted(self._waiting) if self._waiting[p].retry_at <= now or
                 self._has_changed(p)]  # fmt: skip
@@ -145,14 +145,14 @@ class Reader:
         return (stat.st_mtime_ns, stat.st_size) != self._waiting[path].stamp
 
     def recall(self, paths: list[str]) -> list[Found]:
-        """Return files that were read before, again; those that are gone are left out."""
+        """Read files again that were read before; those that are gone are left out."""
         found = [self._read(path) for path in paths]
         for path in paths:
             self._waiting.pop(path, None)
         return [one for one in found if one is not None]
 
     def _read(self, path: str) -> Found | None:
-        """Return a file's scan, why it is bad, or None while it may become one."""
+        """Return a file's scan, or why it is bad; None if it is gone or may still become valid."""
         full, stamp, data = self._dir / path, (0, 0), b""
         try:
             stat = full.stat()

@@ -1,7 +1,7 @@
-"""The bridge's loop: ask the reader, put scans in order, publish, remember.
+"""The bridge's loop: ask the reader, put scans in order, publish, write the ledger.
 
-When to look (cadence) and the order of scans belong here; reading is reader.py's,
-publishing publish.py's.
+When to look (cadence) and the order of scans belong here; reading is in reader.py, publishing in
+publish.py.
 """
 
 import time
@@ -25,15 +25,15 @@ from dolphin_realtime.services.bridge.share_speed import NAME as PACE_FILE
 from dolphin_realtime.services.bridge.share_speed import said as pace_said
 
 DENSE_SHARE: Final = 0.5
-"""Polling is dense from this share of a cadence before the next expected scan."""
+"""Dense polling starts this share of a cadence (at most DENSE_MAX_S) before the next scan."""
 DENSE_MAX_S: Final = 1.0
 DESCRIBE_S: Final = 0.5
 LOOK_S: Final = 1.0
-"""Longest single request: the loop turns at least this often."""
+"""Longest single request: the loop runs at least this often."""
 
 
 class Polling:
-    """When to look for the next scan, from the intervals of the last ones."""
+    """When to look for the next scan, derived from the intervals of the last scans."""
 
     def __init__(self, idle_poll_s: float, dense_poll_s: float) -> None:
         self._idle_s, self._dense_s = idle_poll_s, dense_poll_s
@@ -42,7 +42,8 @@ class Polling:
     def poll_s(self, now: float) -> tuple[float, float]:
         """Return (how often to look, for how long) from ``now`` on.
 
-        Dense around the expected next scan, coarse before it, idle when it is long overdue.
+        Polling is dense around the next expected scan, coarse before it, and idle when the scan
+        is long overdue.
         """
         cadence, last = self.cadence.seconds, self.cadence.last_s
         if last is None or cadence is None:
@@ -57,7 +58,7 @@ class Polling:
 
 
 class Bridge:
-    """One scan folder carried into the grid; `step` is one unit of work."""
+    """Bridges one scan folder to the grid; `step` is one unit of work."""
 
     def __init__(self, frame: ServiceContext) -> None:
         s = frame.settings
@@ -89,7 +90,7 @@ class Bridge:
             self._trace.write()
 
     async def step(self) -> None:
-        """Look once, publish what was found, remember it."""
+        """Look once, publish what was found, add it to the ledger."""
         poll_s, wait_s = self._polling.poll_s(time.monotonic())
         wait_s = 0.05 if self._publisher.has_work else wait_s
         try:
@@ -194,5 +195,5 @@ def _in_market_order(found: Found) -> tuple[int, int]:
 
 
 async def run(frame: ServiceContext) -> None:
-    """Run the bridge in its service frame."""
+    """Run the bridge in its service context."""
     await Bridge(frame).run()

@@ -1,6 +1,6 @@
-"""How fast the scan folder answers, told by the reader to the bridge through a small local file.
+"""How fast the scan folder answers: the reader reports it to the bridge in a small local file.
 
-Measuring and wording belong here; the files of a slow share are only read later, none is lost.
+Measuring and the text belong here. On a slow share files are read later, but none is lost.
 """
 
 import time
@@ -13,14 +13,14 @@ from dolphin_realtime.infra import files
 
 NAME: Final = "pace.json"
 SLOW_PER_S: Final = 1000.0
-"""A share that answers fewer files than this in a second of asking is slow."""
+"""A share is slow below this many files per second of access time."""
 WINDOW: Final = 200
 TELL_S: Final = 1.0
 YOUNG_S: Final = 10.0
 
 
 class Told(msgspec.Struct):
-    """What the reader said last: wall time, files a second of asking, files not read yet."""
+    """The reader's last report: wall time, files per second of access time, files not read yet."""
 
     at: float
     files_per_s: float
@@ -28,7 +28,7 @@ class Told(msgspec.Struct):
 
     @property
     def words(self) -> str:
-        """The same for `dolphin status`; empty where nothing is slow."""
+        """The report as text for `dolphin status`; empty if the share is not slow."""
         if self.files_per_s >= SLOW_PER_S and not self.waiting:
             return ""
         return (
@@ -37,7 +37,7 @@ class Told(msgspec.Struct):
 
 
 class Pace:
-    """Files asked for and the time that took, over the last WINDOW of them or so."""
+    """The access rate: files accessed and the time it took, over about the last WINDOW files."""
 
     def __init__(self, file: Path) -> None:
         self._file = file
@@ -45,14 +45,14 @@ class Pace:
         self._is_told = False
 
     def count(self, n: int, busy_s: float) -> None:
-        """Take that ``n`` files were asked for in so many seconds."""
+        """Add ``n`` file accesses that took ``busy_s`` seconds."""
         self._n, self._busy_s = self._n + n, self._busy_s + busy_s
         if self._n > WINDOW:
             share = WINDOW / self._n
             self._n, self._busy_s = self._n * share, self._busy_s * share
 
     def tell(self, waiting: int) -> None:
-        """Write how it goes, now and then, where it is slow; nothing where it is not."""
+        """Write a report at most every TELL_S if the share is slow; else remove the old report."""
         now = time.monotonic()
         if now - self._told_at < TELL_S or not self._n:
             return
@@ -65,7 +65,7 @@ class Pace:
 
 
 def said(file: Path) -> str:
-    """Return in words that the share is slow; empty where the reader has not said so just now."""
+    """Return the reader's report as text; empty if there is none from the last YOUNG_S."""
     try:
         told = msgspec.json.decode(file.read_bytes(), type=Told)
     except (FileNotFoundError, msgspec.DecodeError):

@@ -1,8 +1,8 @@
-"""Known scan files that were written again under the same name: looked for in slices.
+"""Finding known scan files that were rewritten under the same name, in slices.
 
-Every known file of the watched days is asked for its time and size, the newest first, a little
-at each look: on a share where a question takes a millisecond a whole pass takes minutes. Where
-a pass stands is kept on the local disk, so that a new reader goes on with it.
+The time and size of every known file of the watched days are checked, newest first, a few files
+at each look: on a share where one stat takes a millisecond a whole pass takes minutes. The
+position of a pass is kept on the local disk, so that a new reader continues it.
 """
 
 import time
@@ -19,14 +19,14 @@ PASS_SHARE: Final = 50.0
 """A pass that took N seconds is made at most every PASS_SHARE * N seconds."""
 SLICE_S: Final = 0.02
 IDLE_SHARE: Final = 4.0
-"""After a slice of N seconds the share is left alone by the sweep for IDLE_SHARE * N."""
+"""After a slice of N seconds the sweep pauses for IDLE_SHARE * N seconds."""
 KEEP_S: Final = 5.0
-"""How often the place is written down."""
+"""How often the position is saved."""
 NAME: Final = "sweep.json"
 
 
 class Place(msgspec.Struct):
-    """The file that a pass has come to; names are gone through backwards."""
+    """The position of a pass: the next file; names are checked in descending order."""
 
     day: str = ""
     name: str = ""
@@ -37,10 +37,10 @@ class Sweep:
 
     Args:
         scan_dir: The scan folder.
-        file: Where the place is kept.
+        file: Where the position is saved.
 
     Attributes:
-        asked: Files asked for so far.
+        asked: Number of files checked so far.
     """
 
     def __init__(self, scan_dir: Path, file: Path) -> None:
@@ -52,17 +52,17 @@ class Sweep:
         self.asked = 0
 
     def make_due(self) -> None:
-        """Begin a whole pass at the next slice."""
+        """Start a new pass with the next slice."""
         self._left, self._place = [], None
         self._next_pass = self._next_slice = 0.0
 
     def slice(self, known: dict[str, dict[str, Stamp]], days: list[str], until: float) -> list[str]:
-        """Return the known files of a slice that have another time or size now.
+        """Return the known files of a slice whose time or size has changed.
 
         Args:
             known: Stamps by day and name.
-            days: Which days, the newest first.
-            until: No longer than this, monotonic.
+            days: The days to check, newest first.
+            until: When to stop, monotonic.
         """
         now = time.monotonic()
         if now < self._next_slice or not self._begin(known, days, now):
@@ -86,14 +86,14 @@ class Sweep:
         return found
 
     def _begin(self, known: dict[str, dict[str, Stamp]], days: list[str], now: float) -> bool:
-        """Have something to ask for: go on, or begin a pass where one is due."""
+        """Continue or begin a pass, if it is time; return whether there are files to check."""
         if self._left:
             return True
         if now < self._next_pass:
             return False
         files = [(day, name) for day in reversed(days) for name in sorted(known.get(day, {}))]
         place, self._place = self._place, None
-        if place is not None:  # where the reader before this one stood
+        if place is not None:  # continue where the previous reader stopped
             files = [file for file in files if file <= (place.day, place.name)] or files
         self._left, self._took_s = files, 0.0
         return bool(files)

@@ -1,9 +1,9 @@
-"""Finding new scan files in a folder, cheaply: names that were not there at the last look.
+"""Finding new scan files in a folder cheaply: names that were not there at the last look.
 
-Listing names belongs here, without a question about any file that is known; files written again
-under a known name are sweep.py's, reading is reader.py's. The two newest day folders are
-watched, the older one now and then. A share may be slow, and its times coarse: what a look
-cannot finish in its time goes on in the next.
+Listing names belongs here, without a stat of any known file. Files rewritten under a known name
+are found in sweep.py, files are read in reader.py. The two newest day folders are watched, the
+older one less often. A share may be slow and its modification times coarse: a look that runs out
+of time is continued at the next one.
 """
 
 import os
@@ -20,25 +20,25 @@ from dolphin_realtime.scans.ledger import KEPT_DAYS, Stamp
 
 WATCHED_DAYS: Final = 2
 ROOT_S: Final = 30.0
-"""How often the days are listed where the folder's own time says nothing."""
+"""How often the days are listed while the folder's modification time does not change."""
 NAMES_S: Final = 5.0
-"""The same of the names of a day."""
+"""How often a day's names are listed while its modification time does not change."""
 OLDER_S: Final = 1.0
-"""How often the older day is looked at."""
+"""How often the older day is checked."""
 MIDNIGHT_S: Final = 300.0
-"""So long after a new day's folder appeared the older one is looked at as often as it."""
+"""For this long after a new day's folder appeared the older day is checked just as often."""
 IDLE_SHARE: Final = 9.0
-"""After a listing that no change of time called for, so many times its duration are idle."""
+"""Least pause between listings without a change of time, as a multiple of the last duration."""
 ERRORS_S: Final = 5.0
 CHUNK: Final = 512
 TICK_S: Final = 0.02
-"""A folder that changed may change again within the tick of its clock."""
+"""Within this time of a change a further change may leave the modification time as it is."""
 COARSE_S: Final = 2.1
-"""The same where times are whole seconds, or two."""
+"""The same for shares whose modification times are whole seconds, or two."""
 
 
 def _is_day(name: str) -> bool:
-    """Return whether a folder's name is a day that may hold scans: not beyond the day after next."""
+    """Return whether a folder's name is a day, at most two days in the future."""
     try:
         day = date.fromisoformat(name)
     except ValueError:
@@ -47,18 +47,18 @@ def _is_day(name: str) -> bool:
 
 
 def is_scan_name(name: str) -> bool:
-    """Return whether a file of this name holds a scan; some shares give names in capitals."""
+    """Return whether this is the name of a scan file; some shares return names in capitals."""
     return name[0] != "." and name[-6:].lower() == ".arrow" and name.isprintable()
 
 
 class _Day(msgspec.Struct):
-    """A watched day folder as last seen; instants are monotonic.
+    """The last seen state of a watched day folder; instants are monotonic.
 
     Attributes:
         changed: Its modification time.
         seen_at: When that time was first seen.
-        listed_at: When the last listing began; ``took_s`` how long it lasted.
-        names: The rest of a listing that is under way.
+        listed_at: When the last listing began; ``took_s`` is how long it took.
+        names: The rest of an unfinished listing.
     """
 
     appeared_at: float
@@ -70,7 +70,7 @@ class _Day(msgspec.Struct):
     names: Iterator[str] | None = None
 
     def is_due(self, now: float) -> bool:
-        """Return whether its names are to be listed: it changed, or may have unseen."""
+        """Return whether its names must be listed: it changed, or may have changed unnoticed."""
         if self.names is not None or self.listed_at < self.seen_at:
             return True
         tick_s = COARSE_S if self.changed % 1_000_000_000 == 0 else TICK_S
@@ -80,10 +80,10 @@ class _Day(msgspec.Struct):
 
 
 class FolderWatch:
-    """The scan folder as last seen.
+    """The last seen state of the scan folder.
 
     Attributes:
-        known: Names that were handled, with their stamps, by day.
+        known: Handled names with their stamps, by day.
     """
 
     def __init__(self, scan_dir: Path, seen: dict[str, Stamp]) -> None:
@@ -107,7 +107,7 @@ class FolderWatch:
         return list(self._days)
 
     def new_names(self, until: float) -> list[str]:
-        """Return paths that are not known; what is not listed by ``until`` is at the next call."""
+        """Return new paths; what cannot be listed by ``until`` is listed at the next call."""
         found: list[str] = []
         try:
             self._find_days()
@@ -119,7 +119,7 @@ class FolderWatch:
         return found
 
     def _due(self) -> list[tuple[str, _Day]]:
-        """Return the days to look at now: the newest always."""
+        """Return the days to check now; the newest day is always one of them."""
         newest = next(iter(self._days.values()), None)
         active = self._days.get(self._active, newest)
         now = time.monotonic()
@@ -131,7 +131,7 @@ class FolderWatch:
         ]
 
     def _fail(self, fault: OSError) -> None:
-        """Look at everything anew; an error that passes is none, one that stays ends the reader."""
+        """Start over with all days; raise only if errors persist for ERRORS_S."""
         now = time.monotonic()
         self._failing_since = self._failing_since or now
         self._days, self._root_at = {}, -1e9
@@ -173,7 +173,7 @@ class FolderWatch:
         except FileNotFoundError:
             names = []
         today = datetime.now(UTC).date().isoformat()
-        to_come = [n for n in names if n > today]  # may be there early, and must hide no other
+        to_come = [n for n in names if n > today]  # may exist early; must not displace other days
         past = (n for n in names if n <= today and (self._dir / n).is_dir())
         newest = [n for n in to_come if (self._dir / n).is_dir()]
         newest += islice(past, WATCHED_DAYS)
@@ -183,7 +183,7 @@ class FolderWatch:
         self._days = {n: self._days.get(n) or _Day(appeared_at) for n in newest}
 
     def _forget(self) -> None:
-        """Let go of all but the newest days that were seen, whether their folders are there or not."""
+        """Forget all but the newest KEPT_DAYS known days, whether their folders exist or not."""
         self.known = {day: self.known[day] for day in sorted(self.known)[-KEPT_DAYS:]}
 
     def _root_changed(self) -> bool:

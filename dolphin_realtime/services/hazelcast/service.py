@@ -1,4 +1,4 @@
-"""`dolphin service hazelcast`: the member in front, with readiness and heartbeat."""
+"""`dolphin service hazelcast`: runs the member in the foreground, with readiness and heartbeat."""
 
 import signal
 import threading
@@ -19,10 +19,10 @@ BEAT_S: Final = 2.0
 
 
 def run(settings: Settings) -> int:
-    """Run the member until SIGTERM; return 0, or 1 where it died by itself.
+    """Run the member until SIGTERM and return 0.
 
     Raises:
-        MemberError: If it cannot be started.
+        MemberError: If it cannot be started, or ends by itself.
     """
     log.configure(HAZELCAST)
     stopping = threading.Event()
@@ -40,10 +40,10 @@ def run(settings: Settings) -> int:
 
 
 def _watch(member: Member, settings: Settings, stopping: threading.Event) -> None:
-    """Beat while the member is ready.
+    """Write a heartbeat while the member is ready.
 
     Raises:
-        MemberError: When the JVM has ended.
+        MemberError: If the JVM has ended, or the member refuses this client.
     """
     try:
         client = connection.connect_blocking(

@@ -1,1 +1,1 @@
-"""The meta health service: five health sensors, one number, published; what is bad is repaired by its cause."""
+"""The meta health service: five health sensors, one published number, and recovery by cause."""

@@ -1,7 +1,7 @@
-"""From a turn's readings to settled scores, faults and the document.
+"""The health evaluator: from a turn's readings to settled scores, faults and the document.
 
-Keeping a track for each sensor and target belongs here; how one settles is model/health/debounce.py's,
-what a fault calls for model/health/recovery.py's.
+Keeping a debouncer for each sensor and target belongs here; debouncing is in
+model/health/debounce.py, the remedy of a fault in model/health/recovery.py.
 """
 
 from datetime import datetime
@@ -22,11 +22,11 @@ from dolphin_realtime.services.meta_health.reading import Reading
 
 SENSORS = ("m1_proc", "m2_heartbeat", "m3_data_freshness", "m4_control_plane", "m5_coherence")
 AGED = ("m2_heartbeat", "m3_data_freshness")
-"""Judged by stamps of the wall clock."""
+"""The sensors that judge by wall-clock timestamps."""
 
 
 class HealthEvaluator:
-    """All tracks of one stack; `update` is one turn."""
+    """The debouncers of one stack; `update` is one turn."""
 
     def __init__(self, sources: list[Source], critical: list[str]) -> None:
         self._sources, self._critical = sources, critical
@@ -34,7 +34,7 @@ class HealthEvaluator:
         self._readings: dict[str, Reading] = {}
 
     def update(self, readings: dict[str, Reading], now_s: float) -> Seen:
-        """Take a turn's readings; a target that is no longer meant to be is forgotten."""
+        """Add a turn's readings and return its counts; targets without a reading are forgotten."""
         was_bad = {key for key, track in self.tracks.items() if _is_bad(track)}
         self._readings = readings
         wanted = {(sensor, name) for sensor, r in readings.items() for name in r.scores}
@@ -52,12 +52,12 @@ class HealthEvaluator:
         )
 
     def forget_streaks(self) -> None:
-        """Forget how often in a row anything was seen."""
+        """Reset all counts of consecutive turns."""
         for track in self.tracks.values():
             track.forget_streak()
 
     def faults(self) -> list[Fault]:
-        """Return what is known and settled bad; what is unknown is no fault."""
+        """Return the confirmed faults; an unknown score is not a fault."""
         return [
             Fault(sensor=sensor, target=name, is_dead=track.is_known_dead)
             for (sensor, name), track in self.tracks.items()
@@ -65,20 +65,20 @@ class HealthEvaluator:
         ]
 
     def is_well(self, target: str) -> bool:
-        """Return whether every sensor that sees a target settled it good."""
+        """Return whether a target is good, settled and now, in every sensor that sees it."""
         own = [t for (_, name), t in self.tracks.items() if name == target]
         return bool(own) and all(t.settled == GOOD and t.raw == GOOD for t in own)
 
     def was_seen_well(self, names: list[str]) -> bool:
-        """Return whether each service settled good in every sensor that sees it."""
+        """Return whether `is_well` holds for each name."""
         return all(self.is_well(name) for name in names)
 
     def words(self) -> dict[str, str]:
-        """Return the word of each target, by sensor and target."""
+        """Return the debouncer's word for each target, by sensor and target."""
         return {f"{sensor}/{name}": t.word for (sensor, name), t in self.tracks.items()}
 
     def scores(self, now_s: float, *, is_young: bool) -> dict[str, float]:
-        """Return the five scores; while all is young, what was never known is left out."""
+        """Return the five scores; while ``is_young``, never-known targets are left out."""
         by_sensor: dict[str, dict[str, float]] = {sensor: {} for sensor in SENSORS}
         for (sensor, name), track in self.tracks.items():
             if track.settled is not None or not is_young:
@@ -95,7 +95,7 @@ class HealthEvaluator:
     def document(
         self, now: datetime, now_s: float, held: dict[str, str], *, is_young: bool
     ) -> HealthDocument:
-        """Return the document; ``held`` says by sensor and target why nothing is done."""
+        """Return the document; ``held`` gives, by sensor and target, why no action is taken."""
         scores = self.scores(now_s, is_young=is_young)
         product = 1.0
         for score in scores.values():

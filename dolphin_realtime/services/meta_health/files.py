@@ -1,8 +1,8 @@
-"""What meta health keeps on disk, for itself after a restart and for `dolphin health history`.
+"""Meta health's files, for itself after a restart and for `dolphin health history`.
 
-The recovery ledger (`health/ledger.jsonl`), the maintenance order (`health/maintenance.json`)
-and the history of health (`run_logs/health_history.jsonl`): their lines, writing and reading
-belong here; deciding does not (model/health/recovery.py).
+The recovery ledger (`health/ledger.jsonl`), the maintenance command (`health/maintenance.json`)
+and the health history (`run_logs/health_history.jsonl`): their lines, writing and reading belong
+here; deciding does not (model/health/recovery.py).
 """
 
 from datetime import datetime
@@ -24,11 +24,11 @@ class LedgerLine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One line of the recovery ledger.
 
     Attributes:
-        event: acts (written before the action), refused (by the manager), cured, not_cured,
-            or well: ten healthy minutes made the target's slate clean.
-        why: What the sensor saw, or how it ended.
-        manager: Who was asked.
-        dry_run: Nothing was really done.
+        event: acts (written before the action), refused (the request failed), cured, not_cured,
+            or well: after ten healthy minutes the target's memory was cleared.
+        why: The faults that led to it, or how it ended.
+        manager: Name of the service manager.
+        dry_run: Whether it was a dry run: nothing was done.
     """
 
     at: Aware
@@ -40,15 +40,15 @@ class LedgerLine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class HistoryLine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One line of the history of health.
+    """One line of the health history.
 
     Attributes:
-        turn: Turns of this process so far.
-        kind: start, change (of the status or of a target), or hour: 720 turns went by.
-        changed: By sensor and target, the new word.
-        statuses: For an hour: how many turns each status had.
-        actions: For an hour: how many recovery actions began.
-        turn_ms: For an hour: the median and the longest turn.
+        turn: Number of turns of this process so far.
+        kind: start, change (of the status or of a target), or hour (every 720 turns).
+        changed: The new word, by sensor and target.
+        statuses: For an hour: the number of turns with each status.
+        actions: For an hour: the number of recovery actions begun.
+        turn_ms: For an hour: the median and the longest duration of a turn.
     """
 
     at: Aware
@@ -63,7 +63,7 @@ class HistoryLine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
 
 
 class Maintenance(msgspec.Struct, frozen=True, kw_only=True):
-    """A person's order to repair nothing until an instant."""
+    """An operator command to repair nothing until an instant."""
 
     until: Aware
     reason: str
@@ -72,22 +72,22 @@ class Maintenance(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def document_path(settings: Settings) -> Path:
-    """Return where the newest health document lies, as it is in the grid."""
+    """Return the path of the newest health document, a copy of the one in the grid."""
     return settings.run_logs / "meta_health.json"
 
 
 def ledger_path(settings: Settings) -> Path:
-    """Return where the recovery ledger lies."""
+    """Return the path of the recovery ledger."""
     return settings.health_dir / "ledger.jsonl"
 
 
 def history_path(settings: Settings) -> Path:
-    """Return where the history of health lies."""
+    """Return the path of the health history."""
     return settings.run_logs / "health_history.jsonl"
 
 
 def maintenance_path(settings: Settings) -> Path:
-    """Return where the maintenance order lies."""
+    """Return the path of the maintenance command."""
     return settings.health_dir / "maintenance.json"
 
 
@@ -98,10 +98,10 @@ class Ledger:
         self._lines = files.JsonLines(path, files.SHARED)
 
     def add(self, line: LedgerLine) -> None:
-        """Append a line and have it on disk.
+        """Append a line and sync it to disk.
 
         Raises:
-            OSError: If it is not there whole.
+            OSError: If it could not be written completely.
         """
         self._lines.append(line)
         self._lines.sync()
@@ -112,12 +112,12 @@ class Ledger:
 
 
 def read_ledger(path: Path) -> tuple[list[LedgerLine], int]:
-    """Return the ledger's lines, oldest first, and how many after them cannot be read."""
+    """Return the ledger's lines, oldest first, and the number of unreadable lines at its end."""
     return _read(path, LedgerLine)
 
 
 def read_history(path: Path) -> tuple[list[HistoryLine], int]:
-    """Return the history's lines, oldest first, and how many after them cannot be read."""
+    """Return the history's lines, oldest first, and the number of unreadable lines at its end."""
     return _read(path, HistoryLine)
 
 
@@ -135,10 +135,10 @@ def _read[L: LedgerLine | HistoryLine](path: Path, kind: type[L]) -> tuple[list[
 def remembered(
     lines: list[LedgerLine], unreadable: int, now: datetime, *, is_dry: bool = False
 ) -> Memory:
-    """Return the memory that a ledger holds, of what was done, or of dry runs.
+    """Return recovery's memory from the ledger, of real actions or of dry runs.
 
-    A line at its end that cannot be read counts as an action now; an instant after now, which a
-    wrong clock wrote, as now.
+    An unreadable line at the end counts as an action now. An instant in the future, written by a
+    wrong clock, counts as now.
     """
     memory = Memory()
     for line in lines:
@@ -157,25 +157,25 @@ def remembered(
 
 
 def append_history(path: Path, line: HistoryLine) -> None:
-    """Append a line; a large file is moved aside, once."""
+    """Append a line; a file over HISTORY_MAX_BYTES is first moved to ``.old.jsonl``."""
     if path.is_file() and path.stat().st_size > HISTORY_MAX_BYTES:
         path.replace(path.with_suffix(".old.jsonl"))
     files.append_line(path, line, files.SHARED)
 
 
 def keep_maintenance(path: Path, order: Maintenance | None) -> None:
-    """Write a maintenance order, or take it back."""
+    """Write a maintenance command, or delete it if ``order`` is None."""
     if order is None:
         path.unlink(missing_ok=True)
         return
     path.parent.mkdir(parents=True, exist_ok=True)
-    files.replace(path, msgspec.json.encode(order), 0o640)  # whatever root's umask hides
+    files.replace(path, msgspec.json.encode(order), 0o640)  # independent of root's umask
 
 
 def maintenance(path: Path, now: datetime) -> str | None:
-    """Return why nothing may be repaired now, None where no order stands.
+    """Return why nothing may be repaired now, None if no maintenance command is active.
 
-    An order that cannot be read stands: a person wrote it.
+    A command that cannot be read counts as active, because a person wrote it.
     """
     try:
         order = msgspec.json.decode(path.read_bytes(), type=Maintenance)

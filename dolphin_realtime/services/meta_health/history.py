@@ -1,4 +1,4 @@
-"""The history of health: a line when a word changes, and one an hour to say that nothing did."""
+"""The health history: a line at each change of a word, and a summary line every 720 turns."""
 
 from collections import Counter
 from statistics import median
@@ -14,7 +14,7 @@ HOUR_TURNS: Final = 720
 
 
 class HealthHistory:
-    """Writes the history of one stack; `turn` is called once a turn."""
+    """Writes the health history of one stack; `turn` is called once per turn."""
 
     def __init__(self, frame: ServiceContext) -> None:
         self._frame, self._path = frame, history_path(frame.settings)
@@ -28,7 +28,7 @@ class HealthHistory:
     def turn(
         self, document: HealthDocument, words: dict[str, str], turn_ms: float, acted: int
     ) -> None:
-        """Take a turn; a full disk costs its lines and is counted, nothing else."""
+        """Add a turn; lines that cannot be written, e.g. on a full disk, are lost and counted."""
         self._turn += 1
         self._statuses[document.status] += 1
         self._turn_ms.append(turn_ms)

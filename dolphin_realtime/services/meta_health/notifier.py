@@ -1,7 +1,7 @@
-"""Telling people what only meta health can tell: Dagster's own services, and units given up.
+"""Alerts that only meta health can write: on Dagster's own services, and recovered systemd units.
 
-What is seen in Dagster is told from there; who tells that Dagster itself is down, or looks at
-nothing though it runs, is this.
+Dagster reports what it sees itself. Meta health reports that Dagster is down, or that it runs but
+its alert sensor does not.
 """
 
 from collections.abc import Iterable
@@ -25,7 +25,7 @@ UNWATCHED: Final = (
 
 
 class Telling:
-    """The alerts that stand; they are read from the file, to which systemd's side writes as well."""
+    """The notifier: active alerts are read from the file, to which systemd's units write too."""
 
     def __init__(self, frame: ServiceContext) -> None:
         self._frame, self._path = frame, frame.settings.home / FILE
@@ -35,7 +35,7 @@ class Telling:
         self._red: dict[AlertKey, str] = {}
 
     def _read(self) -> None:
-        """Read what stands, where the file has changed."""
+        """Read the active alerts, if the file has changed."""
         try:
             size = self._path.stat().st_size if self._path.is_file() else 0
             if size == self._size:
@@ -48,7 +48,7 @@ class Telling:
         self._red = {k: a.runbook for k, a in found.items() if k[1] in (SERVICE, UNIT)}
 
     def _is_unwatched(self, states: dict[str, str], now_s: float) -> bool:
-        """Return whether Dagster's side has looked at nothing for long, though its daemon runs."""
+        """Return whether Dagster's alert sensor has not run for long, though its daemon runs."""
         try:
             stamp = self._looked.stat().st_mtime_ns
         except OSError:
@@ -58,7 +58,7 @@ class Telling:
         return now_s - self._seen_s > self._frame.settings.mhs_unwatched_s
 
     def _raise(self, service: str, why: str) -> None:
-        """Write an alert of one of Dagster's services, where none stands."""
+        """Write an alert on one of Dagster's services, if none is active."""
         key = (service, SERVICE)
         if key not in self._red:
             self._red[key] = RUNBOOK
@@ -71,12 +71,13 @@ class Telling:
         services: list[ServiceStatus] | None,
         now_s: float,
     ) -> None:
-        """Write an alert for each service of Dagster that is newly bad, and for what is well again.
+        """Write an alert for each Dagster service that is newly bad, and for each recovered one.
 
         Args:
-            faults: What is settled bad.
-            judgement: What is settled good.
-            services: As their manager tells them; None: it does not answer, nothing is well.
+            faults: The confirmed faults.
+            judgement: The health evaluator: which targets are good.
+            services: As their manager reports them; None if it does not answer: then nothing
+                counts as recovered.
             now_s: Monotonic time.
         """
         self._read()

@@ -1,6 +1,6 @@
-"""The probes of one turn: each with its deadline, all side by side; one that fails is unknown.
+"""The probes of one turn: all run concurrently, each with a deadline; a failed one is unknown.
 
-Asking belongs here; what the answers score is the sensors', how scores settle judgement.py's.
+Probing belongs here; the sensors turn answers into scores, evaluator.py debounces them.
 """
 
 import asyncio
@@ -32,14 +32,14 @@ NOT_YET: Final = ("waiting", "starting")
 
 
 class Look(msgspec.Struct, frozen=True, kw_only=True):
-    """What one turn saw; ``services`` is None where the manager did not answer."""
+    """The results of one turn; ``services`` is None if the manager did not answer."""
 
     services: list[ServiceStatus] | None
     readings: dict[str, Reading]
 
 
 class Probes:
-    """Everything that meta health looks at."""
+    """All probes of meta health."""
 
     def __init__(self, frame: ServiceContext, manager: ServiceManager) -> None:
         s = frame.settings
@@ -56,12 +56,12 @@ class Probes:
         await self._reader.start()
 
     async def probe_all(self, now: datetime, *, grid_is_young: bool) -> Look:
-        """Probe everything side by side.
+        """Run all probes concurrently.
 
         Args:
             now: Wall time.
-            grid_is_young: The grid came up just now: what is absent in it is not known to be
-                missing.
+            grid_is_young: Whether the grid came up just now: an absent document is then unknown,
+                not missing.
         """
         services, snapshot, plane = await asyncio.gather(
             self._probe("manager", asyncio.to_thread(self._manager.status)),
@@ -104,7 +104,7 @@ class Probes:
         return Reading(scores=plane.scores | code.scores, facts=plane.facts | code.facts)
 
     async def _code(self, ui_port: int | None) -> Reading:
-        """Return whether the webserver reaches the definitions, asked now and then."""
+        """Return whether the webserver reaches the definitions; checked every CODE_EVERY_S."""
         now = time.monotonic()
         if ui_port is None:
             self._code_at = -CODE_EVERY_S
@@ -114,7 +114,7 @@ class Probes:
         return self._last_code
 
     def _ui_port(self) -> int | None:
-        """Return the webserver's port, None where none is meant to run, or not yet."""
+        """Return the webserver's port, None if it is not meant to run, or is still starting."""
         grace_s = self._frame.settings.mhs_grace_s
         found = next((s for s in self._last_services if s.name == WEBSERVER), None)
         is_early = found is not None and found.state in NOT_YET and found.age_s < grace_s
@@ -122,7 +122,7 @@ class Probes:
         return None if found is None or is_early or is_waiting else self._frame.settings.ui_port
 
     async def _probe[T](self, name: str, probe: Awaitable[T]) -> T | None:
-        """Return what a probe found, None where it raised or took too long: unknown."""
+        """Return a probe's result, None (unknown) if it raised or timed out."""
         try:
             async with asyncio.timeout(PROBE_DEADLINE_S):
                 return await probe

@@ -1,4 +1,4 @@
-"""What a health sensor returns, and the grid documents that most of them judge."""
+"""The result type of the health sensors, and the grid documents that most of them check."""
 
 from typing import Any
 
@@ -10,11 +10,11 @@ from dolphin_realtime.model.documents import Heartbeat, PnlDocument, StateDocume
 
 
 class Reading(msgspec.Struct, frozen=True, kw_only=True):
-    """One health sensor's turn.
+    """One health sensor's result of one turn.
 
     Attributes:
         scores: By target, in [0, 1]; None is unknown.
-        facts: By target, what was seen of it.
+        facts: By target, the facts behind the score.
     """
 
     scores: dict[str, float | None]
@@ -27,7 +27,7 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
-    """Grid documents as read in one turn, None where absent or unreadable."""
+    """Grid documents as read in one turn; None if absent or unreadable."""
 
     scan: dict[str, Any] | None = None
     safety: dict[str, Any] | None = None
@@ -99,7 +99,7 @@ class GridReader:
 
 
 def _oldest(states: dict[str, StateDocument | None]) -> dict[str, Any] | None:
-    """Return the stamp of the state that is the oldest, None where an instance has none."""
+    """Return the timestamp of the oldest state, None if an instance has no state."""
     found = [state.updated_at for state in states.values() if state is not None]
     if len(found) < len(states):
         return None

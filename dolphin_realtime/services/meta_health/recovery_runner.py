@@ -1,7 +1,7 @@
-"""Carries out what recovery planned, one action at a time, and verifies each.
+"""The recovery runner: carries out planned actions, one at a time, and verifies each.
 
-Asking the manager or Dagster and keeping the ledger belong here; what is done, when and why not
-is model/health/recovery.py's.
+Calling the manager or Dagster and writing the ledger belong here; what is done, when and why not
+is decided in model/health/recovery.py.
 """
 
 import asyncio
@@ -35,11 +35,11 @@ RUNBOOK: Final = {
 
 
 class RecoveryRunner:
-    """Recovery of one stack.
+    """The recovery of one stack.
 
     Attributes:
-        memory: Every action of the last hour, as the ledger holds it.
-        acted: Actions begun by this process.
+        memory: What recovery remembers of its actions, restored from the ledger.
+        acted: Number of actions begun by this process.
     """
 
     def __init__(self, frame: ServiceContext, manager: ServiceManager, now: datetime) -> None:
@@ -52,7 +52,7 @@ class RecoveryRunner:
         self.acted = 0
 
     def act(self, plan: Plan, why: str, now: datetime) -> None:
-        """Begin the planned action, if there is one; it is in the ledger before it begins."""
+        """Begin the planned action, if there is one; it is written to the ledger first."""
         action = plan.action
         if action is None:
             return
@@ -69,7 +69,7 @@ class RecoveryRunner:
     async def _do(self, action: Action) -> None:
         try:
             await asyncio.to_thread(self._ask, action)
-        except Exception as e:  # noqa: BLE001 - whatever refused it, the action has ended
+        except Exception as e:  # noqa: BLE001 - whatever the error, the action has ended
             if self.memory.pending is action:
                 now = datetime.now(UTC)
                 self._write("refused", action, now, f"{type(e).__name__}: {e}")
@@ -77,7 +77,7 @@ class RecoveryRunner:
             self._frame.log.warning("recovery.refused", target=action.target, why=str(e))
 
     def _ask(self, action: Action) -> None:
-        """Ask for the action; returns once it has begun."""
+        """Request the action; return once it has begun."""
         if action.kind is Kind.LAUNCH:
             run_key = f"meta-health-{action.target}-{action.episode}"
             dagster_api.launch_job(self._frame.settings.ui_port, LAUNCHED[action.target], run_key)
@@ -89,7 +89,7 @@ class RecoveryRunner:
             self._manager.try_restart(action.target)
 
     def verify(self, now: datetime, *, is_well: bool) -> None:
-        """See whether the pending action cured its target, within its time."""
+        """Check whether the pending action has cured its target, or its time is over."""
         action, since = self.memory.pending, self.memory.pending_since
         is_doing = self._doing is not None and not self._doing.done()
         if action is None or since is None or is_doing:
@@ -112,7 +112,7 @@ class RecoveryRunner:
             self.page("circuit", "recovered", facts)
 
     def saw(self, target: str, now: datetime, *, is_well: bool) -> None:
-        """Note how a target is; ten healthy minutes make its slate clean, in the ledger too."""
+        """Note whether a target is healthy; ten healthy minutes clear its memory and are logged."""
         before = self.memory.targets.get(target)
         self.memory.saw(target, now, is_well=is_well)
         if before is not None and target not in self.memory.targets:
@@ -120,14 +120,14 @@ class RecoveryRunner:
             self._write("well", action, now, "healthy for ten minutes")
 
     def page(self, check: str, state: AlertState, facts: dict[str, object]) -> None:
-        """Tell a person; of a dry run there is nothing to tell."""
+        """Alert a person; a dry run does not alert on its circuit breaker."""
         if self.is_dry and check == "circuit":
             return
         self._frame.log.error(f"health.page_{check}", state=state, **facts)
         self._frame.alert("meta_health", check, state, facts, RUNBOOK[check])
 
     def _write(self, event: Event, action: Action, now: datetime, why: str) -> bool:
-        """Write a line; return False where the disk refuses: then nothing is begun."""
+        """Write a ledger line; return False if it cannot be written: then no action begins."""
         line = LedgerLine(
             at=now,
             event=event,
@@ -144,7 +144,7 @@ class RecoveryRunner:
         return True
 
     async def close(self) -> None:
-        """Close the ledger; what was begun and does not end at once is found pending at the start."""
+        """Close the ledger; an action that is still running is pending after the next start."""
         if self._doing is not None:
             self._doing.cancel()
             await asyncio.gather(self._doing, return_exceptions=True)

@@ -1,7 +1,7 @@
-"""`dolphin service meta-health`: every 5 s look, judge, publish, and repair what may be repaired.
+"""`dolphin service meta-health`: every 5 s probe, evaluate, publish, and repair if allowed.
 
-The order of a turn belongs here. Looking is probes.py's, judging judgement.py's and
-model/health/scores.py's, what to do model/health/recovery.py's, doing it healer.py's.
+The sequence of a turn belongs here. Probing is in probes.py, evaluation in evaluator.py and
+model/health/scores.py, planning in model/health/recovery.py, acting in recovery_runner.py.
 """
 
 import asyncio
@@ -40,13 +40,13 @@ from dolphin_realtime.services.meta_health.recovery_runner import RecoveryRunner
 
 SEND_TIMEOUT_S: Final = 1.0
 FIRST_CHANCE_GRACES: Final = 5.0
-"""Under load the first run of everything takes minutes: what was never there waits so long."""
+"""Graces before an absent data source is a fault of its job: first runs take minutes under load."""
 HAZELCAST_KEY: Final = ("m4_control_plane", HAZELCAST)
 WEBSERVER_KEY: Final = ("m4_control_plane", WEBSERVER)
 
 
 class MetaHealth:
-    """The health of one stack; `turn` is one unit of work."""
+    """Meta health of one stack; `turn` is one unit of work."""
 
     def __init__(
         self,
@@ -71,7 +71,7 @@ class MetaHealth:
         self._path = document_path(s)
 
     async def run(self) -> None:
-        """Look, publish and repair until the service stops."""
+        """Probe, publish and repair until the service stops."""
         await self._probes.start()
         self._health = await self._frame.client.get_map(maps.META_HEALTH)
         self._path.parent.mkdir(parents=True, exist_ok=True)
@@ -95,7 +95,7 @@ class MetaHealth:
             await self.healer.close()
 
     async def turn(self) -> HealthDocument:
-        """Look once, judge, repair where that is due, publish; return the document."""
+        """Probe once, evaluate, repair if needed, publish; return the document."""
         now_s = self._clock.monotonic()
         look = await self._probes.probe_all(
             self._clock.wall(), grid_is_young=self._grid_is_young(now_s)
@@ -127,16 +127,17 @@ class MetaHealth:
             self._grid_since_s = now_s
 
     def _all_came_up(self) -> bool:
-        """Return whether every realtime service and what they make was seen well.
+        """Return whether all realtime services and their data sources are good.
 
-        Until then, or until the grace is over, health says nothing: unknown is not GREEN.
+        Until then, or until the grace is over, no health document is published: unknown is not
+        GREEN.
         """
         beating = [name for sensor, name in self.judgement.tracks if sensor == "m2_heartbeat"]
         made = [s.name for s in self._probes.sources if s.enabled and s.name not in LAUNCHED]
         return self.judgement.was_seen_well([*(beating or self._probes.watched), *made])
 
     def _heal(self, look: Look, now: datetime, now_s: float) -> dict[str, str]:
-        """Verify, plan and act; return why what is bad is not repaired."""
+        """Verify, plan and act; return, by sensor and target, why a fault gets no action."""
         healer = self.healer
         healer.memory.not_after(now)
         for target in list(healer.memory.targets):
@@ -154,14 +155,14 @@ class MetaHealth:
         return planned.held
 
     def _is_cured(self, look: Look, action: Action) -> bool:
-        """Return whether what was bad is seen good, and its process, if it is one, runs."""
+        """Return whether an action's target is good again, and its service, if any, runs."""
         states = [s.state for s in look.services or [] if s.name == action.target]
         is_up = all(state == "running" for state in states)
         is_seen = (action.sensor, action.target) in self.judgement.tracks
         return is_up and is_seen and self.judgement.is_well(action.target)
 
     def _barred(self, look: Look, now: datetime) -> str | None:
-        """Return why nothing at all is repaired now."""
+        """Return why no action at all may be taken now, or None."""
         if self._frame.settings.mhs_recovery == "off":
             return "recovery is switched off (DOLPHIN_MHS_RECOVERY)"
         if look.services is None:
@@ -188,7 +189,7 @@ class MetaHealth:
         )
 
     def _has_had_chance(self, webserver: Debouncer | None) -> bool:
-        """Return whether Dagster has answered for so long that what it makes should be there."""
+        """Return whether Dagster has answered long enough to have made its data sources."""
         now_s = self._clock.monotonic()
         if webserver is None or webserver.raw != 1.0:
             self._dagster_since_s = None
@@ -199,7 +200,7 @@ class MetaHealth:
         return since_s is not None and now_s - since_s >= first_s
 
     def _spell(self, name: str, facts: dict[str, object]) -> str:
-        """Return what a source's staleness is known by: its stamp, or since when it is absent."""
+        """Return the id of a source's stale episode: its timestamp, or since when it is absent."""
         stamp = facts.get("stamp")
         if stamp is not None:
             self._absent_since.pop(name, None)
@@ -207,7 +208,7 @@ class MetaHealth:
         return self._absent_since.setdefault(name, f"{ABSENT}{self._clock.wall().isoformat()}")
 
     def _failing_upstream(self) -> dict[str, str]:
-        """Return `extf` with the reason, where every source that was asked fails."""
+        """Return `extf` with the reason if all external sources fail, else nothing."""
         circuits = memory_of(self._frame.settings.run_dir).circuits()
         failing = [c for c in circuits.values() if c.is_failing]
         if not circuits or len(failing) < len(circuits):
@@ -221,7 +222,7 @@ class MetaHealth:
             self.healer.page("observer", "red" if after else "recovered", {"why": why})
 
     async def _publish(self, document: HealthDocument) -> None:
-        """Write the document to disk and into the grid, once the stack has come up."""
+        """Write the document to disk and to the grid, once the stack has started."""
         if not self._is_settled:
             self._frame.detail = "the stack is coming up: nothing is said of its health yet"
             return
@@ -241,5 +242,5 @@ class MetaHealth:
 
 
 async def run(frame: ServiceContext) -> None:
-    """Run the meta health service in its frame."""
+    """Run the meta health service in its service context."""
     await MetaHealth(frame).run()

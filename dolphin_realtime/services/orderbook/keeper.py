@@ -1,7 +1,7 @@
-"""Keeping the books of many assets: snapshots, waiting updates, resynchronisation.
+"""Keeping the order books of many assets: snapshots, queued updates, resynchronisation.
 
-Which book needs a snapshot, and what of the books can be published, belong here; the rules
-of one book are model/market/order_book.py's, sockets stream.py's.
+Which book needs a snapshot, and which books can be published, belong here; the rules of one book
+are in model/market/order_book.py, sockets in stream.py.
 """
 
 import asyncio
@@ -22,10 +22,10 @@ from dolphin_realtime.model.market.order_book import (
 )
 
 WAITING_MAX: Final = 2000
-"""Updates kept while a snapshot is under way; more means that it never comes."""
+"""Updates queued per asset while a snapshot is fetched; beyond this the oldest are dropped."""
 FETCHES: Final = 4
 LATEST_MS: Final = 253_402_300_800_000
-"""The year 10000: an event later than that is none."""
+"""The year 10000: an event time from then on is invalid."""
 RETRY_S: Final = 1.0
 RETRY_MAX_S: Final = 60.0
 
@@ -33,7 +33,7 @@ Fetch = Callable[[str], Awaitable[DepthSnapshot]]
 
 
 class _Kept:
-    """One asset: its book, the updates waiting for its snapshot, whether one is under way."""
+    """One asset: its book, the updates that wait for its snapshot, and the fetch task."""
 
     def __init__(self) -> None:
         self.book = LocalBook()
@@ -47,8 +47,8 @@ class BookKeeper:
     """Books by asset.
 
     Attributes:
-        counts: Resynchronisations and refusals by reason.
-        trouble: Why the last snapshot could not be had; empty once one came.
+        counts: Number of resynchronisations and refusals, by reason.
+        trouble: Why the last snapshot could not be fetched; empty after a success.
     """
 
     def __init__(self, assets: list[str], fetch: Fetch, counts: Counter[str]) -> None:
@@ -59,12 +59,12 @@ class BookKeeper:
         self.trouble = ""
 
     def begin_again(self) -> None:
-        """Fetch every book again: updates were missed."""
+        """Fetch every book again, because updates were missed."""
         for asset in self._kept:
             self._resync(asset)
 
     def apply(self, update: DepthUpdate) -> None:
-        """Apply an update, or keep it until its book's snapshot is there."""
+        """Apply an update, or queue it until its book's snapshot is there."""
         kept = self._kept.get(update.symbol)
         if not 0 <= update.event_ms < LATEST_MS:
             self.counts["bad_time"] += 1
@@ -99,7 +99,7 @@ class BookKeeper:
             kept.fetching = asyncio.get_running_loop().create_task(self._synchronise(asset))
 
     async def _synchronise(self, asset: str) -> None:
-        """Fetch snapshots until one joins the updates that wait."""
+        """Fetch snapshots until the queued updates follow one without a gap."""
         kept, attempt = self._kept[asset], 0
         while not kept.is_synced:
             pause_s = min(RETRY_S * 2.0**attempt, RETRY_MAX_S) * (0.5 + 0.5 * random.random())
@@ -136,10 +136,10 @@ class BookKeeper:
                 kept.fetching.cancel()
 
     def features(self, now: datetime, stale_s: float) -> tuple[dict[str, BookFeatures], int]:
-        """Return the features of every usable book, and how many assets have none.
+        """Return the features of every usable book, and how many assets have no usable book.
 
-        A book that is not synchronised, crossed, one-sided or without an update for
-        ``stale_s`` of wall time is no book.
+        A book is not usable if it is not synchronised, crossed, one-sided, or without an update
+        for ``stale_s`` of wall time.
         """
         found = {}
         for asset, kept in self._kept.items():

@@ -1,6 +1,7 @@
-"""Keeping a record of the books on disk: one line every few seconds of market time.
+"""Recording order books on disk: one line every few seconds of market time.
 
-The line is books/archive.py's; when one is written, and to which day's file, is said here.
+The line's type is in books/archive.py; when a line is written, and to which day's file, is
+decided here.
 """
 
 from datetime import UTC, datetime
@@ -17,7 +18,7 @@ class BookRecord:
     """Appends to `<folder>/<day>.jsonl`.
 
     Attributes:
-        n_failed: Lines that could not be written.
+        n_failed: Number of lines that could not be written.
     """
 
     def __init__(self, folder: Path, every_s: float, simulated: str | None) -> None:
@@ -28,7 +29,7 @@ class BookRecord:
         self.n_failed = 0
 
     def record(self, books: dict[str, BookFeatures]) -> None:
-        """Write a line where the newest event is late enough after the last line's."""
+        """Write a line if the newest event is at least ``every_s`` after the last line's."""
         if not books:
             return
         at = max(f.event_time for f in books.values()).astimezone(UTC)

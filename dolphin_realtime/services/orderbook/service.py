@@ -1,7 +1,7 @@
 """`dolphin service orderbook`: depth streams in, `ob_features_latest` out.
 
-Publishing at most every 250 ms and saying how it goes belong here; books are keeper.py's,
-the wire stream.py's. Every asset is one of a shard's stream; a slow venue costs only books.
+Publishing at most every 250 ms and the service's status belong here; books are kept in keeper.py,
+streams are read in stream.py. Assets are divided among sockets; a slow venue affects only books.
 """
 
 import asyncio
@@ -28,7 +28,7 @@ STREAMS_PER_SOCKET: Final = 100
 
 
 class OrderBooks:
-    """The books of one stack's assets."""
+    """The order books of one stack's assets."""
 
     def __init__(self, frame: ServiceContext, assets: list[str], http: httpx.AsyncClient) -> None:
         self._frame, self._assets = frame, assets
@@ -102,10 +102,10 @@ async def _http() -> AsyncIterator[httpx.AsyncClient]:
 
 
 async def run(frame: ServiceContext) -> None:
-    """Run the order-book service in its frame.
+    """Run the order-book service in its service context.
 
     Raises:
-        SettingsError: If no assets or no addresses are set.
+        SettingsError: If the assets or an address are not set.
     """
     s = frame.settings
     assets = [asset.upper() for asset in listed(s.orderbook_assets)]

@@ -1,7 +1,7 @@
-"""Whole order books from a venue's REST interface, asked for as a guest should.
+"""Order-book snapshots from a venue's REST interface, within its rate limits.
 
-A venue that answers 429, 418 or with Retry-After is left alone for as long, and so by every
-process at this address: what is known of the host is shared with the factors' sources.
+If a venue answers 429, 418 or with Retry-After, no request is sent for that time. This holds for
+all processes at this address: the memory of a host is shared with the factors' sources.
 """
 
 import asyncio
@@ -22,19 +22,19 @@ from dolphin_realtime.model.market.order_book import DepthSnapshot
 TIMEOUT_S: Final = 5.0
 LEVELS: Final = 100
 WEIGHT_LIMIT: Final = 2400.0
-"""Binance USD-M's weight a minute, until a source has read what the host says itself."""
+"""Binance USD-M's request weight per minute, until a source has read the host's own limit."""
 HOST: Final = "orderbook"
 _decoder = msgspec.json.Decoder(DepthSnapshot)
 
 
 def host_name(base: str) -> str:
-    """Return what a venue is called in the memory: as the factors' source where it is the same."""
+    """Return a venue's name in the memory: that of the factors' source if it is the same host."""
     sources = load_sources()
     return "binance" if urlsplit(base).netloc == urlsplit(sources.binance).netloc else HOST
 
 
 class Snapshots:
-    """One venue's books, each asked for by itself."""
+    """One venue's snapshots, fetched per asset."""
 
     def __init__(self, client: httpx.AsyncClient, base: str, memory: SourceMemory) -> None:
         self._client, self._base = client, base.rstrip("/")
@@ -44,8 +44,8 @@ class Snapshots:
         """Return the book of an asset.
 
         Raises:
-            BookSourceError: If the venue is to be left alone, does not answer in time, refuses, or
-                answers nonsense.
+            BookSourceError: If requests to the venue are paused, or it does not answer in time,
+                refuses, or sends an invalid answer.
         """
         await self._heed()
         try:
@@ -73,7 +73,7 @@ class Snapshots:
             await asyncio.sleep(left.total_seconds())
 
     def _learn(self, response: httpx.Response) -> None:
-        """Remember what an answer says of the host."""
+        """Remember the host's rate limit information in an answer."""
         now = wall_now()
         pause_s = pause_asked_s(response.status_code, response.headers, now)
         memory = self._memory.host(self._name)

@@ -17,7 +17,7 @@ from dolphin_realtime.model.market.order_book import DepthUpdate
 
 OPEN_TIMEOUT_S: Final = 5.0
 SILENCE_S: Final = 20.0
-"""A stream without a message for so long is taken for dead."""
+"""A stream without a message for this long is reconnected."""
 BACKOFF_MIN_S: Final = 0.2
 BACKOFF_MAX_S: Final = 20.0
 MAX_MESSAGE: Final = 4 << 20
@@ -34,21 +34,21 @@ _updates = msgspec.json.Decoder(_Envelope)
 
 
 def backoff_s(attempt: int, jitter: float) -> float:
-    """Return how long to wait before an attempt: doubling, capped, with jitter in [0, 1]."""
+    """Return the pause before an attempt: doubling, capped, scaled by jitter in [0, 1]."""
     return min(BACKOFF_MAX_S, BACKOFF_MIN_S * 2.0**attempt) * (0.5 + 0.5 * jitter)
 
 
 def stream_url(base: str, assets: list[str], speed_ms: int) -> str:
-    """Return the combined stream of the assets' depth updates."""
+    """Return the URL of the combined stream of the assets' depth updates."""
     names = "/".join(f"{asset.lower()}@depth@{speed_ms}ms" for asset in assets)
     return f"{base.rstrip('/')}/stream?streams={names}"
 
 
 async def updates(url: str, on_fault: Callable[[str], None]) -> AsyncIterator[DepthUpdate | None]:
-    """Yield updates for ever; None after each (re)connection: books must be fetched anew.
+    """Yield updates for ever; None after each (re)connection: books must be fetched again.
 
-    A message that is no update is said to ``on_fault`` and left out; so is a connection
-    that breaks or falls silent, after which another is tried.
+    A message that is not an update is reported to ``on_fault`` and skipped. A connection that
+    breaks or falls silent is also reported, then a new one is made.
     """
     attempt = 0
     while True:

@@ -1,1 +1,1 @@
-"""The safety service: one posture for all traders, from what can be seen and ordered."""
+"""The safety service: one posture for all traders, from measurements and operator commands."""

@@ -1,6 +1,6 @@
-"""Manual orders: an fsynced ledger, and the 0600 socket over which a person gives them.
+"""Operator commands: an fsynced ledger, and the 0600 socket over which they are given.
 
-Keeping and answering belong here; what an order means for the posture does not
+Storing and answering them belong here; their effect on the posture does not
 (model/risk/posture.py).
 """
 
@@ -18,11 +18,11 @@ SOCKET: Final = "safety.sock"
 
 
 class CommandLog:
-    """Every manual order there ever was; the last one stands.
+    """The ledger of all operator commands; the last one is active.
 
     Attributes:
-        standing: The last order, None where there never was one.
-        flatten: The last flatten, None where there never was one or it was taken back.
+        standing: The active (last) command, None if there never was one.
+        flatten: The last flatten, None if there never was one or a resume followed it.
     """
 
     def __init__(self, path: Path) -> None:
@@ -33,10 +33,10 @@ class CommandLog:
             self._take(order or _unreadable())
 
     def add(self, order: OperatorCommand) -> None:
-        """Write an order to disk; it stands once this returns.
+        """Write a command to disk; it is active once this returns.
 
         Raises:
-            OSError: If it is not on disk whole: then it does not stand.
+            OSError: If it could not be written completely: then it is not active.
         """
         self._lines.append(order)
         self._lines.sync()
@@ -51,7 +51,7 @@ class CommandLog:
 
     @property
     def posture(self) -> Posture:
-        """The floor that the standing order puts under the posture; NORMAL without one."""
+        """The least restrictive posture that the active command allows; NORMAL without one."""
         return Posture.NORMAL if self.standing is None else self.standing.posture
 
     def close(self) -> None:
@@ -60,7 +60,7 @@ class CommandLog:
 
 
 def _unreadable() -> OperatorCommand:
-    """Return what a line that cannot be read stands for: it might have been a HALT."""
+    """Return the command assumed for an unreadable line: HALTED, because it may have been one."""
     return OperatorCommand(
         action="set",
         posture=Posture.HALTED,
@@ -71,10 +71,10 @@ def _unreadable() -> OperatorCommand:
 
 
 def order_of(request: dict[str, Any], now: datetime) -> OperatorCommand:
-    """Return the order held in a request of the command line.
+    """Return the operator command in a request of the command line.
 
     Raises:
-        ValueError: If the action or the level is unknown, or a reason is missing.
+        ValueError: If the action or the level is unknown, or the reason is missing.
     """
     action = request.get("action")
     reason, who = str(request.get("reason") or "").strip(), str(request.get("who") or "unknown")
@@ -103,7 +103,7 @@ async def serve_orders(
     refuse: Callable[[OperatorCommand], None],
     on_order: Callable[[OperatorCommand], None],
 ) -> asyncio.Server:
-    """Listen for orders; each is answered after it is on disk, or refused by a ValueError."""
+    """Listen for commands; each is answered once it is on disk, or if ``refuse`` raises."""
 
     async def handle(request: dict[str, Any]) -> dict[str, Any]:
         try:

@@ -1,8 +1,8 @@
-"""What the safety service remembers of documents: the newest of each, and equity peaks.
+"""The safety service's memory: the newest document of each kind, the posture, equity peaks.
 
-A grid that comes back empty says nothing of what was known seconds ago, so the newest
-document seen stays, and its age says whether it still counts. Peaks outlive a restart in
-``safety/peaks.json``; a resume begins them anew, else no drawdown would ever end.
+If the grid comes back empty, the newest document seen is kept, and its age decides whether it
+still counts. Peaks survive a restart in ``safety/peaks.json``. A resume resets them to the current
+equity; otherwise a drawdown would last until a new peak.
 """
 
 from collections.abc import Callable
@@ -21,8 +21,8 @@ class Newest[D]:
     """The newest document of one key.
 
     Args:
-        kind: Its shape.
-        stamp: Returns its own instant.
+        kind: Its type.
+        stamp: Returns its own timestamp.
     """
 
     def __init__(self, kind: type[D], stamp: Callable[[D], datetime]) -> None:
@@ -30,26 +30,27 @@ class Newest[D]:
         self.document: D | None = None
 
     def update(self, value: object) -> None:
-        """Take what was read: what is absent leaves the last one, what is of no use replaces it."""
+        """Add a read value: an absent one keeps the last document, an unreadable one clears it."""
         if value is not None:
             self.document = wire.read(value, self._kind)
 
     def age_s(self, now: datetime) -> float | None:
-        """Return its age by its own instant, None where there is none."""
+        """Return the document's age by its own timestamp, None without a document."""
         return None if self.document is None else (now - self._stamp(self.document)).total_seconds()
 
 
 class KeptPosture:
-    """Where the posture stood: a restart of this service is no reason to rise.
+    """The last posture, on disk: a restart of this service must not raise it.
 
-    Only where it stood at NORMAL, or never stood at all, may the first fresh scan lift it.
+    Only if it was NORMAL, or none was saved, may the first good turn raise the starting posture
+    at once.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
 
     def load(self) -> Posture | None:
-        """Return the posture kept, None where there is none; what cannot be read is HALTED."""
+        """Return the saved posture, None if there is none, HALTED if it cannot be read."""
         if not self._path.is_file():
             return None
         try:
@@ -58,7 +59,7 @@ class KeptPosture:
             return Posture.HALTED
 
     def keep(self, posture: Posture) -> None:
-        """Write the posture, atomically."""
+        """Save the posture atomically."""
         files.replace(self._path, posture.value.encode())
 
 
@@ -72,21 +73,21 @@ class Peaks:
             try:
                 self._peaks = msgspec.json.decode(path.read_bytes(), type=dict[str, float])
             except msgspec.DecodeError:
-                self._peaks = {}  # the traders' own peaks stand in
+                self._peaks = {}  # the traders' own peaks are used instead
 
     def note(self, name: str, equity: float, own_peak: float) -> None:
-        """Keep an equity where it is a new peak; a new instance begins at its own peak."""
+        """Save an equity that is a new peak; a new instance starts with its own peak."""
         peak = max(self._peaks.get(name, own_peak), equity)
         if peak != self._peaks.get(name):
             self._set(name, peak)
 
     def drawdown(self, name: str, equity: float) -> float:
-        """Return the loss from the peak, a fraction; without any peak there is nothing to lose."""
+        """Return the loss from the peak as a fraction; 0 without a peak, 1 if it is not > 0."""
         peak = self._peaks.get(name, equity)
         return 1.0 - equity / peak if peak > 0.0 else 1.0
 
     def begin_again(self, equities: dict[str, float]) -> None:
-        """Accept today's losses: peaks are the equities of now."""
+        """Reset the peaks to the current equities: losses so far are accepted."""
         for name, equity in equities.items():
             self._set(name, equity)
 
@@ -98,7 +99,7 @@ class Peaks:
 def facts_of(
     name: str, state: StateDocument | None, drawdown: float, now: datetime
 ) -> InstanceFacts:
-    """Return what the posture is judged from, ``drawdown`` being that from the kept peak."""
+    """Return the inputs of the posture from one trader; ``drawdown`` is from the saved peak."""
     if state is None:
         return InstanceFacts(name=name, age_s=None)
     return InstanceFacts(

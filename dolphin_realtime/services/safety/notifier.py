@@ -1,4 +1,4 @@
-"""Telling people of the posture: each time it is lowered, and once when it is NORMAL again."""
+"""Alerts on the posture: one each time it is lowered, and one when it is NORMAL again."""
 
 import asyncio
 from pathlib import Path
@@ -14,10 +14,10 @@ CHECK: Final = "posture"
 
 
 class Telling:
-    """What was told last, kept apart from the posture: one may change without the other.
+    """The notifier: writes alerts and the last reported posture, which is saved on its own.
 
-    Disks may hang: it is written beside the loop, one line at a time; what changes meanwhile is
-    told after that.
+    A disk may hang, so writing is done in a thread, one alert at a time; a change in the meantime
+    is reported afterwards.
     """
 
     def __init__(self, frame: ServiceContext, path: Path) -> None:
@@ -26,7 +26,7 @@ class Telling:
         self._task: asyncio.Task[None] | None = None
 
     def report(self, posture: Posture, reasons: list[str]) -> None:
-        """Begin to write an alert where the posture is lower than told, or NORMAL again."""
+        """Start writing an alert if the posture is lower than last reported, or NORMAL again."""
         if posture is self._told or (self._task is not None and not self._task.done()):
             return
         why = "; ".join(reasons) or "no reason stands"
@@ -39,7 +39,7 @@ class Telling:
         self._task = asyncio.create_task(asyncio.to_thread(self._write, posture, state, facts))
 
     def _write(self, posture: Posture, state: AlertState | None, facts: dict[str, str]) -> None:
-        """Write the alert, if any, then that it was told; where the disk refuses, try again."""
+        """Write the alert, if any, then the last reported posture; a failed alert is retried."""
         if state is None or self._frame.alert("safety", CHECK, state, facts, RUNBOOK):
             try:
                 self._path.parent.mkdir(parents=True, exist_ok=True)
@@ -49,13 +49,13 @@ class Telling:
             self._told = posture
 
     async def close(self) -> None:
-        """Wait for a line that is being written."""
+        """Wait for an alert that is being written."""
         if self._task is not None:
             await asyncio.gather(self._task, return_exceptions=True)
 
 
 def _read(path: Path) -> Posture:
-    """Return what was told last; where that cannot be read, nothing was."""
+    """Return the last reported posture; NORMAL if it cannot be read."""
     try:
         return Posture(path.read_text().strip())
     except (OSError, ValueError):

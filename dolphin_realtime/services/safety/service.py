@@ -1,7 +1,7 @@
 """`dolphin service safety`: judge the posture every second and publish it.
 
-Reading the inputs from the grid belongs here; the rules are model/risk/posture.py's, what is
-remembered of the inputs memory.py's, manual orders orders.py's.
+Reading the inputs from the grid belongs here; the rules are in model/risk/posture.py, remembered
+inputs in memory.py, operator commands in commands.py.
 """
 
 import asyncio
@@ -35,12 +35,12 @@ from dolphin_realtime.services.safety.notifier import Telling
 
 TURN_S: Final = 1.0
 GRACE_S: Final = 30.0
-"""Meta health and the traders start after this service: absence counts only after this long."""
+"""Meta health and traders start after this service: absent documents count only after this."""
 PREFIX: Final = "DOLPHIN_SAFETY_LIMIT_"
 
 
 class Bridged(msgspec.Struct):
-    """When a scan was bridged: all that the posture asks of it."""
+    """When a scan was bridged: the only field of a scan that the posture needs."""
 
     bridge_ts: Aware
 
@@ -98,7 +98,7 @@ class Safety:
         await self._telling.close()
 
     async def _next(self) -> None:
-        """Wait for the next turn; an order from a person begins it at once."""
+        """Wait for the next turn; an operator command starts it at once."""
         ordered = asyncio.create_task(self._at_once.wait())
         turn = asyncio.create_task(pause(self._frame.stopping, TURN_S))
         _, left = await asyncio.wait({ordered, turn}, return_when=asyncio.FIRST_COMPLETED)
@@ -106,10 +106,10 @@ class Safety:
             task.cancel()
 
     def _refuse(self, order: OperatorCommand) -> None:
-        """Raise where an order cannot be carried out as it stands.
+        """Raise if a command cannot be carried out now.
 
         Raises:
-            ValueError: Saying what to do instead.
+            ValueError: With what to do instead.
         """
         floor = max(self._ladder.posture, self._ledger.posture, key=lambda p: p.rank)
         if order.action == "flatten" and floor is Posture.HALTED:
@@ -139,7 +139,7 @@ class Safety:
         self._at_once.set()
 
     def _accept_losses(self) -> None:
-        """Begin the drawdown anew: a person has looked at it and goes on."""
+        """Reset the drawdown: an operator has accepted the losses and resumes."""
         known = {name: state.document for name, state in self._states.items()}
         self._peaks.begin_again({name: state.equity for name, state in known.items() if state})
 
@@ -204,7 +204,7 @@ class Safety:
         return wire.encode(document)
 
     def _move(self, wanted: Posture, reasons: list[str], now: datetime) -> None:
-        """Step the ladder; the very first fresh scan lifts the starting posture at once."""
+        """Step the ladder; the first turn that calls for NORMAL lifts the start posture at once."""
         is_first = not self._was_fresh and wanted is Posture.NORMAL
         cool_down_s = 0.0 if is_first else self._frame.settings.safety_cool_down_s
         if self._ladder.posture is Posture.HALTED and wanted is not Posture.HALTED:
@@ -222,7 +222,7 @@ class Safety:
             self._keep_halt(reasons, now)
 
     def _keep_halt(self, reasons: list[str], now: datetime) -> None:
-        """Write an automatic HALTED to the ledger: it survives everything but a resume."""
+        """Write an automatic HALTED to the ledger, so that only a resume ends it."""
         standing = self._ledger.standing
         is_kept = standing is not None and standing.posture is Posture.HALTED
         if self._ladder.posture is Posture.HALTED and not is_kept:
@@ -238,7 +238,7 @@ class Safety:
         return facts_of(name, state, drawdown, now)
 
     def _note_scan(self) -> None:
-        """Keep when the newest scan was bridged, for the cadence."""
+        """Add the newest scan's bridge time to the cadence."""
         if self._scan.document is not None:
             self._cadence.note(self._scan.document.bridge_ts.timestamp())
 
@@ -250,5 +250,5 @@ class Safety:
 
 
 async def run(frame: ServiceContext) -> None:
-    """Run the safety service in its frame."""
+    """Run the safety service in its service context."""
     await Safety(frame).run()

@@ -1,5 +1,6 @@
 """The trader: Hazelcast entry listener, `compute_signal`, orders, journal.
 
-inbox.py decides which scan is next, session.py times and keeps its turn (trading/turn.py),
-guard.py says what may be done, service.py ties them to the engine and the grid.
+scan_sequencer.py decides which scan is next, scan_processor.py times and journals its turn
+(trading/turn.py), guard.py gives the trading permission, service.py connects them to the engine
+and the grid.
 """

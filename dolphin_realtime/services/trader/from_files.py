@@ -1,8 +1,8 @@
-"""`dolphin service trader NAME --scans PATH`: the trader's process fed from files, full speed.
+"""`dolphin service trader NAME --scans PATH`: a trader fed from files, at full speed.
 
-The same session, engine and journal as when it is fed through the grid, with the
-posture NORMAL and no grid at all: what a parity test compares, and how a recorded day is
-traded again. Reading the files is scan_files.py's and book_documents.py's.
+It uses the same scan processor, engine and journal as a trader on the grid, but no grid; the
+posture is NORMAL unless ``inputs`` give it. Parity tests compare it, and recorded days are traded
+again with it. The files are read in scans/files.py and books/documents.py.
 """
 
 import gc
@@ -35,7 +35,7 @@ FREE: Final = Allowed(TradingPermission(), is_acted_on=True)
 
 
 class FileRun(msgspec.Struct):
-    """What a run from files took, and how it stands."""
+    """The result of a run from files: scans processed and refused, and a fault if any."""
 
     scans: int = 0
     refused: int = 0
@@ -52,7 +52,7 @@ async def trade_files(
 ) -> FileRun:
     """Trade every scan once, in order, and return when the last one is journalled.
 
-    With ``inputs``, scans that they do not know are left out: their trader never handled them.
+    With ``inputs``, scans that are not in them are skipped: the recorded trader never handled them.
 
     Raises:
         JournalError: If another trader of the instance runs, or the journal cannot be opened.

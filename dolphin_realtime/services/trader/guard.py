@@ -1,7 +1,7 @@
-"""What the trader may do at a scan: the posture, and its own reasons to open nothing.
+"""The trading permission at a scan: the posture, and the trader's own entry blocks.
 
-Judging freshness by wall time belongs here; the posture itself is the safety service's,
-sizing the portfolio's. Unknown, missing, stale or unreadable means no entries; exits stay.
+Checking freshness by wall time belongs here; the safety service sets the posture, the portfolio
+does the sizing. If a posture is unknown, missing, stale or unreadable, only exits are allowed.
 """
 
 from collections.abc import Callable
@@ -25,12 +25,12 @@ class Guard:
     """Wall-clock facts about the feed and the posture.
 
     Args:
-        is_replay: Market time is not wall time: skew between them means nothing.
-        cadence_min_s: Least cadence by which the age of a scan is judged.
-        trouble: Says why nothing may be opened (journal, reconciliation), or None.
+        is_replay: Whether market time is not wall time; then the skew is not checked.
+        cadence_min_s: Least cadence by which the age of a scan is checked.
+        trouble: Returns why nothing may be opened (journal, reconciliation), or None.
 
     Attributes:
-        block: Why nothing was opened at the last scan, or None.
+        block: The entry block of the last scan, or None.
         blocked_since: Wall time of the first scan in a row with that block.
     """
 
@@ -46,7 +46,7 @@ class Guard:
         self.blocked_since: datetime | None = None
 
     def on_safety(self, value: str) -> None:
-        """Take a DOLPHIN_SAFETY document; an unreadable one is no posture."""
+        """Store a DOLPHIN_SAFETY document; if it is unreadable the posture is unknown."""
         try:
             self._safety = _decoder.decode(value)
         except (msgspec.DecodeError, ValueError):
@@ -54,32 +54,32 @@ class Guard:
 
     @property
     def flatten(self) -> dict[str, str] | None:
-        """The order to close everything that the newest document carries, or None."""
+        """The flatten command in the newest document, or None."""
         return self._safety.flatten if self._safety is not None else None
 
     def refuse_implausible(self, scan: Scan, last_us: int) -> None:
-        """Raise where a scan's instant is too late to be true.
+        """Raise if a scan's instant is implausibly late.
 
         Raises:
-            ScanOutOfOrder: Saying by how much.
+            ScanOutOfOrder: With by how much.
         """
         now_us = to_us(datetime.now(UTC))
         refuse_implausible(scan.timestamp_us, last_us, now_us, is_replay=self._is_replay)
 
     def saw_scan(self, scan: Scan) -> None:
-        """Take the bridge's wall time of a new scan, for the cadence."""
+        """Add a new scan's bridge time to the cadence."""
         if scan.bridge_ts is not None:
             self._cadence.note(scan.bridge_ts.timestamp())
 
     def measure_cadence(self) -> None:
-        """Take the median wall interval of the last scans, at least the least one set.
+        """Set the cadence to the median wall interval of the last scans, or the minimum if larger.
 
-        Called after a scan: the next one is judged by it.
+        Called after a scan, for the check of the next one.
         """
         self.cadence_s = max(self._cadence_min_s, self._cadence.seconds or 0.0)
 
     def posture(self, now: datetime) -> Posture | None:
-        """Return the posture in force, None where it is unknown, missing or stale."""
+        """Return the posture in force, None if it is unknown, missing or stale."""
         safety = self._safety
         if safety is None or safety.ts.tzinfo is None:
             return None
@@ -87,13 +87,13 @@ class Guard:
         return safety.posture if -POSTURE_S <= age_s <= POSTURE_S else None
 
     def limits(self, scan: Scan, now: datetime) -> TradingPermission:
-        """Return what may be done at a scan; `note` keeps it."""
+        """Return the trading permission at a scan; `note` stores its entry block."""
         posture = self.posture(now)
         block = self._block(scan, now) if posture is not None else "POSTURE_UNKNOWN"
         return TradingPermission(posture=posture or Posture.NORMAL, entry_block=block)
 
     def note(self, limits: TradingPermission, now: datetime) -> None:
-        """Keep why nothing is opened, and since when."""
+        """Store the entry block, and since when it holds."""
         if limits.entry_block != self.block:
             self.block = limits.entry_block
             self.blocked_since = now if self.block else None

@@ -1,7 +1,7 @@
-"""What came to a trader by the wall clock, as its journal holds it: an input like a price.
+"""A trader's wall-clock inputs, from its journal: posture and entry block of each scan.
 
-Reading it back belongs here, so that a recorded day can be traded again under the same postures
-and blocks: whatever differs then has another cause.
+Reading them back belongs here, so that a recorded day can be traded again with the same postures
+and blocks; any difference in the result then has another cause.
 """
 
 from pathlib import Path
@@ -14,14 +14,14 @@ from dolphin_realtime.model.risk.posture import Posture
 
 
 class Allowed(msgspec.Struct, frozen=True):
-    """What a trader was allowed at one scan; ``is_acted_on`` False: it came too late to act on."""
+    """The permission at one scan; ``is_acted_on`` is False if the scan was too old to act on."""
 
     limits: TradingPermission
     is_acted_on: bool
 
 
 def read_inputs(journal: Path) -> dict[int, Allowed]:
-    """Return what was allowed at each scan that a journal's trader handled, by its instant.
+    """Return the permission at each scan that a journal's trader handled, by the scan's instant.
 
     Raises:
         JournalError: If there is no journal.

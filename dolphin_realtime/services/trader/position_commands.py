@@ -1,7 +1,8 @@
-"""Where a person's orders about positions come in: a 0600 socket of each trader.
+"""Operator commands on positions: a 0600 socket of each trader.
 
-Reading a request, having it carried out between two scans and answering belong here; what an
-order does is model/portfolio/position_orders.py's. It is answered once it is in the journal.
+Reading a request, having it carried out between two scans and answering belong here; the effect of
+a command is in model/portfolio/position_orders.py. The answer comes once it is in the journal, or
+after WRITE_TIMEOUT_S, with ``is_written``.
 """
 
 import asyncio
@@ -24,10 +25,10 @@ WRITE_POLL_S: Final = 0.02
 
 
 def order_of(request: dict[str, Any], now: datetime) -> PositionOrder:
-    """Return the order held in a request of the command line.
+    """Return the position command in a request of the command line.
 
     Raises:
-        ValueError: If its act is unknown, or something is missing.
+        ValueError: If its act is unknown, or a field is missing or invalid.
     """
     reason = str(request.get("reason") or "").strip()
     if not reason:
@@ -37,7 +38,7 @@ def order_of(request: dict[str, Any], now: datetime) -> PositionOrder:
 
 
 class PositionDoor:
-    """Takes one order at a time; ``between`` runs a step between two scans."""
+    """Receives position commands; ``between`` runs a step between two scans."""
 
     def __init__(self, session: ScanProcessor, between: DoBetween) -> None:
         self._session, self._between = session, between
@@ -47,7 +48,7 @@ class PositionDoor:
         return await serve_json(trader_socket(run_dir, instance), self.handle)
 
     async def handle(self, request: dict[str, Any]) -> dict[str, Any]:
-        """Carry an order out and return what it came to, or why not."""
+        """Carry out a command and return its result, or why it was refused."""
         try:
             order = order_of(request, datetime.now(UTC))
         except (KeyError, ValueError, msgspec.ValidationError) as e:

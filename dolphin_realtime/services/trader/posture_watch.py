@@ -1,7 +1,7 @@
-"""Obeying the safety document the moment it comes: what may leave, a halt, a flatten.
+"""Applying a safety document as soon as it comes: the engine's posture, a halt, a flatten.
 
-What a document asks for between scans belongs here; what it allows at a scan is guard.py's,
-carrying it out is the session's.
+The actions between scans belong here; the permission at a scan is in guard.py, the scan processor
+carries the actions out.
 """
 
 from collections.abc import Awaitable, Callable
@@ -15,13 +15,13 @@ Act = Callable[[Callable[[], Awaitable[None]]], None]
 
 
 class PostureWatch:
-    """Takes safety documents; ``act`` runs a step between two scans, as soon as may be."""
+    """Receives safety documents; ``act`` runs a step between two scans, as soon as possible."""
 
     def __init__(self, guard: Guard, session: ScanProcessor, act: Act) -> None:
         self._guard, self._session, self._act = guard, session, act
 
     def on_document(self, value: str) -> None:
-        """Take a DOLPHIN_SAFETY document: the entry listener's callback."""
+        """Apply a DOLPHIN_SAFETY document: the entry listener's callback."""
         self._guard.on_safety(value)
         posture = self._guard.posture(datetime.now(UTC))
         self.apply(posture)
@@ -35,5 +35,5 @@ class PostureWatch:
             self._act(lambda: self._session.flatten(flatten_id, reason))
 
     def apply(self, posture: Posture | None) -> None:
-        """Have the engine refuse what the posture forbids: the second fence."""
+        """Set the posture in the engine, which refuses what it forbids (its own check)."""
         self._session.engine.set_posture(posture)

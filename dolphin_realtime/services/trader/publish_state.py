@@ -1,6 +1,6 @@
-"""STATE and PNL: what the trader shows of itself in the grid, always put back from memory.
+"""STATE and PNL: the trader's documents in the grid, always rebuilt from memory.
 
-Building and publishing the two documents belongs here; the journal stays the only truth.
+Building and publishing the two documents belongs here; the journal is the authoritative record.
 """
 
 import asyncio
@@ -95,7 +95,7 @@ def _positions(portfolio: Portfolio) -> list[HeldPosition]:
 
 
 def _unpriced(portfolio: Portfolio) -> list[UnpricedPosition]:
-    """Return the held assets that the last scan gave no sound price, marked at their last one."""
+    """Return the held assets without a sound price at the last scan, with their last one."""
     return [
         UnpricedPosition(
             asset=asset,
@@ -111,7 +111,7 @@ def _unpriced(portfolio: Portfolio) -> list[UnpricedPosition]:
 
 
 def _untradable(portfolio: Portfolio) -> Untradable:
-    """Return how many names of the last scan nothing can be opened of, and why."""
+    """Return how many assets of the last scan cannot be opened, in total and by reason."""
     signal, allowed = portfolio.signals.last, portfolio.pre_trade.allowed
     found = Counter[str]()
     for asset, reason in zip(signal.assets, signal.reason, strict=True) if signal else ():
@@ -171,14 +171,14 @@ def set_figures(figures: Figures, state: StateDocument) -> None:
 
 
 class StatePublisher:
-    """Puts STATE and PNL after each journalled scan, and every REFRESH_S besides."""
+    """Publishes STATE and PNL after each journalled scan, and at least every REFRESH_S."""
 
     def __init__(self, frame: ServiceContext, session: ScanProcessor, guard: Guard) -> None:
         self._frame, self._session, self._guard = frame, session, guard
         self._dirty = asyncio.Event()
 
     def soon(self) -> None:
-        """Publish at the next turn of the loop."""
+        """Publish as soon as the event loop gets to it."""
         self._dirty.set()
 
     async def run(self) -> None:

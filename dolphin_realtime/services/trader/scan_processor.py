@@ -1,7 +1,7 @@
-"""A trader's turns: timed, traced, journalled on disk, and never ending the service.
+"""A trader's turns: timed, traced, journalled on disk; a failed turn does not end the service.
 
-What a trader adds to the turn that a backtest shares (trading/turn.py) belongs here; which scan
-is next is inbox.py's. Nothing here waits for a disk or the grid.
+What a trader adds to the turn that it shares with a backtest (trading/turn.py) belongs here; which
+scan is next is decided in scan_sequencer.py. Nothing here waits for the grid or for a disk sync.
 """
 
 import gc
@@ -34,14 +34,14 @@ LATENCY_WINDOW: Final = 1000
 
 
 class DiskJournal:
-    """The turn's journal: the intent file before an order leaves, a record behind each scan."""
+    """The turn's journal: an intent before an order is sent, a record after each scan."""
 
     def __init__(self, portfolio: Portfolio, journal: Journal) -> None:
         self._portfolio, self._journal = portfolio, journal
         self._saved = b""
 
     def opening(self) -> bytes:
-        """Return the portfolio as the last record left it."""
+        """Return the saved portfolio as of the last record."""
         return self._saved or portfolio_state.save(self._portfolio)
 
     def intend(
@@ -51,7 +51,7 @@ class DiskJournal:
         return self._journal.intend(epoch, scan_number, orders, limits)
 
     def commit(self, key: tuple[int, int], rows: dict[str, list[Row]], plan: Plan | None) -> None:  # noqa: ARG002
-        """Hand a record with the portfolio as it now stands to the journal's thread."""
+        """Hand a record with the current portfolio to the journal's thread."""
         self._saved = portfolio_state.save(self._portfolio)
         epoch, number = key
         record = ScanRecord(epoch=epoch, scan_number=number, rows=rows, portfolio=self._saved)
@@ -62,7 +62,7 @@ class ScanProcessor:
     """Trades scans for one portfolio; `begin` and then `finish`, one scan at a time.
 
     Attributes:
-        latencies_us: Callback to last order returned, of the last scans with orders.
+        latencies_us: Time from callback to last order, for the last LATENCY_WINDOW such scans.
     """
 
     def __init__(
@@ -92,9 +92,9 @@ class ScanProcessor:
 
         Args:
             scan: The scan.
-            limits: What may be done at it.
+            limits: The trading permission at it.
             factors: External factors as known at it.
-            began_ns: When its callback began, monotonic; None where nothing is timed.
+            began_ns: When its callback began, monotonic; None if it is not timed.
 
         Raises:
             ScanOutOfOrder: If the scan is not later than the last one.
@@ -116,7 +116,7 @@ class ScanProcessor:
         return plan
 
     async def finish(self, plan: Plan, *, is_acted_on: bool = True) -> None:
-        """Finish a scan; whatever goes wrong blocks every entry until a restart, and is said."""
+        """Finish a scan; any error is logged and blocks all entries until a restart."""
         number = plan.scan.scan_number
         try:
             await self.turn.finish(plan, is_acted_on=is_acted_on)
@@ -129,16 +129,16 @@ class ScanProcessor:
             gc.collect(0)
 
     async def flatten(self, flatten_id: str, reason: str) -> None:
-        """Close every position once for each order of a person."""
+        """Close every position, once per flatten command."""
         n_orders = await self.turn.flatten(flatten_id)
         if n_orders is not None:
             log.get().info("trader.flattened", id=flatten_id, reason=reason, orders=n_orders)
 
     async def change_position(self, order: PositionOrder) -> PositionChange:
-        """Carry out a person's order about a position; what goes wrong half-way blocks every entry.
+        """Carry out an operator's position command; an error half-way blocks all entries.
 
         Raises:
-            PositionRefused: Saying why it was not done, or not wholly.
+            PositionRefused: With the reason why it was not done, or not completely.
         """
         try:
             return await self.turn.change_position(order)
@@ -154,5 +154,5 @@ class ScanProcessor:
 
 
 def make_booking(portfolio: Portfolio) -> Booking:
-    """Return the booking of a portfolio: its engine's outcomes go there."""
+    """Return the booking of a portfolio, which receives its engine's order events."""
     return Booking(portfolio, Rows(portfolio))

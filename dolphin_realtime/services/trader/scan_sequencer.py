@@ -1,7 +1,7 @@
-"""Which scan is next: newest first to trade, missed ones in order to catch up.
+"""Which scan is next: missed scans are processed in order without trading, then the newest.
 
-The fast path (callback straight to the session) and the order after gaps, reconnects and
-restarts belong here; what happens at a scan does not (session.py).
+The fast path (from the callback directly to the scan processor) and the sequence after gaps,
+reconnects and restarts belong here; what happens at a scan does not (scan_processor.py).
 """
 
 import asyncio
@@ -28,13 +28,13 @@ RING_BATCH: Final = 500
 
 
 class ScanRing:
-    """Reads the scans that the bridge keeps in the grid's ring."""
+    """Reads the grid's scan ring buffer, which the bridge fills."""
 
     def __init__(self, ring: Any) -> None:
         self._ring = ring
 
     async def scans(self) -> list[Scan]:
-        """Return every readable scan of the ring, once, in the bridge's order."""
+        """Return every readable scan of the ring buffer, once, in the bridge's order."""
         head, tail = await self._ring.head_sequence(), await self._ring.tail_sequence()
         found: dict[tuple[int, int], Scan] = {}
         while head <= tail:
@@ -52,7 +52,7 @@ class ScanRing:
 
 
 class ScanSequencer:
-    """Takes scan documents as they come and hands scans to the session one at a time."""
+    """Receives scan documents and hands scans to the scan processor, one at a time."""
 
     def __init__(
         self, frame: ServiceContext, session: ScanProcessor, guard: Guard, factors: FactorCache
@@ -70,16 +70,16 @@ class ScanSequencer:
         self.ring: ScanRing | None = None
 
     def recover(self, intents: list[Intent]) -> None:
-        """Take the orders that a process before this one had sent and not journalled."""
+        """Store the intents of an earlier process that are not in the journal's tables."""
         self._intents = {(i.epoch, i.scan_number): i for i in intents}
 
     def act(self, step: Callable[[], Awaitable[None]]) -> None:
-        """Run a step between two scans, as soon as none is being handled."""
+        """Run a step between two scans, as soon as no scan is being handled."""
         self._actions.append(step)
         self._wake.set()
 
     def on_document(self, value: str) -> None:
-        """Take a `latest_eigen_scan` document: the entry listener's callback."""
+        """Handle a `latest_eigen_scan` document: the entry listener's callback."""
         began_ns = time.monotonic_ns()
         try:
             scan = decode_scan(value)
@@ -106,7 +106,7 @@ class ScanSequencer:
             asyncio.get_running_loop().create_task(self._finish(plan))
 
     def _why_not(self, scan: Scan) -> tuple[str, str] | None:
-        """Return why a scan cannot be the bridge's, as (what, why), None where it may be."""
+        """Return why a scan is implausible, as (reason, detail), None if it is plausible."""
         order = self._session.portfolio.signals.order
         try:
             self._guard.refuse_implausible(scan, order.timestamp_us)
@@ -117,10 +117,10 @@ class ScanSequencer:
         return None
 
     def _begin_epoch(self, scan: Scan) -> Scan:
-        """Return a scan in this trader's epochs, a new one where the bridge's fell.
+        """Return a scan with this trader's epoch; begin a new one if the bridge's went back.
 
-        A bridge that lost its ledger counts epochs from 1 again: a later scan of a lower
-        epoch begins a new one here, or the trader would wait for ever.
+        A bridge that lost its ledger counts epochs from 1 again. A later scan with a lower epoch
+        therefore begins a new epoch here; otherwise the trader would wait for ever.
         """
         order = self._session.portfolio.signals.order
         if not (scan.epoch < order.epoch and scan.timestamp_us > order.timestamp_us):
@@ -153,7 +153,7 @@ class ScanSequencer:
             self._wake.set()
 
     async def run(self) -> None:
-        """Handle what the fast path leaves, until the service stops."""
+        """Handle everything except the fast path, until the service stops."""
         self._is_busy = False
         while not self._frame.stopping.is_set():
             self._frame.turn()
@@ -174,7 +174,7 @@ class ScanSequencer:
                 self._wake.set()
 
     async def _turn(self) -> None:
-        """Do what waits: orders of a person first, then the newest scan."""
+        """Do what is pending: steps between scans first, then the newest scan."""
         while self._actions:
             await self._actions.popleft()()
         if self._pending is not None:
@@ -182,7 +182,7 @@ class ScanSequencer:
             await self._catch_up(scan)
 
     async def _catch_up(self, newest: Scan) -> None:
-        """Follow what was missed before ``newest``, then trade ``newest``."""
+        """Process the scans that were missed before ``newest``, then trade ``newest``."""
         for scan in await self._missed(newest):
             await self._follow(scan, self._intents.pop(scan.key, None))
         intent = self._intents.pop(newest.key, None)
@@ -224,7 +224,7 @@ class ScanSequencer:
         await self._session.finish(plan, is_acted_on=bool(orders))
 
     async def _give_up_intents(self) -> None:
-        """Send recovered orders whose scan is nowhere to be had: they fill by the same rule."""
+        """Send recovered orders whose scan is lost again; they fill by the same rule."""
         for intent in self._intents.values():
             self._session.turn.recover(intent.orders)
         self._intents.clear()

@@ -1,6 +1,6 @@
 """`dolphin service trader INSTANCE`: recover, warm up, then trade every new scan.
 
-The order of starting and stopping belongs here and nothing else.
+Only the sequence of starting and stopping belongs here.
 """
 
 import asyncio
@@ -30,7 +30,7 @@ from dolphin_realtime.trading.warm_up import make_portfolio, warm_up
 
 
 def refuse_live(settings: Settings, mode: str | None = None) -> None:
-    """Raise where live trading is asked for: this version trades on paper only.
+    """Raise if live trading is requested: this version trades on paper only.
 
     Raises:
         SettingsError: If the mode is live.
@@ -40,7 +40,7 @@ def refuse_live(settings: Settings, mode: str | None = None) -> None:
 
 
 class TraderService:
-    """One trader instance in its service frame."""
+    """One trader instance in its service context."""
 
     def __init__(self, frame: ServiceContext, instance: str) -> None:
         self.frame = frame
@@ -143,7 +143,7 @@ class TraderService:
         return feeds
 
     def _read(self, take: Callable[[str], None]) -> Callable[[str], None]:
-        """Return a handler that counts a document it cannot read and keeps the last one."""
+        """Return a handler that counts an unreadable document; the last good one stays."""
 
         def handle(value: str) -> None:
             try:
@@ -168,5 +168,5 @@ class TraderService:
 
 
 async def run(frame: ServiceContext, instance: str) -> None:
-    """Run the trader in its service frame."""
+    """Run the trader in its service context."""
     await TraderService(frame, instance).run()

@@ -33,7 +33,7 @@ def test_a_healthy_stack_fails_nothing():
     assert failing(healthy(NOW)) == set()
 
 
-@pytest.mark.parametrize(("path", "value", "red"), conditions(NOW), ids=lambda v: str(v)[:60])
+@pytest.mark.parametrize(("path", "value", "red"), conditions(NOW), ids=lambda v: str(sorted(v) if isinstance(v, set) else v)[:60])
 def test_each_condition_turns_its_checks_red(path, value, red):
     assert failing(changed(healthy(NOW), path, value)) == red
 
@@ -78,7 +78,7 @@ NO_STATE = {"trader_BLUE:state_holds", "trader_BLUE:positions_are_priced"}
         (("states", "BLUE", "journal"), None, NO_STATE),
         (("states", "BLUE", "handled_at"), None, NO_STATE),
     ],
-    ids=str,
+    ids=lambda v: str(sorted(v) if isinstance(v, set) else v)[:60],
 )
 def test_numbers_and_fields_that_cannot_be_are_judged_and_raise_nothing(path, value, red):
     assert failing(changed(healthy(NOW), path, value)) == red

@@ -136,8 +136,8 @@ def test_coherence_says_what_it_found():
     assert (found.usable, found.sum_share, found.why) == (9, pytest.approx(1.04), None)
     assert "90%" in coherence(10, [1.0] * 8 + [None, -1.0], [10.0]).why
     assert "not a number" in coherence(2, [1.0, 1.0], [2.0, None]).why
-    assert "sum" in coherence(10, [1.0] * 10, [9.49]).why
-    assert coherence(10, [1.0] * 10, [9.5]).why is None
+    assert "sum" in coherence(10, [1.0] * 10, [9.4]).why
+    assert coherence(10, [1.0] * 10, [9.6]).why is None
 
 
 @pytest.mark.parametrize(("held", "side"), [(1.23456, "SELL"), (-1.23456, "BUY")])

@@ -63,7 +63,7 @@ LOWERED = {"posture": "HALTED", "since": SINCE, "reasons": ["MANUAL"]}
     ({"states": {"BLUE": state(entry_block=BLOCK)}}, "CLOCK_SKEW: BLUE: the clocks", SINCE),
     ({"states": {"BLUE": state(handled_at=SINCE)}}, "TRADER_DEAF: BLUE", SINCE),
     ({"states": {"BLUE": state(reasons={"WARMING_UP": 3})}}, "WARMING_UP: BLUE", None),
-])  # fmt: skip
+], ids=lambda v: "since" if v == SINCE else None)  # fmt: skip
 def test_why_and_since_when(fields, text, since):
     found = not_trading(overview(**fields))
     assert found.text.startswith(text)

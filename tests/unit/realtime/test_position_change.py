@@ -159,6 +159,20 @@ async def test_what_cannot_be_done_is_refused_and_changes_nothing(act, asset, va
     await run(trader, step)
 
 
+async def test_a_command_is_carried_out_once():
+    trader = holding()
+
+    async def step():
+        asset = await until_held(trader)
+        await trader.turn.change_position(order(Act.REDENOMINATE, asset, 10.0))
+        held = trader.portfolio.account.positions[asset].quantity
+        with pytest.raises(PositionRefused, match="already"):
+            await trader.turn.change_position(order(Act.REDENOMINATE, asset, 10.0))
+        assert trader.portfolio.account.positions[asset].quantity == held
+
+    await run(trader, step)
+
+
 async def test_an_accepted_level_of_what_is_not_held_can_be_taken_back():
     trader = holding()
 

@@ -1,4 +1,4 @@
-"""The five health sensors, one a file. Each returns a `Reading`, or raises what it met.
+"""The five health sensors, one per file; each returns a `Reading`, or raises.
 
 A health sensor is not a Dagster sensor (docs/glossary.md).
 """

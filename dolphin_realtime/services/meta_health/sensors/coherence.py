@@ -1,6 +1,6 @@
-"""M5, data coherence: whether the documents that are there say possible things.
+"""Data coherence (`m5_coherence`): whether the contents of the existing documents are possible.
 
-Age is M3's business: an absent or old document is not incoherent.
+Age belongs to M3 data freshness: an absent or old document is not incoherent.
 """
 
 import math
@@ -16,7 +16,7 @@ from dolphin_realtime.services.meta_health.reading import Reading, Snapshot
 
 
 def scan_holds(scan: dict[str, Any]) -> bool:
-    """Return whether a scan document is possible: prices above 0, eigenvalues summing near N."""
+    """Return whether a scan is possible: prices above 0, eigenvalues that sum to about N."""
     assets, prices, values = scan.get("assets"), scan.get("asset_prices"), scan.get("eigenvalues")
     if not (isinstance(assets, list) and isinstance(prices, dict) and isinstance(values, list)):
         return False
@@ -26,13 +26,13 @@ def scan_holds(scan: dict[str, Any]) -> bool:
 
 
 def safety_holds(safety: dict[str, Any]) -> bool:
-    """Return whether a safety document names a posture and its multiplier."""
+    """Return whether a safety document has a valid posture and the multiplier of that posture."""
     posture, multiplier = safety.get("posture"), safety.get("size_multiplier")
     return posture in set(Posture) and multiplier == Posture(posture).size_multiplier
 
 
 def state_holds(state: StateDocument) -> bool:
-    """Return whether an instance's equity is its cash and its positions' open profit."""
+    """Return whether equity is cash plus unrealised profit, and there is no mismatch."""
     if any(p.price is None for p in state.positions):
         return False
     unrealised = sum(p.quantity * ((p.price or 0.0) - p.average_price) for p in state.positions)
@@ -40,13 +40,13 @@ def state_holds(state: StateDocument) -> bool:
 
 
 def pnl_holds(pnl: PnlDocument) -> bool:
-    """Return whether a day's profit is made of finite figures; their ranges are the document's."""
+    """Return whether a day's figures are finite; the document type checks their ranges."""
     figures = (pnl.realised, pnl.unrealised, pnl.fees, pnl.funding, pnl.equity)
     return all(math.isfinite(figure) for figure in figures)
 
 
 def _holds(rule: Callable[[dict[str, Any]], bool], document: dict[str, Any]) -> bool:
-    """Return whether a document passes; one that is of no shape the rule can read does not."""
+    """Return whether a document passes a rule; one that the rule cannot read does not pass."""
     try:
         return rule(document)
     except (ArithmeticError, AttributeError, KeyError, TypeError, ValueError):
@@ -54,7 +54,7 @@ def _holds(rule: Callable[[dict[str, Any]], bool], document: dict[str, Any]) -> 
 
 
 def read_coherence(snapshot: Snapshot) -> Reading:
-    """Return M5 by document: each that is there holds or not; one that cannot be read does not."""
+    """Return the coherence of each existing document; an unreadable document scores 0."""
     results: dict[str, bool] = {}
     if snapshot.scan is not None:
         results["scan"] = _holds(scan_holds, snapshot.scan)

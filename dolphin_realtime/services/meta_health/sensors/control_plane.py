@@ -1,6 +1,7 @@
-"""M4, control plane: the member's readiness, the Dagster webserver, and whether that reaches the code.
+"""Control plane (`m4_control_plane`): the member, the Dagster webserver, and its code location.
 
-A part that runs may still not reach another one, as through a proxy: what it says of that counts.
+The webserver may run and still not reach the code, for instance because of a proxy; what it
+reports about the code location counts.
 """
 
 import asyncio
@@ -16,13 +17,13 @@ from dolphin_realtime.services.meta_health.reading import Reading
 
 TIMEOUT_S: Final = 2.0
 CODE: Final = "code_location"
-"""Dolphin's definitions as the webserver sees them: no service, so nothing is restarted for it."""
+"""Dolphin's definitions as the webserver sees them: not a service, so nothing is restarted."""
 
 
 async def read_control_plane(hazelcast_port: int, ui_port: int | None) -> Reading:
-    """Return M4 by port; where no webserver is meant to run there is none to count.
+    """Return the control plane's score by service; the webserver only if it is meant to run.
 
-    An open port is not enough: the kernel accepts for a process that hangs.
+    An open port is not enough: the kernel accepts connections for a process that hangs.
     """
     asked = {HAZELCAST: asyncio.to_thread(is_ready, hazelcast_port, TIMEOUT_S)}
     if ui_port is not None:
@@ -35,7 +36,7 @@ async def read_control_plane(hazelcast_port: int, ui_port: int | None) -> Readin
 
 
 def read_code(ui_port: int) -> Reading:
-    """Return M4 of the definitions as the webserver reaches them; unknown while it loads them."""
+    """Return whether the webserver reaches the definitions; unknown while it loads them."""
     try:
         trouble = dagster_api.code_trouble(ui_port, TIMEOUT_S)
     except ServiceError as e:
@@ -45,9 +46,9 @@ def read_code(ui_port: int) -> Reading:
 
 
 def cross_check(plane: Reading, services: list[ServiceStatus] | None) -> Reading:
-    """Return M4, the member unknown where its own service says that it answers.
+    """Return the reading, but the member as unknown if its own service reports that it answers.
 
-    It says so through its manager, not through the grid: then meta health is cut off.
+    That report comes through the service manager, not the grid: meta health itself is cut off.
     """
     member = next((s for s in services or [] if s.name == HAZELCAST), None)
     answers_here = plane.scores.get(HAZELCAST) != 0.0

@@ -1,4 +1,4 @@
-"""M3, data freshness: the age of each data source by its own timestamp."""
+"""M3 data freshness: the age of each data source by its own timestamp."""
 
 import math
 from datetime import datetime
@@ -39,14 +39,14 @@ SOURCES: Final = (
 
 
 def enabled_sources(setting: str) -> list[Source]:
-    """Return every source, enabled and with its thresholds as the setting says.
+    """Return all sources, enabled and with thresholds according to the setting.
 
     Args:
-        setting: Names, separated by commas; one may be followed by the seconds after which it is
-            stale and dead, as in ``scan,extf=600/1200``.
+        setting: Names, separated by commas; a name may be followed by the seconds after which the
+            source is stale and dead, as in ``scan,extf=600/1200``.
 
     Raises:
-        SettingsError: If it names a source that there is not, or its seconds are none.
+        SettingsError: If it names an unknown source, or its seconds are invalid.
     """
     known = {s.name for s in SOURCES}
     wanted: dict[str, tuple[float, float] | None] = {}
@@ -83,9 +83,9 @@ def _thresholds(part: str, seconds: str) -> tuple[float, float]:
 def read_freshness(
     snapshot: Snapshot, sources: list[Source], now: datetime, *, is_young: bool = False
 ) -> Reading:
-    """Return M3 by source; disabled ones have no score and are shown as such.
+    """Return M3 data freshness by source; a disabled source has no score and is shown as disabled.
 
-    Where the grid came up just now (``is_young``), what is absent is not yet known to be missing.
+    If the grid came up just now (``is_young``), an absent document is unknown, not missing.
     """
     scores: dict[str, float | None] = {}
     facts: dict[str, dict[str, object]] = {}

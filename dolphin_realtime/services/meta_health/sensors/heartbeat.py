@@ -1,4 +1,4 @@
-"""M2, heartbeat freshness: how long ago each service last said that it lives."""
+"""Heartbeat freshness (`m2_heartbeat`): the age of each service's last heartbeat."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -10,9 +10,9 @@ from dolphin_realtime.services.meta_health.reading import Reading, Snapshot
 def read_heartbeats(
     snapshot: Snapshot, expected: Iterable[str], now: datetime, *, is_young: bool = False
 ) -> Reading:
-    """Return M2 by service that is meant to beat.
+    """Return the heartbeat score of each expected service.
 
-    Where the grid came up just now (``is_young``), what is absent is not yet known to be missing.
+    If the grid came up just now (``is_young``), an absent heartbeat is unknown, not missing.
     """
     scores: dict[str, float | None] = {}
     facts: dict[str, dict[str, object]] = {}

@@ -1,4 +1,4 @@
-"""M1, process integrity: what the service manager says runs, never a process scan."""
+"""Process integrity (`m1_proc`): which services run according to the service manager."""
 
 from collections.abc import Iterable
 
@@ -6,13 +6,13 @@ from dolphin_realtime.ops.managers.interface import ServiceStatus
 from dolphin_realtime.services.meta_health.reading import Reading
 
 UP = ("running", "starting", "waiting")
-"""Waiting for another is not a fault of its own."""
+"""States that count as up; waiting for another service is not a fault."""
 
 
 def read_processes(services: Iterable[ServiceStatus], meant: Iterable[str] = ()) -> Reading:
-    """Return M1 by service; one that an operator stopped counts as missing too.
+    """Return the process score of each service; one that an operator stopped scores 0 too.
 
-    So does one that is ``meant`` to run and that the manager does not know.
+    A service that is ``meant`` to run but unknown to the manager also scores 0.
     """
     known = list(services)
     missing = set(meant) - {s.name for s in known}
