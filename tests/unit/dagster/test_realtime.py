@@ -33,7 +33,11 @@ def test_a_healthy_stack_fails_nothing():
     assert failing(healthy(NOW)) == set()
 
 
-@pytest.mark.parametrize(("path", "value", "red"), conditions(NOW), ids=lambda v: str(sorted(v) if isinstance(v, set) else v)[:60])
+@pytest.mark.parametrize(
+    ("path", "value", "red"),
+    conditions(NOW),
+    ids=lambda v: str(sorted(v) if isinstance(v, set) else v)[:60],
+)
 def test_each_condition_turns_its_checks_red(path, value, red):
     assert failing(changed(healthy(NOW), path, value)) == red
 
