@@ -1,5 +1,5 @@
-"""Scheduled half of Dolphin: indicators, archives, and the window on the realtime services.
+"""Scheduled half of Dolphin: indicators, archives, and the view of the realtime services.
 
-Dagster assets, schedules, sensors and checks belong here; nothing that must always run
-does (dolphin_realtime/). Imports nothing at package level.
+Dagster assets, schedules, sensors and checks belong here; services that must always run belong
+in dolphin_realtime/. Imports nothing at package level.
 """

@@ -1,9 +1,9 @@
-"""The alerts of what Dagster sees: a failed run, a check gone red, a sensor whose ticks fail.
+"""Alerts about what Dagster sees: a failed run, a check that turned red, a tick that fails.
 
-One alert when something goes wrong and one when it is well again, into the same file as the
-realtime services' own; who sends them is the alerter. That file is the one memory of what was
-told: a cursor or a storage that is gone neither leaves anything red for ever nor has it told
-again. Factors tell of themselves (factors/health.py), since one failed run of theirs is chance.
+One alert is written when something goes wrong and one when it recovers, into the same file as
+the realtime services' alerts; the alerter sends them. That file alone records what was reported:
+if a cursor or the storage is lost, nothing stays red for ever and nothing is reported twice.
+Factors are reported by factors/health.py, since one failed run of a factor may be chance.
 """
 
 from collections.abc import Collection, Iterable, Mapping
@@ -44,21 +44,21 @@ FINISHED: Final = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE]
 
 
 class Bad(msgspec.Struct, frozen=True):
-    """Something that is wrong: in words, and where to read what to do."""
+    """Something that is wrong: a description, and the runbook section that says what to do."""
 
     why: str
     runbook: str
     is_fact: bool = False
-    """Of something that is over: it is told at once, not at the second look."""
+    """Whether it is a finished event: it is reported at once, not only at the second look."""
 
 
 class Memory(msgspec.Struct, frozen=True, kw_only=True):
     """The sensor's cursor.
 
     Attributes:
-        suspected: What was wrong in the last look and is told when it still is in this one.
-        runs_until: Runs are known up to here; None: not looked yet.
-        runs_known: Runs of the last minute before that.
+        suspected: What was wrong at the last look; it is reported if it still is at this one.
+        runs_until: Finished runs are known up to here; None before the first look.
+        runs_known: Runs found at the last look, the minute of overlap included.
     """
 
     suspected: list[str] = []
@@ -67,7 +67,7 @@ class Memory(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def told(home: Path, graph: AssetGraph) -> dict[str, Bad]:
-    """Return what stands in the alerts' file of what is told from here, by ``asset:check``."""
+    """Return the active alerts in the alerts file that this sensor wrote, by ``asset:check``."""
     mine = {key.name for key in graph.asset_check_keys if key.asset_key.path[-1] not in external()}
     assets = {key.to_user_string() for key in graph.get_all_asset_keys()} - set(external())
     return {
@@ -80,14 +80,14 @@ def told(home: Path, graph: AssetGraph) -> dict[str, Bad]:
 def decide(
     bad: Mapping[str, Bad], red: Mapping[str, Bad], suspects: Collection[str], now: datetime
 ) -> tuple[list[Alert], dict[str, Bad], list[str]]:
-    """Return the alerts due, what is red from now on, and what is suspected.
+    """Return the alerts to write, what is red from now on, and what is suspected.
 
-    A blip that is over at the next look is not told.
+    A fault that is over at the next look is not reported.
 
     Args:
         bad: What is wrong now, by ``asset:check``.
-        red: What was told and stands.
-        suspects: What was wrong at the last look and not told.
+        red: What was reported and is still active.
+        suspects: What was wrong at the last look and was not reported.
         now: Wall time.
     """
     sure = {
@@ -115,10 +115,10 @@ def _alert(name: str, state: AlertState, bad: Bad, now: datetime) -> Alert:
 def red_checks(
     instance: dg.DagsterInstance, graph: AssetGraph, red: Mapping[str, Bad]
 ) -> dict[str, Bad]:
-    """Return the checks whose last result is a failure that is an error, but the factors'.
+    """Return the checks whose last result failed with severity ERROR, without the factors'.
 
-    One that is being evaluated, or of which the storage knows nothing, is as it was told. Of a
-    partitioned asset each partition is by itself: another one's pass takes nothing back.
+    A check that is being evaluated, or that the storage does not know, keeps its last reported
+    state. Each partition of an asset counts alone: a pass of another partition clears nothing.
     """
     mine = [key for key in graph.asset_check_keys if key.asset_key.path[-1] not in external()]
     found: dict[str, Bad] = {}
@@ -161,10 +161,10 @@ def _partition_of(instance: dg.DagsterInstance, run_id: str) -> str | None:
 
 
 def works_of(run: dg.DagsterRun) -> set[str]:
-    """Return what a run does: each of its assets, with its partition; of factors nothing.
+    """Return what a run works on: each of its assets, with its partition; factors are left out.
 
-    A job that materializes one asset is called after it, so that a Materialize by hand counts as
-    the same work.
+    A job that materializes one asset is named after it, so that a manual Materialize counts as the
+    same work.
     """
     names = assets_of(run) - set(external())
     partition = run.tags.get(PARTITION_TAG)
@@ -172,7 +172,7 @@ def works_of(run: dg.DagsterRun) -> set[str]:
 
 
 def failed_runs(failed: Mapping[str, Bad], finished: Iterable[dg.DagsterRun]) -> dict[str, Bad]:
-    """Return the work whose last try failed, after more runs finished, the oldest first."""
+    """Return the work whose last run failed, updated by newly finished runs (oldest first)."""
     found = dict(failed)
     for run in finished:
         for work in works_of(run):
@@ -190,8 +190,8 @@ def finished_since(
 ) -> tuple[list[dg.DagsterRun], datetime, list[str]]:
     """Return the runs that finished since the last look, the oldest first, and what to remember.
 
-    The storage's stamps are events': one may be stored after a later one, and clocks are set back.
-    So the last minute is looked at again, and runs known from there are left out.
+    The storage's timestamps are those of events: an event may be stored after a later one, and
+    clocks can be set back. So the last minute is read again, without the runs already seen.
     """
     if last.runs_until is None:
         return [], now, []
@@ -212,9 +212,9 @@ def failing_ticks(
     """Return the sensors and schedules that are on and whose newest finished tick failed.
 
     Args:
-        instance: Whose ticks.
-        known: Names of those that there are; states of former ones stay in the storage.
-        red: What was told; one whose ticks the storage does not know stays so.
+        instance: The Dagster instance.
+        known: Names of sensors and schedules that exist; the storage keeps states of removed ones.
+        red: What was reported; one whose ticks the storage does not know stays red.
     """
     seen = {state.instigator_name for state in instance.all_instigator_state()}
     found = {
@@ -242,12 +242,12 @@ def failing_ticks(
     minimum_interval_seconds=SENSOR_INTERVAL_S,
     default_status=dg.DefaultSensorStatus.RUNNING,
     description=(
-        "Writes an alert for a failed run, a check gone red, a sensor or schedule whose tick "
-        "failed: once when it does, once when it is well again. `dolphin alerts` lists them."
+        "Writes an alert for a failed run, a check that turned red, a sensor or schedule whose "
+        "tick failed: once when it fails, once when it recovers. `dolphin alerts` lists them."
     ),
 )
 def alerts(context: dg.SensorEvaluationContext) -> dg.SensorResult:
-    """Look at checks, runs and ticks once and write what is due."""
+    """Look at checks, runs and ticks once and write the alerts."""
     now, last = datetime.now(UTC), checks.remembered(context.cursor, Memory)
     repository = checks.repository_of(context)
     known = {s.name for s in repository.sensor_defs} | {s.name for s in repository.schedule_defs}

@@ -1,7 +1,7 @@
 """Asset checks: their definitions, their results, and reporting those from a sensor.
 
-A description leads to a heading of the runbook. A sensor costs no process an evaluation: it
-writes events on a change, and a refresh now and then.
+A description ends with its heading in the runbook. A sensor needs no process per evaluation: it
+writes an event when a verdict changes, and a refresh every ten minutes.
 """
 
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ EVALUATED: Final = (
     AssetCheckExecutionRecordStatus.SUCCEEDED,
     AssetCheckExecutionRecordStatus.FAILED,
 )
-"""Of a result that is there, whatever it is."""
+"""Statuses of a check that has a result, passed or failed."""
 Facts = dict[str, float | str]
 Key = tuple[str, str]
 """(asset, check)."""
@@ -30,7 +30,7 @@ class Verdict(msgspec.Struct, frozen=True):
     passed: bool
     facts: Facts
     gist: str = ""
-    """In a word; told anew when it changes, as facts are not."""
+    """A short summary; a change of it is reported, a change of the facts alone is not."""
 
 
 def describe(asset: str, name: str, means: str) -> str:
@@ -42,10 +42,10 @@ def spec(asset: str, name: str, means: str, heading: str | None = None) -> dg.As
     """Return the definition of a check of an asset.
 
     Args:
-        asset: Its key.
-        name: Of the check.
-        means: When it is green.
-        heading: Of the runbook, before the check's name; None: the asset's own.
+        asset: Key of the asset.
+        name: Name of the check.
+        means: When the check is green.
+        heading: Runbook heading, before the check's name; None: the asset's key.
     """
     return dg.AssetCheckSpec(name, asset=asset, description=describe(heading or asset, name, means))
 
@@ -53,7 +53,7 @@ def spec(asset: str, name: str, means: str, heading: str | None = None) -> dg.As
 def result(
     asset: str, name: str, passed: bool, facts: Mapping[str, Any], *, is_error: bool = False
 ) -> dg.AssetCheckResult:
-    """Return a result: WARN where it only wants a look, ERROR where it must not be trusted."""
+    """Return a result: WARN if someone should look, ERROR if the asset must not be trusted."""
     severity = dg.AssetCheckSeverity.ERROR if is_error else dg.AssetCheckSeverity.WARN
     return dg.AssetCheckResult(
         asset_key=asset, check_name=name, passed=passed, severity=severity, metadata=dict(facts)
@@ -61,7 +61,7 @@ def result(
 
 
 class Told(msgspec.Struct, frozen=True):
-    """What was told of a check last, and when; None: nothing yet."""
+    """What was last reported of a check, and when; ``passed`` is None before the first report."""
 
     at: datetime
     passed: bool | None = None
@@ -71,11 +71,11 @@ class Told(msgspec.Struct, frozen=True):
 def changes(
     verdicts: Mapping[Key, Verdict], told: Mapping[str, Told], now: datetime
 ) -> tuple[list[Key], dict[str, Told]]:
-    """Return the checks whose verdict is worth an event, and what to remember of all.
+    """Return the checks whose verdict needs an event, and what to remember of all of them.
 
     Args:
-        verdicts: Of now, by check.
-        told: What the last call returned, by name.
+        verdicts: The current verdicts, by check.
+        told: What was last reported, as the last call returned it, by name.
         now: Wall time.
     """
     due: list[Key] = []
@@ -92,10 +92,10 @@ def changes(
 
 
 def repository_of(context: dg.SensorEvaluationContext) -> dg.RepositoryDefinition:
-    """Return the definitions among which a sensor looks.
+    """Return the repository that a sensor belongs to.
 
     Raises:
-        dg.DagsterInvariantViolationError: If it is evaluated outside of any.
+        dg.DagsterInvariantViolationError: If it is evaluated outside of a repository.
     """
     if context.repository_def is None:
         raise dg.DagsterInvariantViolationError("the sensor needs its repository")
@@ -108,7 +108,7 @@ def cursor_of(memory: msgspec.Struct) -> str:
 
 
 def remembered[M: msgspec.Struct](cursor: str | None, kind: type[M]) -> M:
-    """Return what a sensor's cursor holds; one of another shape, or none, is begun anew."""
+    """Return what a sensor's cursor holds; a missing or unreadable cursor starts empty."""
     try:
         return msgspec.json.decode(cursor or "{}", type=kind)
     except msgspec.DecodeError as e:
@@ -119,7 +119,7 @@ def remembered[M: msgspec.Struct](cursor: str | None, kind: type[M]) -> M:
 def evaluation(
     key: Key, verdict: Verdict, severity: dg.AssetCheckSeverity
 ) -> dg.AssetCheckEvaluation:
-    """Return the event that tells a check's verdict."""
+    """Return the event that reports a check's verdict."""
     return dg.AssetCheckEvaluation(
         asset_key=dg.AssetKey(key[0]),
         check_name=key[1],

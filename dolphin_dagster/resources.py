@@ -1,4 +1,4 @@
-"""Dagster's way to the grid: one client a process, made when first needed, never waited for.
+"""Dagster's access to the grid: one client per process, made at first use, with bounded waits.
 
 Resources are rebuilt at every sensor tick, so the client is kept at module level.
 """
@@ -19,14 +19,14 @@ FAULTS: Final = (HazelcastError, TimeoutError, OSError)
 UPDATE_DEADLINE_S: Final = 10.0
 CONNECT_S: Final = connection.PROBE_TIMEOUT_S + 1.0
 CALL_S: Final = connection.INVOCATION_TIMEOUT_S + 1.0
-"""A future of the client's has no deadline of its own, and a member that hangs ends none."""
+"""A client's future has no deadline of its own, and never ends if the member hangs."""
 Document = dict[str, Any]
 _clients: dict[tuple[str, int], HazelcastClient] = {}
 _lock: Final = Lock()
 
 
 def _client(cluster_name: str, port: int) -> HazelcastClient:
-    """Return the process's client; nobody waits for another's connecting, which may hang.
+    """Return the process's client; a thread waits at most CONNECT_S for another's connecting.
 
     Raises:
         GridError: If no member answers in time.
@@ -68,7 +68,7 @@ class Grid:
             raise GridError(f"{map_name}/{key} was not read: {e}") from e
 
     def read[D](self, map_name: str, key: str, kind: type[D]) -> D | None:
-        """Return a document of its kind, None where absent or of another shape.
+        """Return a document as its type, None if absent or of another shape.
 
         Raises:
             GridError: If the grid does not answer in time.
@@ -92,9 +92,9 @@ class Grid:
             raise GridError(f"{map_name}/{key} was not written: {e}") from e
 
     def update[D](self, map_name: str, key: str, change: Callable[[Document | None], D]) -> D:
-        """Replace a document by what ``change`` makes of it and return that, by compare-and-set.
+        """Replace a document by what ``change`` makes of it, by compare-and-set, and return that.
 
-        ``change`` is asked again, with the newer document, where another writer was quicker.
+        ``change`` is called again, with the newer document, if another writer was quicker.
 
         Raises:
             GridError: If the grid does not answer, or others are quicker for 10 s.

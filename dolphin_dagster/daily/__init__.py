@@ -1,1 +1,1 @@
-"""What a day is due: archives, backtests, reports, sweeps, and the sensors that ask for them."""
+"""The work of each day: archives, backtests, reports, sweeps, and the sensors that request it."""

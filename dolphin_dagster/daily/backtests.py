@@ -1,7 +1,7 @@
 """Daily backtests, and the same day set beside paper trading.
 
-The assets belong here; running a backtest and explaining a difference are
-dolphin_realtime/backtest's.
+The assets belong here; running a backtest and explaining a difference belong in
+dolphin_realtime/backtest.
 """
 
 from collections.abc import Iterator
@@ -36,7 +36,7 @@ EXPLAINED: Final = checks.spec(
 
 
 def backtest_folder(settings: Settings, instance: str, day: str) -> Path:
-    """Return where an instance's backtest of a day lies."""
+    """Return the folder of an instance's backtest of a day."""
     return settings.reports / "backtest" / instance / day
 
 
@@ -61,7 +61,7 @@ def make_daily_backtest(settings: Settings) -> dg.AssetsDefinition:
     def daily_backtest(
         context: dg.AssetExecutionContext,
     ) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]:
-        """Trade the day and write what came of it."""
+        """Trade the day and write its results."""
         from dolphin_realtime.backtest import days
 
         now = load()
@@ -104,7 +104,7 @@ def make_backtest_vs_paper(settings: Settings) -> dg.AssetsDefinition:
         deps=[SCAN_ARCHIVE, "orderbook_archive", "paper_report"],
         check_specs=[EXPLAINED],
         description=(
-            "An instance's paper day traded again from where it began, decision by decision: "
+            "An instance's paper day backtested from the same opening state, decision by decision: "
             "what differs, and why. Differences in `reports/versus/<instance>/<day>/`."
         ),
     )

@@ -1,9 +1,9 @@
-"""Sensors that ask for the work of a day once it is there to do.
+"""Sensors that request the work of a day once its inputs are complete.
 
-What is due is read from files on the local disk alone: the bridge's ledger, archives,
+What is pending is read from files on the local disk alone: the bridge's ledger, archives,
 journals. A sensor starts no process and never looks at the scan folder, which may hang.
-Each request has a key made of what it is due to and of the hour: nothing is asked for twice,
-and what failed is asked for again an hour later, as long as it is due.
+Each request's key is made of the inputs that caused it and of the hour: nothing is requested
+twice, and failed work is requested again an hour later, as long as it is pending.
 """
 
 import sqlite3
@@ -41,12 +41,12 @@ def _hour() -> str:
 
 
 def _changed_ns(paths: Iterable[Path]) -> int:
-    """Return when the newest of some files changed, 0 where none is there."""
+    """Return when the newest of some files changed, 0 if no file exists."""
     return max((path.stat().st_mtime_ns for path in paths if path.is_file()), default=0)
 
 
 def _inputs(settings: Settings, day: str) -> list[Path]:
-    """Return what a day's backtest is made of: its archives and those of the days before."""
+    """Return the inputs of a day's backtest: its archives and those of the days before."""
     before = sorted(d for d in day_files(settings.archive, ".parquet") if d < day)
     days = [*before[-settings.warm_up_days :], day] if settings.warm_up_days else [day]
     return [
@@ -56,7 +56,7 @@ def _inputs(settings: Settings, day: str) -> list[Path]:
 
 
 def archives_due(settings: Settings) -> Iterator[tuple[str, str]]:
-    """Yield (day, key) of the days that are over whose archive lacks files of the bridge's ledger."""
+    """Yield (day, key) of finished days whose archive lacks files of the bridge's ledger."""
     days = ledger_days(ledger_folder(settings.run_dir))
     for day, lines in list(days.items())[:-1]:
         found = {line.path for line in read_lines(lines)}
@@ -72,7 +72,7 @@ def _archived(path: Path) -> int:
 
 
 def books_due(settings: Settings) -> Iterator[tuple[str, str]]:
-    """Yield (day, key) of the days of recorded books that are over and not archived since."""
+    """Yield (day, key) of finished days whose recorded books are newer than their archive."""
     files = day_files(settings.books, ".jsonl")
     for day in sorted(files)[:-1]:
         raw_ns = _changed_ns([files[day]])
@@ -81,9 +81,9 @@ def books_due(settings: Settings) -> Iterator[tuple[str, str]]:
 
 
 def backtests_due(settings: Settings) -> Iterator[tuple[str, str, str]]:
-    """Yield (day, instance, key) of days that are over, with inputs newer than their backtest.
+    """Yield (day, instance, key) of finished days whose inputs are newer than their backtest.
 
-    A day whose books are still to be archived waits for them.
+    A day whose order books are not archived yet waits for them.
     """
     newest, waiting = newest_day(settings), {day for day, _ in books_due(settings)}
     for day in day_files(settings.archive, ".parquet"):
@@ -97,7 +97,7 @@ def backtests_due(settings: Settings) -> Iterator[tuple[str, str, str]]:
 
 
 def closed_days(settings: Settings) -> Iterator[tuple[str, str]]:
-    """Yield (day, instance) of every day that is over in an instance's journal."""
+    """Yield (day, instance) of every finished day in an instance's journal."""
     for instance in settings.instance_names:
         folder = settings.journal_dir(instance)
         if not database.path_of(folder).is_file():
@@ -114,7 +114,7 @@ def closed_days(settings: Settings) -> Iterator[tuple[str, str]]:
 def _asked(
     context: dg.SensorEvaluationContext, due: list[dg.RunRequest], none_due: str
 ) -> dg.SensorResult:
-    """Return the requests but those whose run still waits or works, or why there is none."""
+    """Return the requests whose run is not already queued or running, or why there are none."""
     waiting = dg.RunsFilter(statuses=list(WAITING))
     under_way = {
         (run.job_name, run.tags.get(PARTITION_TAG)) for run in context.instance.get_runs(waiting)
@@ -131,10 +131,10 @@ def _asked(
     jobs=[scan_archive_job, orderbook_archive_job],
     minimum_interval_seconds=INTERVAL_S,
     default_status=dg.DefaultSensorStatus.RUNNING,
-    description="Asks for the archives of a day once it is over, and again when more came in.",
+    description="Requests the archives of a day once it is over, and again when more came in.",
 )
 def days_archived(context: dg.SensorEvaluationContext) -> dg.SensorResult:
-    """Ask for the archives that are due."""
+    """Request the archives that are pending."""
     settings, hour = load(), _hour()
     known = _known_days(settings)
     due = [
@@ -154,10 +154,10 @@ def days_archived(context: dg.SensorEvaluationContext) -> dg.SensorResult:
     job=daily_backtest_job,
     minimum_interval_seconds=INTERVAL_S,
     default_status=dg.DefaultSensorStatus.RUNNING,
-    description="Asks for the backtest of an archived day that is over, and again when it changed.",
+    description="Requests the backtest of a finished, archived day, and again when it changed.",
 )
 def days_backtested(context: dg.SensorEvaluationContext) -> dg.SensorResult:
-    """Ask for the backtests that are due."""
+    """Request the backtests that are pending."""
     settings, hour = load(), _hour()
     known = _known_days(settings)
     due = [
@@ -179,12 +179,12 @@ def days_backtested(context: dg.SensorEvaluationContext) -> dg.SensorResult:
     minimum_interval_seconds=INTERVAL_S,
     default_status=dg.DefaultSensorStatus.RUNNING,
     description=(
-        "Asks for the report of a day once a trader has begun the next one, and for its "
+        "Requests the report of a day once a trader has begun the next one, and its "
         "comparison with a backtest once the day is archived."
     ),
 )
 def days_closed(context: dg.SensorEvaluationContext) -> dg.SensorResult:
-    """Ask for what a closed day is due."""
+    """Request the reports and comparisons of closed days that are pending."""
     settings, hour = load(), _hour()
     known = _known_days(settings)
     due, waiting = [], {day for day, _ in books_due(settings)}

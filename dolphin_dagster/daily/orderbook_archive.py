@@ -1,6 +1,6 @@
 """The order-book archive: a day's recorded book features as one Parquet file, and its checks.
 
-The asset belongs here; the columns are dolphin_realtime/books/archive.py's. The order-book
+The asset belongs here, the columns belong in dolphin_realtime/books/archive.py. The order-book
 service records the best levels and features every few seconds of market time.
 """
 
@@ -39,7 +39,7 @@ def make_orderbook_archive(settings: Settings) -> dg.AssetsDefinition:
         check_specs=CHECKS,
         description=(
             "One day's order-book features by asset in `book_archive/<day>.parquet`, as the "
-            "order-book service recorded them. Gates of a backtest read them."
+            "order-book service recorded them. A backtest's order-book gates read them."
         ),
         metadata={
             "dagster/column_schema": dg.TableSchema(
@@ -50,7 +50,7 @@ def make_orderbook_archive(settings: Settings) -> dg.AssetsDefinition:
     def orderbook_archive(
         context: dg.AssetExecutionContext,
     ) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]:
-        """Write the day's books and judge them."""
+        """Write the day's order-book archive and check it."""
         now, day = load(), context.partition_key
         raw, out = now.books / f"{day}.jsonl", now.book_archive / f"{day}.parquet"
         if not raw.is_file():

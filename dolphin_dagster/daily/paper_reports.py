@@ -1,6 +1,6 @@
 """Paper-trade reports by day and instance, and the weekly summary over all of them.
 
-The assets belong here; figures and pages are dolphin_realtime/reports'.
+The assets belong here; figures and pages belong in dolphin_realtime/reports.
 """
 
 from collections.abc import Iterator
@@ -41,7 +41,7 @@ def make_paper_report(settings: Settings) -> dg.AssetsDefinition:
         deps=[journal(instance) for instance in settings.instance_names],
         check_specs=[JOURNAL_CHECK],
         description=(
-            "One day of one instance from its journal: net and its costs, trades, exposure, "
+            "One day of one instance from its journal: net profit and costs, trades, exposure, "
             "latency. In `reports/paper/<instance>/<day>/`, or `dolphin report DAY --open`."
         ),
     )
@@ -74,8 +74,8 @@ def make_weekly_summary(settings: Settings) -> dg.AssetsDefinition:
             dg.AssetDep("backtest_vs_paper", partition_mapping=dg.AllPartitionMapping()),
         ],
         description=(
-            "A week over every instance: equity, drawdown, returns by month, what costs took, "
-            "and how far paper drifted from its backtests. In `reports/weekly/<monday>/`."
+            "A week of every instance: equity, drawdown, returns by month, costs, and how far "
+            "paper trading drifted from its backtests. In `reports/weekly/<monday>/`."
         ),
     )
     def weekly_summary(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
@@ -115,10 +115,10 @@ weekly_summary_job = asset_job(WEEKLY, pools.DOLPHIN, 900, "Sum up a week.")
     cron_schedule="0 6 * * 1",
     execution_timezone="UTC",
     default_status=dg.DefaultScheduleStatus.RUNNING,
-    description="Every Monday morning: the week that is over.",
+    description="Every Monday at 06:00 UTC: the summary of the week before.",
 )
 def weekly_summary_schedule(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
-    """Ask for the week before the one that begins."""
+    """Request the summary of the week before."""
     week = (context.scheduled_execution_time.date() - timedelta(days=7)).isoformat()
     if week not in weeks(load()).get_partition_keys():
         return dg.SkipReason(f"the week of {week} is not among the partitions")

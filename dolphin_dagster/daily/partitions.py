@@ -1,6 +1,6 @@
-"""Partitions: one a UTC day, a day and an instance, a week.
+"""Partitions: by UTC day, by day and instance, by week.
 
-They begin with the first day that there is, so that nothing healthy is amber for ever.
+They begin with the first day that has data, so that no empty partition shows as missing for ever.
 """
 
 from datetime import UTC, date, datetime, timedelta
@@ -18,9 +18,9 @@ MONDAY: Final = 1
 
 
 def first_day(settings: Settings) -> str:
-    """Return the first day set, archived or seen by the bridge, today where there is none.
+    """Return the first day: the one set, else the first archived or bridged one, else today.
 
-    Only the local disk is looked at: the scan folder may hang.
+    Only the local disk is read: the scan folder may hang.
     """
     if settings.archive_first_day:
         return settings.archive_first_day
@@ -54,7 +54,7 @@ def days_by_instance(settings: Settings) -> dg.MultiPartitionsDefinition:
 
 
 def weeks(settings: Settings) -> dg.WeeklyPartitionsDefinition:
-    """Return the weeks from Monday on, the one under way included."""
+    """Return the weeks, each from Monday; the current one is included if no last day is set."""
     last = settings.archive_last_day
     end = _monday(last) + timedelta(days=7) if last else None
     return dg.WeeklyPartitionsDefinition(
@@ -75,5 +75,5 @@ def day_and_instance(context: dg.AssetExecutionContext) -> tuple[str, str]:
     """Return the day and the instance of a run's partition."""
     key = context.partition_key
     if not isinstance(key, dg.MultiPartitionKey):
-        raise TypeError(f"{key!r} is no (day, instance)")
+        raise TypeError(f"{key!r} is not a (day, instance) key")
     return key.keys_by_dimension[DAY], key.keys_by_dimension[INSTANCE]

@@ -1,4 +1,4 @@
-"""How a report looks on an asset's page: numbers for plots, a small picture, a table, a path."""
+"""A report on its asset's page: numbers for plots, a sparkline, a table, a path."""
 
 from typing import Any, Final
 

@@ -1,7 +1,7 @@
 """The scan archive: a day's scan files as one sorted, deduplicated Parquet file, and its checks.
 
-The asset and what makes a day sound belong here; merging and the file's layout are
-dolphin_realtime/archive's. A day can be materialized again when more scans came: what the
+The asset and its checks belong here; merging and the file's layout belong in
+dolphin_realtime/scans. A day can be materialized again when more scans came: what the
 archive already holds is kept.
 """
 
@@ -38,7 +38,7 @@ CHECKS: Final = [
     checks.spec(NAME, "eigenvalues_are_coherent",
                 "Every scan has one eigenvalue an asset, and they sum to the number of assets."),
     checks.spec(NAME, "has_its_scans",
-                f"At least {MIN_COVERAGE:.0%} of the scans that the day has at its cadence, so far as it is over."),
+                f"At least {MIN_COVERAGE:.0%} of the scans expected so far at the day's cadence."),
     checks.spec(NAME, "assets_stay",
                 f"At most {MAX_CHURN:.0%} of the assets came or went within the day."),
 ]  # fmt: skip
@@ -71,7 +71,7 @@ def make_scan_archive(settings: Settings) -> dg.AssetsDefinition:
     def scan_archive(
         context: dg.AssetExecutionContext,
     ) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]:
-        """Write the day's archive and judge it."""
+        """Write the day's archive and check it."""
         now = load()
         day = context.partition_key
         path = now.archive / f"{day}.parquet"
@@ -112,7 +112,7 @@ def newest_day(settings: Settings) -> str:
 
 
 def judge(facts: DayFacts, *, is_over: bool) -> Iterator[dg.AssetCheckResult]:
-    """Yield the results of a day's checks; of a day under way the part so far is judged."""
+    """Yield the results of a day's checks; of the current day, only the part so far is checked."""
     longest = max((gap.seconds for gap in facts.gaps), default=0.0)
     yield checks.result(
         NAME,
@@ -164,11 +164,11 @@ def judge(facts: DayFacts, *, is_over: bool) -> Iterator[dg.AssetCheckResult]:
     deps=[NAME],
     description=(
         "Removes raw scans and book records older than `DOLPHIN_RAW_SCAN_DAYS`, each only after "
-        "its archive was read and found to hold every file of it. Says which had to stay."
+        "its archive was read and holds every file of it. Lists the days that had to stay."
     ),
 )
 def raw_scan_retention() -> dg.MaterializeResult[None]:
-    """Clear away what is archived and old."""
+    """Remove raw scans and book records that are archived and old."""
     now = load()
     with share_lock(now.run_dir) if now.raw_scan_days else nullcontext():
         cleared = clear(now.scans, now.archive, now.raw_scan_days)
@@ -196,5 +196,5 @@ retention_schedule = dg.ScheduleDefinition(
     cron_schedule="30 3 * * *",
     execution_timezone="UTC",
     default_status=dg.DefaultScheduleStatus.RUNNING,
-    description="Every night: raw scans that are archived and old go.",
+    description="Every night at 03:30 UTC: removes raw scans that are archived and old.",
 )

@@ -1,7 +1,7 @@
-"""The parameter sweep as an asset: one run, its trials on processes of its own or on Ray.
+"""The parameter sweep as an asset: one run, with its trials in local processes or on Ray.
 
-The asset and how its verdict is shown belong here; trials and verdict are
-dolphin_realtime/sweep's.
+The asset and how its verdict is shown belong here; trials and verdict belong in
+dolphin_realtime/sweep.
 """
 
 from collections.abc import Iterator
@@ -43,13 +43,13 @@ class SweepConfig(dg.Config):
     check_specs=[BEYOND_LUCK, ALL_RAN],
     description=(
         "Many parameter sets over many archived days (`dolphin sweep`): every trial is kept, and "
-        "the best set is shown with what luck would have given. Goes on where it was stopped."
+        "the best set is shown beside what chance would have given. It resumes where it stopped."
     ),
 )
 def parameter_sweep(
     context: dg.AssetExecutionContext, config: SweepConfig
 ) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]:
-    """Run what is left of the sweep."""
+    """Run the trials of the sweep that are not done yet."""
     from dolphin_realtime.sweep.grid_file import read_sweep_file
     from dolphin_realtime.sweep.run import plan_of, run_sweep
 

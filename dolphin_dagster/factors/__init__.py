@@ -1,1 +1,1 @@
-"""What every external factor has in common: asking, publishing, judging, one asset each."""
+"""What all external factors share: asking the source, publishing, checks, one asset each."""

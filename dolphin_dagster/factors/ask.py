@@ -1,7 +1,6 @@
-"""What an indicator's fetch gets to work with: its source, the market's time, the assets asked for.
+"""What an indicator's fetch works with: its source, the market time, the assets to ask for.
 
-Requests and typed reading come together here; every error names the source, the field and the
-value.
+Requests and typed decoding meet here; every error names the source, the field and the value.
 """
 
 import time
@@ -17,21 +16,21 @@ from dolphin_dagster.sources.http import Answer, Http
 from dolphin_realtime.model.errors import SourceFormatChanged, SourceUnavailable
 
 REFUSED_MAX: Final = 0.2
-"""Up to this share of an answer's assets may be odd, as one that is being delisted is; more of
-them is a change of the answer."""
+"""Up to this share of an answer's assets may be refused, as one that is being delisted is; more
+than this means that the answer's format changed."""
 FREE: Final = 100
 PACE_S: Final = 0.6
-"""A run's first hundred questions are free; more, as a backfill of many assets has, are spread:
-Binance allows 500 in five minutes where it tells the past."""
+"""Pause before each request after a run's first hundred, as in a backfill of many assets:
+Binance allows 500 requests for history in five minutes."""
 
 
 class Observation(msgspec.Struct, frozen=True, kw_only=True):
     """A value as a source said it.
 
     Attributes:
-        known_at: Since when it could be known; None: since now.
-        percentile_90: Of its own 30 days before, where that is told with it.
-        interval_h: Hours since the settlement before, of a past funding.
+        known_at: When it became known; None: now.
+        percentile_90: 90th percentile of its own last 30 days, if known.
+        interval_h: Hours since the previous settlement, of a past funding rate.
         next_time: When a funding rate is settled next.
     """
 
@@ -46,16 +45,16 @@ class Observation(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Ask:
-    """One indicator's questions in one run.
+    """One indicator's requests in one run.
 
     Attributes:
-        now: The market's time before the first question.
+        now: The market time before the first request.
         assets: Assets of the newest scan.
         symbols: Assets of the per-symbol factors.
         history: Folder of the readings so far.
-        simulated: How the answers were made up, None where they are real.
-        left_out: What was refused of single assets while the others were taken.
-        n_others: Rows of the last list that nobody asked for.
+        simulated: How the answers were simulated, None if they are real.
+        left_out: Why single assets were refused while the others were accepted.
+        n_others: Rows of the last list that were not asked for.
     """
 
     def __init__(
@@ -101,7 +100,7 @@ class Ask:
 
         Raises:
             SourceUnavailable: If there is no answer, or nothing in it.
-            SourceFormatChanged: If it is no list, or no row of an asset can be read.
+            SourceFormatChanged: If it is not a list, or no row of an asset can be read.
         """
         wanted, body = frozenset(self.assets), self._get(path, params).body
         found, refused, n_others = answers.rows(self.where(path), body, kind, wanted)
@@ -118,7 +117,7 @@ class Ask:
         try:
             return body.decode()
         except UnicodeDecodeError as e:
-            raise SourceFormatChanged(f"{self.where(path)}: body is no text: {e}") from e
+            raise SourceFormatChanged(f"{self.where(path)}: body is not text: {e}") from e
 
     def _get(self, path: str, params: Mapping[str, Any]) -> Answer:
         self._asked += 1
@@ -129,7 +128,7 @@ class Ask:
         return answer
 
     def learn_limit(self) -> None:
-        """Have the host's own limit of weight known before it is asked."""
+        """Read the host's own request-weight limit before it is asked."""
         self._http.learn_limit()
 
     def where(self, path: str) -> str:

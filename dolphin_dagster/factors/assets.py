@@ -1,7 +1,7 @@
 """An indicator's asset with its checks, its job and its schedule.
 
-What a run does is one function, `refresh`: ask, vet, keep. Its error is the run's, after the
-checks have been told of what the grid still holds.
+A run calls one function, `refresh`: ask, vet, store. If it fails, the run first reports the
+checks of what the grid still holds, then fails with that error.
 """
 
 from collections.abc import Iterator
@@ -41,14 +41,14 @@ RETRIES: Final = 1
 RETRY_DELAY_S: Final = 3.0
 LEFT_OUT_SHOWN: Final = 5
 LEARNT_LIFETIME: Final = timedelta(hours=1)
-"""Of hours that are kept for percentiles alone."""
+"""Lifetime of the hourly rows that are kept for percentiles alone."""
 MAX_RUNTIME_S: Final = 300
 HEADING: Final = "factor"
 Result = dg.MaterializeResult[None] | dg.AssetCheckResult
 
 
 class Refreshed(msgspec.Struct, frozen=True):
-    """What a run brought: new readings, all that the grid then holds, what was left out."""
+    """The result of a run: new readings, all that the grid now holds, what was left out."""
 
     new: Readings
     held: Readings
@@ -56,13 +56,13 @@ class Refreshed(msgspec.Struct, frozen=True):
 
 
 def refresh(indicator: Indicator, stack: FactorStack) -> Refreshed:
-    """Ask an indicator's source once and keep what it says.
+    """Ask an indicator's source once and store its answer.
 
     Raises:
-        SourceUnavailable: If the source has nothing to say.
-        SourceFormatChanged: If what it says is not what was agreed.
-        GridError: If the grid is away; a good answer is in the history all the same.
-        OSError: If the history cannot be written; the grid has a good answer all the same.
+        SourceUnavailable: If the source gives no usable answer.
+        SourceFormatChanged: If the answer is not in the expected format.
+        GridError: If the grid is away; a good answer is still written to the history.
+        OSError: If the history cannot be written; a good answer is still put into the grid.
     """
     ask = stack.ask(indicator)
     found = indicator.fetch(ask)
@@ -94,10 +94,10 @@ def judged(
 
 
 def run(indicator: Indicator, context: dg.AssetExecutionContext) -> Iterator[Result]:
-    """Refresh an indicator in a run of Dagster's and yield what is to be shown.
+    """Refresh an indicator in a Dagster run and yield its materialization and check results.
 
     Raises:
-        dg.Failure: With what went wrong; only what a second try may mend is tried again.
+        dg.Failure: With what went wrong; it is retried only if a second try may succeed.
     """
     stack, began = FactorStack(), wall_now()
     before: Readings = {}
@@ -125,7 +125,7 @@ def run(indicator: Indicator, context: dg.AssetExecutionContext) -> Iterator[Res
 def _still_held(
     indicator: Indicator, stack: FactorStack, before: Readings
 ) -> Iterator[dg.AssetCheckResult]:
-    """Judge what the grid still holds after a failed run, where it can be seen."""
+    """Check what the grid still holds after a failed run, if it can be read."""
     try:
         held = stack.held()
     except GridError as e:
@@ -185,7 +185,7 @@ def _asset(indicator: Indicator) -> dg.AssetsDefinition:
 
 
 def description(indicator: Indicator) -> str:
-    """Return an asset's description: meaning, and what it publishes for how long."""
+    """Return an asset's description: its meaning, and what it publishes with which lifetimes."""
     rows = "\n".join(
         f"- `{q.name}`, {q.unit}; lives {span(q.lifetime.total_seconds())}; "
         f"usual {q.usual[0]:g} to {q.usual[1]:g}"
@@ -219,7 +219,7 @@ def _schedule(indicator: Indicator, job: Any, *, is_off: bool) -> dg.ScheduleDef
 
 
 def why_not(indicator: Indicator, context: dg.ScheduleEvaluationContext) -> str | None:
-    """Return why a tick should ask for no run, None where it should."""
+    """Return why a tick should not request a run, None if it should."""
     memory, now = memory_of(load().run_dir), wall_now()
     waiting = dg.RunsFilter(job_name=f"{indicator.name}_job", statuses=list(WAITING))
     if context.instance.get_runs_count(waiting):
@@ -233,8 +233,8 @@ def indicator_definitions(
     """Return an indicator's asset, job and schedule, and its history where its source has one.
 
     Args:
-        indicator: What to ask.
-        settings: Of the stack, for the days of the history.
+        indicator: The indicator.
+        settings: Settings of the stack, for the days of the history.
         is_off: Whether the schedule starts switched off.
     """
     job = asset_job(

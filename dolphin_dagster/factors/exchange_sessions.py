@@ -1,6 +1,6 @@
 """Sessions of the New York Stock Exchange, holidays and half days included (exchange_calendars).
 
-Slow to import, so it is imported when asked.
+The library is slow to import, so it is imported at first use.
 """
 
 from datetime import UTC, date, datetime, timedelta

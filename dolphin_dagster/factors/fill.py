@@ -1,7 +1,7 @@
-"""The sensor that asks for factors the grid lacks: at a first start, after a restart of the grid.
+"""The sensor that requests factors the grid lacks: at a first start, after a restart of the grid.
 
-Schedules bring a daily factor within hours; this brings it at once. It asks once a quarter of
-an hour at the most, in one run, and never for what is switched off or for a source that is failing.
+Schedules fetch a daily factor within hours; this fetches it at once. It requests one run a quarter
+of an hour at most, and never asks for what is switched off or for a source that is failing.
 """
 
 from collections.abc import Collection
@@ -33,12 +33,12 @@ def lacking(
     *,
     has_calendar: bool,
 ) -> list[str]:
-    """Return the indicators of which the grid holds nothing that is fresh.
+    """Return the indicators of which the grid holds no complete set of fresh readings.
 
     Args:
         held: What the grid holds.
         scanned: Assets of the newest scan.
-        symbols: Those of the settings.
+        symbols: Assets of the per-symbol factors, from the settings.
         wall: Wall time.
         has_calendar: Whether the grid holds the calendar factors.
     """
@@ -51,7 +51,7 @@ def lacking(
 
 
 def may_ask(stack: FactorStack, name: str) -> bool:
-    """Return whether an indicator's source is not being left alone."""
+    """Return whether an indicator's source may be asked now: no pause or back-off is in force."""
     one = external().get(name)
     if one is None:
         return True
@@ -63,10 +63,10 @@ def may_ask(stack: FactorStack, name: str) -> bool:
     job_name=FILL_JOB,
     minimum_interval_seconds=SENSOR_INTERVAL_S,
     default_status=dg.DefaultSensorStatus.RUNNING,
-    description="Asks, in one run, for indicators of which the grid holds nothing fresh.",
+    description="Requests, in one run, the indicators of which the grid lacks fresh readings.",
 )
 def factors_due(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipReason:
-    """Ask for what is lacking, once no run of an indicator is under way."""
+    """Request the indicators that are lacking, once no run of an indicator is under way."""
     stack, now = FactorStack(), wall_now()
     waiting = dg.RunsFilter(tags={pools.QUEUE_TAG: pools.INDICATORS}, statuses=list(WAITING))
     if context.instance.get_runs_count(waiting):

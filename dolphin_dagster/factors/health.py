@@ -1,9 +1,9 @@
-"""`exf_latest` as an asset of its own, and the sensor that sees readings die.
+"""`exf_latest` as an asset of its own, and the sensor that sees readings expire.
 
-A run judges its readings when it comes; a source that is down, or a schedule that is off, brings
-no run. So a sensor looks at the document, reports what changed, and writes an alert once when a
-factor or its source goes wrong and once when it is well again. Looking and reporting belong here;
-the rules are verdicts.py's.
+A run checks its readings itself, but a stopped schedule makes no run, and nothing checks readings
+between two runs. So a sensor reads the document, reports what changed, and writes one alert when
+a factor or its source goes wrong and one when it recovers. Reading and reporting belong here; the
+rules belong in verdicts.py.
 """
 
 from collections.abc import Collection, Mapping
@@ -50,7 +50,7 @@ ASSETS: Final = [
         group_name="indicators",
         description=(
             "Every reading of every external factor: `DOLPHIN_FEATURES/exf_latest`, which the "
-            "trader follows. Written by the assets above it, never by itself."
+            "trader follows. Written by the assets it depends on, never by a run of its own."
         ),
         kinds={"hazelcast"},
         owners=["team:dolphin"],
@@ -64,20 +64,20 @@ class Memory(msgspec.Struct, frozen=True, kw_only=True):
     """What the sensor remembers.
 
     Attributes:
-        told: Of each check.
+        told: What was last reported of each check.
     """
 
     told: dict[str, checks.Told] = {}
 
 
 class Seen(msgspec.Struct, frozen=True, kw_only=True):
-    """What there is to judge at one instant.
+    """What is judged at one instant.
 
     Attributes:
-        held: The grid's readings, None where the grid is away.
-        circuits: Each indicator's luck with its source.
-        assets: Of the newest scan; None where that is not known.
-        symbols: Of the settings.
+        held: The grid's readings, None if the grid is away.
+        circuits: Each indicator's circuit breaker: its consecutive failures.
+        assets: Assets of the newest scan; None if unknown.
+        symbols: Assets of the per-symbol factors, from the settings.
         off: Indicators that are switched off: nothing is expected of them.
     """
 
@@ -89,12 +89,12 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def verdicts(seen: Seen, known: set[str], wall: datetime) -> dict[checks.Key, Verdict]:
-    """Return what is to be said of the document now.
+    """Return the current verdicts about the document.
 
     Args:
-        seen: What there is. Where the grid is away or has just forgotten all, nothing is said
-            of single factors.
-        known: Indicators that were judged before: of the others nothing is due yet.
+        seen: What is judged. If the grid is away or holds no reading at all, single factors
+            get no verdict.
+        known: Indicators that were judged before; others are judged from their first reading on.
         wall: Wall time.
     """
     mine = {name: i for name, i in external().items() if name not in seen.off}
@@ -112,11 +112,11 @@ def verdicts(seen: Seen, known: set[str], wall: datetime) -> dict[checks.Key, Ve
 def alerts(
     found: dict[checks.Key, Verdict], seen: Seen, last: dict[str, str], wall: datetime
 ) -> list[Alert]:
-    """Return an alert for each factor that went wrong or is well again.
+    """Return an alert for each factor that went wrong or recovered.
 
-    A factor is wrong while its readings are dead or its source failed twice in a row; one alert
-    an episode, whichever comes first, under the name of the check that brought it. One that is switched
-    off stays as it was seen last. ``last`` holds who was wrong.
+    A factor is wrong while its readings are expired or its source failed twice in a row. Each
+    episode gets one alert, under the name of the check that failed first. A factor that is
+    switched off keeps its last state. ``last`` holds the factors that were wrong, with the check.
     """
     raised: list[Alert] = []
     for name in external():
@@ -141,14 +141,14 @@ def alerts(
 
 
 def is_wrong(fresh: Verdict | None, circuit: CircuitBreaker, *, was_wrong: bool) -> bool:
-    """Return whether a factor is wrong; where its readings cannot be seen, as it was before."""
+    """Return whether a factor is wrong; without a verdict on its readings, it stays as it was."""
     if circuit.is_failing:
         return True
     return was_wrong if fresh is None else not fresh.passed
 
 
 def wrong_in(home: Path) -> dict[str, str]:
-    """Return the check by which each factor that stands as wrong was told to be: the file knows."""
+    """Return each factor with an active alert in the alerts file, and the check it names."""
     return {
         asset: check
         for asset, check in standing(read_alerts(home))
@@ -159,12 +159,12 @@ def wrong_in(home: Path) -> dict[str, str]:
 def look(
     seen: Seen, last: Memory, wrong: dict[str, str], wall: datetime
 ) -> tuple[list[checks.Key], dict[checks.Key, Verdict], list[Alert], Memory]:
-    """Return what is due to be reported, all verdicts, the alerts, and what to remember.
+    """Return which checks to report, all verdicts, the alerts, and what to remember.
 
     Args:
-        seen: What there is.
+        seen: What is judged.
         last: What was reported.
-        wrong: Who was told to be wrong.
+        wrong: Factors with an active alert, and the check it names.
         wall: Wall time.
     """
     known = {name.split(":")[0] for name in last.told if name.endswith(f":{IS_FRESH}")}
@@ -176,10 +176,10 @@ def look(
 
 
 def is_runs_own(key: checks.Key, verdict: Verdict, told: Mapping[str, checks.Told]) -> bool:
-    """Return whether a verdict is told by runs alone: a factor that lives and was not seen dead.
+    """Return whether only runs report a verdict: a fresh factor that was not reported red.
 
-    Told here as well, it could fall between a run's start and its materialization, and the
-    check would show as not evaluated.
+    If the sensor reported it too, the event could fall between a run's start and its
+    materialization, and the check would show as not evaluated.
     """
     before = told.get(":".join(key))
     was_red = before is not None and before.passed is False
@@ -194,7 +194,7 @@ def severity(asset: str) -> dg.AssetCheckSeverity:
 
 
 def see(stack: FactorStack, instance: dg.DagsterInstance) -> Seen:
-    """Return what there is to judge now."""
+    """Return what is judged now."""
     return Seen(
         held=read(stack),
         circuits=stack.memory.circuits(),
@@ -217,7 +217,7 @@ def read(stack: FactorStack) -> Readings | None:
     name="factor_health",
     minimum_interval_seconds=SENSOR_INTERVAL_S,
     default_status=dg.DefaultSensorStatus.RUNNING,
-    description="Reports which external factors are dead and whether all are there; alerts once.",
+    description="Reports which external factors are expired or missing; one alert an episode.",
 )
 def factor_health(context: dg.SensorEvaluationContext) -> dg.SensorResult:
     """Look at the document once and report what changed."""
@@ -244,7 +244,7 @@ def factor_health(context: dg.SensorEvaluationContext) -> dg.SensorResult:
     pool=pools.INDICATORS,
 )
 def factors_are_complete(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
-    """Judge the document now, in a run of its own."""
+    """Check the document now, in a run of its own."""
     off = off_now(context.instance)
     wanted = {name: i for name, i in external().items() if name not in off}
     verdict = is_complete(wanted, read(FactorStack()) or {})

@@ -1,7 +1,7 @@
-"""An external factor as data: what it is called, what it may be, how it is asked for.
+"""An external factor as data: its name, its bounds, how its source is asked.
 
-Each file of indicators/ fills one of these in; the assets are made of it by assets.py. Values
-are judged twice: outside `possible` the answer is refused, outside `usual` a check is red.
+Each file of indicators/ defines one; assets.py makes its asset. Values are checked twice:
+outside `possible` the answer is refused, outside `usual` a check is red.
 """
 
 from collections.abc import Callable, Collection, Sequence
@@ -25,9 +25,9 @@ class Quantity(msgspec.Struct, frozen=True, kw_only=True):
         name: Its key in `exf_latest`.
         unit: Of the value.
         lifetime: How long after the fetch the signal may use it.
-        possible: Lowest and highest value that the source can mean.
-        usual: Lowest and highest value that needs no look.
-        jump: Largest change from the reading before that needs no look.
+        possible: Lowest and highest value that is plausible at all.
+        usual: Lowest and highest value that is normal.
+        jump: Largest change from the reading before that is normal.
         jump_kind: ratio (of the larger to the smaller value) or difference.
     """
 
@@ -41,14 +41,14 @@ class Quantity(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class History(msgspec.Struct, frozen=True, kw_only=True):
-    """What a source tells of the past.
+    """What a source offers of the past.
 
     Attributes:
         fetch: Readings whose event lies in [first, last), each with the instant it was known.
         lifetime: How long after that a backfilled reading may be used: its step and some more.
-        means: For the asset's description.
-        tells: Names of whole-market factors that there should be something of, each day.
-        is_due: Whether there should be something of a day.
+        means: Text for the asset's description.
+        tells: Names of the whole-market factors that should have a reading each day.
+        is_due: Whether a day should have readings.
     """
 
     fetch: Callable[[Ask, datetime, datetime], list[Observation]]
@@ -64,16 +64,16 @@ class Indicator(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         name: Key of its asset.
         host: Which source it asks, by the name of its setting.
-        path: For messages and the reading's source.
-        means: What it is and what the signal makes of it, for the asset's description.
+        path: Path on the host, for messages and the reading's source.
+        means: What it is and how the signal uses it, for the asset's description.
         quantities: What it publishes.
-        event_age_max: An answer about an instant longer ago is no answer.
+        event_age_max: A reading of an older instant is refused.
         cron: When its schedule asks.
         cadence: How often that is.
         fetch: Asks the source and reads its answer.
-        history: What the source tells of the past, None for nothing.
+        history: What the source offers of the past, None if nothing.
         is_per_symbol: Whether it asks for the symbols of the settings, not for the scan's assets.
-        is_weighed: Whether a gate of the signal reads it: its checks are errors then.
+        is_weighed: Whether a gate of the signal reads it; then its checks are errors.
         percentiles: Returns the 90th percentile of each quantity's own history, by its name,
             and readings of the past that the history lacked; asked for after the fetch.
     """
@@ -93,13 +93,13 @@ class Indicator(msgspec.Struct, frozen=True, kw_only=True):
     percentiles: Callable[[Ask], tuple[dict[str, float], list[Observation]]] | None = None
 
     def quantity(self, name: str) -> Quantity:
-        """Return one of its quantities, also for the hours that are kept of it."""
+        """Return one of its quantities, also by the name of its hourly history rows."""
         return next(q for q in self.quantities if q.name == name.removesuffix(HOURLY))
 
     def expected(
         self, scanned: Collection[str] | None, symbols: Collection[str]
     ) -> Collection[str] | None:
-        """Return the assets that readings are expected of; None where the scan's are not known."""
+        """Return the assets expected to have readings; None if the scan's assets are unknown."""
         return symbols if self.is_per_symbol else scanned
 
     @property

@@ -1,4 +1,4 @@
-"""The market's time: the wall's, or in a replay that of the newest scan."""
+"""The market time: wall time, or in a replay the timestamp of the newest scan."""
 
 from datetime import UTC, datetime
 
@@ -18,7 +18,7 @@ def market_now(the_grid: Grid, clock: str, wall: datetime) -> datetime:
         wall: The wall's time.
 
     Raises:
-        GridError: If the clock is the replay's and no scan is there to read it from.
+        GridError: If the clock is the replay's and there is no scan to read it from.
     """
     if clock != REPLAY:
         return wall

@@ -1,4 +1,4 @@
-"""Binance's histories, page by page: one way to walk them, whatever they tell."""
+"""Paging through Binance's history endpoints, the same way for each of them."""
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -17,7 +17,7 @@ class OfSymbol(Protocol):
 
 
 def milliseconds(moment: datetime) -> int:
-    """Return an instant as the source counts: milliseconds since 1970."""
+    """Return an instant in the source's unit: milliseconds since 1970."""
     return round(moment.timestamp() * 1e3)
 
 
@@ -31,7 +31,7 @@ def rows_by_instant[R: OfSymbol](
     last: datetime,
     **params: Any,
 ) -> dict[datetime, R]:
-    """Return what a history tells of one asset in [first, last), by its instant.
+    """Return the rows of one asset in a history in [first, last), by instant.
 
     Args:
         ask: The source.
@@ -41,7 +41,7 @@ def rows_by_instant[R: OfSymbol](
         symbol: The asset; rows of another are refused.
         first: Where the first page begins.
         last: Where the last page ends.
-        params: More of the question; ``limit`` is the length of a full page.
+        params: Further query parameters; ``limit`` is the length of a full page.
 
     Raises:
         SourceUnavailable: If there is no answer.

@@ -1,7 +1,7 @@
-"""What a source tells of the past: a partitioned asset a factor, filled by backfills.
+"""A factor's history: one partitioned asset for each factor, filled by backfills.
 
-Days asked for come in one run where they follow one another, so that a month is one question.
-Readings count from when they could be known, and say that they were backfilled.
+Consecutive days are fetched in one run, so that a month is one request.
+Readings count from when they could be known, and are marked as backfilled.
 """
 
 import warnings
@@ -25,7 +25,7 @@ from dolphin_realtime.model.errors import GridError, SourceError, SourceFormatCh
 
 DAYS_A_RUN: Final = 31
 LEAD_DAYS: Final = 31
-"""Factors are wanted for the trailing percentiles of the first archived day."""
+"""The trailing percentiles of the first archived day need the factors of the month before."""
 MAX_RUNTIME_S: Final = 600
 HOLES_SHOWN: Final = 10
 
@@ -37,10 +37,10 @@ def factor_days(settings: Settings) -> dg.DailyPartitionsDefinition:
 
 
 def fill(indicator: Indicator, past: History, first: datetime, last: datetime) -> dict[str, Any]:
-    """Ask for what happened in [first, last), keep it, and return what is to be shown.
+    """Fetch and store the readings of [first, last), and return the run's metadata.
 
     Raises:
-        dg.Failure: If the source fails, or has nothing of a day on which it should.
+        dg.Failure: If the source fails, or has no reading of a day that should have one.
     """
     stack = FactorStack()
     try:
@@ -70,12 +70,12 @@ def fill(indicator: Indicator, past: History, first: datetime, last: datetime) -
 def holes(
     found: Sequence[Observation], days: Sequence[date], tells: Sequence[str] = ()
 ) -> list[str]:
-    """Return the days on which a factor has nothing, by factor and asset.
+    """Return the days on which a factor has no reading, by factor and asset.
 
     Args:
-        found: What was told.
-        days: Of which there should be something.
-        tells: Whole-market factors that should be there. Single assets are judged from their
+        found: What the source returned.
+        days: Days that should have readings.
+        tells: Whole-market factors that should be there. Single assets are checked from their
             first day on: they were listed then.
     """
     have: dict[tuple[str, str | None], set[date]] = {(name, None): set() for name in tells}
@@ -94,7 +94,7 @@ def holes(
 def history_asset(
     indicator: Indicator, past: History, settings: Settings
 ) -> tuple[dg.AssetsDefinition, Any]:
-    """Return the asset of a factor's past and its job; several days of it are one run."""
+    """Return the asset of a factor's history and its job; one run fills several days."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", dg.BetaWarning)  # of backfill_policy, in 1.13
         asset = _asset(indicator, past, settings)
@@ -108,7 +108,7 @@ def history_asset(
 
 
 def history_name(indicator: Indicator) -> str:
-    """Return the key of the asset of a factor's past."""
+    """Return the key of the asset of a factor's history."""
     return f"{indicator.name}_history"
 
 

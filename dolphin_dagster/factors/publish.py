@@ -1,9 +1,9 @@
 """From a source's answer to `exf_latest` and to the history on disk.
 
-Vetting what was observed, making readings of it and keeping them in both places belong here.
-The history is written first: a grid that is away loses nothing; a full disk keeps nothing from the
-grid. A document that is not there, as after a restart of the grid, begins with what still lives in
-the history.
+Vetting observations, turning them into readings and storing these in both places belong here.
+The history is written first, so that nothing is lost while the grid is away; if the disk is full,
+the grid still gets the readings. A missing document, as after a restart of the grid, begins with
+the unexpired readings of the history.
 """
 
 from collections.abc import Sequence
@@ -30,7 +30,7 @@ from dolphin_realtime.model.factors.document import (
 )
 
 AHEAD_MAX: Final = timedelta(minutes=5)
-"""Clocks differ: an event this little in the future is taken as of now."""
+"""Clocks differ: an event up to this far in the future is dated at the fetch."""
 
 
 class Moment(msgspec.Struct, frozen=True):
@@ -53,9 +53,9 @@ def vet(
         now: The market's time after it.
 
     Raises:
-        SourceUnavailable: If there is nothing, or it is about too long ago.
+        SourceUnavailable: If there is nothing, or it is too old.
         SourceFormatChanged: If a value or an instant is out of range, of the whole market or of
-            more than a few assets.
+            too large a share of the assets.
     """
     if not found:
         raise SourceUnavailable(
@@ -77,7 +77,7 @@ def vet(
 def fault_of(
     indicator: Indicator, one: Observation, asked: datetime, now: datetime
 ) -> SourceError | None:
-    """Return why an observation is not to be published, None where it may be."""
+    """Return why an observation must not be published, None if it may be."""
     where = f"{indicator.host}{indicator.path}"
     field = f"{one.name} of {one.asset}" if one.asset else one.name
     low, high = indicator.quantity(one.name).possible
@@ -101,7 +101,7 @@ def readings(
     simulated: str | None,
     percentiles: dict[str, float],
 ) -> Readings:
-    """Return what was observed as readings: known from the fetch on."""
+    """Return readings made of observations; they count as known from the fetch on."""
     made: Readings = {}
     for one in found:
         quantity = indicator.quantity(one.name)
@@ -163,7 +163,7 @@ def publish(
     pushed_at: datetime,
     learnt: Sequence[Row] = (),
 ) -> Readings:
-    """Keep readings in the history, merge them into `exf_latest`, and return what it then holds.
+    """Append readings to the history, merge them into `exf_latest`, and return its readings.
 
     Args:
         the_grid: Where the document is.
@@ -171,11 +171,11 @@ def publish(
         new: What a source said.
         at: When it was fetched.
         pushed_at: Wall time.
-        learnt: Rows of the past that were told beside it, for the history alone.
+        learnt: Rows of the past that came with it, for the history alone.
 
     Raises:
-        GridError: If the grid is away; the history has them all the same.
-        OSError: If the history cannot be written; the grid has them all the same.
+        GridError: If the grid is away; the history still gets them.
+        OSError: If the history cannot be written; the grid still gets them.
     """
     fault: OSError | None = None
     rows = [Row(key=key, reading=reading) for key, reading in new.items()]
@@ -195,5 +195,5 @@ def publish(
 
 
 def living(history: Path, now: datetime) -> Readings:
-    """Return the readings of the history that may still be used."""
+    """Return the readings of the history that are not expired."""
     return {key: r for key, r in newest(history, now).items() if r.is_current(now)}

@@ -1,7 +1,7 @@
 """Every module of indicators/: a new file there is an indicator, with nothing else to change.
 
-An external factor's module holds an ``INDICATOR``, of which its definitions are made here; a
-module of another kind makes them itself, as ``definitions(settings)``.
+An external factor's module holds an ``INDICATOR``, from which its definitions are made here;
+any other module makes its own in ``definitions(settings)``.
 """
 
 import pkgutil
@@ -38,7 +38,7 @@ def external() -> dict[str, Indicator]:
     """Return the external factors by their asset's key.
 
     Raises:
-        SettingsError: If one is not called as its file, or asks a source that is no setting.
+        SettingsError: If one is not named like its file, or asks a source without a setting.
     """
     found: dict[str, Indicator] = {}
     for module in modules():
@@ -51,7 +51,7 @@ def external() -> dict[str, Indicator]:
             )
         if indicator.host not in HOSTS:
             raise SettingsError(
-                f"indicators/{file}.py asks {indicator.host!r}, which is no address of "
+                f"indicators/{file}.py asks {indicator.host!r}, which is not an address of "
                 f"SourceSettings; there are {', '.join(HOSTS)}"
             )
         found[indicator.name] = indicator
@@ -71,7 +71,7 @@ def switched_off() -> set[str]:
     """Return the external factors whose schedule starts switched off, by the setting.
 
     Raises:
-        SettingsError: If it names one that there is not.
+        SettingsError: If it names one that does not exist.
     """
     named = set(listed(load_sources().off))
     unknown = named - set(external()) - {ALL}
@@ -87,7 +87,7 @@ def definitions(settings: Settings) -> dg.Definitions:
     """Return the definitions of every indicator, and the job that asks them all at once.
 
     Raises:
-        SettingsError: If the setting of what is off names what there is not.
+        SettingsError: If the setting of what is off names an indicator that does not exist.
     """
     off = switched_off()
     each: list[dg.Definitions] = [

@@ -1,4 +1,4 @@
-"""What a run of an indicator needs of the stack around it: settings, grid, clock, memory."""
+"""What a run of an indicator needs of the stack: settings, grid, clock, memory of the sources."""
 
 from datetime import datetime
 
@@ -17,7 +17,7 @@ from dolphin_realtime.model.factors.document import Readings, readings_of
 
 
 class FactorStack:
-    """The stack as the environment's settings name it; nothing is opened before it is used."""
+    """The stack that the environment's settings describe; nothing is opened before its use."""
 
     def __init__(self) -> None:
         self.settings, self.sources = load(), load_sources()
@@ -49,20 +49,20 @@ class FactorStack:
         return readings_of(self.grid.get(maps.FEATURES, maps.LATEST_FACTORS))
 
     def assets(self) -> list[str]:
-        """Return the assets of the newest scan, none where there is no scan; raises GridError."""
+        """Return the assets of the newest scan, empty if there is no scan; raises GridError."""
         scan = self.grid.get(maps.FEATURES, maps.LATEST_SCAN)
         assets = scan.get("assets") if scan else None
         return [a for a in assets if isinstance(a, str)] if isinstance(assets, list) else []
 
     def scanned(self) -> set[str] | None:
-        """Return the assets of the newest scan, None where none can be seen."""
+        """Return the assets of the newest scan, None if there is no scan or the grid is away."""
         try:
             return set(self.assets()) or None
         except GridError:
             return None
 
     def ask(self, indicator: Indicator) -> Ask:
-        """Return what an indicator's fetch gets to work with; raises GridError."""
+        """Return the `Ask` for an indicator's fetch; raises GridError."""
         sources = self.sources
         base: str = getattr(sources, indicator.host)
         http = Http(indicator.host, base, self.memory, sources.timeout_s, sources.pause_s)

@@ -1,6 +1,6 @@
-"""What is judged of an indicator's readings: fresh, in range, no leap, its source answering. Pure.
+"""Checks of an indicator's readings: fresh, in range, no leap, its source answering. Pure.
 
-They look at what the grid holds, after a good run and after a failed one alike.
+They judge what the grid holds, after a good run and after a failed one alike.
 """
 
 import math
@@ -46,7 +46,7 @@ def is_fresh(
         indicator: Which one.
         held: What the grid holds.
         wall: The wall's time.
-        assets: Readings of other assets are not judged: theirs left the scan. None: all are.
+        assets: Only readings of these assets are judged: others left the scan. None: all are.
     """
     ages = {
         key: wall - fetched(r)
@@ -73,7 +73,7 @@ def source_answers(circuit: CircuitBreaker) -> Verdict:
 
 
 def is_in_range(indicator: Indicator, held: Readings) -> Verdict:
-    """Judge values against the range that needs no look."""
+    """Judge values against their usual range."""
     mine = own(indicator, held)
     strange = []
     for key, reading in mine.items():
@@ -103,7 +103,7 @@ def agrees(indicator: Indicator, held: Readings, before: Readings) -> Verdict:
 
 
 def leap(quantity: Quantity, before: float, after: float) -> float:
-    """Return how far a value went, in the measure of the quantity's limit."""
+    """Return how far a value moved, as a ratio or a difference, like the quantity's limit."""
     if quantity.jump_kind != RATIO:
         return abs(after - before)
     low, high = sorted((abs(before), abs(after)))

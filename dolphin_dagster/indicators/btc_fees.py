@@ -1,6 +1,6 @@
-"""What a Bitcoin transaction should pay, in satoshi per virtual byte: mempool.space.
+"""Recommended Bitcoin transaction fees, in satoshi per virtual byte: mempool.space.
 
-The source tells no instant: a reading is about the moment of its fetch.
+The source gives no timestamp: a reading is dated at its fetch.
 """
 
 from datetime import timedelta
@@ -24,7 +24,7 @@ class Fees(msgspec.Struct, rename="camel"):
 
 
 def fetch(ask: Ask) -> list[Observation]:
-    """Return the fee of the next block and that of the next hour."""
+    """Return the fees for confirmation in the next block and within the hour."""
     fees = ask.json(PATH, Fees)
     if fees.hour_fee > fees.fastest_fee:
         raise ask.changed(PATH, "hourFee", fees.hour_fee, f"at most fastestFee {fees.fastest_fee}")

@@ -1,6 +1,6 @@
 """Bitcoin's hash rate over the last blocks, in exahashes a second: mempool.space.
 
-The source tells no instant: a reading is about the moment of its fetch.
+The source gives no timestamp: a reading is dated at its fetch.
 """
 
 from datetime import timedelta

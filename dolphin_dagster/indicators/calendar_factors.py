@@ -1,8 +1,8 @@
-"""Calendar factors (EsoF) to Hazelcast: session, settlement, expiry, halving cycle, moon.
+"""Calendar factors to Hazelcast: session, settlement, expiry, halving cycle, moon.
 
-The asset, its schedule and its check belong here; the rules are
-dolphin_realtime/model/factors/calendar.py's. In a replay the market's clock is the newest
-scan's; the document says which clock was asked.
+The asset, its schedule and its check belong here; the rules belong in
+dolphin_realtime/model/factors/calendar.py. In a replay the market clock is the newest
+scan's; the document says which clock was used.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -70,12 +70,12 @@ def _stack_grid() -> tuple[Grid, str]:
     freshness_policy=dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=3)),
     description=(
         "Weekday, session, minutes to funding, days to expiry, New York's trading hours, halving "
-        "cycle and moon phase of the market's clock, pushed to `DOLPHIN_FEATURES/esof_latest`. The moon is reported, "
-        "never weighted."
+        "cycle and moon phase at the market time, pushed to `DOLPHIN_FEATURES/esof_latest`. The "
+        "moon phase is only reported; the signal does not use it."
     ),
 )
 def calendar_factors_asset() -> dg.MaterializeResult[None]:
-    """Compute the factors of now and push them."""
+    """Compute the current factors and push them."""
     the_grid, clock = _stack_grid()
     wall = datetime.now(UTC)
     moment = market_now(the_grid, clock, wall)
@@ -106,7 +106,7 @@ def calendar_factors_asset() -> dg.MaterializeResult[None]:
     ),
 )
 def document_is_whole() -> dg.AssetCheckResult:
-    """Judge the document in the grid."""
+    """Check the document in the grid."""
     the_grid, _ = _stack_grid()
     passed, facts = _is_whole(the_grid.get(maps.FEATURES, maps.LATEST_CALENDAR), datetime.now(UTC))
     return checks.result(NAME, IS_WHOLE, passed, facts)

@@ -1,8 +1,8 @@
 """Implied volatility of Bitcoin and Ether: Deribit's DVOL, with its own 30-day percentile.
 
-In percent a year. Old answers were fractions: both are taken, told apart by their size. The
+In percent a year. Old answers were fractions: both are accepted and distinguished by size. The
 percentile is that of hourly closes, interpolated linearly, and is published once seven days of
-them are known; hours that the history lacks are asked for and kept.
+them are known; hours that the history lacks are fetched and stored.
 """
 
 from datetime import datetime, timedelta
@@ -25,7 +25,7 @@ HOUR: Final = timedelta(hours=1)
 LOOK_BACK: Final = timedelta(minutes=10)
 WINDOW: Final = timedelta(days=30)
 LEAST: Final = 7 * 24
-"""Hourly closes that a percentile needs: seven days."""
+"""Fewest hourly closes for a percentile: seven days."""
 POSSIBLE: Final = (5.0, 400.0)
 PERCENT: Final = 100.0
 PAGES_MAX: Final = 40
@@ -48,14 +48,14 @@ class Answer(msgspec.Struct):
 
 
 def percent(value: float) -> float:
-    """Return a volatility in percent: what is below 5 was a fraction."""
+    """Return a volatility in percent: a value below 5 is a fraction."""
     return value * PERCENT if 0.0 < value < POSSIBLE[0] else value
 
 
 def closes(
     ask: Ask, currency: str, first: datetime, last: datetime, step: timedelta
 ) -> dict[datetime, float]:
-    """Return the closes of candles that are over in (first, last], by the candle's end."""
+    """Return the closes of candles that end in (first, last], by the candle's end."""
     found: dict[datetime, float] = {}
     begin_ms = round((first - step).timestamp() * 1e3)
     end_ms: int | None = round(last.timestamp() * 1e3)
@@ -75,7 +75,7 @@ def closes(
 
 
 def fetch(ask: Ask) -> list[Observation]:
-    """Return the close of each currency's newest minute, that under way included."""
+    """Return the close of each currency's newest minute, the current one included."""
     found = []
     for name, currency in CURRENCIES.items():
         minutes = closes(ask, currency, ask.now - LOOK_BACK, ask.now + 2 * MINUTE, MINUTE)
@@ -94,8 +94,8 @@ def percentile_90(values: list[float]) -> float | None:
 def percentiles(ask: Ask) -> tuple[dict[str, float], list[Observation]]:
     """Return each currency's percentile of its last thirty days of hourly closes.
 
-    The second part is the hours that the history lacked and the source knew: asked for where
-    the newest is among them, so once an hour.
+    The second value holds the hours that the history lacked and the source had. They are fetched
+    only if the newest hour is missing, so once an hour.
     """
     last = ask.now.replace(minute=0, second=0, microsecond=0)
     first, found, learnt = last - WINDOW, {}, []
@@ -163,8 +163,8 @@ INDICATOR: Final = Indicator(
     host="deribit",
     path=PATH,
     means=(
-        "What options say of the next 30 days. The signal halves every weight while Bitcoin's is at "
-        "or above the 90th percentile of its own last 30 days (gate *dvol*)."
+        "Volatility of the next 30 days implied by options. The signal halves every weight while "
+        "Bitcoin's is at or above the 90th percentile of its own last 30 days (gate *dvol*)."
     ),
     quantities=(_quantity(DVOL_BTC), _quantity(DVOL_ETH)),
     event_age_max=timedelta(minutes=10),

@@ -17,11 +17,11 @@ CLASSES: Final = (
     (75.0, "Greed"),
     (100.0, "Extreme Greed"),
 )
-"""(highest value, its word), as the source's own page classes them."""
+"""(highest value, class), as on the source's own page."""
 BORDER: Final = 2.0
-"""Near a border the source's answers have had either word, 25 as Extreme Fear and 46 as Fear."""
+"""So near a border the source has used either class: 25 as Extreme Fear, 46 as Fear."""
 PUBLISHED_AFTER: Final = timedelta(minutes=30)
-"""A day's value comes out about 00:00 UTC of its day, not on the stroke."""
+"""A day's value is published soon after 00:00 UTC of its day, not exactly then."""
 
 
 class Entry(msgspec.Struct):
@@ -39,12 +39,12 @@ class Answer(msgspec.Struct):
 
 
 def word(value: float) -> str:
-    """Return the source's word for a value."""
+    """Return the source's class of a value."""
     return next((name for highest, name in CLASSES if value <= highest), "beyond 100")
 
 
 def read(ask: Ask, entry: Entry) -> Observation:
-    """Return one day's value, where its word is the one that belongs to it."""
+    """Return one day's value; raises SourceFormatChanged if its class does not match."""
     value = ask.number(PATH, "value", entry.value)
     allowed = {word(value), word(value - BORDER), word(min(value + BORDER, CLASSES[-1][0]))}
     if not 0.0 <= value <= CLASSES[-1][0]:
@@ -81,7 +81,7 @@ INDICATOR: Final = Indicator(
     name=NAME,
     host="alternative",
     path=PATH,
-    means="The crowd's mood. Reported; there is no evidence for a weight, so no gate reads it.",
+    means="Market sentiment. Reported; there is no evidence for a weight, so no gate reads it.",
     quantities=(
         Quantity(
             name=NAME, unit="0 to 100", lifetime=timedelta(hours=36),

@@ -23,7 +23,7 @@ HOUR: Final = timedelta(hours=1)
 DAY: Final = timedelta(days=1)
 MARK_PRICE: Final = "mark_price"
 INTEREST: Final = (1e-5, 0.005)
-"""Binance's interest part, a day's 0.03 % by the hours of a settlement, or 0: else a unit changed."""
+"""Bounds of Binance's interest rate per settlement (0.03 % a day) unless 0; else a unit changed."""
 INDEX_APART: Final = 2.0
 
 
@@ -112,7 +112,7 @@ def settlements(ask: Ask, asset: str, first: datetime, last: datetime) -> list[O
 
 
 def intervals(times: list[datetime]) -> dict[datetime, float | None]:
-    """Return the whole hours between each settlement and the one before; the first has the next's."""
+    """Return whole hours between each settlement and the one before; the first as the second."""
     gaps = [round((b - a) / HOUR) for a, b in itertools.pairwise(times)]
     hours = [float(gap) if 1 <= gap <= DAY / HOUR else None for gap in gaps]
     return dict(zip(times, [*hours[:1], *hours] if hours else [None] * len(times), strict=True))
@@ -123,8 +123,8 @@ INDICATOR: Final = Indicator(
     host="binance",
     path=PATH,
     means=(
-        "What holding each perpetual costs or pays. The signal closes a direction in so far as it "
-        "would pay much (gate *funding*); the trader books it at settlements."
+        "What holding each perpetual costs or earns. The signal reduces a direction that would pay "
+        "much funding (gate *funding*); the trader books funding at settlements."
     ),
     quantities=(
         Quantity(

@@ -1,4 +1,4 @@
-"""Hours between fundings, of the perpetuals whose interval is not the usual 8: Binance."""
+"""Hours between funding settlements of each perpetual, 8 unless Binance lists another interval."""
 
 from datetime import timedelta
 from typing import Final

@@ -50,7 +50,7 @@ INDICATOR: Final = Indicator(
     name="long_short_accounts",
     host="binance",
     path=PATH,
-    means="How many accounts are long, of those that are in. Reported; no gate reads it.",
+    means="Share of accounts with a position that are long. Reported; no gate reads it.",
     quantities=(
         Quantity(
             name=NAME, unit="share of accounts", lifetime=timedelta(minutes=15),

@@ -75,7 +75,7 @@ INDICATOR: Final = Indicator(
     name=NAME,
     host="binance",
     path=PATH,
-    means="How much is held in contracts. Reported; no gate of the signal reads it.",
+    means="Size of all open contracts. Reported; no gate of the signal reads it.",
     quantities=(
         Quantity(
             name=NAME, unit="base units", lifetime=timedelta(minutes=15),

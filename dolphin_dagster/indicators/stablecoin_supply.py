@@ -1,6 +1,6 @@
 """Dollar stablecoins in circulation, all and Tether alone, in USD: DefiLlama.
 
-The source tells no instant: a reading is about the moment of its fetch.
+The source gives no timestamp: a reading is dated at its fetch.
 """
 
 import math
@@ -17,7 +17,7 @@ ALL: Final = "stablecoin_supply"
 TETHER: Final = "usdt_supply"
 BIG: Final = "USDC"
 UNKNOWN_MAX: Final = 0.1
-"""Up to this share of the coins, small ones, may have no number."""
+"""Up to this share of the coins may have no number; USDT and USDC must have one."""
 DOLLAR: Final = "peggedUSD"
 
 
@@ -69,7 +69,7 @@ INDICATOR: Final = Indicator(
     name=ALL,
     host="llama",
     path=PATH,
-    means="Dollars parked beside the market. Reported; no gate of the signal reads it.",
+    means="Dollar stablecoins in circulation. Reported; no gate of the signal reads it.",
     quantities=(_quantity(ALL, 2e10), _quantity(TETHER, 1e10)),
     event_age_max=timedelta(minutes=10),
     cron="21 * * * *",

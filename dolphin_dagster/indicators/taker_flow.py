@@ -11,7 +11,7 @@ from dolphin_dagster.factors.indicator import DIFFERENCE, Indicator, Quantity
 PATH: Final = "/futures/data/takerlongshortRatio"
 NAME: Final = "taker_buy_share"
 RATIO_APART: Final = 0.01
-"""The source rounds its ratio to four places; more apart means that a unit changed."""
+"""The source rounds its ratio to four places; a larger difference means that a unit changed."""
 
 
 class Taker(msgspec.Struct, rename="camel"):
@@ -35,7 +35,7 @@ def fetch(ask: Ask) -> list[Observation]:
 
 
 def read(ask: Ask, symbol: str, row: Taker) -> Observation:
-    """Return one symbol's share, where volumes and ratio tell the same."""
+    """Return one symbol's share; volumes and ratio must agree."""
     bought = ask.number(PATH, f"buyVol of {symbol}", row.buy_vol)
     sold = ask.number(PATH, f"sellVol of {symbol}", row.sell_vol)
     ratio = ask.number(PATH, f"buySellRatio of {symbol}", row.buy_sell_ratio)

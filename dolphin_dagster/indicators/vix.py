@@ -1,6 +1,6 @@
 """Implied volatility of the S&P 500, by trading day: Cboe's VIX closes.
 
-A file of all days, MM/DD/YYYY; a day's close is known after New York's close.
+One file holds all days, dated MM/DD/YYYY; a day's close is known after New York's close.
 """
 
 import csv
@@ -20,7 +20,7 @@ CLOSE: Final = time(16, 0)
 FIRST_DAY: Final = date(1990, 1, 1)
 AHEAD: Final = timedelta(days=7)
 AFTER_CLOSE: Final = timedelta(minutes=15)
-"""Options go on for a quarter of an hour after the stocks' close, on half days too."""
+"""Options trade a quarter of an hour longer than stocks, on half days too."""
 NEW_YORK: Final = ZoneInfo("America/New_York")
 KNOWN_AFTER: Final = timedelta(hours=4)
 """The file of a day is published in the evening of New York."""
@@ -66,7 +66,7 @@ def _day(ask: Ask, text: str | None) -> date:
 
 
 def fetch(ask: Ask) -> list[Observation]:
-    """Return the newest close that is over."""
+    """Return the newest close that is not in the future."""
     recent = read(ask, ask.text(PATH), ask.now.date() - timedelta(days=30))
     found = [one for one in recent if one.event_time <= ask.now]
     if not found:

@@ -1,1 +1,1 @@
-"""The Dagster instance itself: queues, jobs, set-up, and its upkeep."""
+"""The Dagster instance itself: queues, jobs, set-up and maintenance."""

@@ -1,4 +1,4 @@
-"""A run's standard output into its file, with no helper process.
+"""Writes a run's standard output to its file, without helper processes.
 
 Dagster's own local manager starts two `tail` and two watcher processes a step to mirror
 the output to the parent; here the output only goes to the file that the UI shows.
@@ -26,7 +26,7 @@ class FileOnlyComputeLogManager(LocalComputeLogManager):
     def from_config_value(
         cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]
     ) -> "FileOnlyComputeLogManager":
-        """Return this class, which the inherited method would not."""
+        """Return an instance of this class; the inherited method returns its parent class."""
         return cls(inst_data=inst_data, **config_value)
 
     @contextmanager

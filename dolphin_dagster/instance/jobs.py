@@ -1,4 +1,4 @@
-"""Jobs: an asset each, or all of a group, in a pool's queue, with the longest time one may take."""
+"""Jobs: one for each asset or for several, each in a pool's queue and with a maximum runtime."""
 
 from collections.abc import Sequence
 from typing import Any, Final
@@ -13,14 +13,14 @@ WAITING: Final = (
     dg.DagsterRunStatus.STARTING,
     dg.DagsterRunStatus.STARTED,
 )
-"""Of a run that waits in its queue or works."""
+"""Statuses of a run that is queued or running."""
 
 
 PARTITION_TAG: Final = "dagster/partition"
 
 
 def assets_of(run: dg.DagsterRun) -> set[str]:
-    """Return the assets that a run materializes: those asked for, else the one its job is named after."""
+    """Return the assets a run materializes: its selection, else the one its job is named after."""
     selected = {key.path[-1] for key in run.asset_selection or ()}
     return selected or {run.job_name.removesuffix("_job")}
 
@@ -35,11 +35,11 @@ def asset_job(
     """Return the job `<name>_job` that materializes assets, unresolved (Dagster names no type).
 
     Args:
-        name: Of the job, and of its one asset where no others are named.
+        name: Name of the job, and of its one asset unless others are given.
         pool: The queue that its runs wait in.
-        max_runtime_s: A run is ended after so long: what holds a pool cannot block it for ever.
-        description: For the job's page.
-        assets: Keys of what it materializes; None: of the asset called as the job.
+        max_runtime_s: A run is ended after this time, so that it cannot block its pool for ever.
+        description: Text for the job's page.
+        assets: Keys of what it materializes; None: the asset named like the job.
     """
     return dg.define_asset_job(
         f"{name}_job",

@@ -1,8 +1,8 @@
-"""Ending runs whose worker is gone: after a crash of worker and code server nothing else sees them.
+"""Ends runs whose worker died together with the code server; nothing else detects them.
 
-Dagster notices a worker's death through the code server that started it; where both died, the run
-stays STARTED and holds its pool until `max_runtime`. Each run tells its worker's process id in an
-event; a run whose process is not there in two looks, or is another than was seen first, is failed.
+Dagster notices a worker's death through the code server that started it; if both died, the run
+stays STARTED and holds its pool until `max_runtime`. Each run records its worker's process id in an
+event. A run is failed if at two looks its process is missing, or is not the one first seen.
 """
 
 from collections.abc import Collection
@@ -18,14 +18,14 @@ NAME: Final = "runs_orphaned"
 SENSOR_INTERVAL_S: Final = 30
 UNDER_WAY: Final = [dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING]
 STATE, STARTED = 0, 19
-"""In /proc/PID/stat after the name."""
+"""Positions of the fields in /proc/PID/stat, after the name."""
 WORKER: Final = "Started process for run"
 
 
 class Worker(msgspec.Struct, frozen=True):
-    """A process that is there: its id, and when it started in ticks since boot.
+    """A process that exists: its id, and its start in ticks since boot.
 
-    The two name it for as long as the machine is up, whatever the wall clock does.
+    Together they identify it until the next boot, even if the wall clock is changed.
     """
 
     pid: int
@@ -36,8 +36,8 @@ class Memory(msgspec.Struct, frozen=True, kw_only=True):
     """The sensor's cursor.
 
     Attributes:
-        workers: Of each run under way, its process as it was seen first; None: it was not there.
-        suspected: Runs without a worker in the look before.
+        workers: The process first seen for each run under way; None: there was no process.
+        suspected: Runs without a worker at the last look.
     """
 
     workers: dict[str, Worker | None] = {}
@@ -45,7 +45,7 @@ class Memory(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def pid_of(instance: dg.DagsterInstance, run_id: str) -> int | None:
-    """Return the process id that a run told of last, None where it told of none."""
+    """Return the last process id that a run recorded, None if it recorded none."""
     found = None
     for entry in instance.all_logs(run_id, of_type=dg.DagsterEventType.ENGINE_EVENT):
         event = entry.dagster_event
@@ -56,7 +56,7 @@ def pid_of(instance: dg.DagsterInstance, run_id: str) -> int | None:
 
 
 def seen(pid: int) -> Worker | None:
-    """Return the process of that id that is there now, None where there is none but a zombie."""
+    """Return the process with that id, None if there is none or it is a zombie."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
         return None if fields[STATE] == "Z" else Worker(pid, int(fields[STARTED]))
@@ -84,7 +84,7 @@ def end(instance: dg.DagsterInstance, run_ids: Collection[str]) -> list[str]:
     """Fail the runs that are still under way and return which those were."""
     ended = []
     for run in instance.get_runs(dg.RunsFilter(run_ids=list(run_ids), statuses=UNDER_WAY)):
-        instance.report_run_failed(run, "Its worker is gone, and so was who would have told.")
+        instance.report_run_failed(run, "Its worker and the code server that watched it are gone.")
         ended.append(run.run_id)
     return ended
 
@@ -93,10 +93,10 @@ def end(instance: dg.DagsterInstance, run_ids: Collection[str]) -> list[str]:
     name=NAME,
     minimum_interval_seconds=SENSOR_INTERVAL_S,
     default_status=dg.DefaultSensorStatus.RUNNING,
-    description="Fails runs whose worker died unseen, so that their pool is free within a minute.",
+    description="Fails runs whose worker died unnoticed; their pool is free within a minute.",
 )
 def runs_orphaned(context: dg.SensorEvaluationContext) -> dg.SensorResult:
-    """Look for runs without a worker; end those that had none the last time either."""
+    """Look for runs without a worker; end those that already had none at the last look."""
     last = checks.remembered(context.cursor, Memory)
     workers, found = look(context.instance, last)
     sure = found & set(last.suspected)

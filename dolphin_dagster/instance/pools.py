@@ -1,7 +1,7 @@
 """The queues: each pool's name and how many runs of it may be under way at once.
 
-Every asset and every check names one of them. Limits live in the Dagster instance;
-setup.py writes them before the daemon's first pass, which would not know a new pool.
+Every asset and every check names one of them. The limits live in the Dagster instance; setup.py
+writes them before the daemon starts, since the daemon does not limit a pool it does not know.
 """
 
 from typing import Final
@@ -13,5 +13,5 @@ INDICATORS: Final = "dolphin-extf-indicators"
 
 LIMITS: Final = {DOLPHIN: 1, SCAN: 1, OBF: 1, INDICATORS: 1}
 QUEUE_TAG: Final = "dolphin/queue"
-"""Run tag with the pool's name: a second fence, limited per value in dagster.yaml."""
+"""Run tag with the pool's name: a second limit, set per tag value in dagster.yaml."""
 MAX_RUNTIME_TAG: Final = "dagster/max_runtime"

@@ -1,8 +1,8 @@
-"""Keeping Dagster's own storage small: what grows for ever, pruned, every latest state kept.
+"""Keeps Dagster's own storage small: old records are pruned, every latest state is kept.
 
-Dagster prunes ticks by itself (dagster.yaml) and nothing else. Sensors write events without a run
-all day long; factors bring hundreds of runs a day. Partitioned assets' runs are never touched:
-their partitions would show as missing.
+Dagster itself prunes only ticks (dagster.yaml). Sensors write events without a run all day long;
+factors add hundreds of runs a day. Runs of partitioned assets are never removed: their partitions
+would show as missing.
 """
 
 import shutil
@@ -26,11 +26,11 @@ from dolphin_realtime.config.settings import load
 
 NAME: Final = "dagster_retention"
 RUNLESS: Final = ""
-"""What Dagster calls the run of an event that came from no run."""
+"""Dagster's run id of an event that belongs to no run."""
 KINDS: Final = ("ASSET_CHECK_EVALUATION", "ASSET_MATERIALIZATION", "ASSET_OBSERVATION")
 RUNS_AT_ONCE: Final = 500
 PRUNABLE: Final = "indicators"
-"""Group of the assets whose runs are pruned: they come by the hundred a day."""
+"""Group of the assets whose runs are pruned: there are hundreds a day."""
 FINISHED: Final = [
     dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED,
 ]  # fmt: skip
@@ -52,15 +52,15 @@ class Pruned(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def prune(instance: dg.DagsterInstance, graph: AssetGraph, before: datetime) -> Pruned:
-    """Remove runless events and results of checks, and runs of factors, that are old.
+    """Remove old events and check results without a run, and old runs of factors.
 
-    Kept, however old: of each asset and partition the latest event of each kind, of each check the
-    latest result, and the runs that these came from.
+    The latest event of each kind for each asset and partition, the latest result of each check, and
+    the runs that these came from are kept however old they are.
 
     Args:
-        instance: Whose storage.
+        instance: The Dagster instance.
         graph: The definitions' asset graph: says what is partitioned.
-        before: What is older goes.
+        before: What is older is removed.
     """
     checks = _prune_checks(instance, before)
     events = _prune_events(instance, before)
@@ -68,7 +68,7 @@ def prune(instance: dg.DagsterInstance, graph: AssetGraph, before: datetime) -> 
 
 
 def _storage(instance: dg.DagsterInstance) -> SqlEventLogStorage:
-    """Return the event storage, which is one of SQL: there is no other."""
+    """Return the event storage, which must be an SQL one."""
     storage = instance.event_log_storage
     if not isinstance(storage, SqlEventLogStorage):
         raise TypeError(f"{type(storage).__name__} cannot be pruned")
@@ -119,7 +119,7 @@ def _needed_runs(instance: dg.DagsterInstance) -> set[str]:
 
 
 def _is_prunable(run: dg.DagsterRun, graph: AssetGraph) -> bool:
-    """Return whether a run asked for unpartitioned factors, or evaluated checks, and nothing else."""
+    """Return whether a run materialized only unpartitioned factors, or only evaluated checks."""
     if run.asset_check_selection and not run.asset_selection:
         return True
     keys = {dg.AssetKey(name) for name in assets_of(run)}
@@ -152,7 +152,7 @@ def _remove_run(instance: dg.DagsterInstance, run_id: str) -> None:
 
 
 def _remove_files(instance: dg.DagsterInstance, run_id: str) -> None:
-    """Remove a run's event file, where SQLite keeps one a run, and its captured output."""
+    """Remove a run's event file (SQLite keeps one for each run) and its captured output."""
     storage, logs = instance.event_log_storage, instance.compute_log_manager
     if isinstance(storage, SqliteEventLogStorage):
         for suffix in ("", "-wal", "-shm"):
@@ -198,5 +198,5 @@ dagster_retention_schedule = dg.ScheduleDefinition(
     cron_schedule="50 3 * * *",
     execution_timezone="UTC",
     default_status=dg.DefaultScheduleStatus.RUNNING,
-    description="Every night: old events and runs of factors go.",
+    description="Every night at 03:50 UTC: removes old events and runs of factors.",
 )

@@ -1,8 +1,8 @@
 """`python -m dolphin_dagster.instance.setup`: the instance's storage and pool limits, before all else.
 
-Run before the daemon, the webserver and the code server start: three of them opening
-an empty SQLite at once break it, and a daemon does not limit a pool it has not met.
-Idempotent, and one at a time; a limit changed by hand in the UI is put back.
+Run before the daemon, the webserver and the code server start: if the three open an empty SQLite
+file at once they break it, and a daemon does not limit a pool it does not know.
+Idempotent; a lock lets one run at a time. A limit changed by hand in the UI is put back.
 """
 
 import fcntl
@@ -16,7 +16,7 @@ from dolphin_realtime.infra import log
 
 
 def apply_limits(instance: dg.DagsterInstance) -> None:
-    """Make the instance's pools those of pools.py, and no others."""
+    """Give the instance exactly the pools of pools.py."""
     storage = instance.event_log_storage
     have = {p.name: p for p in storage.get_pool_limits()}
     for name, limit in pools.LIMITS.items():

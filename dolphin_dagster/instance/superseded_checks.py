@@ -1,8 +1,8 @@
-"""The sensor that tells a check's result again where Dagster would show "Not evaluated".
+"""The sensor that reports a check's result again if Dagster would show "Not evaluated".
 
-Dagster shows of a check what was asked for last, and that only where the asset's newest materialization
-came with it. Two runs of an asset may end in another order than they were asked for: the newest
-materialization is then the one's, the newest result the other's, until the next run.
+Dagster shows the check result of the run that was requested last, and only if it belongs to the
+asset's newest materialization. Two runs of an asset may end in another order than they were
+requested: then the newest materialization and the newest result come from different runs.
 """
 
 from collections.abc import Collection, Iterator
@@ -16,16 +16,16 @@ from dolphin_dagster.checks import EVALUATED, repository_of
 NAME: Final = "checks_overtaken"
 SENSOR_INTERVAL_S: Final = 15
 LOOKED_BACK: Final = 10
-"""Results of a check among which that of the newest materialization's run is sought."""
+"""How many results of a check are searched for that of the newest materialization's run."""
 
 
 def overtaken(
     instance: dg.DagsterInstance, keys: Collection[dg.AssetCheckKey]
 ) -> Iterator[dg.AssetCheckEvaluation]:
-    """Yield the results to tell again: what the run of the newest materialization found.
+    """Yield the results to report again: those of the run of the newest materialization.
 
     Args:
-        instance: Whose results.
+        instance: The Dagster instance.
         keys: Checks of assets without partitions.
     """
     storage = instance.event_log_storage
@@ -33,7 +33,7 @@ def overtaken(
     newest = {r.asset_entry.asset_key: r.asset_entry.last_materialization_record for r in records}
     for key, last in storage.get_latest_asset_check_execution_by_key(list(keys)).items():
         made = newest.get(key.asset_key)
-        if made is None or not made.run_id:  # a sensor's, which tells its results itself
+        if made is None or not made.run_id:  # made by a sensor, which reports its results itself
             continue
         if is_under_way(instance, last, made) or is_of(last, made):
             continue
@@ -46,7 +46,7 @@ def overtaken(
 def is_under_way(
     instance: dg.DagsterInstance, result: AssetCheckExecutionRecord, made: dg.EventLogRecord
 ) -> bool:
-    """Return whether a result may come yet, or was to come after a materialization."""
+    """Return whether a check has no result yet and its run is not over, or ended after ``made``."""
     if result.status in EVALUATED:
         return False
     run = instance.get_run_record_by_id(result.run_id)
@@ -56,7 +56,7 @@ def is_under_way(
 
 
 def is_of(result: AssetCheckExecutionRecord, made: dg.EventLogRecord) -> bool:
-    """Return whether Dagster takes a result to be one of a materialization."""
+    """Return whether Dagster counts a result as belonging to a materialization."""
     if result.run_id == made.run_id:
         return True
     if result.status not in EVALUATED:
@@ -90,12 +90,12 @@ def _again(record: AssetCheckExecutionRecord) -> dg.AssetCheckEvaluation:
     minimum_interval_seconds=SENSOR_INTERVAL_S,
     default_status=dg.DefaultSensorStatus.RUNNING,
     description=(
-        "Tells a check's result again where two runs of an asset ended in another order than "
-        'they were asked for; Dagster would show "Not evaluated".'
+        "Reports a check's result again if two runs of an asset ended in another order than "
+        'they were requested; otherwise Dagster would show "Not evaluated".'
     ),
 )
 def checks_overtaken(context: dg.SensorEvaluationContext) -> dg.SensorResult:
-    """Look at the newest results once and tell again what was overtaken."""
+    """Look at the newest results once and report superseded ones again."""
     graph = repository_of(context).asset_graph
     keys = [k for k in graph.asset_check_keys if graph.get(k.asset_key).partitions_def is None]
     again = list(overtaken(context.instance, keys))

@@ -1,1 +1,1 @@
-"""The realtime services as Dagster shows them: external assets, rules, and who reports them."""
+"""The realtime services as Dagster shows them: external assets, check rules and their sensor."""

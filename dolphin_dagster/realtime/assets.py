@@ -1,6 +1,6 @@
 """The realtime services as external assets, from NG6's files to the traders' journals.
 
-Keys, descriptions and lineage belong here; what is checked of them is in rules.py.
+Keys, descriptions and lineage belong here; what is checked belongs in rules.py.
 """
 
 from typing import Final
@@ -26,7 +26,7 @@ SCAN_FEED: Final = "scan_feed"
 LIVENESS_POLICY: Final = dg.FreshnessPolicy.time_window(
     fail_window=3 * checks.REFRESH, warn_window=1.5 * checks.REFRESH
 )
-"""The sensor shows each asset again every REFRESH: one that is not fresh has no watcher."""
+"""The sensor materializes each asset every REFRESH; an asset turns stale if the sensor stops."""
 
 
 def journal(instance: str) -> str:
@@ -51,8 +51,8 @@ def _files() -> dg.AssetSpec:
         key=SCAN_FILES,
         group_name=GROUP,
         description=(
-            "NG6's Arrow files, one a scan, in the scan folder. Written by NG6; "
-            "whether they come is seen at `scan_feed`."
+            "NG6's Arrow files, one per scan, in the scan folder. Written by NG6; "
+            "`scan_feed` shows whether they arrive."
         ),
         kinds={"arrow", "file"},
         owners=["team:ng6"],
@@ -83,7 +83,7 @@ def _services(settings: Settings) -> dict[str, tuple[str, set[str], list[str]]]:
 
 
 def make_assets(settings: Settings) -> list[dg.AssetSpec]:
-    """Return the services of a stack's settings that the service table shows, and their data."""
+    """Return the assets of the stack's services that the service table shows, and of their data."""
     found = [_files()]
     described = _services(settings)
     for name, key in shown(settings).items():

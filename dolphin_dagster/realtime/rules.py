@@ -1,7 +1,7 @@
 """What each check of a realtime service looks at: pure rules over one snapshot.
 
 Conditions, limits and wording belong here; reading and reporting do not (snapshot.py, sensor.py).
-Ages are seconds. Every verdict that is red says why.
+Ages are in seconds. Every red verdict says why.
 """
 
 from collections.abc import Callable
@@ -29,9 +29,9 @@ from dolphin_realtime.model.portfolio.unpriced import UNPRICED_SCANS
 from dolphin_realtime.model.risk.posture import Posture
 
 DOWN: Final = ("failed", "stopped", "backoff")
-"""What its manager says of a service whose heartbeat may still be young."""
+"""Manager states of a service that is down, even if its last heartbeat is still young."""
 FACT_LENGTH: Final = 2000
-"""Of a part of the health document, in characters: events are kept for days."""
+"""Longest text of a fact, in characters: events are kept for days."""
 SENSORS: Final = {
     "m1_proc": ("every service runs", "`dolphin status`: which is not running", "processes"),
     "m2_heartbeat": ("the services beat", "`dolphin logs` of the one that is silent", "processes"),
@@ -39,7 +39,7 @@ SENSORS: Final = {
     "m4_control_plane": ("Hazelcast and the Dagster UI answer", "`dolphin status`", "processes"),
     "m5_coherence": ("documents agree with each other", "`holds` in `dolphin health`", "data_sources"),
 }  # fmt: skip
-"""Of meta health, each: what is green, where to look, and the part of its document."""
+"""Meta health's sensors: what green means, where to look, and the part of the health document."""
 
 Rule = Callable[[Snapshot], Verdict]
 
@@ -48,8 +48,8 @@ class CheckRule(msgspec.Struct, frozen=True, kw_only=True):
     """One check of one asset.
 
     Attributes:
-        asset: Its key.
-        heading: Of the runbook, before the name; one for all traders.
+        asset: Key of the asset.
+        heading: Runbook heading, before the check's name; one for all traders.
         means: When it is green.
         look: Where to look when it is red.
         do: What to do then.
@@ -80,12 +80,12 @@ def _red(why: str, facts: Facts) -> Verdict:
 
 
 def _age(document: Document, field: str, limit_s: float, snapshot: Snapshot) -> Verdict:
-    """Return whether a document is there and its instant young."""
+    """Return whether a document is there and its timestamp is young."""
     return _young(instant.parse(document.get(field)) if document else None, limit_s, snapshot)
 
 
 def _young(stamp: datetime | None, limit_s: float, snapshot: Snapshot) -> Verdict:
-    """Return whether a document's instant is young; None: no document that can be read."""
+    """Return whether a document's timestamp is young; None: no readable document."""
     facts: Facts = {"age_s": -1.0, "limit_s": limit_s}
     if snapshot.fault is not None:
         return Verdict(False, {**facts, "why": snapshot.fault}, gist="the grid is away")
@@ -97,7 +97,7 @@ def _young(stamp: datetime | None, limit_s: float, snapshot: Snapshot) -> Verdic
 
 
 def is_alive(service: str) -> Rule:
-    """Return a rule: the service beats, did not say that it stopped, and its manager says it runs."""
+    """Return a rule: a young heartbeat, not of a stopped service, and its manager says it runs."""
 
     def rule(snapshot: Snapshot) -> Verdict:
         beat = snapshot.heartbeats.get(service)
@@ -115,7 +115,7 @@ def is_alive(service: str) -> Rule:
 
 
 def _is_known(snapshot: Snapshot) -> bool:
-    """Return whether the health document is of now."""
+    """Return whether the health document is young."""
     return _age(snapshot.health, "timestamp", SHOWN_DOCUMENT_S, snapshot).passed
 
 
@@ -139,7 +139,7 @@ def grid_answers(snapshot: Snapshot) -> Verdict:
 
 
 def scan_is_fresh(snapshot: Snapshot) -> Verdict:
-    """Judge when the newest scan was bridged; a red one says what the bridge refused since."""
+    """Judge the age of the newest scan; a red verdict says what the bridge has refused since."""
     verdict = _age(snapshot.scan, "bridge_ts", SHOWN_SCAN_S, snapshot)
     refused = refusals(snapshot.heartbeats.get(BRIDGE))
     if verdict.passed or not refused:
@@ -189,7 +189,7 @@ def may_trade(snapshot: Snapshot) -> Verdict:
 
 
 def is_green(snapshot: Snapshot) -> Verdict:
-    """Judge the word of meta health."""
+    """Judge the status of meta health."""
     young = _age(snapshot.health, "timestamp", SHOWN_DOCUMENT_S, snapshot)
     if not young.passed or snapshot.health is None:
         return young
@@ -199,7 +199,7 @@ def is_green(snapshot: Snapshot) -> Verdict:
 
 
 def sensor_is_well(sensor: str, part: str) -> Rule:
-    """Return a rule: nothing that one sensor of meta health looks at is bad."""
+    """Return a rule: one sensor of meta health has its full score."""
 
     def rule(snapshot: Snapshot) -> Verdict:
         young = _age(snapshot.health, "timestamp", SHOWN_DOCUMENT_S, snapshot)
@@ -216,13 +216,13 @@ def sensor_is_well(sensor: str, part: str) -> Rule:
 
 
 def _is_bad(subsystem: dict[str, Any]) -> bool:
-    """Return whether meta health's facts of a service or a source say that something is wrong."""
+    """Return whether meta health's facts about a service or source show a fault."""
     is_down = subsystem.get("state", "running") != "running"
     return is_down or subsystem.get("holds") is False or _number(subsystem.get("score", 1.0)) < 1.0
 
 
 def state_holds(instance: str) -> Rule:
-    """Return a rule: a trader's state is young, agrees with its engine, and goes on."""
+    """Return a rule: a trader's state is young, agrees with its engine, and follows the scans."""
 
     def rule(snapshot: Snapshot) -> Verdict:
         state = snapshot.states.get(instance)
@@ -260,7 +260,7 @@ def positions_are_priced(instance: str) -> Rule:
 
 
 def _blocked(block: EntryBlock | None, snapshot: Snapshot) -> str | None:
-    """Return what has kept a trader from opening anything for a while, None where nothing has."""
+    """Return what has long kept a trader from opening positions, None if nothing has."""
     if block is None or _young(block.since, SHOWN_BLOCK_S, snapshot).passed:
         return None
     return f"it opens nothing: {block.reason}"

@@ -1,8 +1,8 @@
-"""Reporting the realtime services' checks: the sensor, and the run that an operator asks for.
+"""Reports the realtime services' checks: by a sensor, and by a run that an operator starts.
 
-A tick costs no process: it looks once, and writes events on a change and a refresh now and then.
-A refresh shows an asset again and then all its checks, since Dagster takes a result for that of
-the newest materialization alone; where the sensor stops, the assets' freshness shows it.
+A tick needs no process: it looks once, and writes events on a change and every ten minutes.
+A refresh materializes an asset and then reports all its checks, since Dagster counts only results
+of the newest materialization. If the sensor stops, the assets' freshness shows it.
 """
 
 from collections.abc import Iterator, Mapping
@@ -22,18 +22,18 @@ from dolphin_realtime.config.settings import Settings, load
 
 NAME: Final = "realtime_health"
 SENSOR_INTERVAL_S: Final = 15
-"""A stop is to be red within 45 s: the daemon looks every 5 s, and a tick takes one at worst."""
+"""A stopped service must turn red within 45 s: the daemon adds up to 5 s, a tick up to 1 s."""
 
 
 class Memory(msgspec.Struct, frozen=True, kw_only=True):
-    """The sensor's cursor: when each asset was shown, and what was told of each check."""
+    """The sensor's cursor: when each asset was materialized, and each check's last report."""
 
     shown: dict[str, datetime] = {}
     told: dict[str, Told] = {}
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
-    """What one tick reports: assets shown again, and the checks that are told."""
+    """What one tick reports: assets to materialize, and checks to report."""
 
     assets: list[str]
     due: list[checks.Key]
@@ -43,12 +43,12 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
 def report(
     assets: list[str], found: Mapping[checks.Key, Verdict], last: Memory, now: datetime
 ) -> Report:
-    """Return what is worth an event now.
+    """Return what needs an event now.
 
     Args:
         assets: Keys of all assets.
         found: Every verdict, by check.
-        last: What the last call said to remember.
+        last: The memory that the last call returned.
         now: Wall time.
     """
     old = [a for a in assets if a not in last.shown or now - last.shown[a] >= checks.REFRESH]
@@ -90,7 +90,7 @@ def realtime_health(context: dg.SensorEvaluationContext) -> dg.SensorResult:
 
 
 def make_checks(settings: Settings) -> dg.AssetChecksDefinition:
-    """Return the checks of the stack's services, which can also be executed by hand."""
+    """Return the checks of the stack's services, for a run that an operator starts."""
     rules = make_rules(settings)
 
     @dg.multi_asset_check(

@@ -1,4 +1,4 @@
-"""One look at what the realtime services say: the grid's documents and the journals' verdicts.
+"""One reading of the realtime services: the grid's documents and the journals' check results.
 
 Reading belongs here; judging does not (rules.py).
 """
@@ -21,13 +21,13 @@ from dolphin_realtime.model.errors import GridError
 
 Document = dict[str, Any] | None
 JOURNAL_SHARE: Final = 0.02
-"""Of the time, at most, that reading journals may take."""
+"""Largest share of the time that checking journals may take."""
 JOURNAL_PAUSE_S: Final = 10.0
 FIRST_S: Final = 3.0
 
 
 class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
-    """What could be seen at one instant; ``fault`` says why the grid could not be read."""
+    """What was read at one instant; ``fault`` says why the grid could not be read."""
 
     now: datetime
     scan: Document = None
@@ -41,9 +41,9 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Journals:
-    """The instances' journals, verified again and again in a thread, in a share of the time.
+    """The instances' journals, checked repeatedly in a thread that uses a small share of the time.
 
-    A verdict is as old as the journal is long: one that takes a second is looked at every 50 s.
+    Longer journals are checked less often: one whose check takes a second, every 50 s.
     The thread ends with the process.
     """
 
@@ -52,7 +52,7 @@ class Journals:
         self._thread: threading.Thread | None = None
 
     def look(self, settings: Settings) -> dict[str, CheckResult]:
-        """Return each journal's last verdict; the first ones are waited for, but not for long."""
+        """Return each journal's last result; the first call waits at most 3 s for one."""
         if self._thread is None:
             self._thread = threading.Thread(target=self._verify, args=[settings], daemon=True)
             self._thread.start()
@@ -69,7 +69,7 @@ class Journals:
 
 
 def _verified(settings: Settings, instance: str) -> CheckResult:
-    """Return a journal's verdict; whatever cannot be read of it does not hold."""
+    """Return a journal's check result; a journal that cannot be read does not hold."""
     try:
         return check(settings.journal_dir(instance))
     except Exception as e:  # noqa: BLE001 - a row of any shape may be in a damaged file
@@ -80,9 +80,9 @@ _JOURNALS: Final = Journals()
 
 
 def read_snapshot(settings: Settings) -> Snapshot:
-    """Return what there is now; a grid that is away is a snapshot with a fault.
+    """Return a snapshot of now; if the grid is away, the snapshot has a fault.
 
-    Its instant is taken after the reading: no document is of a time to come.
+    Its instant is taken after the reading, so that no document is newer than it.
     """
     the_grid = Grid(settings.cluster_name, settings.hazelcast_port)
     journals = _JOURNALS.look(settings)

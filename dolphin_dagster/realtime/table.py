@@ -165,7 +165,7 @@ def make_rules(settings: Settings) -> list[CheckRule]:
 
 
 def verdicts(rules: list[CheckRule], snapshot: Snapshot) -> dict[checks.Key, Verdict]:
-    """Return every rule's verdict of a snapshot, by check; one that cannot judge is red."""
+    """Return every rule's verdict of a snapshot, by check; a rule that raises is red."""
     return {rule.key: _judged(rule, snapshot) for rule in rules}
 
 

@@ -1,1 +1,1 @@
-"""Asking the outside world for numbers: addresses, HTTP, what a host allows, typed answers."""
+"""Asking external sources for numbers: HTTP, hosts' rate limits, typed answers."""

@@ -1,7 +1,7 @@
-"""Reading a source's answer: typed, and with the field and the value where it is not as agreed.
+"""Decoding a source's answer strictly; errors name the field and the value.
 
-Shapes of single sources belong to the indicators; what a text, a number or an instant may look
-like belongs here.
+The types of single sources' answers belong in indicators/; how a text, a number or an instant is
+read belongs here.
 """
 
 import math
@@ -15,7 +15,7 @@ import msgspec
 from dolphin_realtime.model.errors import SourceFormatChanged
 
 FIRST: Final = datetime(1990, 1, 1, tzinfo=UTC)
-"""No source has anything older; an instant before it is of another unit."""
+"""No source has older data; an earlier instant means another unit."""
 AHEAD: Final = timedelta(days=366)
 SHOWN: Final = 80
 _NUMBER: Final = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
@@ -24,10 +24,10 @@ _STEP: Final = re.compile(r"\[(\d+)\]|\.([A-Za-z0-9_]+)")
 
 
 def decode[T](where: str, body: bytes, kind: type[T]) -> T:
-    """Return a JSON body as the type that was agreed, numbers and texts never taken for each other.
+    """Return a JSON body as the expected type; texts are never read as numbers or vice versa.
 
     Raises:
-        SourceFormatChanged: If it is no JSON, or of another shape; names field and value.
+        SourceFormatChanged: If it is not JSON, or of another shape; names field and value.
     """
     try:
         return msgspec.json.decode(body, type=kind)
@@ -38,11 +38,11 @@ def decode[T](where: str, body: bytes, kind: type[T]) -> T:
         raise SourceFormatChanged(f"{where}: {path} is {_show(_at(body, path))}: {text}") from e
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as e:
         shown = _show(body[:SHOWN].decode(errors="replace"))
-        raise SourceFormatChanged(f"{where}: body is {shown}: no JSON ({e})") from e
+        raise SourceFormatChanged(f"{where}: body is {shown}: not JSON ({e})") from e
 
 
 class _Named(msgspec.Struct):
-    """What a row is told apart by."""
+    """The field that identifies a row."""
 
     symbol: str
 
@@ -50,10 +50,10 @@ class _Named(msgspec.Struct):
 def rows[T](
     where: str, body: bytes, kind: type[T], wanted: Collection[str]
 ) -> tuple[dict[str, T], dict[str, SourceFormatChanged], int]:
-    """Return the rows of a JSON list by symbol, those that are not as agreed, and how many others.
+    """Return a JSON list's rows by symbol, the rows that cannot be read, and the number of others.
 
-    Each row is read by itself, and only where it was asked for: what a source adds of another
-    kind is no fault.
+    Each row is decoded by itself, and only if its symbol is wanted: other kinds of rows that a
+    source adds are not an error.
 
     Args:
         where: The source, for messages.
@@ -62,7 +62,7 @@ def rows[T](
         wanted: Symbols that are asked for.
 
     Raises:
-        SourceFormatChanged: If it is no list of rows.
+        SourceFormatChanged: If it is not a list.
     """
     found: dict[str, T] = {}
     refused: dict[str, SourceFormatChanged] = {}
@@ -85,7 +85,7 @@ def rows[T](
 
 
 def _at(body: bytes, path: str) -> Any:
-    """Return what lies at a path of a JSON body, its innermost known part."""
+    """Return the value at a path of a JSON body, or its deepest part that exists."""
     try:
         value = msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -107,7 +107,7 @@ def number(where: str, field: str, text: str) -> float:
     """Return the finite number that a text holds.
 
     Raises:
-        SourceFormatChanged: If it holds none.
+        SourceFormatChanged: If it holds no finite number.
     """
     value = float(text) if _NUMBER.fullmatch(text) else math.nan
     if not math.isfinite(value):
@@ -116,17 +116,17 @@ def number(where: str, field: str, text: str) -> float:
 
 
 def instant(where: str, field: str, value: str | float, unit_s: float, now: datetime) -> datetime:
-    """Return the instant that a number of units since 1970 stands for.
+    """Return the instant given as a number of units since 1970.
 
     Args:
         where: The source, for messages.
         field: The field, for messages.
-        value: The number, as such or as a text.
+        value: The number, or its text.
         unit_s: 1 for seconds, 0.001 for milliseconds.
         now: The market's time.
 
     Raises:
-        SourceFormatChanged: If that is an instant which no source can mean: another unit.
+        SourceFormatChanged: If the instant is implausible, which means another unit.
     """
     seconds = number(where, field, str(value)) * unit_s
     unit = "milliseconds" if unit_s < 1 else "seconds"

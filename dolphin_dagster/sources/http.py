@@ -1,7 +1,7 @@
-"""GET over HTTP as guests should: time-outs, few tries with jitter, and what a host asks for.
+"""Polite HTTP GET: time-outs, few tries with jitter, and the host's own limits obeyed.
 
-Retry-After, 429 and 418 are honoured and remembered, Binance's weight is read from the host
-itself. Which answers mean what belongs here; reading them does not (answers.py).
+Retry-After, 429 and 418 are obeyed and remembered; Binance's request weight is read from the host
+itself. The meaning of statuses belongs here; decoding bodies does not (answers.py).
 """
 
 import atexit
@@ -27,28 +27,28 @@ from dolphin_realtime.model.errors import SourceFormatChanged, SourceUnavailable
 
 TRIES: Final = 3
 WHOLE_TIMES: Final = 3.0
-"""A whole answer may take so many time-outs: a host that drips bytes is not waited for."""
+"""A whole answer may take this many time-outs, so that a host cannot stall a run byte by byte."""
 BODY_MAX: Final = 64 * 2**20
 SHORT_WAIT_S: Final = 5.0
 """A host's Retry-After up to this is waited for in the run; a longer one ends the run."""
 DEAD_S: Final = 60.0
-"""A host that did not answer at all is not asked for so long: others wait in the same queue."""
+"""Pause for a host that did not answer at all: other indicators wait in the same queue."""
 SILENT: Final = (httpx.TimeoutException, httpx.ConnectError)
 SIMULATED_HEADER: Final = "x-dolphin-simulated"
 LIMITS_PATH: Final = "/fapi/v1/exchangeInfo"
 LOOPBACK: Final = ("all://127.0.0.1", "all://localhost")
-"""Never reached through a proxy of the environment."""
+"""Never requested through a proxy from the environment."""
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """A body, and how it was made up where the server says that it is simulated."""
+    """A body, and how it was simulated if the server says so."""
 
     body: bytes
     simulated: str | None
 
 
 class _TryAgain(Exception):  # noqa: N818 - never leaves this module
-    """A failure that a second request may mend; ``ban_s`` is the pause where none did."""
+    """A failure that a second try may cure; ``ban_s`` is the pause if none of the tries did."""
 
     def __init__(self, text: str, ban_s: float = 0.0) -> None:
         super().__init__(text)
@@ -72,9 +72,9 @@ class Http:
     """One host's interface.
 
     Args:
-        name: What the host is called in messages and in the memory.
+        name: Name of the host in messages and in the memory.
         base: Its address.
-        memory: What is known of it.
+        memory: Where its limits and pauses are remembered.
         timeout_s: Longest wait for a connection or the next bytes.
         pause_s: First pause between two tries.
     """
@@ -90,7 +90,7 @@ class Http:
 
         Raises:
             SourceUnavailable: If there is none: no connection, a refusal, a pause asked for.
-            SourceFormatChanged: If the answer is longer than any that was agreed.
+            SourceFormatChanged: If the answer is longer than 64 MiB.
         """
         self._heed(wall_now())
         retrying = tenacity.Retrying(
@@ -107,10 +107,10 @@ class Http:
             raise SourceUnavailable(f"{self.name}{path}: {e}, {TRIES} times") from e
 
     def _heed(self, now: datetime) -> None:
-        """Refuse while the host is left alone; wait for the next minute where its share is used.
+        """Refuse while the host is paused; wait for the next minute if its weight is used up.
 
         Raises:
-            SourceUnavailable: While it is left alone.
+            SourceUnavailable: While it is paused.
         """
         memory = self._memory.host(self.name)
         until = memory.left_alone_until(now)
@@ -155,7 +155,7 @@ class Http:
         return bytes(body)
 
     def _refuse(self, path: str, got: httpx.Response) -> None:
-        """Raise what a status that is not 200 means."""
+        """Raise the error of a status other than 200."""
         status = got.status_code
         if status == HTTPStatus.OK:
             return
@@ -173,13 +173,13 @@ class Http:
         raise SourceUnavailable(f"{self.name}{path}: {said}")
 
     def _remember(self, got: httpx.Response) -> None:
-        """Keep the weight used, where the host says it."""
+        """Store the weight used, if the host reports it."""
         memory = self._memory.host(self.name)
         if note_weight(memory, got.headers, wall_now()):
             self._memory.keep_host(self.name, memory)
 
     def learn_limit(self) -> HostMemory:
-        """Read the host's weight limit where it is not known of late; Binance's interface.
+        """Read the host's weight limit if it is not known or old; Binance's interface.
 
         Raises:
             SourceUnavailable: If the host cannot be asked.
@@ -210,7 +210,7 @@ def weight_limit(name: str, body: bytes) -> float:
     """Return the request weight a minute that an exchangeInfo document names.
 
     Raises:
-        SourceFormatChanged: If it names none.
+        SourceFormatChanged: If it names no limit.
     """
     try:
         limits = msgspec.json.decode(body, type=_Limits).rate_limits

@@ -1,6 +1,6 @@
 """A backtest over recorded days: warm-up from the days before, then every scan once.
 
-Which scans are warmed up with and which are traded is said here; trading is loop.py's.
+The choice of scans for warm-up and for trading belongs here; trading belongs in loop.py.
 """
 
 from collections.abc import Callable, Iterator
@@ -23,7 +23,7 @@ from dolphin_realtime.trading.warm_up import portfolio_of, warm_up_from
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):
-    """One backtest: where scans are, which days, how it trades.
+    """One backtest: its scans, its days and its parameters.
 
     Attributes:
         scans: Archive folder, folder of scan files, or a single such file.
@@ -31,9 +31,9 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
         last: Last day traded, included.
         parameters: Signal, sizing, costs, limits.
         warm_up_days: Days before ``first`` that the signal is warmed up with.
-        book: Order books: lines of documents, a Parquet archive, or a folder of such by day.
+        book: Order books: lines of documents, a Parquet archive, or a folder of archives by day.
         factors: File or folder of external factors as they were known.
-        instance: Whose name orders carry.
+        instance: Instance name in the orders' ids.
     """
 
     scans: Path
@@ -47,7 +47,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Outcome(msgspec.Struct):
-    """What a backtest gave, what it left out, and how much it was warmed up with."""
+    """The result of a backtest: report, what was left out, and the number of warm-up scans."""
 
     report: Report
     result: BacktestResult
@@ -70,7 +70,7 @@ def days_of(job: Job, scans: ScanDays) -> list[str]:
 
 
 def count_scans(job: Job) -> int:
-    """Return about how many scans a job trades, without reading them.
+    """Return roughly how many scans a job trades, without reading them.
 
     Raises:
         ScanFileError: If there is none.
@@ -125,7 +125,7 @@ def _caveats(job: Job, scans: ScanDays, days: list[str]) -> list[str]:
 
 
 def traded(scans: ScanDays, days: list[str], reading: Reading) -> Iterator[Scan]:
-    """Yield the scans of some days, one day after the other, noting what there is and is not."""
+    """Yield the scans of some days, day by day, and record coverage and what is left out."""
     for day in days:
         yield from reading.of(scans.scans(day), day)
         reading.leave_out(day, scans.left_out.get(day, {}))

@@ -1,11 +1,11 @@
 """Why a paper day and its backtest differ, decision by decision. Pure.
 
-The rules that explain a difference belong here, each naming one cause; whatever no rule
-explains is unexplained, and a fault of Dolphin's until shown otherwise. Signals are judged
-first: score, direction and scalers come from prices alone and must agree, so that a gate
-may only account for what lies between them and the signal; after a scan that one side did
-not see they may be a little apart. Once something on record has made the books differ,
-positions, sizes and equity differ after it; before, they must agree as well.
+The rules that explain a difference belong here, each with one cause. A difference that no rule
+explains is unexplained, and counts as a fault of Dolphin until shown otherwise. Signals are
+compared first: score, direction and scalers depend on prices alone and must agree, so a gate can
+only explain a difference between score and signal. After a scan that one side did not see, scores
+may differ a little. Positions, sizes and equity must agree until a recorded cause has made the two
+portfolios differ; after that they may differ too.
 """
 
 from collections import Counter
@@ -37,16 +37,16 @@ BLOCK_REASONS: Final = frozenset(
         "RECONCILIATION",
     }
 )
-"""Reasons of wall time or of the machine: a backtest has none of them."""
+"""Reasons that depend on wall time or the machine; they do not occur in a backtest."""
 FEE_SHARE: Final = 1e-6
 SCORE_APART: Final = 0.5
-"""How far scores may be apart after a scan that one side did not see."""
+"""How far scores may differ after a scan that one side did not see."""
 PRICE_APART: Final = 0.05
-"""How far a book's fill may lie from the scan's price, a fraction."""
+"""How far a fill from a book may be from the backtest's fill price, as a fraction."""
 
 
 class Differences(msgspec.Struct, kw_only=True):
-    """What two runs of a day have in common and what not."""
+    """What is the same and what differs between two runs of a day."""
 
     scans: int = 0
     same: int = 0
@@ -70,9 +70,9 @@ def compare_days(
 
     Args:
         paper: Scans as the trader handled them.
-        backtest: The same day from the same opening, by the fill rule without levels.
-        has_gate_inputs: Whether the trader had books or factors, whose values at an instant
-            are on record only every few seconds.
+        backtest: The same day from the same opening state, filled without book levels.
+        has_gate_inputs: Whether there are recorded books or factors; books are recorded only
+            every few seconds, so that gates may differ.
     """
     judge = _Judge(has_gate_inputs)
     for at_us in sorted(paper.keys() | backtest.keys()):
@@ -81,7 +81,7 @@ def compare_days(
 
 
 class _Judge:
-    """Goes through a day; remembers what has made the two differ so far."""
+    """Compares a day scan by scan; remembers whether a cause has made the two differ so far."""
 
     def __init__(self, has_gate_inputs: bool) -> None:
         self.result = Differences()
@@ -91,7 +91,7 @@ class _Judge:
         self._is_equity_said = False
 
     def take(self, at_us: int, paper: Handled | None, backtest: Handled | None) -> None:
-        """Take one instant: decisions, then the orders that ended, then equity."""
+        """Compare one instant: decisions, then the orders that ended, then equity."""
         self.result.scans += 1
         if paper is None or backtest is None:
             self._is_blind = self._is_apart = True
@@ -138,7 +138,7 @@ class _Judge:
         return CARRIED if self._is_apart else None
 
     def _signal_cause(self, p: Decided, b: Decided, are_scalers_same: bool) -> str | None:
-        """Return why two signals differ: between a score and its signal there are only gates."""
+        """Return why two signals differ; if the scores agree, only gates can be the cause."""
         scores = [d.score for d in (p, b) if d.score is not None]
         if self._is_blind:
             is_near = max(scores, default=0.0) - min(scores, default=0.0) <= SCORE_APART

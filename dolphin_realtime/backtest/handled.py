@@ -1,4 +1,4 @@
-"""What a journal holds of each scan of a day, by instant: for setting two journals side by side."""
+"""What a journal holds of each scan of a day, by instant; used to compare two journals."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -13,14 +13,14 @@ from dolphin_realtime.journal.tables import UNFILLED
 from dolphin_realtime.reports.period import Span, rows_in
 
 Key = tuple[int, str, str]
-"""(instant of the decision, asset, leg); of an order in flight when the span began: (0, asset, id)"""
+"""(instant of the decision, asset, leg); (0, asset, id) if it was in flight when the span began."""
 
 
 class Decided(msgspec.Struct, kw_only=True):
     """What was decided for one asset at one scan; orders are (side, quantity).
 
-    ``score`` and ``direction`` are the signal's before every gate and scaler; None where no
-    row was kept.
+    ``score`` and ``direction`` are the signal's before all gates and scalers; ``score`` is None
+    if no row was kept.
     """
 
     signal: float = 0.0
@@ -33,12 +33,12 @@ class Decided(msgspec.Struct, kw_only=True):
 
     @property
     def matters(self) -> bool:
-        """Whether it is more than a note that nothing was wanted."""
+        """Whether it has an order, a signal or a position."""
         return bool(self.orders or self.signal or self.held)
 
 
 class Filled(msgspec.Struct, frozen=True):
-    """How one order ended; ``price`` is None where it was cancelled, ``source`` then says why.
+    """How one order ended; ``price`` is None if it did not fill, and ``source`` then says why.
 
     ``fee_share`` is the fee as a fraction of the notional.
     """
@@ -106,7 +106,7 @@ def _add(decided: Decided, row: dict[str, Any]) -> None:
 
 
 def _ends(db: sqlite3.Connection, span: Span) -> Iterator[tuple[int, Filled]]:
-    """Yield (instant of the scan at which it ended, how an order ended)."""
+    """Yield, for each order that ended, the instant of that scan and how it ended."""
     for table, columns, which in (
         ("fills", "t.booked_us, t.quantity, t.price, t.source, t.fee", "1"),
         ("order_events", "t.timestamp_us, 0.0, NULL, t.reason, 0.0", f"{UNFILLED} AND filled = 0"),

@@ -1,7 +1,7 @@
-"""A backtest's loop: every recorded scan through the trader's own turn, one after the other.
+"""A backtest's loop: it passes every recorded scan, in order, through the trader's own turn.
 
-Which scans there are and what is known at each belongs here; what happens at a scan is
-trading/turn.py's, meeting the exchange engine/backtest.py's.
+The scans and what is known at each belong here; what happens at a scan belongs in
+trading/turn.py, the exchange in engine/backtest.py.
 """
 
 from collections.abc import Callable, Coroutine, Iterator, Sequence
@@ -31,7 +31,7 @@ FREE = TradingPermission()
 
 
 class BacktestResult(msgspec.Struct):
-    """What a backtest took and left out; ``days`` says so of each day that was read."""
+    """How many scans a backtest traded and refused; ``days`` is the coverage of each day read."""
 
     scans: int = 0
     refused: int = 0
@@ -39,7 +39,7 @@ class BacktestResult(msgspec.Struct):
 
 
 class _Kept:
-    """The turn's journal: rows go to whoever runs the backtest, intents need no disk."""
+    """The turn's journal in a backtest: rows go to the caller, intents are not written to disk."""
 
     def __init__(self, portfolio: Portfolio, on_scan: OnScan) -> None:
         self._portfolio, self._on_scan = portfolio, on_scan
@@ -68,7 +68,7 @@ def run_backtest(
     """Trade scans with ``portfolio``; ``on_scan`` gets each scan's plan and journal rows.
 
     Args:
-        portfolio: A portfolio, new, warmed up, or as it stood when a trader's day began.
+        portfolio: A portfolio: new, warmed up, or restored from the opening of a trader's day.
         scans: In the order of (timestamp, scan_number); streamed, never all in memory.
         on_scan: Called after each scan.
         books: Order books by event time.
@@ -76,7 +76,7 @@ def run_backtest(
         on_refused: Called with each scan that is not traded, and why.
 
     Raises:
-        EngineError: If an engine runs in this process already, or the engine failed.
+        EngineError: If an engine already runs in this process, or the engine failed.
     """
     result, booking = BacktestResult(), Booking(portfolio, Rows(portfolio))
     engine, shelf = BacktestEngine(portfolio.venue, booking), BookCache(portfolio)
@@ -104,7 +104,7 @@ def run_backtest(
 
 
 def _at_once(step: Coroutine[None, None, None]) -> None:
-    """Run a coroutine that never waits: all that a backtest's engine tells has come already."""
+    """Run a coroutine that never waits: a backtest's engine has reported everything already."""
     try:
         step.send(None)
     except StopIteration:

@@ -1,8 +1,8 @@
 """A backtest from scans to a journal, and from a journal to files and a report.
 
-Where rows and files go belongs here; the run itself is loop.py's, which days are read
-days.py's. The result is a journal like a trader's, so that checks, exports and reports
-read one kind.
+Where rows and files go belongs here; the run itself belongs in loop.py, the choice of days in
+days.py. The result is a journal like a trader's, so that checks, exports and reports read
+one format.
 """
 
 import itertools
@@ -42,7 +42,7 @@ def backtest_to_journal(
     on_scan: Callable[[], None] = lambda: None,
     on_refused: Callable[[Scan, str], None] = lambda _scan, _why: None,
 ) -> BacktestResult:
-    """Trade scans and write the journal of it into an empty folder; ``on_scan`` is called after each.
+    """Trade scans and write their journal into an empty folder; call ``on_scan`` after each.
 
     Raises:
         JournalError: If the folder holds a journal already.
@@ -52,7 +52,7 @@ def backtest_to_journal(
     folder.mkdir(parents=True, exist_ok=True)
     counter = itertools.count(1)
     with closing(database.open_new(folder, database.BACKTEST)) as db:
-        db.execute("PRAGMA synchronous=OFF")  # a backtest that a power cut ended is run again
+        db.execute("PRAGMA synchronous=OFF")  # after a power cut the backtest is simply run again
 
         def keep(_: Plan, rows: dict[str, list[Row]]) -> None:
             database.insert(db, rows)
@@ -85,15 +85,15 @@ def backtest_to_files(
 ) -> tuple[BacktestResult, Report]:
     """Trade scans and write tables (.parquet), report.html and report.json into a folder.
 
-    ``reading`` notes what is refused; what it holds at the end are caveats of the report.
+    ``reading`` records what is refused; days with gaps or refusals become caveats of the report.
 
     Raises:
-        JournalError: If an identity of the books does not hold: then nothing is written.
+        JournalError: If an identity of the journal does not hold; then nothing is written.
         OSError: If ``out`` cannot be written.
     """
     out.mkdir(parents=True, exist_ok=True)
     for left in out.glob(f"{SCRATCH}*"):
-        shutil.rmtree(left)  # of a run that was killed
+        shutil.rmtree(left)  # left by a killed run
     with tempfile.TemporaryDirectory(prefix=SCRATCH, dir=out) as scratch:
         folder = Path(scratch)
         result = backtest_to_journal(
@@ -101,7 +101,7 @@ def backtest_to_files(
         )
         checked = check(folder)
         if not checked.ok:
-            raise JournalError(f"the backtest's books do not hold: {checked.first_break}")
+            raise JournalError(f"the backtest's journal does not hold: {checked.first_break}")
         result.days = reading.days()
         caveats = [*caveats, *(day.words for day in result.days if not day.is_whole)]
         export(folder, portfolio.instance, out)

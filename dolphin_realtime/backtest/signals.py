@@ -1,7 +1,7 @@
 """Scans to signals, offline: read in market order, step the signal, write Parquet.
 
-The order of reading and the output's columns belong here; the formulas are the model's.
-Book and factor files are JSON lines, each line a document as it is on the wire
+The order of reading and the output's columns belong here; the formulas belong in the model.
+Book and factor files are JSON lines; each line is a document as on the wire
 (`ob_features_latest`, `exf_latest`), used from its own event or fetch time on.
 """
 

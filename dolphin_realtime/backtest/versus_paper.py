@@ -1,7 +1,7 @@
-"""A paper day traded again from where it began, and set beside what the trader did.
+"""Backtests a paper day from its opening state and compares it with what the trader did.
 
-Where the day's opening, scans and books come from is said here; what explains a difference
-is differences.py's.
+Where the day's opening state, scans and books come from belongs here; what explains a difference
+belongs in differences.py.
 """
 
 import tempfile
@@ -33,17 +33,17 @@ from dolphin_realtime.trading.warm_up import make_portfolio
 
 
 def scans_of(settings: Settings, day: str) -> ScanDays:
-    """Return where a day's scans are: in the archive, else in the scan folder.
+    """Return a day's scans: from the archive, else from the scan folder.
 
     Raises:
-        ScanFileError: If they are nowhere.
+        ScanFileError: If there is no scan at that path.
     """
     is_archived = (settings.archive / f"{day}.parquet").is_file()
     return ScanDays.of(settings.archive if is_archived else settings.scans)
 
 
 def opening_portfolio(journal_folder: Path, instance: str, day: str) -> Portfolio:
-    """Return an instance's portfolio as it stood before the first scan of a day, at the same venue.
+    """Return an instance's portfolio as it was before the first scan of a day, at the same venue.
 
     Raises:
         JournalError: If the journal does not know that day's opening.
@@ -63,7 +63,7 @@ def opening_portfolio(journal_folder: Path, instance: str, day: str) -> Portfoli
 
 
 def versus_paper(settings: Settings, instance: str, day: str, scans: ScanDays) -> Versus:
-    """Trade a paper day again and write how the two differ.
+    """Backtest a paper day, compare it with the trader's journal, and write the differences.
 
     Raises:
         JournalError: If the journal does not know the day.

@@ -1,1 +1,1 @@
-"""`dolphin bench …`: measurements with the product's own processes; never a timed assertion."""
+"""`dolphin bench …`: measurements with the product's own processes; they assert no times."""

@@ -1,6 +1,6 @@
-"""`dolphin bench archive`: what a day of the scan archive costs to write, keep and read.
+"""`dolphin bench archive`: time to write, check and read a day of the scan archive, and its size.
 
-Ten generated days by default; a year is extrapolated, and said to be.
+It generates ten days by default; a year is extrapolated and labelled so.
 """
 
 import tempfile

@@ -1,7 +1,7 @@
-"""`dolphin bench backtest`: scans a second, memory, and where a backtest's time goes.
+"""`dolphin bench backtest`: scans per second, memory, and how a backtest's time is spent.
 
-Each measurement runs in a process of its own, so that its memory is its own. Nautilus' part
-is what is left of the whole: its engine, and the Python it calls for each order.
+Each measurement runs in a process of its own, to measure its memory alone. Nautilus's part is the
+remainder of the total: its engine, and the Python that it calls for each order.
 """
 
 import tempfile
@@ -29,7 +29,7 @@ from dolphin_realtime.trading.booking import Booking
 from dolphin_realtime.trading.warm_up import portfolio_of, warm_up_from
 
 PARTS: Final = ("read", "signal", "portfolio", "record", "journal")
-"""Our own: the rest is Nautilus'."""
+"""Dolphin's own parts; the rest of the time is Nautilus's."""
 QUARTER: Final = 4
 
 
@@ -102,7 +102,7 @@ def _timed(folder: Path, n_days: int, assignments: tuple[str, ...]) -> dict[str,
 
 
 class _Marks:
-    """Scans and fills so far, and Nautilus' seconds at each fill."""
+    """Scans so far, and Nautilus's seconds for each fill."""
 
     def __init__(self) -> None:
         self.scans = 0
@@ -113,7 +113,7 @@ class _Marks:
 
 
 class _Parts:
-    """Times our parts while it is entered, and puts the classes back as they were."""
+    """A context that times Dolphin's own parts and restores the patched classes at its end."""
 
     def __init__(self, watch: Stopwatch, marks: _Marks) -> None:
         self._watch, self._marks = watch, marks

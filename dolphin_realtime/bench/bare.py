@@ -1,7 +1,7 @@
-"""What NautilusTrader alone takes: five market orders handed over in one callback, after a pause.
+"""The latency of NautilusTrader alone: five market orders sent in one callback, after a pause.
 
-The floor of `dolphin bench latency` on this machine and at this hour: no signal, no limits,
-no journal, the same node and the same simulated venue.
+It is the lower bound of `dolphin bench latency` on this machine at this time: the same node and
+simulated venue, without signal, pre-trade limits and journal.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""The processor time that a process has taken."""
+"""The CPU time that a process has used."""
 
 import os
 from pathlib import Path
@@ -7,11 +7,11 @@ from typing import Final
 _TICKS_PER_S: Final = float(os.sysconf("SC_CLK_TCK"))
 _OWN: Final = slice(11, 13)
 _WITH_REAPED: Final = slice(11, 15)
-"""In /proc/PID/stat after the name: user's and system's time, then those of children that ended."""
+"""Fields of /proc/PID/stat after the name: user and system time, then those of ended children."""
 
 
 def cpu_s(pid: int, *, with_reaped: bool = False) -> float:
-    """Return the seconds so far, with those of its children that ended; 0 where it is gone."""
+    """Return the CPU seconds so far, optionally with ended children's; 0 if the process is gone."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:

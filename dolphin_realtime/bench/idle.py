@@ -20,11 +20,11 @@ from dolphin_realtime.bench.stack import Stack
 
 DAY_S: Final = 86_400.0
 SETTLE_S: Final = 60.0
-"""Of a start, which is not idle."""
+"""Time to wait after the start, when the stack is not idle yet."""
 
 
 class Cost(msgspec.Struct, kw_only=True):
-    """Of one service with its children: percent of a core, megabytes, processes."""
+    """The cost of one service with its children: percent of a core, megabytes, processes."""
 
     cpu_percent: float
     rss_mb: float
@@ -35,11 +35,11 @@ class Report(msgspec.Struct, kw_only=True):
     """What was measured.
 
     Attributes:
-        seconds: For how long.
-        services: By name; the runner itself is `runner`.
-        total: Of all.
-        dagster_events_a_day: Rows of Dagster's event log, scaled to a day.
-        mb_a_day: By folder of the home, what it grew, scaled to a day; retention not counted.
+        seconds: Duration of the measurement.
+        services: Cost by service name; the runner itself is `runner`.
+        total: Cost of all services.
+        dagster_events_a_day: New rows of Dagster's event log, scaled to a day.
+        mb_a_day: Growth of each folder of the home, scaled to a day, without retention.
     """
 
     seconds: float
@@ -54,8 +54,8 @@ def bench_idle(seconds: float, *, is_demo: bool, say: Callable[[str], None]) -> 
 
     Args:
         seconds: How long to watch.
-        is_demo: Replay the sample and ask replayed sources; else no scan and no source.
-        say: Is told what is under way.
+        is_demo: Replay the sample and ask replayed sources; else there are no scans or sources.
+        say: Called with each step.
 
     Raises:
         ServiceError: If the stack does not come up.
@@ -85,7 +85,7 @@ def _pids(stack: Stack) -> dict[str, int]:
 
 
 def _tree(name: str, pid: int, of_services: set[int]) -> list[int]:
-    """Return a service's processes; the runner's are those of no service."""
+    """Return a service's processes; those of the runner belong to no service."""
     found = below(pid)
     return [p for p in found if p not in of_services] if name == "runner" else found
 

@@ -1,4 +1,4 @@
-"""A trader's session, engine and journal in this process, without a grid: for measurements."""
+"""A trader's scan processor, engine and journal in this process, without a grid, to measure."""
 
 import gc
 from collections.abc import AsyncIterator
@@ -16,7 +16,7 @@ from dolphin_realtime.trading.execution import Start
 
 @asynccontextmanager
 async def session_of(portfolio: Portfolio, folder: Path) -> AsyncIterator[ScanProcessor]:
-    """Run a session over a portfolio, its journal in ``folder``, garbage collection as the trader's."""
+    """Run a scan processor, its journal in ``folder``, without garbage collection as a trader."""
     journal = Journal(folder, lambda _: None)
     journal.start()
     booking = make_booking(portfolio)

@@ -1,7 +1,7 @@
-"""`dolphin bench latency`: from a visible scan file to the last order returned.
+"""`dolphin bench latency`: latency from a visible scan file to the last order sent.
 
-A stack of its own runs the same services as `dolphin up`; real scan files are written one
-after another and the stamps of all processes are joined. Only scans with orders count.
+A separate stack runs the same services as `dolphin up`; real scan files are written one after
+another and the stamps of all processes are joined. Only scans with orders count.
 """
 
 import itertools
@@ -43,7 +43,7 @@ Key = tuple[int, int]
 
 
 BANDS: Final = {16: 0.035, 50: 0.11, 160: 0.18, 400: 0.115}
-"""Bands that give about five orders a scan at so many assets, s_in 1.0 (found by trial)."""
+"""Band by number of assets that gives about five orders a scan at s_in 1.0 (found by trial)."""
 
 
 def thresholds(n_assets: int) -> dict[str, object]:
@@ -60,7 +60,7 @@ def _scans(market: Market, first_us: int) -> Iterator[Scan]:
 def _write(stack: Stack, market: Market, first_us: int, n_scans: int) -> dict[Key, int]:
     """Write scans one by one and return when each became visible.
 
-    They are all made before the first: a spectrum of many assets keeps every core busy.
+    All scans are made before the first is written: spectra of many assets keep every core busy.
     """
     visible: dict[Key, int] = {}
     client = connection.connect_blocking("dolphin", stack.port, "bench", 10.0)

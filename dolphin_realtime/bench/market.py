@@ -14,8 +14,8 @@ NOISE_SHARE: Final = 1.0
 def make_table(n_assets: int) -> PriceTable:
     """Return prices of ``n_assets``: recorded ones first, then seeded ones.
 
-    A seeded asset follows the sample's mean return with a beta of its own and noise of the
-    same size: it is simulated, and only its load on the machine means anything.
+    A seeded asset follows the sample's mean return with a beta of its own and noise of the same
+    size: it is simulated and serves only to load the machine.
     """
     table = load_prices()
     n_recorded = len(table.assets)
@@ -40,7 +40,7 @@ def make_market(n_assets: int) -> Market:
 
 
 def label(n_assets: int) -> str:
-    """Return what a result must say of its prices."""
+    """Return the label that says which prices of a result are simulated."""
     n_recorded = len(load_prices().assets)
     if n_assets <= n_recorded:
         return "recorded prices"

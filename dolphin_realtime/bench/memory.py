@@ -1,4 +1,4 @@
-"""The most memory a process has held, and running work in a process of its own to know it."""
+"""Peak memory of a process, and running work in a new process to measure it."""
 
 import multiprocessing
 from collections.abc import Callable
@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def peak_mb() -> float:
-    """Return the peak resident size of this process in MB (VmHWM: begins anew at exec)."""
+    """Return the peak resident size of this process in MB (VmHWM, which exec resets)."""
     for line in Path("/proc/self/status").read_text().splitlines():
         if line.startswith("VmHWM:"):
             return int(line.split()[1]) * 1024 / 1e6
@@ -15,7 +15,7 @@ def peak_mb() -> float:
 
 
 def rss_mb(pid: int) -> float:
-    """Return the resident size of a process in MB, 0 where it has just ended."""
+    """Return the resident size of a process in MB, 0 if it has just ended."""
     try:
         text = Path(f"/proc/{pid}/status").read_text()
     except OSError:
@@ -25,7 +25,7 @@ def rss_mb(pid: int) -> float:
 
 
 def alone[R](work: Callable[..., R], *args: object) -> R:
-    """Return what ``work`` gives in a new process: its memory is then nobody else's."""
+    """Return the result of ``work`` in a new process, so that the memory measured is its own."""
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(1, mp_context=context) as pool:
         return pool.submit(work, *args).result()

@@ -1,4 +1,4 @@
-"""Distributions as a benchmark prints them."""
+"""Percentiles as a benchmark prints them."""
 
 import statistics
 

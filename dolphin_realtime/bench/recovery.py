@@ -1,7 +1,7 @@
-"""`dolphin bench recovery`: what meta health costs, and how long each service takes to be well again.
+"""`dolphin bench recovery`: the cost of meta health, and each service's time to recover.
 
-A demo stack of its own, with the default cadence; its prices are replayed. Killing and timing
-belong here; bringing back is the manager's and meta health's.
+It uses a separate demo stack with the default cadence and replayed prices. Killing and timing
+belong here; the manager and meta health do the restarts.
 """
 
 import os
@@ -37,12 +37,12 @@ class Report(msgspec.Struct, kw_only=True):
     """What was measured.
 
     Attributes:
-        cpu_share: Of one core, over ``watched_s``.
-        turn_ms: Median and longest of the turns seen.
-        seconds: From SIGKILL to well again, by service; for those that beat, a heartbeat of the
-            new process that says ready; for Hazelcast, every document back as well.
-        hang_s: From SIGSTOP of the Hazelcast member to the cure in the ledger.
-        actions: What recovery did in all, in order.
+        cpu_share: Meta health's share of one core, over ``watched_s``.
+        turn_ms: Median and longest turn seen.
+        seconds: Time from SIGKILL to recovery, by service. A service with heartbeats has recovered
+            when its new process reports ready; Hazelcast, when every document is back.
+        hang_s: Time from SIGSTOP of the Hazelcast member to the cure in the ledger.
+        actions: All actions of recovery, in order.
     """
 
     watched_s: float
@@ -71,7 +71,7 @@ def bench_recovery(watch_s: float, say: Callable[[str], None]) -> Report:
 
 
 def _stays(row: service_table.Service) -> bool:
-    """Return whether a service runs until it is stopped, unlike a step of set-up."""
+    """Return whether a service runs until it is stopped, unlike a set-up step."""
     return row.ready != "exit"
 
 
@@ -109,7 +109,7 @@ class _Measurement:
         return self._document(maps.META_HEALTH, maps.LATEST).get("status") == "GREEN"
 
     def _watch(self, watch_s: float) -> tuple[float, list[float]]:
-        """Return meta health's share of a core, and the turns it told of in its heartbeat."""
+        """Return meta health's share of a core, and the turn times reported in its heartbeat."""
         self._say(f"watching meta health for {watch_s:.0f} s")
         pid = self._stack.service(OBSERVER).pid or 0
         turns, seen = [], None
@@ -121,7 +121,7 @@ class _Measurement:
                 seen = detail
             time.sleep(LOOK_S)
         if not turns:
-            raise ServiceError("meta health told of no turn")
+            raise ServiceError("meta health reported no turn")
         return (cpu_s(pid) - before) / (time.monotonic() - began), turns
 
     def _killed(self, name: str) -> float:
@@ -138,7 +138,7 @@ class _Measurement:
         row = self._rows[name]
         if row.ready.startswith("/"):
             return answers(self._stack.ui_port, row.ready)
-        if not row.asset:  # nobody waits for its heartbeats
+        if not row.asset:  # its heartbeats are not watched
             return True
         if name == HAZELCAST:
             kept = [(maps.FEATURES, maps.LATEST_SCAN), (maps.SAFETY, maps.LATEST)]
@@ -152,7 +152,7 @@ class _Measurement:
         self._say("stopping the Hazelcast member by a signal")
         jvm = self._document(maps.HEARTBEAT, HAZELCAST).get("pid")
         if not isinstance(jvm, int):
-            raise ServiceError("the member does not tell its process")
+            raise ServiceError("the member's heartbeat has no process id")
         time.sleep(load(self._stack.env).mhs_grace_s)
         began = time.monotonic()
         os.kill(jvm, signal.SIGSTOP)

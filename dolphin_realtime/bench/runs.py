@@ -1,7 +1,7 @@
-"""`dolphin bench runs`: every indicator asked at once, several times over, and what that costs.
+"""`dolphin bench runs`: runs every indicator at once, several times, and measures the cost.
 
-Asking, sampling and judging the queue belong here. The claim is that a pool's limit holds: never
-two runs of it at a time, none lost, processes bounded.
+Launching, sampling and judging the queue belong here. It checks that a pool's limit holds: never
+two of its runs at a time, no run lost, processes bounded.
 """
 
 import itertools
@@ -24,9 +24,9 @@ OTHERS: Final = (
 )  # fmt: skip
 """Schedules of other queues."""
 A_RUN_S: Final = 30.0
-"""More than a run takes on a busy machine: after so long for each, something is stuck."""
+"""More than a run takes on a busy machine; a longer average means that something is stuck."""
 WORKER: Final = b"spawn_main"
-"""In the command line of every run's process."""
+"""Part of the command line of every run's process."""
 SAMPLE_S: Final = 0.25
 FINISHED: Final = ("SUCCESS", "FAILURE", "CANCELED")
 UNDER_WAY: Final = ("STARTING", "STARTED", "CANCELING")
@@ -41,19 +41,19 @@ _DAEMONS: Final = """{ instance { daemonHealth { allDaemonStatuses {
 
 
 class Report(msgspec.Struct, kw_only=True):
-    """What was asked, and what came of it.
+    """What was requested, and the result.
 
     Attributes:
         asked: Runs requested by the bench; schedules may have added their own to ``runs``.
-        runs: Runs of the pool, and how they ended.
-        at_once: Largest number of them whose time from start to end overlapped.
-        took_s: From the first request to the last end.
-        median_run_s: Start to end of a run.
-        workers: Most run processes of all queues seen at once; one outlives its run by a moment.
+        runs: Number of the pool's runs by final status.
+        at_once: Largest number of runs that overlapped in time.
+        took_s: Time until the last run ended.
+        median_run_s: Median time from start to end of a run.
+        workers: Most run processes seen at once, of all queues; a process briefly outlives its run.
         processes: Most processes of the stack seen at once.
         memory_mb: Largest sum of their resident memory.
         ticks: Ticks of the indicators' schedules by status.
-        silent_ticks: Ticks that neither asked for a run nor said why not.
+        silent_ticks: Ticks that neither requested a run nor gave a reason.
         unhealthy: Dagster daemons that were required and not healthy at the end.
     """
 
@@ -71,19 +71,19 @@ class Report(msgspec.Struct, kw_only=True):
 
     @property
     def is_good(self) -> bool:
-        """Whether the limit held, nothing was lost, and the daemon is well."""
+        """Whether the limit held, no run was lost, and the daemons are healthy."""
         is_whole = self.runs.get("SUCCESS", 0) == sum(self.runs.values()) >= self.asked
         return self.at_once == 1 and is_whole and not self.silent_ticks and not self.unhealthy
 
 
 def overlap(spans: list[tuple[float, float]]) -> int:
-    """Return the largest number of spans that share an instant; touching ends do not."""
+    """Return the largest number of spans that overlap; touching ends do not count."""
     edges = sorted([(begin, 1) for begin, _ in spans] + [(end, -1) for _, end in spans])
     return max(itertools.accumulate(step for _, step in edges), default=0)
 
 
 def bench_runs(rounds: int, say: Callable[[str], None] | None = None) -> Report:
-    """Start a demo of its own, ask every indicator ``rounds`` times at once, and report.
+    """Start a demo of its own, run every indicator ``rounds`` times at once, and report.
 
     Raises:
         ServiceError: If the stack does not come up or a run does not end.
@@ -101,9 +101,9 @@ def ask_at_once(
     say: Callable[[str], None] | None = None,
     enough: int | None = None,
 ) -> Report:
-    """Ask every indicator of a running stack ``rounds`` times at once, and report.
+    """Run every indicator of a running stack ``rounds`` times at once, and report.
 
-    With ``enough``, it reports when so many runs are over; the others still wait in the queue.
+    With ``enough``, it reports when this many runs are over; the others are still queued.
     """
     port = stack.ui_port
     jobs = [s["pipelineName"] for s in _indicator_schedules(port)]
@@ -125,7 +125,7 @@ def ask_at_once(
         return len(found) >= asked and (left == 0 or is_enough)
 
     wait_for(is_over, A_RUN_S * asked, f"the end of {asked} runs")
-    # The list that was over is the one judged: a schedule may ask for another run at any instant.
+    # Judge the list in which all runs were over: a schedule may request another run at any time.
     spans = [(r["startTime"], r["endTime"] or time.time()) for r in found if r["startTime"]]
     lengths = sorted(end - begin for begin, end in spans)
     ticks = [t for s in _indicator_schedules(port) for t in s["scheduleState"]["ticks"]]
@@ -162,7 +162,11 @@ def _runs(port: int) -> list[dict[str, Any]]:
 
 
 def _indicator_schedules(port: int) -> list[dict[str, Any]]:
-    """Return the schedules of single indicators, all of which must be on."""
+    """Return the schedules of single indicators.
+
+    Raises:
+        ServiceError: If one of them is off.
+    """
     schedules = dagster_api.query(port, _SCHEDULES)["repositoryOrError"]["schedules"]
     found = [s for s in schedules if s["name"] not in OTHERS]
     off = [s["name"] for s in found if s["scheduleState"]["status"] != "RUNNING"]
@@ -189,7 +193,7 @@ def _sample(stack: Stack) -> dict[str, float]:
 
 
 def command_of(pid: int) -> bytes:
-    """Return a process's command line, empty where it is gone."""
+    """Return a process's command line, empty if the process is gone."""
     try:
         return Path(f"/proc/{pid}/cmdline").read_bytes()
     except OSError:

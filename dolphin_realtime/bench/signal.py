@@ -1,4 +1,4 @@
-"""`dolphin bench signal`: scans a second of `compute_signal` alone, and its growth with assets."""
+"""`dolphin bench signal`: scans per second of `compute_signal` alone, by number of assets."""
 
 import statistics
 import time

@@ -1,7 +1,7 @@
-"""`dolphin bench soak`: tens of thousands of orders through one trader, memory and time kept.
+"""`dolphin bench soak`: memory and time over tens of thousands of orders of one trader.
 
-A session in this process, many orders a scan, at a steady rate; then the same journal is
-opened again by a trader process. Simulated prices beyond the sample's assets.
+A scan processor in this process sends many orders a scan at a steady rate; then a trader process
+opens the same journal again. Prices beyond the sample's assets are simulated.
 """
 
 import asyncio
@@ -41,7 +41,7 @@ LIMITS: Final = PreTradeParams(max_orders_per_minute=1_000_000)
 
 
 class Turn(msgspec.Struct, frozen=True):
-    """One scan: orders sent, microseconds an order, microseconds to fill and journal."""
+    """One scan: orders sent, microseconds per order sent and per fill booked and journalled."""
 
     orders: int
     us_per_order: float
@@ -49,10 +49,10 @@ class Turn(msgspec.Struct, frozen=True):
 
 
 def measure(n_assets: int, n_orders: int, rate: float) -> dict[str, Any]:
-    """Return memory, threads and cost an order along a run of ``n_orders``.
+    """Return memory, threads and time per order over a run of ``n_orders``.
 
     Raises:
-        ServiceError: If the journal does not hold at the end.
+        ServiceError: If an identity of the journal does not hold at the end.
     """
     with tempfile.TemporaryDirectory(prefix="dolphin-soak-") as scratch:
         home = Path(scratch)
@@ -134,7 +134,7 @@ def _rss_mb() -> float:
 
 
 def _restart_s(home: Path, scan: Scan) -> float:
-    """Return how long a trader process takes from its start to one more scan journalled."""
+    """Return how long a trader process takes to start and journal one more scan."""
     write_scan(home / "next", scan)
     env = Stack(home, instances="SOAK", target_band=TARGET.band).env
     command = [sys.executable, "-m", "dolphin_realtime.cli", "service", "trader", "SOAK"]

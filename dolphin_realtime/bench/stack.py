@@ -21,11 +21,11 @@ from dolphin_realtime.ops.managers.local import SOCKET, LocalManager
 START_TIMEOUT_S: Final = 120.0
 STOP_TIMEOUT_S: Final = 60.0
 FIRST_CHECKS: Final = ("bridge:is_alive", "calendar_factors:document_is_whole")
-"""Once there is something of these, sensors and the first runs have done their part."""
+"""Checks that have a result once the sensors and the first runs are done."""
 
 
 def free_port() -> int:
-    """Return a loopback port that nobody listens on now."""
+    """Return a loopback port that is free now."""
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
         port: int = s.getsockname()[1]
@@ -33,7 +33,7 @@ def free_port() -> int:
 
 
 def wait_for(is_so: Callable[[], bool], timeout_s: float, what: str) -> None:
-    """Return once ``is_so`` says yes.
+    """Return once ``is_so`` returns True.
 
     Raises:
         ServiceError: If it does not within ``timeout_s``.
@@ -48,7 +48,7 @@ def wait_for(is_so: Callable[[], bool], timeout_s: float, what: str) -> None:
 class Stack:
     """`dolphin up` as a child process; a context manager that leaves nothing behind.
 
-    Unless it is a demo, whose sources are replayed, it asks no source of factors.
+    Only a demo asks sources of factors, which are replayed.
 
     Attributes:
         home: Its DOLPHIN_HOME.
@@ -137,7 +137,7 @@ class Stack:
         return next(s for s in self.services() if s.name == name)
 
     def settle(self, timeout_s: float = 240.0) -> None:
-        """Return once a demo's first runs are over, none waits or works, and every check is green.
+        """Return once a demo's first runs are over, no run is open, and every check is green.
 
         Raises:
             ServiceError: With what is red, if that takes longer than ``timeout_s``.
@@ -151,7 +151,7 @@ class Stack:
     def _unsettled(self) -> list[str]:
         try:
             if dagster_api.has_open_runs(self.ui_port):
-                return ["a run waits or works"]
+                return ["a run is queued or running"]
             states = dagster_api.check_states(self.ui_port)
         except ServiceError as e:
             return [str(e)]
@@ -159,7 +159,7 @@ class Stack:
         return dagster_api.red_of(states) or unseen
 
     def stop(self) -> None:
-        """Stop it in order; kill it where that takes too long."""
+        """Stop it cleanly; kill it if that takes too long."""
         if self._process is None or self._process.poll() is not None:
             return
         self._process.send_signal(signal.SIGTERM)

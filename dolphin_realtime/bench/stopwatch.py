@@ -1,4 +1,4 @@
-"""Where the time of a run goes: each part's own time, without that of the parts it calls."""
+"""How a run's time is spent: each part's own time, without that of the parts it calls."""
 
 import time
 from collections import defaultdict
@@ -18,7 +18,7 @@ class Stopwatch:
         self._inner: list[float] = []
 
     def wrap(self, part: str, call: Callable[..., Any]) -> Callable[..., Any]:
-        """Return a call that is timed as a part."""
+        """Return ``call`` wrapped so that its time counts for a part."""
 
         def timed(*args: Any, **kwargs: Any) -> Any:
             self._inner.append(0.0)

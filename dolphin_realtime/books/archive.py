@@ -1,7 +1,7 @@
-"""A day's order books: recorded lines to `<day>.parquet`, one row an asset and record.
+"""A day's order books: recorded lines to `<day>.parquet`, one row per asset and record.
 
-The columns and what is odd about a day belong here. A line is an `ob_features_latest`
-document cut to the best level of each side; the day is that of its newest event.
+The columns and the facts about a day belong here. A line is an `ob_features_latest`
+document reduced to the best level of each side; its day is that of its newest event.
 """
 
 from collections.abc import Iterator
@@ -42,7 +42,7 @@ SCHEMA: Final = pa.schema(
 
 
 class BookLine(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """One record of every book: the newest event among them, and each asset's features."""
+    """One record of all books: the instant of the newest event, and each asset's features."""
 
     at: datetime
     assets: dict[str, BookFeatures]
@@ -56,8 +56,8 @@ class BookFacts(msgspec.Struct, kw_only=True):
         cadence_s: Median time between records.
         gaps: Spans over 3 cadences without a record, as (from, to) in microseconds.
         crossed: Rows whose best bid is not below the best ask.
-        bad_lines: Lines that are no record.
-        late_lines: Records not later than the one before them: left out.
+        bad_lines: Lines that are not readable records.
+        late_lines: Records not later than the one before them; they are left out.
     """
 
     rows: int = 0
@@ -102,7 +102,7 @@ def archive_books(raw: Path, out: Path) -> BookFacts:
 
 
 def missing(raw: Path, archive: Path) -> str | None:
-    """Return what of some recorded lines an archive does not hold, or None.
+    """Return why an archive does not hold all recorded lines of a file, None if it does.
 
     Raises:
         BookSourceError: If the archive is damaged.

@@ -1,7 +1,7 @@
-"""Order books as documents: `ob_features_latest` to what the gates and the fills take.
+"""Order-book documents: from `ob_features_latest` to what gates and fills use.
 
-Reading books belongs here; the external factors' documents are factor_documents.py's. What a
-gate does with a book does not (model/signal/gates.py). A part that is malformed is left out.
+Reading books belongs here; how a gate uses a book does not (model/signal/gates.py). Documents of
+external factors belong in factors/documents.py. A malformed part is left out.
 """
 
 import math
@@ -30,7 +30,7 @@ SIMULATED_BOOK: Final = "simulated book"
 
 
 class BookView(msgspec.Struct, frozen=True):
-    """One asset's book as the trader sees it; levels [price, quantity], best first, may be none."""
+    """One asset's book as the trader sees it; levels (price, quantity) are best first, or empty."""
 
     book: Book
     bids: list[Level] = []
@@ -39,7 +39,7 @@ class BookView(msgspec.Struct, frozen=True):
 
 
 class BooksDocument(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """`ob_features_latest` on the wire; `simulated` is there only where the books are."""
+    """`ob_features_latest` on the wire; `simulated` is present only if the books are simulated."""
 
     assets: dict[str, BookFeatures]
     pushed_at: datetime = msgspec.field(name="_pushed_at")
@@ -50,10 +50,10 @@ _books_decoder = msgspec.json.Decoder(BooksDocument)
 
 
 def read_books(text: str) -> dict[str, BookView]:
-    """Return the usable books of an `ob_features_latest` document; one that is not is left out.
+    """Return the usable books of an `ob_features_latest` document; the others are left out.
 
     Raises:
-        ValueError: If the text is no JSON object.
+        ValueError: If the text is not a JSON object.
     """
     try:
         document = _books_decoder.decode(text)
@@ -81,7 +81,7 @@ def _view(
     sides: tuple[list[Level], list[Level]],
     source: str,
 ) -> BookView | None:
-    """Return a book; None where a number is out of range, no levels where they are no book."""
+    """Return a book; None if a number is out of range, without levels if these are not sound."""
     if not (-1.0 <= imbalance <= 1.0 and math.isfinite(spread)):
         return None
     book = Book(event_us=event_us, imbalance_5=imbalance, spread_bps=spread)
@@ -94,7 +94,7 @@ def _view(
 
 
 def books_of(document: dict[str, Any]) -> dict[str, BookView]:
-    """Return the usable books of a document some part of which is malformed, by asset."""
+    """Return the usable books, by asset, of a document with a malformed part."""
     found = {}
     assets = document.get("assets")
     for asset, features in assets.items() if isinstance(assets, dict) else ():
@@ -135,7 +135,7 @@ def read_documents(path: Path | None) -> list[dict[str, Any]]:
 
 
 class BookHistory:
-    """Books over time: at any instant the newest of each asset that is not later."""
+    """Books over time: for any instant, each asset's newest book that is not later."""
 
     def __init__(self, views: dict[str, list[BookView]]) -> None:
         self._views = {a: sorted(v, key=lambda view: view.book.event_us) for a, v in views.items()}
@@ -168,10 +168,10 @@ Timed = tuple[int, dict[str, BookView]]
 
 
 class BookFeed:
-    """Books in the order of their newest event, handed out as time goes on.
+    """Book documents in the order of their newest event, yielded as time advances.
 
     Args:
-        timed: (instant of the newest event, books by asset), by instant; taken as needed.
+        timed: (instant of the newest event, books by asset), by instant; consumed lazily.
     """
 
     def __init__(self, timed: Iterable[Timed]) -> None:
@@ -190,7 +190,7 @@ class BookFeed:
         return cls(sorted(timed, key=lambda pair: pair[0]))
 
     def until(self, now_us: int) -> Iterator[dict[str, BookView]]:
-        """Yield the documents not handed out yet whose newest event is not after ``now_us``."""
+        """Yield the documents not yielded yet whose newest event is not after ``now_us``."""
         while self._next is not None and self._next[0] <= now_us:
             yield self._next[1]
             self._next = next(self._timed, None)

@@ -1,7 +1,6 @@
 """Recorded order books as a feed: lines of documents, a day's Parquet file, a folder by day.
 
-Books from a Parquet archive carry features without levels: gates use them, fills do not
-walk them.
+Books from a Parquet archive have features but no levels: gates use them, fills cannot.
 """
 
 from collections.abc import Iterator
@@ -25,8 +24,8 @@ def read_books(path: Path | None, days: list[str]) -> BookFeed:
     """Return the books of some days in a file or in a folder of `<day>.parquet`.
 
     Args:
-        path: None for none.
-        days: Of a folder, the days to read; a day without a file has no books.
+        path: File or folder; None: no books.
+        days: Days to read of a folder; a day without a file has no books.
 
     Raises:
         SettingsError: If a file cannot be read or lacks a column.

@@ -1,6 +1,6 @@
-"""The command line, `dolphin …`: one file a subject, shared rules in app.py.
+"""The command line, `dolphin …`: one file for each subject, shared rules in app.py.
 
-Commands ask and print; what they ask for is done elsewhere.
+Commands parse options and print results; the work itself is done in other packages.
 """
 
 from dolphin_realtime.cli.app import main

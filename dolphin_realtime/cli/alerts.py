@@ -1,4 +1,4 @@
-"""`dolphin alerts`: what is red now and since when, what was told, and a try of every receiver."""
+"""`dolphin alerts`: what is red and since when, past alerts, a test message to all receivers."""
 
 import sys
 from datetime import UTC, datetime
@@ -17,21 +17,21 @@ from dolphin_realtime.runtime.alert_log import read_alerts, standing
 from dolphin_realtime.services.alerter.message import why_of
 from dolphin_realtime.services.alerter.targets import path_of, read_targets, send
 
-NO_STACK: Final = "no stack runs here: this is what stood last"
+NO_STACK: Final = "no stack runs here: these were the last active alerts"
 
 
 @click.group(invoke_without_command=True)
 @click.option("--json", "as_json", is_flag=True, help="One line of JSON: a list.")
 @click.pass_context
 def alerts(context: click.Context, as_json: bool) -> None:
-    """What is red now, since when, why, and where to read what to do.
+    """What is red now, since when, why, and which runbook section says what to do.
 
-    Exit status: 0 nothing is red, 1 something is, 3 nobody looks: no stack runs.
+    Exit status: 0 nothing is red, 1 something is red, 3 unknown because no stack runs.
 
     \b
     Examples: dolphin alerts
               dolphin alerts history       red and recovered, the newest last
-              dolphin alerts test          a message to every receiver
+              dolphin alerts test          a test message to every receiver
     """
     if context.invoked_subcommand is not None:
         return
@@ -52,7 +52,7 @@ def alerts(context: click.Context, as_json: bool) -> None:
 
 
 def _blind(settings: Settings) -> str | None:
-    """Return why what is told may not be what is, None where everybody looks."""
+    """Return why the alerts may be incomplete, None if every service that writes them runs."""
     try:
         services = manager_of(settings).status()
     except ServiceError:
@@ -65,7 +65,7 @@ def _blind(settings: Settings) -> str | None:
 @alerts.command()
 @click.option("-n", "lines", default=30, show_default=True, help="How many of the newest.")
 def history(lines: int) -> None:
-    """Print what went wrong and what was well again."""
+    """Print what went wrong and what recovered."""
     for alert in read_alerts(load_here().home)[-lines:]:
         colour = "red" if alert.state == "red" else "green"
         text = f"{alert.ts:%Y-%m-%d %H:%M:%S} {alert.state:9} {alert.asset} {alert.check}"
@@ -74,7 +74,7 @@ def history(lines: int) -> None:
 
 @alerts.command()
 def test() -> None:
-    """Send a message to every receiver of DOLPHIN_ALERTS_FILE and say which took it."""
+    """Send a test message to every receiver of DOLPHIN_ALERTS_FILE and say which accepted it."""
     settings = load_running()
     if not settings.alerts_file:
         raise SettingsError("there is no receiver: DOLPHIN_ALERTS_FILE is not set")
@@ -83,12 +83,12 @@ def test() -> None:
         raise SettingsError(f"{path_of(settings)} holds no receiver: write one Apprise URL a line")
     refused = 0
     for target in targets:
-        text = f"A try, sent by hand at {datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC."
+        text = f"A test message, sent by hand at {datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC."
         try:
-            send(target, "Dolphin: a try", text)
+            send(target, "Dolphin: a test message", text)
         except DeliveryError as e:
             refused += 1
             say(f"{target.name}: refused: {e}", fg="red")
         else:
-            say(f"{target.name}: taken", fg="green")
+            say(f"{target.name}: accepted", fg="green")
     sys.exit(1 if refused else 0)

@@ -1,7 +1,7 @@
-"""The `dolphin` program: its groups of commands, and how errors leave it.
+"""The `dolphin` program: its groups of commands, and how it reports errors.
 
-Exit status: 0 good, 1 the thing asked about is not good, 2 usage or settings, 3 a part
-could not be reached. Errors go to standard error as what is wrong and what to do.
+Exit status: 0 good, 1 what was asked about is not good, 2 usage or settings, 3 a part
+could not be reached. Errors go to standard error and say what is wrong and what to do.
 """
 
 import os
@@ -39,7 +39,7 @@ EXIT_STATUS: Final[dict[type[DolphinError], int]] = {
     SourceError: 3,
 }
 MALFORMED: Final = (KeyError, TypeError, ValueError, AttributeError)
-"""What reading a document of the grid raises where another program wrote nonsense into it."""
+"""What reading a document of the grid raises if it is malformed."""
 
 
 class Command(NamedTuple):
@@ -50,36 +50,36 @@ class Command(NamedTuple):
 
 
 COMMANDS: Final = {
-    "up": Command("stack", "Start everything in order with readiness, and stay in front until Ctrl-C"),
+    "up": Command("stack", "Start every service in order, each once ready, and stay in the foreground until Ctrl-C"),
     "down": Command("stack", "Stop the stack that runs in DOLPHIN_HOME"),
-    "status": Command("stack", "One look: services, scan, posture, health, positions, and why it is not trading"),
-    "start": Command("stack", "Start a service and wait until it is ready, also after it failed too often"),
-    "stop": Command("stack", "Stop a service; nothing starts it again but `dolphin start`"),
+    "status": Command("stack", "Show services, scan, posture, health, positions, and why it is not trading"),
+    "start": Command("stack", "Start a service and wait until it is ready, even if it reached its start limit"),
+    "stop": Command("stack", "Stop a service; it stays down until `dolphin start`"),
     "restart": Command("stack", "Stop a service and start it again"),
     "logs": Command("stack", "Print a service's log"),
-    "service": Command("service", "Run one service in front until SIGTERM"),
+    "service": Command("service", "Run one service in the foreground until SIGTERM"),
     "systemd": Command("systemd", "Run the stack under systemd: hardened units, limits, watchdogs, one target"),
-    "nginx": Command("nginx", "Print nginx's configuration: passwords, operators and viewers, no mutation from outside"),
-    "health": Command("inspect", "Five health sensors, their product, its word, and each subsystem"),
-    "maintenance": Command("recovery", "Tell automatic recovery to do nothing for a while, with a reason"),
-    "alerts": Command("alerts", "What is red now, since when, why, and where to read what to do"),
+    "nginx": Command("nginx", "Print nginx's configuration: login, operators and viewers, no mutation from other sites"),
+    "health": Command("inspect", "Five health sensors, their product, the health status, and each subsystem"),
+    "maintenance": Command("recovery", "Suspend automatic recovery for a while, with a reason"),
+    "alerts": Command("alerts", "What is red now, since when, why, and which runbook section says what to do"),
     "scan": Command("inspect", "The newest scan"),
     "factors": Command("factors", "External and calendar factors: value, unit, age, lifetime, source, effect on the signal"),
     "posture": Command("safety", "What the traders may do, since when and why; set it, or resume"),
     "flatten": Command("safety", "Close every position of every trader now, and open nothing until `dolphin resume`"),
-    "position": Command("position", "A held asset whose price is not sound: redenominated, at a new level, delisted"),
-    "resume": Command("safety", "Take back a posture ordered by hand; it then rises step by step"),
-    "journal": Command("journal", "The journal of an instance: the only truth about what it did and owns"),
-    "compare": Command("journal", "Two instances on the same scans: orders alike and not, and figures side by side"),
+    "position": Command("position", "Handle a held asset whose price is not sound: redenominated, at a new level, delisted"),
+    "resume": Command("safety", "Withdraw a commanded posture; it then rises step by step"),
+    "journal": Command("journal", "The journal of an instance: the only authoritative record of its trades and positions"),
+    "compare": Command("journal", "Compare two instances on the same scans: which orders are alike, and figures side by side"),
     "signals": Command("offline", "Turn scans (folder of scan files, Arrow file or archive) into signals, offline"),
-    "backtest": Command("reports", "Trade recorded days with the trader's own strategy and write what came of it"),
+    "backtest": Command("reports", "Trade recorded days by the trader's own code and write the results"),
     "report": Command("reports", "Write the report of one day's paper trading from the journal"),
-    "versus": Command("reports", "Set a paper day beside its backtest: what differs, and why"),
+    "versus": Command("reports", "Compare a paper day with its backtest: what differs, and why"),
     "sweep": Command("sweep", "Try every parameter set of GRID on each of its days"),
     "replay": Command("offline", "Stand in for NG6: write PRICES (a wide parquet; default the sample) as scan files"),
-    "bench": Command("bench", "Measure what Dolphin promises, on this machine"),
+    "bench": Command("bench", "Measure Dolphin's performance on this machine"),
 }  # fmt: skip
-"""Every command, in the order of the manual; its module is imported when it is used."""
+"""Every command, in the order of the manual; a module is imported when its command is used."""
 
 
 class LazyGroup(click.Group):
@@ -90,7 +90,7 @@ class LazyGroup(click.Group):
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
-        """Return one command, None where there is none of that name."""
+        """Return one command, None if no command has that name."""
         found = COMMANDS.get(cmd_name)
         if found is None:
             return None
@@ -106,12 +106,12 @@ class LazyGroup(click.Group):
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 def dolphin() -> None:
-    """Dolphin: eigenvalue scans in, paper orders out, every part watched.
+    """Dolphin: trades eigenvalue scans on paper and monitors every part of itself.
 
     \b
     Start here:   dolphin up --demo      replayed market, paper venue, Dagster UI
     Is it well?   dolphin status         services, scan, posture, positions, why not trading
-                  dolphin health         the five health sensors; exit status says the word
+                  dolphin health         the five health sensors; exit status by health status
                   dolphin alerts         what is red, since when, and what to do
     May it trade? dolphin posture        since when, and every reason
     Get out:      dolphin flatten --reason TEXT      close everything, open nothing
@@ -122,7 +122,7 @@ def dolphin() -> None:
 
 
 def main() -> None:
-    """Run the program; a deliberate error becomes one line and an exit status."""
+    """Run the program; an error of Dolphin's own becomes one line and an exit status."""
     os.environ.update(direct_loopback(os.environ))
     try:
         dolphin(standalone_mode=False)

@@ -12,7 +12,7 @@ from dolphin_realtime.cli.app import say
 
 @click.group()
 def bench() -> None:
-    """Measure what Dolphin promises, on this machine."""
+    """Measure Dolphin's performance on this machine."""
 
 
 @bench.command("latency")
@@ -20,7 +20,7 @@ def bench() -> None:
 @click.option("--assets", default=50, show_default=True, help="Assets a scan.")
 @click.option("--json", "as_json", is_flag=True, help="One line of JSON.")
 def latency(scans: int, assets: int, as_json: bool) -> None:
-    """Time from a visible scan file to the orders of its scan.
+    """Latency from a scan file's appearance to the orders of its scan.
 
     \b
     Example: dolphin bench latency --assets 50 --json
@@ -67,7 +67,7 @@ def signal(scans: int, as_json: bool) -> None:
 @click.option("--rate", default=100.0, show_default=True, help="Orders a second.")
 @click.option("--json", "as_json", is_flag=True, help="One line of JSON.")
 def soak(orders: int, assets: int, rate: float, as_json: bool) -> None:
-    """Memory, threads and cost an order over a long run, and a restart from its journal.
+    """Memory, threads and time per order over a long run, and a restart from its journal.
 
     \b
     Example: dolphin bench soak --orders 6000
@@ -99,7 +99,7 @@ def soak(orders: int, assets: int, rate: float, as_json: bool) -> None:
 @click.option("--assets", "assets", multiple=True, type=int, default=(16, 160, 400),
               show_default=True, help="Assets a scan; may be given more than once.")  # fmt: skip
 @click.option("--days", "days", multiple=True, type=int,
-              help="Instead: so many days of --prices; may be given more than once.")  # fmt: skip
+              help="Instead of --assets: this many days of --prices; may be repeated.")  # fmt: skip
 @click.option("--prices", type=click.Path(exists=True, path_type=Path),
               help="With --days: a wide parquet of prices.  [default: the sample]")  # fmt: skip
 @click.option("--set", "assignments", multiple=True, metavar="NAME=VALUE",
@@ -113,7 +113,7 @@ def backtest(
     assignments: tuple[str, ...],
     as_json: bool,
 ) -> None:
-    """Scans a second of a backtest, its memory, and where its time goes.
+    """Scans per second of a backtest, its memory, and how its time is spent.
 
     \b
     Examples: dolphin bench backtest
@@ -146,7 +146,7 @@ def backtest(
 @click.option("--assets", default=400, show_default=True, help="Assets a scan.")
 @click.option("--json", "as_json", is_flag=True, help="One line of JSON.")
 def archive(days: int, scans: int, assets: int, as_json: bool) -> None:
-    """What a day of the scan archive costs; a year by extrapolation.
+    """Time and size of a day of the scan archive; a year by extrapolation.
 
     \b
     Example: dolphin bench archive --days 2
@@ -165,7 +165,7 @@ def archive(days: int, scans: int, assets: int, as_json: bool) -> None:
 @click.option("--rounds", default=5, show_default=True, help="How often each indicator is asked.")
 @click.option("--json", "as_json", is_flag=True, help="One line of JSON.")
 def runs(rounds: int, as_json: bool) -> None:
-    """Every indicator asked at once, several times over: does the queue's limit hold?
+    """Run every indicator at once, several times: does the queue's limit hold?
 
     Starts a demo of its own. Exit status 1 where it does not hold.
 
@@ -188,7 +188,7 @@ def runs(rounds: int, as_json: bool) -> None:
 @click.option("--watch", default=120.0, show_default=True, help="Seconds to watch meta health.")
 @click.option("--json", "as_json", is_flag=True, help="One line of JSON.")
 def recovery(watch: float, as_json: bool) -> None:
-    """What meta health costs, and how long each service takes from a kill to well again.
+    """What meta health costs, and how long each service takes from a kill to its recovery.
 
     Starts a demo of its own, kills every service once and hangs the Hazelcast member once.
 
@@ -207,7 +207,7 @@ def recovery(watch: float, as_json: bool) -> None:
 
 @bench.command("idle")
 @click.option("--for", "for_s", default=600.0, show_default=True, help="Seconds to watch.")
-@click.option("--demo", is_flag=True, help="With the replay's scans and sources; else with none.")
+@click.option("--demo", is_flag=True, help="With the replay's scans and sources; else without any.")
 @click.option("--json", "as_json", is_flag=True, help="One line of JSON.")
 def idle(for_s: float, demo: bool, as_json: bool) -> None:
     """What a whole stack costs while nothing happens: processor, memory, processes, disk a day.

@@ -1,4 +1,4 @@
-"""What makes a stack a demo: its settings, its home, and a fresh beginning each time."""
+"""What makes a stack a demo: its settings, its home, and empty state at each start."""
 
 import os
 import shutil
@@ -46,7 +46,7 @@ STATE_FOLDERS: Final = (
 
 
 def demo_settings(settings: Settings) -> Settings:
-    """Return the demo's settings, and put them into the environment of every service."""
+    """Return the demo's settings, and set them in the environment, which services inherit."""
     for name, value in DEMO_ENV.items():
         os.environ.setdefault(name, value)
     free, venue = next_free(settings.ui_port), next_free(VENUE_PORT)
@@ -69,13 +69,13 @@ def demo_settings(settings: Settings) -> Settings:
 
 
 def choose_world(name: str, *, is_demo: bool) -> None:
-    """Have the demo's replay tell a world's events.
+    """Make the demo's replay play the events of a world.
 
     Raises:
-        SettingsError: If there is no such world, or no demo.
+        SettingsError: If there is no such world, or the stack is not a demo.
     """
     if not is_demo:
-        raise SettingsError("--world is of the demo: dolphin up --demo --world NAME")
+        raise SettingsError("--world needs the demo: dolphin up --demo --world NAME")
     world(name)
     os.environ[WORLD] = name
 
@@ -86,7 +86,7 @@ def _replayed_assets() -> list[str]:
 
 
 def refuse_mixed_home(settings: Settings, *, is_demo: bool) -> None:
-    """Raise where a demo would write among real state, or the other way round."""
+    """Raise if a demo would write into a real stack's home, or a real stack into a demo's."""
     marker = settings.home / DEMO_MARKER
     is_used = (settings.home / "journal").exists()
     if is_demo and is_used and not marker.exists():
@@ -103,9 +103,9 @@ def refuse_mixed_home(settings: Settings, *, is_demo: bool) -> None:
 
 
 def begin_again(settings: Settings) -> None:
-    """Remove what an earlier demo left: each one begins at the same instant.
+    """Remove the state of an earlier demo: each demo begins at the same instant.
 
-    Called with the runner's lock held, on a home that holds nothing but a demo.
+    Called with the runner's lock held, on a home that holds only a demo.
     """
     for name in STATE_FOLDERS:
         shutil.rmtree(settings.home / name, ignore_errors=True)

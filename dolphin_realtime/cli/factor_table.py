@@ -1,6 +1,6 @@
-"""The table of `dolphin factors`: a row a reading, one for a factor of many assets.
+"""The table of `dolphin factors`: one row per reading, or per factor with many assets.
 
-What a reading does to the signal in words belongs here; fetching it does not (factors.py).
+Describing a reading's effect on the signal belongs here; fetching it does not (factors.py).
 """
 
 from datetime import datetime
@@ -22,9 +22,9 @@ from dolphin_realtime.model.signal.gates import Reading as GateReading
 from dolphin_realtime.model.signal.gates import dvol_gate, funding_gate
 
 SHOWN: Final = 4
-"""A factor of more assets than this is one row, unless all are asked for."""
+"""A factor with more assets than this is shown as one row, unless --all is given."""
 NARROW: Final = 120
-"""Below this many columns, source, unit and the value's own age are left out, names and numbers never."""
+"""On narrower terminals the source, the unit and the value's own age are left out."""
 EVENT_SHOWN_S: Final = 60.0
 BEHIND: Final = ", of "
 WEIGHED: Final = {
@@ -32,7 +32,7 @@ WEIGHED: Final = {
     FUNDING_INTERVAL: "missing: 8 h assumed",
     DVOL_BTC: "missing: gate 1",
 }
-"""What the signal does without the factors that it weighs."""
+"""What the signal does without a factor that it weighs."""
 REPORTED: Final = "reported"
 BILLION: Final = 1e9
 
@@ -71,9 +71,9 @@ def table_of(
     Args:
         readings: What the grid holds.
         now: The market's time.
-        asset: Of the factors of single assets, those of this one alone; None for all.
-        width: Columns there are.
-        every: Factors of many assets asset by asset.
+        asset: Show per-asset factors of this asset alone; None for all.
+        width: Columns of the terminal.
+        every: Show each asset of a factor with many assets.
     """
     columns = ["factor", "asset", "value", "unit", "fetched", "lifetime", "source", "effect"]
     kept = [n for n, c in enumerate(columns) if width >= NARROW or c not in ("unit", "source")]

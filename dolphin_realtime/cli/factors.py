@@ -20,9 +20,9 @@ from dolphin_realtime.model.factors.document import Readings, readings_of
 from dolphin_realtime.model.signal.gates import calendar_gate
 
 WIDE: Final = 160
-"""Columns of the table where the output is no terminal."""
+"""Columns of the table if the output is not a terminal."""
 OLD: Final = timedelta(hours=12)
-"""A source that was last asked longer ago is switched off, or gone."""
+"""A source last asked longer ago is switched off or removed, and is not shown as failing."""
 NOTHING: Final = (
     "dolphin: no external factor in the grid: every source is switched off (DOLPHIN_SOURCE_OFF, or "
     "the toggles under Automation in the Dagster UI), or no run of indicators_job is over yet"
@@ -34,7 +34,7 @@ CALENDAR: Final = (
 
 
 def _print_calendar(document: dict[str, Any] | None, now: datetime) -> None:
-    """Print the gate of now, which the trader computes by itself, and the document as it is."""
+    """Print the current calendar gate, which the trader computes itself, and the document."""
     say(f"calendar gate now: × {calendar_gate(instant.to_us(now))}", bold=True)
     if document is None:
         say("  no calendar factors in the grid; materialize calendar_factors in the Dagster UI")
@@ -60,7 +60,7 @@ def market_time(*, is_replay: bool) -> datetime:
 
 
 def _print_failing(settings: Settings) -> None:
-    """Print which sources fail, since when and why, from what runs remember on disk."""
+    """Print which sources fail, since when and why, from the runs' memory on disk."""
     since_when = datetime.now(UTC) - OLD
     for name, circuit in memory_of(settings.run_dir).circuits().items():
         if circuit.failures and circuit.last is not None and circuit.last > since_when:
@@ -79,15 +79,15 @@ def _refuse_unknown(asset: str | None, readings: Readings) -> None:
 
 
 @click.command()
-@click.option("--asset", help="Of the factors of single assets, those of this one alone.")
-@click.option("--all", "every", is_flag=True, help="Factors of many assets asset by asset.")
+@click.option("--asset", help="Show per-asset factors of this asset alone.")
+@click.option("--all", "every", is_flag=True, help="Show each asset of a factor with many assets.")
 @click.option("--json", "as_json", is_flag=True, help="Both documents of the grid, one line.")
 def factors(asset: str | None, every: bool, as_json: bool) -> None:
     """External and calendar factors: value, unit, age, lifetime, source, effect on the signal.
 
     "fetched" says how long ago, and how much older the value itself is. A reading past its
-    lifetime stays in the list and does nothing. In a replay, ages are of the market's time, which
-    may run faster than the wall's. Sources that fail are named below. Exit status 1 where the
+    lifetime stays in the list and has no effect. In a replay, ages are in market time, which
+    may run faster than wall time. Failing sources are listed below. Exit status 1 if the
     grid holds no external factor.
 
     \b

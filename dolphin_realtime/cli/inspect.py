@@ -48,7 +48,7 @@ def _from_disk() -> str | None:
 @click.option("--json", "as_json", is_flag=True, help="The document of the grid, one line.")
 @click.pass_context
 def health(context: click.Context, as_json: bool) -> None:
-    """Five health sensors, their product, its word, and each subsystem.
+    """Five health sensors, their product, the health status, and each subsystem.
 
     Exit status: 0 GREEN, 1 DEGRADED, 2 CRITICAL, 3 DEAD, 4 unknown.
 

@@ -13,7 +13,7 @@ from dolphin_realtime.model.errors import SettingsError
 
 @click.group()
 def journal() -> None:
-    """The journal of an instance: the only truth about what it did and owns."""
+    """The journal of an instance: the only authoritative record of its trades and positions."""
 
 
 @journal.command("check")
@@ -65,7 +65,7 @@ def export(instance: str, out: Path, as_json: bool) -> None:
 @click.argument("second")
 @click.option("--json", "as_json", is_flag=True, help="One line of JSON.")
 def compare(first: str, second: str, as_json: bool) -> None:
-    """Two instances on the same scans: orders alike and not, and figures side by side.
+    """Compare two instances on the same scans: which orders are alike, and figures side by side.
 
     \b
     Example: dolphin compare BLUE GREEN

@@ -1,4 +1,4 @@
-"""`dolphin nginx`: the configuration of the door before the Dagster UI."""
+"""`dolphin nginx`: the configuration of the reverse proxy with login before the Dagster UI."""
 
 from pathlib import Path
 
@@ -14,17 +14,17 @@ from dolphin_realtime.ops.nginx import FOLDER, Front, render
 @click.option(
     "--certificate",
     type=click.Path(path_type=Path),
-    help="TLS certificate; its key lies beside it as .key. Without one: 127.0.0.1:PORT alone.",
+    help="TLS certificate; its key lies beside it as .key. Without one: listen on 127.0.0.1 only.",
 )
 @click.option(
     "--folder",
     type=click.Path(path_type=Path),
     default=FOLDER,
     show_default=True,
-    help="Where htpasswd and operators lie.",
+    help="Folder of the files htpasswd and operators.",
 )
 def nginx(host: str, listen: str, certificate: Path | None, folder: Path) -> None:
-    """Print nginx's configuration: passwords, operators and viewers, no mutation from outside.
+    """Print nginx's configuration: login, operators and viewers, no mutation from other sites.
 
     \b
     Example: dolphin nginx --host dolphin.example --certificate /etc/ssl/dolphin.pem \\

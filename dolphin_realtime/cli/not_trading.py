@@ -1,4 +1,4 @@
-"""Why nothing may be opened now, of which trader, and since when. Pure: an overview is given."""
+"""Why no position may be opened now, for which trader, and since when. Pure."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -16,19 +16,19 @@ TRADING_POSTURES: Final = ("NORMAL", "REDUCED")
 BLOCKS: Final = {
     "STALE_SCAN": "scans come too late",
     "CLOCK_SKEW": "the clocks of NG6 and of this machine are over a minute apart",
-    "POSTURE_UNKNOWN": "it sees no posture that is young",
+    "POSTURE_UNKNOWN": "it sees no recent posture",
 }
 
 
 class Reason(msgspec.Struct, frozen=True):
-    """Why nothing may be opened; ``since`` is an ISO 8601 instant, None where nobody kept it."""
+    """Why no position may be opened; ``since`` is an ISO 8601 instant, None if unknown."""
 
     text: str
     since: str | None = None
 
 
 def not_trading(overview: Overview) -> Reason | None:
-    """Return why no position may be opened, None where every trader may open one."""
+    """Return why some trader may not open a position, None if every trader may."""
     starting = [s for s in overview.services if s.state in ("waiting", "starting")]
     if starting and overview.scan is None:
         return _services("STARTING", starting)
@@ -50,7 +50,7 @@ def not_trading(overview: Overview) -> Reason | None:
 
 
 def _refused(overview: Overview, service: str) -> str:
-    """Return what a service refused since its last good scan: the cause of what it lacks."""
+    """Return what a service refused since its last good scan, as the likely cause."""
     words = refusals(overview.beats.get(service))
     return f"; {service} refused since the last good scan: {words}" if words else ""
 
@@ -84,7 +84,7 @@ def _of_instance(instance: str, state: StateDocument | None, overview: Overview)
         return Reason(f"{journal.trouble}: {instance}: {journal.fault or 'see df -h'}")
     refused = _refused(overview, trader_of(instance))
     if state.is_stalled(wire.bridged_at(overview.scan)):
-        text = f"TRADER_DEAF: {instance} takes none of the scans that come{refused}"
+        text = f"TRADER_DEAF: {instance} does not process the scans that arrive{refused}"
         since = state.handled_at.isoformat()
         return Reason(text if refused else f"{text}; see dolphin logs", since)
     block = state.entry_block
@@ -99,7 +99,7 @@ def _of_instance(instance: str, state: StateDocument | None, overview: Overview)
 
 
 def _untradable(instance: str, state: StateDocument) -> Reason | None:
-    """Return why none of the names may be opened, None where one may."""
+    """Return why no asset may be opened, None if at least one may."""
     found = state.untradable
     if not found.of or found.names < found.of:
         return None

@@ -1,4 +1,4 @@
-"""`dolphin signals` and `dolphin replay`: no stack needed."""
+"""`dolphin signals` and `dolphin replay`: commands that need no stack."""
 
 import signal as signals_of_os
 import threading
@@ -65,15 +65,15 @@ def signals(
     type=click.Path(path_type=Path),
     help="Where scan files are written.",
 )
-@click.option("--speed", default=1.0, show_default=True, help="How much faster than market time.")
+@click.option("--speed", default=1.0, show_default=True, help="Market seconds per wall second.")
 @click.option(
     "--cadence", "cadence_s", default=60.0, show_default=True, help="Market seconds between scans."
 )
 @click.option("--window", default=240, show_default=True, help="Returns in the correlation matrix.")
 @click.option(
-    "--seed", default=1, show_default=True, help="Of the Brownian bridge below the record's step."
+    "--seed", default=1, show_default=True, help="Seed of the Brownian bridge between prices."
 )
-@click.option("--scans", "n_scans", type=click.IntRange(min=1), help="Stop after so many scans.")
+@click.option("--scans", "n_scans", type=click.IntRange(min=1), help="Stop after this many scans.")
 def replay(
     prices: Path | None,
     prices_option: Path | None,

@@ -1,6 +1,6 @@
 """One reading of a stack: what its manager and the grid say now.
 
-Reading belongs here; why nothing is traded is not_trading.py's, how it looks status_view.py's.
+Reading belongs here; why it is not trading belongs in not_trading.py, the view in status_view.py.
 """
 
 from datetime import UTC, datetime
@@ -66,7 +66,7 @@ def read_documents(overview: Overview, client: HazelcastClient, instances: list[
 
 
 def read_overview(settings: Settings, services: list[ServiceStatus], ui_port: int) -> Overview:
-    """Return one reading; a grid that is away leaves its parts None."""
+    """Return one reading; if the grid is away, its parts stay None."""
     barred = maintenance(maintenance_path(settings), datetime.now(UTC))
     overview = Overview(services=services, ui_port=ui_port, maintenance=barred)
     try:

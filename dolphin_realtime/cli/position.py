@@ -1,4 +1,4 @@
-"""`dolphin position`: what a person does about a position whose price is not sound."""
+"""`dolphin position`: operator commands for a position whose price is not sound."""
 
 import getpass
 import math
@@ -18,10 +18,10 @@ from dolphin_realtime.model.portfolio.position_change import Act, PositionChange
 
 @click.group()
 def position() -> None:
-    """A held asset whose price is not sound: redenominated, at a new level, delisted.
+    """Handle a held asset whose price is not sound: redenominated, at a new level, delisted.
 
-    `dolphin status` names such assets, with their age. Each command is journalled with who, when
-    and why, and is never edited: `dolphin position undo` takes the last one back.
+    `dolphin status` lists such assets and since when. Each command is journalled with who, when
+    and why; its row is never edited: `dolphin position undo` reverts the last one.
 
     \b
     Examples: dolphin position redenominate LUNAUSDT --factor 1000 --reason "1 to 1000, notice 123"
@@ -44,7 +44,7 @@ def _options[F: Callable[..., Any]](command: F) -> F:
 def _order(
     act: Act, asset: str, value: float | None, reason: str, instance: str, *, as_json: bool
 ) -> None:
-    """Give an order to a trader and print what it came to."""
+    """Send an operator command to a trader and print its result."""
     request = {
         "id": secrets.token_hex(6),
         "act": act.value,
@@ -73,37 +73,37 @@ def _order(
 def _finite(_: click.Context, option: click.Parameter, value: float) -> float:
     least = 0.0 if option.name == "price" else math.ulp(0.0)
     if not least <= value < math.inf:
-        raise click.BadParameter(f"{value} is no {option.name}")
+        raise click.BadParameter(f"{value} is not a valid {option.name}")
     return value
 
 
 @position.command("redenominate")
 @_options
 @click.option("--factor", required=True, type=float, callback=_finite,
-              help="New units for one old one: 1000 where the price fell to a thousandth.")  # fmt: skip
+              help="New units per old unit: 1000 if the price fell to a thousandth.")  # fmt: skip
 def redenominate(asset: str, reason: str, instance: str, as_json: bool, factor: float) -> None:
-    """The quantity times K, prices through K: the same value in other units, no profit."""
+    """Multiply the quantity by the factor and divide prices by it; the value does not change."""
     _order(Act.REDENOMINATE, asset, factor, reason, instance, as_json=as_json)
 
 
 @position.command("accept")
 @_options
 def accept(asset: str, reason: str, instance: str, as_json: bool) -> None:
-    """The price that waits is real: the position is marked there from now on."""
+    """Accept the doubtful price as real; the position is marked at it from now on."""
     _order(Act.ACCEPT, asset, None, reason, instance, as_json=as_json)
 
 
 @position.command("settle")
 @_options
 @click.option("--price", required=True, type=float, callback=_finite,
-              help="What a unit is paid out at; 0 writes it off.")  # fmt: skip
+              help="Settlement price per unit; 0 writes the position off.")  # fmt: skip
 def settle(asset: str, reason: str, instance: str, as_json: bool, price: float) -> None:
-    """Closed at a price without an order: delisted, or written off."""
+    """Close the position at a price without an order: delisted, or written off."""
     _order(Act.SETTLE, asset, price, reason, instance, as_json=as_json)
 
 
 @position.command("undo")
 @_options
 def undo(asset: str, reason: str, instance: str, as_json: bool) -> None:
-    """Take the last of these commands for an asset back, by a row of its own."""
+    """Undo the last of these commands for an asset; the undo is a journal row of its own."""
     _order(Act.UNDO, asset, None, reason, instance, as_json=as_json)

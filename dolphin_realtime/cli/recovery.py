@@ -1,4 +1,4 @@
-"""`dolphin health history` and `dolphin maintenance`: what was repaired, and telling it not to."""
+"""`dolphin health history` and `dolphin maintenance`: past repairs, and a pause of repairs."""
 
 import getpass
 import re
@@ -32,12 +32,12 @@ def duration(text: str) -> timedelta:
     """Return a duration such as 30m, 90s, 2h or 1d.
 
     Raises:
-        SettingsError: If it is none, or longer than a week.
+        SettingsError: If it is not a duration, or longer than a week.
     """
     found = re.fullmatch(r"(\d+)([smhd])", text.strip())
     length = timedelta(seconds=int(found[1]) * _UNITS[found[2]]) if found else timedelta(0)
     if not timedelta(0) < length <= LONGEST:
-        raise SettingsError(f"--for {text!r} is no duration of at most 7d; e.g. 90s, 30m, 2h")
+        raise SettingsError(f"--for {text!r} is not a duration of at most 7d; e.g. 90s, 30m, 2h")
     return length
 
 
@@ -95,20 +95,20 @@ def _history_line(line: HistoryLine) -> str:
 
 @click.group()
 def maintenance() -> None:
-    """Tell automatic recovery to do nothing for a while, with a reason."""
+    """Suspend automatic recovery for a while, with a reason."""
 
 
 @maintenance.command("on")
-@click.option("--reason", required=True, help="Why; it is shown wherever recovery is.")
+@click.option("--reason", required=True, help="Why; shown by status, health and its history.")
 @click.option("--for", "for_", default="30m", show_default=True, help="How long: 90s, 30m, 2h.")
 def maintenance_on(reason: str, for_: str) -> None:
-    """Begin maintenance: nothing is repaired until it expires or is taken back.
+    """Begin maintenance: nothing is repaired until it expires or is ended.
 
     \b
     Example: dolphin maintenance on --reason "new disk" --for 2h
     """
     if not reason.strip():
-        raise SettingsError("--reason is empty; say why, for those who read it at night")
+        raise SettingsError("--reason is empty; say why, for whoever reads it later")
     now = datetime.now(UTC)
     order = Maintenance(until=now + duration(for_), reason=reason, who=getpass.getuser(), at=now)
     keep_maintenance(maintenance_path(load_here()), order)
@@ -121,4 +121,4 @@ def maintenance_off() -> None:
     path = maintenance_path(load_here())
     was = standing(path, datetime.now(UTC))
     keep_maintenance(path, None)
-    say("recovery acts again" if was else "no maintenance stood; recovery acts")
+    say("recovery acts again" if was else "no maintenance was active; recovery acts")

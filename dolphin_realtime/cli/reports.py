@@ -1,4 +1,4 @@
-"""`dolphin backtest` and `dolphin report`: what was traded, or would have been, with its costs."""
+"""`dolphin backtest`, `dolphin report` and `dolphin versus`: results after costs."""
 
 import contextlib
 import sys
@@ -31,12 +31,12 @@ class Day(click.ParamType[str]):
         try:
             return date.fromisoformat(str(value)).isoformat()
         except ValueError:
-            self.fail(f"{value!r} is no day; expected YYYY-MM-DD", param, ctx)
+            self.fail(f"{value!r} is not a day; expected YYYY-MM-DD", param, ctx)
 
 
 @contextlib.contextmanager
 def progress(total: int, what: str) -> Iterator[Callable[[], None]]:
-    """Give a function that counts one more: a bar on a terminal, now and then a line elsewhere."""
+    """Yield a function that counts one more: a bar on a terminal, else a line every 10 s."""
     if not sys.stderr.isatty():
         yield _lines(total, what)
         return
@@ -89,7 +89,7 @@ def backtest(
     scans: Path, first: str, last: str, out: Path, assignments: tuple[str, ...],
     book: Path | None, factors: Path | None, warm_up_days: int | None, instance: str, as_json: bool,
 ) -> None:  # fmt: skip
-    """Trade recorded days with the trader's own strategy and write what came of it.
+    """Trade recorded days by the trader's own code and write the results.
 
     \b
     Example: dolphin backtest --scans var/archive --from 2025-05-14 --to 2025-05-15 --out /tmp/bt
@@ -160,7 +160,7 @@ def report(day: str, instance: str, is_opened: bool, as_json: bool) -> None:
 
 
 def show(f: Figures) -> None:
-    """Print the headline: net first, then what it is made of."""
+    """Print the headline: net first, then its components."""
     for note in (*(f"simulated: {n}" for n in f.notes), *f.caveats):
         say(note, fg="yellow")
     say(f"net       {f.net:14,.2f} USDT  ({100 * f.total_return:+.3f} %)", bold=True)
@@ -187,12 +187,12 @@ def show(f: Figures) -> None:
 @instance_option("Whose journal.")
 @click.option("--json", "as_json", is_flag=True, help="One line of JSON.")
 def versus(day: str, instance: str, as_json: bool) -> None:
-    """Set a paper day beside its backtest: what differs, and why.
+    """Compare a paper day with its backtest: what differs, and why.
 
     \b
     Example: dolphin versus 2025-05-15
-    The day is traded again from where it began, by its archive, or by its scan files while
-    it is not archived. Exit status 1 where a difference has no cause on record.
+    The day is backtested from its opening state on its archive, or on its scan files while
+    it is not archived. Exit status 1 if a difference has no recorded cause.
     """
     from dolphin_realtime.backtest.versus_paper import scans_of, versus_paper
     from dolphin_realtime.reports.versus import JSON, folder_of

@@ -1,8 +1,8 @@
-"""The stack that a command is about: its settings, and who keeps its services.
+"""The stack that a command is about: its settings, and the manager of its services.
 
-A terminal that was opened later may lack the settings of the one that started the stack; the
-home alone says which stack is meant, and its runner knows the rest. On a server without a
-runner the units' environment file says it.
+A terminal opened later may lack the settings of the one that started the stack. The home alone
+identifies the stack; its runner reports the other settings, or, if systemd manages the stack, the
+units' environment file holds them.
 """
 
 import os
@@ -21,12 +21,12 @@ from dolphin_realtime.ops.managers.find import manager_of
 from dolphin_realtime.ops.managers.local import LocalManager
 
 ANSWER_S: Final = 6.0
-"""How long a look at the grid may take, a member that hangs included."""
+"""How long a read of the grid may take, even if the member hangs."""
 REACHED_BY: Final = ("hazelcast_port", "cluster_name", "viewer_port", "alerts_file")
 
 
 def ask_grid[T](settings: Settings, call: Callable[[HazelcastClient], T]) -> T:
-    """Return what a call of a client made for it returns, within ANSWER_S.
+    """Connect a client, make a call with it, and return its result, within ANSWER_S.
 
     Raises:
         GridError: If the grid cannot be reached, or does not answer in time.
@@ -43,10 +43,10 @@ def ask_grid[T](settings: Settings, call: Callable[[HazelcastClient], T]) -> T:
 
 
 def load_here() -> Settings:
-    """Return the environment's settings; where systemd keeps that stack, its units' environment.
+    """Return the environment's settings, with those of the units' file if systemd has the stack.
 
-    Without a home in the environment, and without a runner in the default one, the stack is that of
-    the units. What the environment sets holds over their file.
+    If the environment names no home and no runner uses the default one, the stack is that of the
+    units. The environment takes precedence over their file.
     """
     settings = load()
     file = systemd.environment()
@@ -58,9 +58,9 @@ def load_here() -> Settings:
 
 
 def with_its_ports(settings: Settings, facts: dict[str, Any]) -> Settings:
-    """Return the settings with what a manager names; what the environment sets holds.
+    """Return the settings completed by a manager's facts; the environment takes precedence.
 
-    The UI's port is always the runner's: a demo takes the next free one.
+    The UI's port always comes from the runner: a demo takes the next free one.
     """
     own = {n for n in REACHED_BY if f"{PREFIX}{n.upper()}" not in os.environ}
     names = [n for n in (*own, "ui_port") if n in facts]
@@ -71,8 +71,8 @@ def load_running() -> Settings:
     """Return the settings, with the ports of the stack that runs in its home.
 
     Raises:
-        ServiceError: If a runner's socket is there and does not answer: another stack's grid is
-            not asked in its stead.
+        ServiceError: If a runner's socket exists but does not answer, so that another stack's
+            grid is not read by mistake.
     """
     settings = load_here()
     if not LocalManager(settings.home).socket.exists():
@@ -81,7 +81,7 @@ def load_running() -> Settings:
 
 
 def instance_option(means: str) -> Callable[[Any], Any]:
-    """Return the option that names an instance; without it the first one of the stack is meant."""
+    """Return the option that names an instance; the default is the stack's first one."""
 
     def first(_: click.Context, __: click.Parameter, value: str | None) -> str:
         return value or load_here().instance_names[0]

@@ -1,4 +1,4 @@
-"""`dolphin posture`, `flatten`, `resume`: see what the traders may do, and change it."""
+"""`dolphin posture`, `flatten`, `resume`: show and change what the traders may do."""
 
 import getpass
 import sys
@@ -54,7 +54,7 @@ def show(as_json: bool = False) -> None:
 
 
 def _order(**fields: str) -> str:
-    """Give an order to the safety service and return the floor it puts under the posture."""
+    """Send an operator command to the safety service and return the posture it demands."""
     settings = load_here()
     answer = ask(settings.run_dir / SOCKET, {**fields, "who": getpass.getuser()})
     if not answer.get("ok"):
@@ -66,20 +66,20 @@ def _order(**fields: str) -> str:
 @click.argument("level", type=click.Choice(list(Posture), case_sensitive=False))
 @click.option("--reason", required=True, help="Kept in the ledger with who and when.")
 def set_level(level: str, reason: str) -> None:
-    """Order a posture: NORMAL, REDUCED, CLOSE_ONLY or HALTED. HALTED is left by resume only."""
+    """Command a posture: NORMAL, REDUCED, CLOSE_ONLY or HALTED. Only resume leaves HALTED."""
     floor = _order(action="set", level=level, reason=reason)
-    say(f"ordered: {floor}; dolphin posture shows where it stands")
+    say(f"ordered: {floor}; dolphin posture shows the current one")
 
 
 @click.command()
 @click.option("--reason", required=True, help="Kept in the ledger with who and when.")
 def resume(reason: str) -> None:
-    """Take back a posture ordered by hand; it then rises step by step. The only way out of HALTED.
+    """Withdraw a commanded posture; it then rises step by step. The only way out of HALTED.
 
-    Accepts the losses so far: drawdowns are measured from the equity of now.
+    Accepts the losses so far: drawdowns are measured from the current equity.
     """
     _order(action="resume", reason=reason)
-    say("resumed; it rises step by step after each cool-down, dolphin posture shows where it is")
+    say("resumed; the posture rises one step after each cool-down, see dolphin posture")
 
 
 @click.command()

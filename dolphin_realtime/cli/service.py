@@ -1,4 +1,4 @@
-"""`dolphin service NAME`: one service in front, as a unit or the local runner starts it."""
+"""`dolphin service NAME`: one service in the foreground, as systemd or the local runner runs it."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
@@ -33,7 +33,7 @@ _PATH = click.Path(exists=True, path_type=Path)
 @click.option("--book", type=_PATH, help="With --scans: order-book documents, JSON lines.")
 @click.option("--factors", type=_PATH, help="With --scans: factor documents, JSON lines.")
 @click.option(
-    "--inputs", type=_PATH, help="With --scans: a journal whose postures hold at each scan."
+    "--inputs", type=_PATH, help="With --scans: a journal whose posture applies at each scan."
 )
 def service(
     name: str,
@@ -44,7 +44,7 @@ def service(
     factors: Path | None,
     inputs: Path | None,
 ) -> None:
-    """Run one service in front until SIGTERM.
+    """Run one service in the foreground until SIGTERM.
 
     \b
     Examples: dolphin service trader BLUE

@@ -27,11 +27,11 @@ DOWN_TIMEOUT_S = 90.0
 @click.option(
     "--for", "for_s", type=click.FloatRange(min=1), help="Stop after SECONDS, print a summary."
 )
-@click.option("--world", metavar="NAME", help="With --demo: what happens to it, e.g. bad-day.")
+@click.option("--world", metavar="NAME", help="With --demo: simulated market events, e.g. bad-day.")
 @click.option("--no-dagster", is_flag=True, help="Only the realtime services.")
 @click.option("--json", "as_json", is_flag=True, help="The summary as one line of JSON.")
 def up(demo: bool, for_s: float | None, world: str | None, no_dagster: bool, as_json: bool) -> None:
-    """Start everything in order with readiness, and stay in front until Ctrl-C.
+    """Start every service in order, each once ready, and stay in the foreground until Ctrl-C.
 
     \b
     Examples: dolphin up --demo --for 120
@@ -55,7 +55,7 @@ def down() -> None:
     """Stop the stack that runs in DOLPHIN_HOME."""
     manager = manager_of(load_here())
     if not isinstance(manager, LocalManager):
-        raise SettingsError("systemd keeps this stack: systemctl stop dolphin.target")
+        raise SettingsError("systemd manages this stack: systemctl stop dolphin.target")
     pid = manager.down()
     deadline = time.monotonic() + DOWN_TIMEOUT_S
     while Path(f"/proc/{pid}").exists():
@@ -70,9 +70,9 @@ def down() -> None:
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="One line of JSON.")
 def status(as_json: bool) -> None:
-    """One look: services, scan, posture, health, positions, and why it is not trading.
+    """Show services, scan, posture, health, positions, and why it is not trading.
 
-    Exit status 0 when it may trade, 1 when not, 3 when no stack runs.
+    Exit status 0 if it may trade, 1 if not, 3 if no stack runs.
     """
     settings = load_here()
     manager = manager_of(settings)
@@ -96,7 +96,7 @@ def _tell(name: str) -> None:
 @click.command()
 @click.argument("name")
 def start(name: str) -> None:
-    """Start a service and wait until it is ready, also after it failed too often."""
+    """Start a service and wait until it is ready, even if it reached its start limit."""
     manager = manager_of(load_here())
     manager.reset_failed(name)
     manager.start(name, wait=True)
@@ -106,7 +106,7 @@ def start(name: str) -> None:
 @click.command()
 @click.argument("name")
 def stop(name: str) -> None:
-    """Stop a service; nothing starts it again but `dolphin start`."""
+    """Stop a service; it stays down until `dolphin start`."""
     manager_of(load_here()).stop(name)
     _tell(name)
 
@@ -123,7 +123,7 @@ def restart(name: str) -> None:
 
 @click.command()
 @click.argument("name")
-@click.option("-f", "follow", is_flag=True, help="Keep printing what comes.")
+@click.option("-f", "follow", is_flag=True, help="Keep printing new lines.")
 @click.option("-n", "lines", default=50, show_default=True, help="How many of the last lines.")
 def logs(name: str, follow: bool, lines: int) -> None:
     """Print a service's log.

@@ -55,7 +55,7 @@ def _services_table(overview: Overview) -> Table:
         age = wire.age_s(s.since, now) or 0.0
         quiet = ("starting", "stopped", "waiting")
         style = "green" if s.state == "running" else "yellow" if s.state in quiet else "red"
-        detail = s.detail or ("" if s.is_wanted else f"as asked: dolphin start {s.name}")
+        detail = s.detail or ("" if s.is_wanted else f"stopped by command: dolphin start {s.name}")
         state, numbers = Text(s.state, style=style), (str(s.restarts), str(s.rss_mb or "-"))
         table.add_row(s.name, state, str(s.pid or "-"), span(age), *numbers, detail)
     return table
@@ -127,7 +127,7 @@ def _instance_lines(
 
 
 def _price_lines(state: StateDocument) -> list[str]:
-    """Return what a person must know of prices: held assets without one, names that are out."""
+    """Return warnings about prices: held assets without a sound one, assets not tradable now."""
     lines = [
         f"          held without a sound price: {one.asset} {one.reason}, last {one.price or 0.0:g} "
         f"{span(one.age_s)} ago"
@@ -143,14 +143,14 @@ def _price_lines(state: StateDocument) -> list[str]:
 
 
 def view(overview: Overview, *, is_in_front: bool) -> Group:
-    """Return everything as one terminal view; in front of a stack Ctrl-C ends it."""
+    """Return everything as one terminal view; in the foreground it mentions Ctrl-C."""
     ending = "   Ctrl-C stops everything" if is_in_front else ""
     ui = Text(f"Dagster UI http://127.0.0.1:{overview.ui_port}{ending}")
     return Group(*lines_of(overview), ui, Text(""), _services_table(overview))
 
 
 def render(overview: Overview) -> None:
-    """Print an overview; off a terminal nothing is cut off."""
+    """Print an overview; if the output is not a terminal, 200 columns wide."""
     console = Console()
     if not console.is_terminal:
         console = Console(width=200)

@@ -1,4 +1,4 @@
-"""`dolphin sweep`: many parameter sets over many days, and what to believe of the best."""
+"""`dolphin sweep`: many parameter sets over many days, and how far the best can be trusted."""
 
 import sys
 from pathlib import Path
@@ -25,9 +25,9 @@ def sweep(grid: Path, out: Path | None, as_json: bool) -> None:
     \b
     Example: dolphin sweep grid.yaml        (docs/sweep.md shows such a file)
     Writes:  trials.jsonl (every trial, also failed ones), sweep.json, report.html
-    Runs on local processes (DOLPHIN_SWEEP_WORKERS), or on a Ray cluster where
-    DOLPHIN_RAY_ADDRESS is set. Stopped, it goes on where it was; a changed version, day or
-    parameter is tried anew. Exit status 1 where a trial failed.
+    Runs on local processes (DOLPHIN_SWEEP_WORKERS), or on a Ray cluster if
+    DOLPHIN_RAY_ADDRESS is set. An interrupted sweep resumes; trials with a changed version,
+    day or parameter run again. Exit status 1 if a trial failed.
     """
     from dolphin_realtime.scans.coverage import line_of
     from dolphin_realtime.sweep.grid_file import read_sweep_file

@@ -1,4 +1,4 @@
-"""`dolphin systemd`: render the units, put them on this machine, take them off."""
+"""`dolphin systemd`: render the units, install them on this machine, uninstall them."""
 
 import os
 from pathlib import Path
@@ -36,15 +36,15 @@ def systemd() -> None:
 
 
 def _settings() -> Settings:
-    """Return the settings of the units' environment file; what the environment sets holds."""
+    """Return the settings of the units' environment file; the environment takes precedence."""
     return load({**environment(), **os.environ})
 
 
 def _place(home: Path | None) -> Place:
-    """Return where the units find everything.
+    """Return the paths that the units use.
 
     Raises:
-        SettingsError: If the home is not that of the environment file, which the units go by.
+        SettingsError: If the home is not that of the environment file, which the units read.
     """
     kept = environment().get("DOLPHIN_HOME")
     if home is not None and kept is not None and Path(kept) != home:
@@ -91,7 +91,7 @@ def _take(steps: list[Step], *, dry_run: bool) -> None:
 def install(home: Path | None, dry_run: bool) -> None:
     """Install the units of this checkout on this machine; run it again after an upgrade.
 
-    What an earlier installation had and this one has not is stopped and removed.
+    Units of an earlier installation that this one lacks are stopped and removed.
 
     \b
     Example: sudo .venv/bin/dolphin systemd install --dry-run
@@ -107,6 +107,6 @@ def install(home: Path | None, dry_run: bool) -> None:
 @_HOME
 @_DRY
 def uninstall(home: Path | None, dry_run: bool) -> None:
-    """Stop the stack and take its units off; state, settings, keys and users stay."""
+    """Stop the stack and remove its units; state, settings, keys and users stay."""
     _refuse(dry_run=dry_run)
     _take(steps_to_uninstall(_settings(), _place(home)), dry_run=dry_run)

@@ -1,4 +1,4 @@
-"""What `dolphin up` does in front: the runner, the live view, the demo's first runs, the end."""
+"""What `dolphin up` does: the runner, the live view, the demo's first Dagster runs, the summary."""
 
 import asyncio
 import os
@@ -43,7 +43,7 @@ LINE_EVERY_S: Final = 5.0
 
 
 class Totals(msgspec.Struct, frozen=True):
-    """What the journals of all instances hold in sum."""
+    """Sums over the journals of all instances."""
 
     scans: int = 0
     orders: int = 0
@@ -52,7 +52,7 @@ class Totals(msgspec.Struct, frozen=True):
 
 
 def totals(settings: Settings) -> Totals:
-    """Return the counts and the equity over all journals; an absent one counts nothing."""
+    """Return the counts and the equity over all journals; a missing journal counts as empty."""
     scans = orders = fills = 0
     equities = []
     for instance in settings.instance_names:
@@ -79,7 +79,7 @@ def totals(settings: Settings) -> Totals:
 
 
 class Front:
-    """The runner with a person, or a script, in front of it."""
+    """The runner together with the live view or summary of `dolphin up`."""
 
     def __init__(
         self, settings: Settings, runner: Runner, *, is_demo: bool, with_dagster: bool
@@ -109,7 +109,7 @@ class Front:
         return overview
 
     def _forget_client(self) -> None:
-        """Leave a client whose calls do not return: the next look makes a new one."""
+        """Drop a client whose calls do not return; the next look makes a new one."""
         client, self._client = self._client, None
         if client is not None:
             threading.Thread(target=client.shutdown, daemon=True).start()
@@ -146,7 +146,7 @@ class Front:
         self._forget_client()
 
     async def first_runs(self) -> None:
-        """Fill, once, the archive that the demo's backtests begin from; factors fill themselves."""
+        """Request the scan archives that the demo's backtests need; a sensor requests factors."""
         await self.runner.managed[WEBSERVER].ready.wait()
         await self.runner.managed[DAEMON].ready.wait()
         await self.runner.managed[BRIDGE].ready.wait()
@@ -190,7 +190,7 @@ _GRID_FAULTS = (OSError, RuntimeError, KeyError, TypeError)
 
 
 def failures(summary: dict[str, Any], world: str = "") -> list[str]:
-    """Return what makes a run of the demo not good; a world may turn checks and health red."""
+    """Return why a demo run counts as failed; with a world, red checks and health are allowed."""
     found = []
     if summary["fills"] == 0:
         found.append("nothing was traded")
@@ -204,7 +204,7 @@ def failures(summary: dict[str, Any], world: str = "") -> list[str]:
 
 
 def _prepare(settings: Settings, *, is_demo: bool) -> Settings:
-    """Refuse what can be known to fail before anything starts; return the stack's settings."""
+    """Check everything that can fail before the first start; return the stack's settings."""
     for instance in settings.instance_names:
         load_parameters(instance)
     enabled_sources(settings.mhs_sources)
@@ -219,11 +219,11 @@ def _prepare(settings: Settings, *, is_demo: bool) -> Settings:
 async def run_stack(
     settings: Settings, *, is_demo: bool, for_s: float | None, with_dagster: bool, as_json: bool
 ) -> int:
-    """Run a stack in front and return the exit status.
+    """Run a stack in the foreground and return the exit status.
 
     Raises:
-        SettingsError: If a parameter or a source is wrong, or the home is another kind's.
-        MemberError: If there is no Java, or no jar can be had.
+        SettingsError: If a parameter or a source is wrong, or the home is of the other kind.
+        MemberError: If no Java is found, or the jar cannot be obtained.
         ServiceError: If a stack of this home runs already, or a port is taken.
     """
     settings = _prepare(settings, is_demo=is_demo)
@@ -256,7 +256,7 @@ async def run_stack(
 
 
 async def _finish(front: Front, *, is_demo: bool, as_json: bool) -> int:
-    """Print what happened; a demo that was given its time must have gone well."""
+    """Print the summary; return 1 if a demo with --for had a failure, else 0."""
     overview = await asyncio.to_thread(front.look)
     summary = await asyncio.to_thread(front.summary, overview)
     if front._live is not None and front._live.is_started:  # noqa: SLF001

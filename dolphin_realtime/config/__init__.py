@@ -1,1 +1,1 @@
-"""What a person may set, and the service table: read once, frozen."""
+"""The settings and the service table: read once at start, immutable."""

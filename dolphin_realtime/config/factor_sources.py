@@ -1,6 +1,6 @@
-"""Where each source is asked: DOLPHIN_SOURCE_* settings, with the public addresses as defaults.
+"""Addresses of the factors' sources: DOLPHIN_SOURCE_* settings; the defaults are public hosts.
 
-A test or a demo serves every one of them from loopback.
+Tests and demos serve all of them on loopback.
 """
 
 from typing import Annotated, Final
@@ -14,7 +14,7 @@ Seconds = Annotated[float, msgspec.Meta(gt=0)]
 
 
 class SourceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """``DOLPHIN_SOURCE_*``: base addresses, patience, and what is asked for.
+    """``DOLPHIN_SOURCE_*``: base addresses, time-outs, and what is asked for.
 
     Attributes:
         binance: Binance USD-M futures.
@@ -48,7 +48,7 @@ HOSTS: Final = tuple(
     for field in msgspec.structs.fields(SourceSettings)
     if str(field.default).startswith("https://")
 )
-"""The sources: every setting that is an address."""
+"""The sources: every setting whose default is an address."""
 
 
 def load_sources() -> SourceSettings:

@@ -1,8 +1,8 @@
 """The service table: every service of a stack, in the order of starting, one row each.
 
-Who runs, who is watched, who is critical, who has a port, an asset, bounds: every other list of
-services is made from this one. Turning a row into a command belongs to the runner
-(ops/runner/services.py), what a service does to its own folder.
+Every other list of services (those that run, are watched, are critical, have a port, an asset or
+bounds) is made from this one. Turning a row into a command belongs in ops/runner/services.py,
+the work of a service in its own folder.
 """
 
 from typing import Final, Literal
@@ -26,15 +26,15 @@ WEBSERVER: Final = recovery.WEBSERVER
 VIEWER: Final = "dagster-viewer"
 DAEMON: Final = "dagster-daemon"
 TRADER_PORTS_FROM: Final = 10
-"""The traders' metrics ports, counted from the first port of all."""
+"""Offset of the first trader's metrics port from `metrics_port`."""
 
 
 class Bounds(msgspec.Struct, frozen=True, kw_only=True):
-    """What a service may take under systemd; tasks are threads and processes together.
+    """Resource limits of a service under systemd; tasks are threads and processes together.
 
     Attributes:
-        memory_mb: More and it is killed; from nine tenths of it on it is slowed down.
-        cpu_percent: Of one processor.
+        memory_mb: Above this it is killed; from nine tenths of this on it is throttled.
+        cpu_percent: In percent of one processor.
     """
 
     memory_mb: int
@@ -47,33 +47,33 @@ TRADING: Final = Bounds(memory_mb=2048, tasks=50, cpu_percent=200)
 JVM: Final = Bounds(memory_mb=1536, tasks=200, cpu_percent=200)
 WEB: Final = Bounds(memory_mb=1024, tasks=100, cpu_percent=100)
 RUNS: Final = Bounds(memory_mb=4096, tasks=300, cpu_percent=200)
-"""The code server's, and of every Dagster run: they are its children."""
+"""For the code server and all Dagster runs, which are its children."""
 
 
 class Service(msgspec.Struct, frozen=True, kw_only=True):
-    """One row: what is known of a service without any setting.
+    """One row: what is fixed for a service, whatever the settings.
 
     Attributes:
-        name: As commands and units call it; a trader's is followed by ``@`` and its instance.
-        runs: When it belongs to a stack: always, in the demo, where a setting asks for it, or
+        name: Its name in commands and units; a trader's is followed by ``@`` and its instance.
+        runs: When it belongs to a stack: always, in the demo, if a setting enables it, or
             with Dagster.
         module: Where its ``run`` is; empty for Dagster's own programs.
-        frame: How it is run: within the service frame, which needs the grid at its start, one
-            that does not, or by itself.
+        frame: How it runs: in a service context that needs the grid at start, in one that does
+            not, or without one.
         is_watched: Meta health expects it to run and to write heartbeats (M1, M2).
-        is_critical: M1 and M2 are as low as its own score.
+        is_critical: M1 and M2 are never higher than its own score.
         is_needed_to_trade: No position is opened while it is down.
-        sees_alerts: While it is down, something that goes wrong may be reported by nobody.
+        sees_alerts: While it is down, faults may go unreported.
         asset: Key of the Dagster asset that shows it; ``{}`` is the instance.
-        metrics_port: Counted from the first port of all; None: it has no figures.
+        metrics_port: Offset from the first metrics port; None: it serves no metrics.
         ready: notify (it says READY=1), exit (it ends with 0), port (it listens), started, or a
             URL path that answers.
-        watchdog: It must ping at least every so many ``watchdog_s``; 0: never.
+        watchdog: Its watchdog interval in units of ``watchdog_s``; 0: no watchdog.
         waits_for: Services that must be ready before it is started.
-        niceness: Added to its own and its children's: trading comes first.
-        tier: Its systemd slice: realtime, control, or neither for who watches both.
+        niceness: Added to its niceness and its children's: trading comes first.
+        tier: Its systemd slice: realtime, control, or empty for a service that watches both.
         faces_network: It talks to hosts beyond this machine.
-        writes_code: It makes code at run time, as a Java does.
+        writes_code: It generates code at run time, as a JVM does.
     """
 
     name: str
@@ -104,7 +104,7 @@ SERVICES: Final = (
         is_watched=True, is_critical=True, is_needed_to_trade=True, asset="hazelcast",
         metrics_port=0, watchdog=3.0, start_timeout_s=360.0, stop_timeout_s=30.0, bounds=JVM,
         writes_code=True,
-    ),  # meta health restarts a member that does not answer; its watchdog comes after that
+    ),  # meta health restarts a member that does not answer; the watchdog acts only later
     Service(name=REPLAY, runs="demo", module="dolphin_realtime.replay.service", frame="own"),
     Service(
         name=BRIDGE, module="dolphin_realtime.services.bridge.service",
@@ -207,18 +207,18 @@ def shown(settings: Settings) -> dict[str, str]:
 
 
 def critical(settings: Settings) -> list[str]:
-    """Return the services by whose own score alone M1 and M2 fall."""
+    """Return the critical services: M1 and M2 are never higher than the score of any of them."""
     return [name for name, service in stack(settings).items() if service.is_critical]
 
 
 def is_needed_to_trade(name: str) -> bool:
-    """Return whether no position is opened while a service is down; no unknown one is needed."""
+    """Return whether no position is opened while a service is down; False for an unknown one."""
     kind = name.partition("@")[0]
     return any(service.name == kind and service.is_needed_to_trade for service in SERVICES)
 
 
 def metrics_port(settings: Settings, name: str) -> int | None:
-    """Return the port of a service's figures, None where it has none or none is wanted."""
+    """Return the port of a service's metrics, None if it has none or metrics are switched off."""
     kind, _, instance = name.partition("@")
     row = next((service for service in SERVICES if service.name == kind), None)
     if settings.metrics_port == 0 or row is None or row.metrics_port is None:

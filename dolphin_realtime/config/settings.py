@@ -1,8 +1,8 @@
-"""Settings: DOLPHIN_* environment variables to frozen, typed values, read once at start.
+"""Settings: DOLPHIN_* environment variables as typed, immutable values, read once at start.
 
-Every setting and its default belong here, and in docs/settings.md (a test compares). A
-missing, malformed or misspelt variable stops the process. Secrets are never here: they
-come from files.
+Every setting and its default belong here and in docs/settings.md (a test compares them). A
+malformed or misspelt variable stops the process. Secrets are never settings: they are read from
+files.
 """
 
 import os
@@ -25,9 +25,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Everything a person may set, as ``DOLPHIN_<NAME>``.
 
     Attributes:
-        home: Everything a run writes lies under it.
-        scan_dir: Where NG6 leaves its scans; empty: home/scans.
-        cluster_name: Hazelcast cluster; also its only, plaintext, secret.
+        home: Folder of everything that a run writes.
+        scan_dir: Where NG6 writes its scans; empty: home/scans.
+        cluster_name: Hazelcast cluster; it is also the cluster's only secret, in plain text.
         hazelcast_port: Loopback port of the member.
         ui_port: Loopback port of the Dagster UI.
         code_port: Loopback port of the Dagster code server.
@@ -39,44 +39,45 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         scan_idle_poll_s: How often an idle bridge looks for scans.
         scan_dense_poll_s: How often it looks around the next expected scan.
         reader_deadline_s: How long a read of the scan folder may take.
-        stale_cadence_min_s: A scan older than three cadences opens nothing; the least cadence.
+        stale_cadence_min_s: A scan older than three cadences opens nothing; this is the shortest
+            cadence assumed.
         warm_up_days: Days of archive the trader reads at its first start.
         safety_cool_down_s: Calm needed before the posture rises one step.
         archive_first_day: First partition of the scan archive, YYYY-MM-DD; empty: the first day
-            that is archived or came in, today where there is none.
+            that is archived or was bridged, else today.
         archive_last_day: Last partition; empty: yesterday.
         raw_scan_days: Days after which raw scans and book records are deleted, once archived; 0: never.
-        event_days: Days that Dagster's storage keeps what sensors wrote and runs of factors.
+        event_days: Days that Dagster's storage keeps sensors' events and runs of factors.
         postgres: Database of Dagster's storage, postgresql://user@host:port/name without a
             password; empty: SQLite under the home.
         postgres_passfile: File in libpq's .pgpass form with its password; empty: none is needed.
         viewer_port: Loopback port of a second, read-only Dagster UI; 0: none.
-        mhs_sources: Data sources that are meant to be produced, separated by commas; with other
-            seconds until stale and dead: extf=600/1200.
-        mhs_turn_s: Time between two looks of meta health.
-        mhs_grace_s: A service younger than this is left to come up before anything is done to it.
-        mhs_unwatched_s: Dagster's daemon runs, but nothing has looked for alerts for so long: told.
-        mhs_recovery: on; dry-run: write down what would be done; off: only look.
-        manager: Who keeps the services: auto, local (the runner of dolphin up) or systemd.
+        mhs_sources: Data sources that meta health expects, separated by commas; optionally with
+            seconds until stale and until dead: extf=600/1200.
+        mhs_turn_s: Time between two turns of meta health.
+        mhs_grace_s: A service younger than this is not restarted: it may still be starting.
+        mhs_unwatched_s: Alert if Dagster's daemon runs but its sensor has not looked for this long.
+        mhs_recovery: on; dry-run: only record what would be done; off: only monitor.
+        manager: Manager of the services: auto, local (the runner of dolphin up) or systemd.
         start_limit_burst: Starts within start_limit_interval_s after which a service stays down.
         start_limit_interval_s: See start_limit_burst.
         restart_pause_s: Pause before a service that died is started again.
         watchdog_s: A service silent for this long is killed and started again.
         grid_timeout_s: How long a service waits for the grid at its start.
-        alerts_file: File of Apprise URLs, one a line, that alerts are sent to; empty: to nobody.
-        metrics_port: First loopback port of the services' figures for Prometheus; 0: none.
+        alerts_file: File of Apprise URLs, one a line, that alerts are sent to; empty: none is sent.
+        metrics_port: First loopback port of the services' Prometheus metrics; 0: no metrics.
         orderbook_ws: Base address of the venue's websocket; empty: no order-book service.
         orderbook_rest: Base address of the venue's REST interface.
         orderbook_assets: Assets whose books are kept, separated by commas.
         orderbook_stream_ms: Time between the venue's updates: 100, 250 or 500.
         orderbook_publish_s: Least time between two documents of books.
         orderbook_record_s: Market time between two records of the books on disk.
-        orderbook_stale_s: A book without an update for this long is no book.
-        orderbook_simulated: What the books are called where they are not real; empty: they are.
+        orderbook_stale_s: A book without an update for this long is not used.
+        orderbook_simulated: Note that says how the books are simulated; empty: they are real.
         sweep_grid: Sweep file of the Dagster asset `parameter_sweep`; empty: none.
         sweep_workers: Local processes of a sweep; 0: one less than there are processors.
         ray_address: Ray cluster that sweeps run on, e.g. 127.0.0.1:6379; empty: local processes.
-        trace: Folder that latency stamps are written to at exit; empty: none.
+        trace: Folder that latency stamps are written to at exit; empty: no stamps are kept.
         mode: paper; live is refused.
     """
 
@@ -163,7 +164,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     @property
     def health_dir(self) -> Path:
-        """What recovery did, and whether a person told it to do nothing."""
+        """Folder of recovery's ledger and of the operator's maintenance order."""
         return self.home / "health"
 
     @property
@@ -192,7 +193,7 @@ def listed(text: str) -> list[str]:
 
 
 FOREIGN = frozenset({"DOLPHIN_DAGSTER_VAR", "DOLPHIN_STACK", "DOLPHIN_FAULT_POINTS"})
-"""Variables of the same prefix that Dolphin sets for its children, and tests for it."""
+"""Variables with the prefix that are not settings: Dolphin or tests set them for processes."""
 TRADER_PREFIXES = (
     "DOLPHIN_SIGNAL_", "DOLPHIN_TARGET_", "DOLPHIN_COST_", "DOLPHIN_LIMIT_", "DOLPHIN_PAPER_"
 )  # fmt: skip
@@ -248,7 +249,7 @@ def load_group[S: msgspec.Struct](
 ) -> S:
     """Return one group of parameters, e.g. `SignalParams` from ``DOLPHIN_SIGNAL_*``.
 
-    With an instance, ``DOLPHIN_<INSTANCE>__SIGNAL_*`` holds over the general ones.
+    With an instance, ``DOLPHIN_<INSTANCE>__SIGNAL_*`` takes precedence over the general ones.
 
     Raises:
         SettingsError: If a variable is unknown or its value is not of its kind.

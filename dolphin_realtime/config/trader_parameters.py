@@ -1,7 +1,7 @@
 """A trader's parameters: ``DOLPHIN_SIGNAL_*``, ``TARGET_``, ``COST_``, ``LIMIT_`` and ``PAPER_``.
 
-``DOLPHIN_<INSTANCE>__SIGNAL_S_IN`` and the like hold for one instance alone, so that BLUE
-and GREEN differ in what a person wants them to differ in, and in nothing else.
+``DOLPHIN_<INSTANCE>__SIGNAL_S_IN`` and the like apply to one instance alone, so that BLUE
+and GREEN differ only in the parameters set for them.
 """
 
 from collections.abc import Iterable, Mapping
@@ -20,7 +20,7 @@ from dolphin_realtime.model.signal.params import SignalParams, with_settings
 
 
 class Parameters(msgspec.Struct, frozen=True):
-    """How a trader decides, sizes, pays, what stops it, and what goes wrong on purpose."""
+    """A trader's parameters: signal, sizing, costs, pre-trade limits, simulated paper faults."""
 
     signal: SignalParams
     target: TargetParams
@@ -30,7 +30,7 @@ class Parameters(msgspec.Struct, frozen=True):
 
 
 def load_parameters(instance: str = "", env: Mapping[str, str] = environ) -> Parameters:
-    """Return the parameters of the environment, those of an instance over the general ones.
+    """Return the environment's parameters; an instance's own take precedence over the general.
 
     Raises:
         SettingsError: If a variable is unknown or its value is not of its kind.

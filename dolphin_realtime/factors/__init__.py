@@ -1,1 +1,1 @@
-"""Recorded external factors: documents, files, the history, what is remembered of sources."""
+"""Recorded external factors: documents, files, the history, the memory of sources."""

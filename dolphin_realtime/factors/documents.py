@@ -1,8 +1,7 @@
-"""External factors as documents: `exf_latest` to what the signal's gates take.
+"""Factor documents: from `exf_latest` to what the signal's gates use.
 
-Reading the factors that the signal weighs belongs here; the document itself is
-model/factors/document.py's, files of readings are factor_files.py's. A reading that is
-malformed is left out.
+Reading the factors that the signal weighs belongs here; the document itself belongs in
+model/factors/document.py, files of readings in files.py. A malformed reading is left out.
 """
 
 import math
@@ -23,7 +22,7 @@ LIFETIME_MAX_S: Final = 1e9
 
 
 class _Weighed(msgspec.Struct):
-    """What the signal takes of a reading."""
+    """The fields of a reading that the signal uses."""
 
     value: float
     fetch_time: datetime
@@ -34,7 +33,7 @@ class _Weighed(msgspec.Struct):
 
 
 class _WeighedFactors(msgspec.Struct, frozen=True):
-    """The factors among all readings that the signal weighs; the others are skipped unread."""
+    """The factors that the signal weighs; the other readings are not decoded."""
 
     funding: dict[str, _Weighed] = {}
     dvol_btc: _Weighed | None = None
@@ -51,7 +50,7 @@ def read_factor_document(text: str) -> Factors:
     """Return the factors of an `exf_latest` document that the signal weighs.
 
     Raises:
-        ValueError: If the text is no JSON object.
+        ValueError: If the text is not a JSON object.
     """
     try:
         readings = _factors_decoder.decode(text).readings
@@ -113,7 +112,7 @@ class FactorHistory:
         self._times = [t for t, _ in self._history]
 
     def __bool__(self) -> bool:
-        """Return whether there is any factor at all."""
+        """Return whether the history holds any document."""
         return bool(self._history)
 
     def at(self, now_us: int) -> Factors:

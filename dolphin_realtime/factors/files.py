@@ -1,8 +1,7 @@
 """External factors as they were known over time, in Parquet files by day.
 
-The columns of a reading on disk and reading them back belong here; documents on the wire
-are model/factors/document.py's. A reading counts from its fetch time on: nothing is known before it was
-fetched, whatever instant it is about.
+The columns of a reading on disk and reading them back belong here; documents on the wire belong in
+model/factors/document.py. A reading counts from its fetch time on, whatever its event time.
 """
 
 from datetime import date, datetime
@@ -40,15 +39,15 @@ SCHEMA: Final = pa.schema(
         ("next_time", _TIME),
     ]
 )
-"""One row a reading; ``asset`` is null where a factor is of the whole market.
+"""One row per reading; ``asset`` is null if a factor is about the whole market.
 
-``fetch_time`` is since when a reading could be known. Of one that was fetched long after
-that, to fill the past, ``backfilled_at`` is when it was fetched; else it is null. In a replay
-``fetched_at`` is the wall time of the fetch. ``next_time`` is of a funding rate: when it is settled next."""
+``fetch_time`` is when a reading became known. If it was fetched long after that, by a backfill,
+``backfilled_at`` is when that was; else it is null. In a replay ``fetched_at`` is the wall time of
+the fetch. ``next_time`` is the next settlement of a funding rate."""
 _WEIGHED: Final = [FUNDING, FUNDING_INTERVAL, DVOL_BTC]
 _NEEDED: Final = ("name", "asset", "value", "fetch_time", "lifetime_s")
 LONGEST_LIFETIME_DAYS: Final = 7
-"""Files this much older than a period may still hold a reading that lives in it."""
+"""Files up to this many days before a period may hold a reading that is still valid in it."""
 
 
 def read_factors(
@@ -57,9 +56,9 @@ def read_factors(
     """Return the factors in a file of documents, a Parquet file, or a folder of such by day.
 
     Args:
-        path: None for none.
-        first_day: Of a folder, files much older than this day are not read.
-        last_day: Nor files of later days.
+        path: File or folder; None: no factors.
+        first_day: Files of a folder more than 7 days before this day are not read.
+        last_day: Files of a folder after this day are not read.
 
     Raises:
         SettingsError: If a file cannot be read or lacks a column.
@@ -136,13 +135,13 @@ def _history(rows: list[dict[str, Any]]) -> FactorHistory:
 def _is_told_already(
     row: dict[str, Any], live: dict[tuple[str, str | None], int], now_us: int
 ) -> bool:
-    """Return whether a backfilled row is about what a live reading still tells: that one holds."""
+    """Return whether a live reading is still valid at a backfilled row's time; then it is used."""
     ends_us = live.get((row["name"], row["asset"]), -1)
     return row.get("backfilled_at") is not None and now_us <= ends_us
 
 
 def _at_interval(rate: Reading, interval: Reading | None, now_us: int) -> Reading:
-    """Return a funding rate with the interval that is known at an instant, else its own."""
+    """Return a funding rate with the interval known at an instant, else with its own."""
     if interval is None or not interval.is_current(now_us):
         return rate
     return msgspec.structs.replace(rate, interval_h=interval.value)

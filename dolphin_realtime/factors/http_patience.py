@@ -1,7 +1,7 @@
-"""What a host asks for by its answers: to be left alone for a while, and how much of it is used.
+"""What a host's answers say about its limits: a pause it asks for, and the weight used.
 
-Reading statuses and headers belongs here, for the factors' sources and the order book's alike;
-remembering is source_memory.py's. Spans are seconds.
+Reading statuses and headers belongs here, for the factors' sources and the order-book service;
+remembering them belongs in source_memory.py. Spans are in seconds.
 """
 
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ USED_WEIGHT: Final = "x-mbx-used-weight-1m"
 
 
 def retry_after_s(value: str | None, now: datetime) -> float | None:
-    """Return the seconds of a Retry-After header, which is a number or a date; None for none."""
+    """Return the seconds of a Retry-After header (a number or a date), None if there is none."""
     if value is None:
         return None
     if value.strip().isdecimal():
@@ -31,7 +31,7 @@ def retry_after_s(value: str | None, now: datetime) -> float | None:
 
 
 def pause_asked_s(status: int, headers: Mapping[str, str], now: datetime) -> float | None:
-    """Return for how long an answer asks to be left alone, None where it does not."""
+    """Return the pause that an answer asks for, None if it asks for none."""
     wait_s = retry_after_s(headers.get("retry-after"), now)
     if status in TOO_MANY:
         return DEFAULT_BAN_S if wait_s is None else wait_s
@@ -39,7 +39,7 @@ def pause_asked_s(status: int, headers: Mapping[str, str], now: datetime) -> flo
 
 
 def note_weight(memory: HostMemory, headers: Mapping[str, str], now: datetime) -> bool:
-    """Take the weight used in this minute where an answer says it; return whether it did."""
+    """Store the weight used in this minute if an answer reports it; return whether it does."""
     used = headers.get(USED_WEIGHT)
     if used is None or not used.isdecimal():
         return False

@@ -1,8 +1,8 @@
-"""What is remembered of the sources from run to run: pauses asked for, failures, used weight.
+"""The memory of the sources between runs: requested pauses, failures, used weight.
 
-Each run is a process of its own, so this lies in small files on the local disk, replaced
-whole. Deciding when to ask again belongs here; asking does not
-(dolphin_dagster/sources/http.py). Wall time.
+Each run is a process of its own, so the memory is kept in small files on the local disk, which are
+replaced atomically. Deciding when to ask again belongs here; asking does not
+(dolphin_dagster/sources/http.py). All instants are wall time.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -16,26 +16,26 @@ from dolphin_realtime.model.instant import Aware
 
 LONGEST_PAUSE: Final = timedelta(hours=1)
 SHARE: Final = 0.5
-"""Of a host's weight a minute: the rest is for others at the same address, a trader above all."""
+"""Share of a host's weight per minute to use; the rest is for other clients, such as the trader."""
 LIMIT_KEPT: Final = timedelta(days=1)
 LONGEST_BAN: Final = timedelta(days=1)
-"""A pause asked for is kept to a day: a longer one is a slip of the host or of a clock."""
+"""Longest pause obeyed: a longer one is an error of the host or of a clock."""
 CLOCK_SLACK: Final = timedelta(minutes=1)
-"""What was remembered of an instant this much after now is of a wrong clock, and forgotten."""
+"""A record dated more than this after now comes from a wrong clock and is ignored."""
 FAILING: Final = 2
-"""Failures in a row from which on a source counts as failing: one may be chance."""
+"""A source counts as failing from this many consecutive failures on; one may be chance."""
 
 
 class HostMemory(msgspec.Struct, kw_only=True):
     """One host.
 
     Attributes:
-        not_before: It is left alone until then.
-        told_at: When it asked for that, or was found dead.
-        why: With which answer.
-        weight_limit: Weight that it allows an address a minute, as it said itself.
-        limit_at: When it said so.
-        used: Weight used in the minute of ``used_at``, as its last answer said.
+        not_before: It is not asked before this instant.
+        told_at: When it asked for that pause, or did not answer.
+        why: The answer or error that caused the pause.
+        weight_limit: Weight that it allows an address per minute, as it reported itself.
+        limit_at: When the limit was read.
+        used: Weight used in the minute of ``used_at``, as its last answer reported.
     """
 
     not_before: Aware | None = None
@@ -47,17 +47,17 @@ class HostMemory(msgspec.Struct, kw_only=True):
     used_at: Aware | None = None
 
     def left_alone_until(self, now: datetime) -> datetime | None:
-        """Return until when the host is left alone, None where it may be asked now."""
+        """Return until when the host must not be asked, None if it may be asked now."""
         if self.not_before is None or self.told_at is None or self.told_at > now + CLOCK_SLACK:
             return None
         return self.not_before if now < self.not_before else None
 
     def leave_alone(self, now: datetime, pause: timedelta, why: str) -> None:
-        """Note that nothing is to be asked for some time, a day at the most."""
+        """Set a pause, a day at most, during which the host is not asked."""
         self.not_before, self.told_at, self.why = now + min(pause, LONGEST_BAN), now, why
 
     def minute_is_used(self, now: datetime) -> timedelta | None:
-        """Return how long the minute still lasts whose share of weight is used, else None."""
+        """Return the rest of this minute if its share of weight is used up, else None."""
         minute = now.replace(second=0, microsecond=0)
         if self.weight_limit is None or self.used_at is None:
             return None
@@ -66,18 +66,18 @@ class HostMemory(msgspec.Struct, kw_only=True):
         return minute + timedelta(minutes=1) - now if is_used else None
 
     def needs_limit(self, now: datetime) -> bool:
-        """Return whether the host's limit should be read anew."""
+        """Return whether the host's limit should be read again."""
         return self.limit_at is None or not timedelta(0) <= now - self.limit_at <= LIMIT_KEPT
 
 
 class CircuitBreaker(msgspec.Struct, kw_only=True):
-    """One indicator's luck with its source: after each failed run its schedule waits longer.
+    """Consecutive failures of one indicator's source; its schedule waits longer after each.
 
     Attributes:
-        failures: Runs failed in a row.
+        failures: Failed runs in a row.
         since: When the first of them failed.
         last: When the last of them failed.
-        error: What the last of them said.
+        error: The last one's error.
     """
 
     failures: int = 0
@@ -86,11 +86,11 @@ class CircuitBreaker(msgspec.Struct, kw_only=True):
     error: str = ""
 
     def next_try(self, cadence: timedelta, now: datetime) -> datetime | None:
-        """Return when the schedule should ask again, None where it may now.
+        """Return when the schedule should ask again, None if it may now.
 
-        One failure costs nothing; from the second on a tick is let by, then three, then seven,
-        until an hour lies between two tries, or one cadence where that is longer. Half a cadence
-        is taken off, because a run ends after its tick.
+        The first failure has no effect. After the second one tick is skipped, then three, then
+        seven, until tries are an hour apart, or one cadence if that is longer. Half a cadence is
+        subtracted, because a run ends after its tick.
         """
         if self.failures < FAILING or self.last is None or self.last > now + CLOCK_SLACK:
             return None
@@ -111,7 +111,7 @@ class CircuitBreaker(msgspec.Struct, kw_only=True):
 
 
 class SourceMemory:
-    """The memory's files, one a host and one an indicator."""
+    """The memory's files, one per host and one per indicator."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -125,22 +125,22 @@ class SourceMemory:
         _save(self._folder / f"host-{name}.json", memory)
 
     def circuit(self, indicator: str) -> CircuitBreaker:
-        """Return an indicator's luck so far."""
+        """Return an indicator's circuit breaker."""
         return _load(self._folder / f"{indicator}.json", CircuitBreaker)
 
     def keep_circuit(self, indicator: str, circuit: CircuitBreaker) -> None:
-        """Remember an indicator's luck."""
+        """Store an indicator's circuit breaker."""
         _save(self._folder / f"{indicator}.json", circuit)
 
     def circuits(self) -> dict[str, CircuitBreaker]:
-        """Return the luck of every indicator that was ever asked."""
+        """Return the circuit breaker of every indicator that was ever asked."""
         found = sorted(p.stem for p in self._folder.glob("*.json"))
         return {name: self.circuit(name) for name in found if not name.startswith("host-")}
 
     def why_waiting(
         self, indicator: str, host: str, cadence: timedelta, now: datetime
     ) -> str | None:
-        """Return why an indicator should not be asked for now, None where it should."""
+        """Return why an indicator should not be asked for now, None if it may be."""
         circuit, known = self.circuit(indicator), self.host(host)
         until = circuit.next_try(cadence, now)
         if until is not None and circuit.since is not None:
@@ -158,7 +158,7 @@ def memory_of(run_dir: Path) -> SourceMemory:
 
 
 def _load[M: HostMemory | CircuitBreaker](path: Path, kind: type[M]) -> M:
-    """Return what a file holds; one that is torn or foreign is as if it were not there."""
+    """Return what a file holds; an unreadable file counts as missing."""
     try:
         return msgspec.json.decode(path.read_bytes(), type=kind)
     except (OSError, ValueError):
@@ -166,7 +166,7 @@ def _load[M: HostMemory | CircuitBreaker](path: Path, kind: type[M]) -> M:
 
 
 def _save(path: Path, memory: HostMemory | CircuitBreaker) -> None:
-    """Replace a file; a disk that is full costs the memory, never a good answer."""
+    """Replace a file; if the disk is full, only the memory is lost and the run goes on."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         files.replace(path, msgspec.json.encode(memory))

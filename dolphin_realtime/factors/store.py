@@ -1,9 +1,9 @@
 """The history of the external factors on disk: readings appended by day, and looked up.
 
-Writing `factors/<day>.parquet` and asking what came before belong here; what the signal makes
-of the files is factor_files.py's. The day is that of the event. A reading is kept once: the
-first that is written of a name, an asset and an event time stays. Hours that are told for the
-percentiles alone have a name of their own, so that no backtest trades on them.
+Writing `factors/<day>.parquet` and looking up earlier readings belong here; reading the files for
+the signal belongs in files.py. The day is that of the event. A reading is kept once: the first one
+written for a name, an asset and an event time stays. Hourly closes that serve the percentiles
+alone have a name of their own, so that no backtest trades on them.
 """
 
 import fcntl
@@ -28,9 +28,9 @@ from dolphin_realtime.model.factors.document import FactorReading, Key, Readings
 from dolphin_realtime.model.instant import day_of, to_us
 
 RESTORED_DAYS: Final = 7
-"""Days of history looked through for readings that still live."""
+"""Days of history searched for readings that are not expired."""
 HOURLY: Final = "_hourly"
-"""What the name of a factor's hourly closes ends with."""
+"""Suffix of the name of a factor's hourly closes."""
 _LOCK: Final = ".lock"
 _SORTED: Final = [("name", "ascending"), ("asset", "ascending"), ("event_time", "ascending")]
 
@@ -53,7 +53,7 @@ def append(folder: Path, rows: Sequence[Row]) -> int:
     """Write readings into the files of their days and return how many were new.
 
     Args:
-        folder: The history; made where it is missing.
+        folder: The history; created if missing.
         rows: In any order.
     """
     by_day: dict[str, list[Row]] = {}
@@ -95,7 +95,7 @@ def _append_day(path: Path, rows: list[Row]) -> int:
 
 
 def _before(path: Path) -> pa.Table:
-    """Return what a day's file holds; one that cannot be read is set aside, never written over."""
+    """Return what a day's file holds; an unreadable file is renamed, never overwritten."""
     if not path.is_file():
         return SCHEMA.empty_table()
     try:
@@ -115,7 +115,7 @@ def _write(path: Path, before: pa.Table, new: list[Row]) -> None:
 
 
 def _table(path: Path, filters: Any = None) -> pa.Table:
-    """Return a day's file with every column, those that it lacks null.
+    """Return a day's file with every column; columns that it lacks are null.
 
     Raises:
         SettingsError: If it cannot be read.
@@ -133,9 +133,9 @@ def _table(path: Path, filters: Any = None) -> pa.Table:
 def _read(
     folder: Path, since: datetime, names: Sequence[str] | None = None
 ) -> list[dict[str, Any]]:
-    """Return the rows of some factors whose event is not before an instant, by event.
+    """Return the rows of some factors with event time at or after an instant, sorted by it.
 
-    A file that cannot be read is left out: the next append sets it aside.
+    An unreadable file is skipped: the next append renames it.
     """
     filters = None if names is None else [("name", "in", list(names))]
     rows: list[dict[str, Any]] = []
@@ -149,12 +149,12 @@ def _read(
 
 
 def newest(folder: Path, now: datetime, names: Sequence[str] | None = None) -> Readings:
-    """Return the newest reading of each factor in the last week, as it was known, none backfilled.
+    """Return the newest reading of each factor in the last week, without backfilled ones.
 
     Args:
         folder: The history.
-        now: What was fetched later is left out.
-        names: Of these factors alone; None: of all.
+        now: Readings fetched later are left out.
+        names: Only these factors; None: all.
     """
     found: Readings = {}
     for row in _read(folder, now - timedelta(days=RESTORED_DAYS), names):
@@ -172,7 +172,7 @@ def _reading(row: dict[str, Any]) -> FactorReading:
 def hourly_closes(
     folder: Path, name: str, first: datetime, last: datetime
 ) -> dict[datetime, float]:
-    """Return a factor's hourly closes in (first, last], by the hour's end, as they were told."""
+    """Return a factor's recorded hourly closes in (first, last], by the hour's end."""
     return {
         row["event_time"]: row["value"]
         for row in _read(folder, first, [f"{name}{HOURLY}"])

@@ -1,6 +1,6 @@
-"""Clients of the grid: how they connect and fail, and that they read no pickle.
+"""Clients of the grid: how they connect and fail; they never read or write pickle.
 
-Following a key's newest value is latest_feed.py's; what documents mean is the model's.
+Following a key's newest value belongs in latest_feed.py, the meaning of documents in the model.
 """
 
 import queue
@@ -22,7 +22,7 @@ INVOCATION_TIMEOUT_S: Final = 3.0
 
 
 class Refused:
-    """What a pickled value reads as: never a value, only a refusal to count."""
+    """The marker that a pickled value is read as, so that it is refused and counted."""
 
     def __repr__(self) -> str:
         return "<pickled value refused>"
@@ -75,7 +75,7 @@ def _options(cluster_name: str, port: int, role: str) -> dict[str, Any]:
 async def connect(cluster_name: str, port: int, role: str) -> AsyncClient:
     """Return an asyncio client that keeps trying for ever and fails calls fast while down.
 
-    Every proxy must be created at start-up: creating one is not retried by the client.
+    Every proxy must be created at start-up: the client does not retry a proxy's creation.
     """
     options = _options(cluster_name, port, role)
     client = await AsyncClient.create_and_start(
@@ -108,9 +108,9 @@ def connect_blocking(
 
 
 def within[T](seconds: float, call: Callable[[], T]) -> T:
-    """Return what a blocking call of the client returns, made in a thread that may be left behind.
+    """Return the result of a blocking client call, made in a thread that is abandoned if late.
 
-    The client's futures have no deadline of their own, and a member that hangs ends none.
+    The client's futures have no deadline of their own, and never end if the member hangs.
 
     Raises:
         GridError: If there is no answer in time, or the client refuses.
@@ -120,7 +120,7 @@ def within[T](seconds: float, call: Callable[[], T]) -> T:
     def run() -> None:
         try:
             answers.put((call(), None))
-        except Exception as e:  # noqa: BLE001 - handed to who waits
+        except Exception as e:  # noqa: BLE001 - handed to the waiting thread
             answers.put((None, e))
 
     threading.Thread(target=run, daemon=True).start()

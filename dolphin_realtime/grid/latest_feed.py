@@ -1,7 +1,7 @@
-"""Following the newest value of one key of the grid, so that no dropped link loses it.
+"""Follows the newest value of one key of the grid, even across lost connections.
 
-Listen, then read back; listen again after each reconnect; look every POLL_S all the same.
-Judging whether a value is new belongs to the handler.
+It listens, then reads the value; it listens again after each reconnect and also polls every
+POLL_S. Deciding whether a value is new to it belongs to the handler.
 """
 
 import asyncio
@@ -22,10 +22,10 @@ Handler = Callable[[str], None]
 
 
 class LatestFeed:
-    """Hands every value of one key to a synchronous handler, at least the newest.
+    """Passes the values of one key to a synchronous handler; the newest is never lost.
 
-    The handler runs in the event loop and gets some values twice. What it raises is
-    counted in ``errors`` and kept from the connection, which it would close.
+    The handler runs in the event loop and may get a value twice. Its exceptions are counted in
+    ``errors`` and do not reach the client, which would close the connection.
     """
 
     def __init__(self, client: HazelcastClient, map_name: str, key: str, handler: Handler) -> None:
@@ -39,7 +39,7 @@ class LatestFeed:
         self.refused = 0
 
     async def start(self) -> None:
-        """Create the proxy, listen, read back, and poll from now on."""
+        """Create the proxy, listen, read the current value, and start polling."""
         self._map = await self._client.get_map(self._map_name)
         self._client.lifecycle_service.add_listener(self._on_lifecycle)
         await self._resync()
@@ -63,7 +63,7 @@ class LatestFeed:
         self._offer(event.value)
 
     async def _resync(self) -> None:
-        """Listen first, then read: what comes between arrives as an event."""
+        """Listen first, then read: a value written in between arrives as an event."""
         async with self._lock:
             while True:
                 try:

@@ -1,4 +1,4 @@
-"""Names of the grid's maps, keys and its ring: the only file that spells them."""
+"""Names of the grid's maps, keys and scan ring buffer; no other file spells them out."""
 
 from typing import Final
 
@@ -13,11 +13,11 @@ LATEST_CALENDAR: Final = "esof_latest"
 LATEST: Final = "latest"
 LATEST_STATE: Final = "latest_nautilus"
 STOPPED: Final = "stopped"
-"""The phase of the last heartbeat of a service that ended in order."""
+"""Phase of the last heartbeat of a service that stopped cleanly."""
 SCAN_RING: Final = "dolphin_scans"
 SCAN_RING_CAPACITY: Final = 2000
 ALL_STATES: Final = "DOLPHIN_STATE_*"
-"""Stands for the state of every instance: as old as the oldest."""
+"""Stands for the states of all instances; its age is that of the oldest."""
 
 
 def state_map(instance: str) -> str:

@@ -1,4 +1,4 @@
-"""Documents as they travel through the grid: plain JSON text, read without a surprise."""
+"""Documents on the wire: plain JSON text; malformed values are read as None."""
 
 from datetime import datetime
 from typing import Any
@@ -9,7 +9,7 @@ from dolphin_realtime.model import instant
 
 
 def read[D](value: object, kind: type[D]) -> D | None:
-    """Return a wire value as a document of its kind, None where it is absent or of another shape."""
+    """Return a wire value as a document of a type, None if it is absent or of another shape."""
     if not isinstance(value, str):
         return None
     try:
@@ -19,7 +19,7 @@ def read[D](value: object, kind: type[D]) -> D | None:
 
 
 def bridged_at(scan: dict[str, Any] | None) -> datetime | None:
-    """Return when a scan's document was bridged, None where it does not say."""
+    """Return when a scan was bridged, None if the document does not say."""
     return instant.parse(scan.get("bridge_ts")) if scan else None
 
 
@@ -40,6 +40,6 @@ def decode(value: object) -> dict[str, Any] | None:
 
 
 def age_s(moment: object, now: datetime) -> float | None:
-    """Return the age of an ISO 8601 instant with offset, or None where it is none."""
+    """Return the age of an ISO 8601 instant with offset, None if it is not one."""
     parsed = instant.parse(moment)
     return None if parsed is None else (now - parsed).total_seconds()

@@ -1,1 +1,1 @@
-"""Files, sockets, ports, processes, logs: no word of trading here."""
+"""Files, sockets, ports, processes, logs: nothing here is specific to trading."""

@@ -5,7 +5,7 @@ from pathlib import Path
 
 
 def is_day(name: str) -> bool:
-    """Return whether a name is a day that there is, YYYY-MM-DD."""
+    """Return whether a name is a valid calendar day, YYYY-MM-DD."""
     try:
         return date.fromisoformat(name).isoformat() == name
     except ValueError:

@@ -1,9 +1,9 @@
-"""Places in the path where a test may have the process fail; nothing in production.
+"""Fault injection for tests: places in the code where a process can be made to fail.
 
-``DOLPHIN_FAULT_POINTS`` names them, e.g. ``intent@3=kill``: at the third time the intent is
-written, SIGKILL, once for a DOLPHIN_HOME, so that the restarted process lives. Other actions
-are the caller's, e.g. ``venue@5=reject*3``: the fifth to the seventh order is rejected.
-Tests alone set it; without it `reach` is one comparison.
+``DOLPHIN_FAULT_POINTS`` names them, e.g. ``intent@3=kill``: SIGKILL when the intent is written
+for the third time, once per DOLPHIN_HOME, so that the restarted process survives. The caller
+carries out other actions, e.g. ``venue@5=reject*3``: the fifth to the seventh order is rejected.
+Only tests set it; without it `reach` is one comparison.
 """
 
 import os
@@ -37,7 +37,7 @@ _reached: Counter[str] = Counter()
 
 
 def reach(point: str) -> str | None:
-    """Pass a point; return the action to take here, None nearly always. ``kill`` never returns."""
+    """Return the action to take at a fault point, usually None; ``kill`` ends the process."""
     if not _armed or point not in _armed:
         return None
     _reached[point] += 1

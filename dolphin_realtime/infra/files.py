@@ -1,7 +1,7 @@
-"""Files as every part of Dolphin writes them: replaced whole, or appended to line by line.
+"""How every part of Dolphin writes files: replaced atomically, or appended line by line.
 
-A reader of a replaced file sees the old one or the new one and nothing else. A crash may tear
-the last line of an appended file; it stays alone, and its reader leaves it out.
+A reader of a replaced file sees either the old file or the new one. A crash may tear the last
+line of an appended file; the next append starts a new line, and readers skip the torn one.
 """
 
 import os
@@ -13,19 +13,19 @@ from typing import Final
 import msgspec
 
 SHARED: Final = 0o660
-"""Of files that two of the stack's users write; the folder's group is theirs."""
+"""Mode of files that two of the stack's users write; both are in the folder's group."""
 
 
 @contextmanager
 def replacing(path: Path, *, is_durable: bool = False) -> Iterator[Path]:
     """Yield a file beside ``path`` to write, and rename it over ``path`` at the end.
 
-    Where the block raises, the old file stays. The folder is there.
+    If the block raises, the old file stays. The folder must exist.
 
     Args:
-        path: What is replaced.
-        is_durable: Have it on disk before going on; else a machine that loses its power may
-            keep the old one.
+        path: The file to replace.
+        is_durable: Sync it to disk before returning; else the old file may be back after a
+            power cut.
     """
     partial = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
@@ -41,7 +41,7 @@ def replacing(path: Path, *, is_durable: bool = False) -> Iterator[Path]:
 
 
 def replace(path: Path, data: bytes, mode: int | None = None, *, is_durable: bool = False) -> None:
-    """Replace a file's content; with a mode the file has it whatever the umask."""
+    """Replace a file's content; a mode, if given, is set regardless of the umask."""
     with replacing(path, is_durable=is_durable) as partial:
         partial.write_bytes(data)
         if mode is not None:
@@ -49,7 +49,7 @@ def replace(path: Path, data: bytes, mode: int | None = None, *, is_durable: boo
 
 
 def sync(path: Path) -> None:
-    """Have a file or a folder on disk before going on."""
+    """Sync a file or a folder to disk."""
     fd = os.open(path, os.O_RDONLY)
     try:
         os.fsync(fd)
@@ -58,17 +58,17 @@ def sync(path: Path) -> None:
 
 
 def clear_debris(path: Path) -> None:
-    """Remove what writers that were killed left beside a file that has one writer at a time."""
+    """Remove partial files left by killed writers; the file must have one writer at a time."""
     for left in path.parent.glob(f".{path.name}.*.part"):
         left.unlink()
 
 
 class JsonLines:
-    """A file of JSON lines, open for appending; its folder is made.
+    """A file of JSON lines, open for appending; its folder is created if needed.
 
     Args:
-        path: Of the file.
-        mode: Where it is made now.
+        path: Path of the file.
+        mode: Its mode if it is created now.
     """
 
     def __init__(self, path: Path, mode: int = 0o600) -> None:
@@ -82,7 +82,7 @@ class JsonLines:
         """Append one line by one write.
 
         Raises:
-            OSError: If it is not there whole; what is there of it is ended by the next one.
+            OSError: If it was not written completely; the next append starts a new line.
         """
         text = self._encoder.encode(line) + b"\n"
         text = b"\n" + text if self._is_torn else text
@@ -92,7 +92,7 @@ class JsonLines:
             raise OSError(f"only {written} of {len(text)} bytes fitted")
 
     def sync(self) -> None:
-        """Have on disk what was appended."""
+        """Sync the appended lines to disk."""
         os.fdatasync(self._fd)
 
     def close(self) -> None:
@@ -104,7 +104,7 @@ def append_line(path: Path, line: object, mode: int = 0o600, *, is_durable: bool
     """Append one line to a file that is not kept open.
 
     Raises:
-        OSError: If it is not there whole.
+        OSError: If it was not written completely.
     """
     lines = JsonLines(path, mode)
     try:
@@ -116,7 +116,7 @@ def append_line(path: Path, line: object, mode: int = 0o600, *, is_durable: bool
 
 
 def read_lines[L](path: Path, kind: type[L]) -> Iterator[L | None]:
-    """Yield the lines of a file, None for one that cannot be read; nothing where there is no file."""
+    """Yield the lines of a file, None for an unreadable one; a missing file has no lines."""
     try:
         content = path.read_bytes()
     except FileNotFoundError:
@@ -125,7 +125,7 @@ def read_lines[L](path: Path, kind: type[L]) -> Iterator[L | None]:
 
 
 def parse_lines[L](content: bytes, kind: type[L]) -> Iterator[L | None]:
-    """Yield the lines of some bytes, None for one that cannot be read; empty ones are left out."""
+    """Yield the lines of some bytes, None for an unreadable one; empty lines are skipped."""
     decoder = msgspec.json.Decoder(kind)
     for line in content.splitlines():
         if not line:

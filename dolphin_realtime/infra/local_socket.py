@@ -1,7 +1,7 @@
 """JSON over a unix socket that only its owner may use: one request, one answer.
 
-Paths may be longer than a socket address allows: both ends go through the folder's file
-descriptor.
+Paths may be longer than a socket address allows, so both ends address the socket through the
+folder's file descriptor.
 """
 
 import asyncio
@@ -23,13 +23,13 @@ MAX_LINE: Final = 1 << 20
 _NO_CLEAN_UP: Final[dict[str, Any]] = (
     {"cleanup_socket": False} if sys.version_info >= (3, 13) else {}
 )
-"""asyncio cannot unlink a path that leads through a closed descriptor."""
+"""asyncio cannot unlink a path that goes through a closed descriptor."""
 
 Handler = Callable[[dict[str, Any]], Awaitable[dict[str, Any]]]
 
 
 def trader_socket(run_dir: Path, instance: str) -> Path:
-    """Return where an instance's trader takes a person's orders about positions."""
+    """Return the socket on which an instance's trader takes operator commands for positions."""
     return run_dir / f"trader-{instance}.sock"
 
 

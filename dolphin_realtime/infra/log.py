@@ -1,4 +1,4 @@
-"""Logging: one event with facts a line, JSON off a terminal, always to standard output.
+"""Logging to standard output: one event with facts per line, JSON unless on a terminal.
 
 Set-up of loggers belongs here; what to log does not. Log changes of state, not states.
 """
@@ -10,7 +10,7 @@ import structlog
 
 
 def configure(service: str) -> None:
-    """Send structlog's and the standard library's lines to standard output in one form."""
+    """Send structlog's and the standard library's lines to standard output in one format."""
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,

@@ -1,4 +1,4 @@
-"""Looking at loopback ports: does it answer, is it free, who holds it."""
+"""Checks of loopback ports: does it answer, is it free, which process holds it."""
 
 import http.client
 import socket
@@ -45,7 +45,7 @@ def next_free(port: int, tries: int = 50) -> int | None:
 
 
 def owner_of(port: int) -> str:
-    """Return who listens on a port, as far as this user may see."""
+    """Return the process that listens on a port, as far as this user can see it."""
     inodes = set()
     for table in ("/proc/net/tcp", "/proc/net/tcp6"):
         with suppress(OSError):

@@ -1,7 +1,7 @@
-"""What every long-running process shares with its manager: readiness, watchdog, last rites.
+"""What every long-running process needs for its manager: readiness, watchdog, death with parent.
 
-systemd's notification protocol and Linux' parent-death signal belong here; managing
-processes does not (runner/).
+systemd's notification protocol and Linux's parent-death signal belong here; managing
+processes does not (ops/runner/).
 """
 
 import ctypes
@@ -13,13 +13,13 @@ from typing import Final
 
 LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
 NO_PROXY: Final = ("no_proxy", "NO_PROXY", "no_grpc_proxy")
-"""Where HTTP clients and gRPC look for what is reached without a proxy."""
+"""Variables in which HTTP clients and gRPC look for hosts to reach without a proxy."""
 _PR_SET_PDEATHSIG: Final = 1
 _LIBC: Final = ctypes.CDLL(None, use_errno=True)
 
 
 def notify(message: str) -> None:
-    """Send one line of the sd_notify protocol, e.g. READY=1; nothing without a manager."""
+    """Send one line of the sd_notify protocol, e.g. READY=1; without a manager do nothing."""
     address = os.environ.get("NOTIFY_SOCKET")
     if not address:
         return
@@ -29,11 +29,11 @@ def notify(message: str) -> None:
         try:
             s.sendto(message.encode(), target)
         except OSError:
-            return  # a manager that is gone or busy must not stop the service
+            return  # an absent or busy manager must not stop the service
 
 
 def direct_loopback(env: Mapping[str, str]) -> dict[str, str]:
-    """Return the variables that keep loopback out of a proxy, whatever else they say already."""
+    """Return the no-proxy variables with loopback added to what they already hold."""
     found = {}
     for name in NO_PROXY:
         said = env.get(name) or env.get("no_proxy") or env.get("NO_PROXY") or ""

@@ -1,4 +1,4 @@
-"""Latency stamps in memory, written out at exit; nothing where no trace is asked for.
+"""Latency stamps, kept in memory and written at exit; off unless a trace folder is set.
 
 Stamps are CLOCK_MONOTONIC nanoseconds, which all processes of one host share.
 """

@@ -1,1 +1,1 @@
-"""Who starts, asks and installs services: the local runner, systemd, Dagster's API, nginx."""
+"""Starting, controlling and installing services: local runner, systemd, Dagster's API, nginx."""

@@ -1,6 +1,6 @@
-"""Asking a running Dagster webserver over GraphQL: launch assets, read asset checks.
+"""A client of a running Dagster webserver over GraphQL: launch assets, read asset checks.
 
-HTTP only: nothing here imports Dagster.
+It uses HTTP only and does not import Dagster.
 """
 
 import json
@@ -14,7 +14,7 @@ from dolphin_realtime.model.errors import ServiceError
 TIMEOUT_S: Final = 20.0
 LOCATION_TIMEOUT_S: Final = 60.0
 _OPENER: Final = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-"""The webserver is on loopback: never through a proxy."""
+"""The webserver is on loopback, so it is never requested through a proxy."""
 REPOSITORY: Final = "__repository__"
 RUN_KEY_TAG: Final = "dolphin/run_key"
 
@@ -58,7 +58,7 @@ def query(
 
 
 def code_trouble(port: int, timeout_s: float) -> str | None:
-    """Return why the webserver does not reach Dolphin's definitions, None where it does.
+    """Return why the webserver cannot load Dolphin's definitions, None if it can.
 
     Raises:
         ServiceError: If the webserver does not answer, or is still loading them.
@@ -77,7 +77,7 @@ def code_trouble(port: int, timeout_s: float) -> str | None:
 def launch_job(port: int, job: str, run_key: str = "") -> str:
     """Launch a run of a job and return the run's id.
 
-    With a run key, a run that was launched with it before is returned instead: there is one.
+    If a run with the same run key was launched before, that run is returned instead.
 
     Raises:
         ServiceError: If the run could not be launched.
@@ -90,7 +90,7 @@ def launch_job(port: int, job: str, run_key: str = "") -> str:
 
 
 def has_open_runs(port: int) -> bool:
-    """Return whether any run waits in a queue or works.
+    """Return whether any run is queued or running.
 
     Raises:
         ServiceError: If the webserver does not answer.
@@ -102,7 +102,7 @@ def _newest_run(port: int, runs_filter: dict[str, Any]) -> str | None:
     found = query(port, _RUNS, {"f": runs_filter})["runsOrError"]
     runs = found.get("results")
     if runs is None:
-        raise ServiceError(f"Dagster did not tell its runs of {runs_filter}: {found}")
+        raise ServiceError(f"Dagster did not list its runs of {runs_filter}: {found}")
     return str(runs[0]["runId"]) if runs else None
 
 
@@ -140,8 +140,8 @@ def _launch(port: int, selector: dict[str, Any], tags: list[dict[str, str]], wha
 def check_states(port: int) -> dict[str, str]:
     """Return the state of every asset check: SUCCEEDED, FAILED, …, or NOT_EVALUATED.
 
-    Of an asset that was never materialized nothing is due yet: only what was evaluated of it
-    all the same is told.
+    An asset that was never materialized owes no result: only its checks that were evaluated
+    anyway are returned.
 
     Raises:
         ServiceError: If the webserver does not answer.
@@ -157,7 +157,7 @@ def check_states(port: int) -> dict[str, str]:
 
 
 def red_checks(port: int) -> list[str]:
-    """Return the checks that failed or were never evaluated though due, with their state."""
+    """Return the checks that failed or lack a result that they should have, with their state."""
     try:
         return red_of(check_states(port))
     except ServiceError as e:
@@ -165,6 +165,6 @@ def red_checks(port: int) -> list[str]:
 
 
 def red_of(states: dict[str, str]) -> list[str]:
-    """Return the red ones among the states of checks."""
+    """Return the checks that are red, with their state."""
     fine = ("SUCCEEDED", "IN_PROGRESS")
     return [f"{name} {state}" for name, state in states.items() if state not in fine]

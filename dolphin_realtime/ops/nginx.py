@@ -1,7 +1,7 @@
-"""The nginx configuration that stands before the Dagster UI: who may see it, who may change it.
+"""The nginx configuration of the reverse proxy with login before the Dagster UI.
 
-Dagster itself asks nobody who they are, takes a mutation from a GET and a form post from any page
-that an operator's browser has open. So nothing but nginx may be reachable from elsewhere.
+Dagster has no authentication, accepts mutations by GET, and accepts form posts from any page open
+in an operator's browser. So only nginx may be reachable from other machines.
 """
 
 import re
@@ -16,20 +16,20 @@ from dolphin_realtime.model.errors import SettingsError
 FOLDER: Final = Path("/etc/dolphin")
 AWAY: Final = {
     "viewer": "The Dagster UI does not answer: look with dolphin status.",
-    "nobody": "The Dagster UI does not answer; who is no operator has none: DOLPHIN_VIEWER_PORT is 0.",
+    "nobody": "The Dagster UI does not answer. Only operators have one: DOLPHIN_VIEWER_PORT is 0.",
 }
 _HOST: Final = re.compile(r"[A-Za-z0-9.-]+")
 
 
 class Front(msgspec.Struct, frozen=True, kw_only=True):
-    """What people reach.
+    """The public side of the reverse proxy.
 
     Attributes:
-        host: Name in the address bar; every other is refused.
+        host: Host name of the site; requests for other names are refused.
         listen: Address and port that nginx listens on.
         certificate: TLS certificate and, beside it as `.key`, its key; None: plain HTTP, which
-            is for loopback alone.
-        folder: Where `htpasswd` (who may come in) and `operators` (who may change) lie.
+            is allowed on loopback only.
+        folder: Folder of `htpasswd` (who may log in) and `operators` (who may change things).
     """
 
     host: str
@@ -39,7 +39,7 @@ class Front(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def origin(self) -> str:
-        """What a browser calls the site."""
+        """The site's origin, as a browser sends it."""
         port = self.listen.rpartition(":")[2]
         scheme, usual = ("https", "443") if self.certificate else ("http", "80")
         return f"{scheme}://{self.host}" + ("" if port == usual else f":{port}")
@@ -49,13 +49,13 @@ def render(settings: Settings, front: Front) -> str:
     """Return the configuration, for nginx's http context (conf.d/dolphin.conf).
 
     Raises:
-        SettingsError: If the host is no host name, or others than this machine would send
-            their passwords in the clear.
+        SettingsError: If the host is not a host name, or other machines would send passwords in
+            clear text.
     """
     if not _HOST.fullmatch(front.host):
         raise SettingsError(f"--host: {front.host!r} is no host name")
     if front.certificate is None and not front.listen.startswith("127.0.0.1:"):
-        raise SettingsError("without --certificate nginx may listen on 127.0.0.1:PORT alone")
+        raise SettingsError("without --certificate nginx may listen on 127.0.0.1:PORT only")
     tls = ""
     if front.certificate is not None:
         key = front.certificate.with_suffix(".key")
@@ -82,22 +82,22 @@ _TEMPLATE: Final = """\
 upstream dolphin_operator {{ server {operator}; }}
 upstream dolphin_viewer {{ server {viewer}; }}
 upstream dolphin_nobody {{ server 127.0.0.1:1 down; }}
-# Lines of the form "~^alice$" operator; in {folder}/operators (as a plain word, ALICE would be one
-# as well); everybody else is {others}.
+# Lines of the form "~^alice$" operator; in {folder}/operators. A plain word would also match ALICE:
+# user names are case-sensitive, nginx's plain words are not. Everybody else is {others}.
 map $remote_user $dolphin_role {{
     default {others};
     include {folder}/operators;
 }}
 map $http_upgrade $dolphin_connection {{ default upgrade; "" ""; }}
-# A page of another site may not speak for whoever is logged in here.
+# Requests from pages of other sites are refused, even if the user is logged in here.
 map $http_origin $dolphin_is_foreign {{ default 1; "" 0; "{origin}" 0; }}
-# GraphQL: queries and mutations by POST, subscriptions by a websocket, nothing by a plain GET.
+# GraphQL: queries and mutations by POST, subscriptions by websocket; a plain GET is refused.
 map "$request_method $http_upgrade" $dolphin_is_graphql {{
     default 0;
     "POST " 1;
     "~*^GET websocket$" 1;
 }}
-# JSON alone: other sites' forms cannot send it.
+# Only JSON is accepted: forms of other sites cannot send it.
 map "$request_method $content_type" $dolphin_is_form {{
     default 0;
     "~^POST (?!application/json)" 1;

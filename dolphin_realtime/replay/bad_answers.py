@@ -1,7 +1,7 @@
-"""What a source says on the day it changes its mind: the same answer, wrong in one way.
+"""Simulated format errors of a source: the same answer, wrong in one way.
 
-Each function takes an answer as it should be, JSON parts or CSV text, and spoils it. Instants
-are known by their size: what lies between 2001 and 2100 in seconds or milliseconds.
+Each function takes a correct answer (decoded JSON or CSV text) and corrupts it. The unit of an
+instant is recognised by its size: a value between 2001 and 2100 in seconds or in milliseconds.
 """
 
 import math
@@ -17,7 +17,7 @@ Spoil = Callable[[str, Any], Any]
 
 
 def _each(body: Any, spoil: Spoil, key: str = "") -> Any:
-    """Return an answer with every leaf replaced by what ``spoil`` makes of (its field, it)."""
+    """Return an answer with every leaf replaced by ``spoil(field, value)``."""
     if isinstance(body, dict):
         return {k: _each(v, spoil, k) for k, v in body.items()}
     if isinstance(body, list):
@@ -28,7 +28,7 @@ def _each(body: Any, spoil: Spoil, key: str = "") -> Any:
 
 
 def _csv(body: str, cell: Callable[[int, str], str]) -> str:
-    """Return CSV text with every cell below the header replaced by ``cell`` of (column, it)."""
+    """Return CSV text with every cell below the header replaced by ``cell(column, text)``."""
     head, *rows = body.splitlines()
     changed = [",".join(cell(n, c) for n, c in enumerate(row.split(","))) for row in rows]
     return "\n".join([head, *changed]) + "\n"
@@ -42,7 +42,7 @@ def _number(value: Any) -> float | None:
 
 
 def _alike(value: Any, changed: float) -> Any:
-    """Return a number in the form of the one it replaces."""
+    """Return a number in the same form (text, int or float) as the one it replaces."""
     if isinstance(value, str):
         return f"{changed:.8f}"
     return round(changed) if isinstance(value, int) and changed == round(changed) else changed
@@ -123,7 +123,7 @@ def _shape(body: Any) -> Any:
 
 
 def _empty(body: Any) -> Any:
-    """Return an answer with no row in it; one without rows with nothing in it."""
+    """Return an answer without its rows; an answer that has no rows becomes empty."""
     if isinstance(body, str):
         return body.splitlines()[0] + "\n"
     if isinstance(body, list) or not _has_rows(body):
@@ -165,4 +165,4 @@ BAD_BODIES: Final[dict[str, Callable[[Any], Any]]] = {
     "seconds": _seconds,
     "stale": _stale,
 }
-"""What a body may be on a bad day, by the name of the fault."""
+"""The corrupting function of each fault, by the fault's name."""

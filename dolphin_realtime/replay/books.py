@@ -1,8 +1,8 @@
 """Order books for the replayed market: recorded ones, or seeded around the replayed price.
 
-The shape of books over time belongs here; the wire format is venue.py's. A seeded book's mid
-between two scans is the *next* scan's price: were it this scan's, a fill could harvest the
-bid-ask bounce in the very price that was decided on. Both kinds are simulated, and say so.
+The books over time belong here, the wire format belongs in venue.py. A seeded book's mid between
+two scans is the *next* scan's price: with this scan's price, a fill could earn the bid-ask bounce
+in the price that the decision used. Both kinds are simulated and labelled as such.
 """
 
 import threading
@@ -35,7 +35,7 @@ class ReplayClock:
         self._mids: dict[str, float] = {}
 
     def show(self, scan: Scan, following: Scan) -> None:
-        """Take the scan just written and the one that will follow it."""
+        """Set the scan just written and the one that will follow it."""
         with self._lock:
             self._at_us = scan.timestamp_us
             self._gap_us = max(0, following.timestamp_us - scan.timestamp_us)
@@ -47,7 +47,7 @@ class ReplayClock:
             }
 
     def now_us(self) -> int:
-        """Return the market's instant: it runs at the replay's speed, up to the next scan."""
+        """Return the market time: it runs at the replay's speed, up to the next scan."""
         with self._lock:
             passed_us = round((time.monotonic() - self._since) * self._speed * 1e6)
             return self._at_us + min(passed_us, max(0, self._gap_us - 1000))
@@ -66,7 +66,7 @@ class BookSource(Protocol):
 
 
 class SeededBooks:
-    """Books drawn anew each tick around the replayed price, the same for the same seed."""
+    """Books drawn at each tick around the replayed price, reproducible by seed."""
 
     def __init__(self, clock: ReplayClock, seed: int) -> None:
         self._clock, self._seed = clock, seed
@@ -113,7 +113,7 @@ class RecordedBooks:
         return list(self._tables)
 
     def book(self, asset: str, tick: int) -> Sides | None:
-        """Return the recorded book of a tick, round and round; else the fallback's."""
+        """Return the recorded book of a tick, repeating the record; else the fallback's."""
         table = self._tables.get(asset)
         if table is None:
             return None if self._fallback is None else self._fallback.book(asset, tick)
@@ -143,7 +143,7 @@ def _read_recorded(path: Path) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
 
 
 def price_digits(price: float) -> int:
-    """Return decimals that make a tick of about a hundredth of a basis point."""
+    """Return the number of decimals for a price tick of about a hundredth of a basis point."""
     return max(0, 6 - int(np.floor(np.log10(price))))
 
 

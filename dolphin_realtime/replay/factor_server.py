@@ -1,8 +1,8 @@
-"""The factors' sources served on loopback, well or badly as asked.
+"""Serves the factors' sources on loopback, with faults on request.
 
-HTTP and the ways to misbehave belong here. `POST /replay/faults` with
-``{"path": "/fng/", "fault": "500", "times": 3}`` makes an endpoint fail; a `DELETE` ends that.
-Every answer says in a header that it is simulated.
+HTTP and the faults belong here. `POST /replay/faults` with
+``{"path": "/fng/", "fault": "500", "times": 3}`` makes an endpoint fail; a `DELETE` ends all
+faults. Every answer says in a header that it is simulated.
 """
 
 import threading
@@ -74,7 +74,7 @@ class FactorServer:
             self._faults.clear()
 
     def take_fault(self, path: str) -> Fault | None:
-        """Return the fault that a request meets, and count it."""
+        """Count a request and return the fault that applies to it, None if there is none."""
         with self._lock:
             self.asked[path] = self.asked.get(path, 0) + 1
             fault = self._faults.get(path)
@@ -104,7 +104,7 @@ class FactorServer:
 
     @property
     def note(self) -> str:
-        """How the answers are made up."""
+        """How the answers are simulated."""
         return self._sources.note
 
 
@@ -159,7 +159,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.close_connection = self.close_connection or is_cut
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
-        """Say nothing of single requests."""
+        """Do not log single requests."""
 
 
 class _Server(ThreadingHTTPServer):
@@ -170,7 +170,7 @@ class _Server(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", port), _Handler)
 
     def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002
-        """Count a client that hung up; anything else is logged."""
+        """Log a connection that failed, e.g. because the client hung up."""
         log.get().info("factor_server.hung_up", client=str(client_address))
 
 

@@ -1,7 +1,7 @@
 """The factors' sources in their own wire formats, at the replay's clock.
 
-One function an endpoint belongs here: which fields, which texts, which units. What the values
-are is factor_values.py's, serving them is factor_server.py's.
+One function per endpoint belongs here: its fields, texts and units. The values belong in
+factor_values.py, serving them in factor_server.py.
 """
 
 from collections.abc import Callable
@@ -28,16 +28,16 @@ CLASSES: Final = (
 
 
 class BadRequestError(Exception):
-    """A question that the source refuses, with its own words."""
+    """A request that the source refuses, with the source's own error text."""
 
 
 class FactorSources:
     """Answers of every source.
 
     Args:
-        values: What the factors are.
+        values: The values of the factors.
         assets: The venue's perpetuals.
-        mid: Price of an asset now, None where there is none.
+        mid: Returns the current price of an asset, None if it has none.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class FactorSources:
 
     @property
     def note(self) -> str:
-        """How the answers are made up."""
+        """How the answers are simulated."""
         return self._v.note
 
     def _limits(self, _query: Query, now_us: int) -> Any:

@@ -1,7 +1,7 @@
-"""Factors of the replayed market: recorded by day where there is a record, else seeded waves.
+"""Factors of the replayed market: recorded daily values if there are any, else seeded waves.
 
-What a factor's value is at an instant belongs here; how a source tells it is factor_sources.py's.
-Both kinds are simulated, and say so. Values are the same for the same seed and instant.
+A factor's value at an instant belongs here; a source's wire format belongs in factor_sources.py.
+Both kinds are labelled as simulated. Values are equal for equal seed and instant.
 """
 
 import math
@@ -18,7 +18,7 @@ from dolphin_realtime.model.instant import DAY_US, day_of
 HOUR_US: Final = 3_600_000_000
 PERIODS_H: Final = (211.0, 31.0, 4.3)
 WEIGHTS: Final = (0.25, 0.15, 0.1)
-"""Of the waves of those periods: they sum to a half, so that a value stays in its range."""
+"""Weights of the waves; they sum to a half, so that a value stays in its range."""
 _COLUMNS: Final = {
     "dvol_btc": ("dvol_btc_close", 1.0),
     "dvol_eth": ("dvol_eth_close", 1.0),
@@ -28,17 +28,17 @@ _COLUMNS: Final = {
     "usdt_supply": ("usdt_supply", 1.0),
     "btc_hash_rate": ("btc_hashrate", 1e12),
 }
-"""Column of the record, and how many of the source's unit one of its is."""
+"""Column of the record, and its unit in units of the source."""
 KNOWN_AT_ONCE: Final = ("fear_greed",)
-"""What is published at the beginning of its day; a day's close is known when the day is over."""
+"""Factors published at the start of their day; others are closes, known after the day."""
 
 
 class FactorValues:
     """Any factor at any instant.
 
     Args:
-        seed: Of the waves.
-        record: Parquet of daily values (`ts` and the columns above); None for none.
+        seed: Seed of the waves.
+        record: Parquet of daily values (`ts` and the columns above); None: all values are seeded.
 
     Raises:
         SettingsError: If the record cannot be read.
@@ -57,7 +57,7 @@ class FactorValues:
         return self.wave(name, at_us, low, high) if recorded is None else recorded
 
     def of_day(self, name: str, day: str, at_us: int, low: float, high: float) -> float | None:
-        """Return what was recorded of a day; without any record a wave; None where a day is blank."""
+        """Return a day's recorded value, None if it is blank; without any record, a wave."""
         days = self._days.get(name)
         if days is None:
             return self.wave(name, at_us, low, high)

@@ -1,6 +1,6 @@
-"""What NG6 and its share do on a bad day: slow writes, broken files, restarted numbers.
+"""Simulated faults of NG6 and its share: cut-off writes, broken files, restarted numbers.
 
-For tests and drills of the bridge. Each function leaves one file in the scan folder.
+For tests and drills of the bridge. Each ``write_`` function leaves one file in the scan folder.
 """
 
 from pathlib import Path
@@ -27,7 +27,7 @@ def write_cut_off(scan_dir: Path, scan: Scan) -> Path:
 
 
 def write_garbage(scan_dir: Path, scan: Scan) -> Path:
-    """Write a file that is no Arrow file."""
+    """Write a file that is not an Arrow file."""
     path = _target(scan_dir, scan)
     path.write_bytes(b"<html>503 Service Unavailable</html>")
     return path

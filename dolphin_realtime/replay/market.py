@@ -1,8 +1,8 @@
 """Scans from recorded prices: correlation eigenvalues, and a bridge below one minute.
 
-A candle stamped t closes at t + step: its price is the scan's price at t + step. Where
-scans are closer than the record, prices between two closes follow a seeded Brownian
-bridge, and every such scan says that it is simulated. Prices are quote per unit of base.
+A candle stamped t closes at t + step: its price is the scan's price at t + step. If scans are
+closer together than the record, prices between two closes follow a seeded Brownian bridge, and
+every such scan says that it is simulated. Prices are quote per unit of base.
 """
 
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ Floats = NDArray[np.float64]
 
 SAMPLE: Final = Path(__file__).with_name("sample_1m.parquet")
 MIN_RETURNS: Final = 32
-"""Fewest returns an eigen spectrum is made of."""
+"""Fewest returns for an eigenvalue spectrum."""
 VOL_MINUTES: Final = 30
 US: Final = 1_000_000
 
@@ -32,8 +32,8 @@ class ReplayParams(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         cadence_s: Market time between scans.
-        window: Returns the correlation matrix is made of, at the record's step.
-        seed: Of the Brownian bridge.
+        window: Number of returns in the correlation matrix, at the record's step.
+        seed: Seed of the Brownian bridge.
     """
 
     cadence_s: float = 60.0
@@ -42,7 +42,7 @@ class ReplayParams(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PriceTable(msgspec.Struct):
-    """Recorded closes: ``times_us`` when each row became known, one column an asset."""
+    """Recorded closes, one column per asset; ``times_us`` is when each row became known."""
 
     assets: list[str]
     times_us: NDArray[np.int64]
@@ -55,7 +55,7 @@ class PriceTable(msgspec.Struct):
 
 
 def load_prices(path: Path = SAMPLE) -> PriceTable:
-    """Return a wide parquet of ``ts`` and one column an asset.
+    """Return the prices of a wide parquet of ``ts`` and one column per asset.
 
     Raises:
         SettingsError: If the file is not such a table.
@@ -93,10 +93,10 @@ def eigenvalues(returns: Floats) -> list[float]:
 
 
 class Market:
-    """A price record as an endless run of scans.
+    """A price record as an endless sequence of scans.
 
-    After the record's end it goes on as a new epoch: numbers restart, instants shift by
-    whole days, prices are chained so that no asset jumps.
+    After its end the record is repeated as a new epoch: numbers restart, instants shift by whole
+    days, and prices are chained so that no asset jumps.
     """
 
     def __init__(self, table: PriceTable, params: ReplayParams) -> None:
@@ -109,7 +109,7 @@ class Market:
         self.is_bridged = self._per_row > 1
 
     def rows_of(self, first_us: int, last_us: int) -> range:
-        """Return the rows known in [first, last) that a spectrum can be made for."""
+        """Return the rows known in [first, last) with enough history for a spectrum."""
         times = self._table.times_us
         first = max(MIN_RETURNS, int(np.searchsorted(times, first_us)))
         return range(first, int(np.searchsorted(times, last_us)), self._rows_per_scan)
@@ -121,12 +121,12 @@ class Market:
 
     @property
     def span_us(self) -> int:
-        """By how much a further round through the record is shifted: whole days."""
+        """The time shift of each repetition of the record: whole days."""
         length = int(self._table.times_us[-1] - self._table.times_us[0])
         return -(-(length + self._table.step_us) // DAY_US) * DAY_US
 
     def note(self, lap: int) -> str | None:
-        """Return what a scan of a round must say of itself, None where it is as recorded."""
+        """Return the note on how a round's scans are simulated, None if they are as recorded."""
         notes = []
         if self.is_bridged:
             notes.append(f"Brownian bridge between recorded closes, seed {self.params.seed}")
@@ -137,7 +137,7 @@ class Market:
         return "; ".join(notes) or None
 
     def scans_at(self, row: int, lap: int = 0) -> Iterator[Scan]:
-        """Yield the scans that end with the close of ``row``, numbers left at 0."""
+        """Yield the scans up to the close of ``row``, with scan number 0."""
         values = self._spectrum(row)
         factor = self._chain(lap)
         shift = lap * self.span_us
@@ -159,7 +159,7 @@ class Market:
         return eigenvalues(self._returns[first:row])
 
     def _chain(self, lap: int) -> Floats:
-        """Return the factors that make a round begin where the last one ended."""
+        """Return the price factors that make a round begin where the last one ended."""
         total = self._log[-1] - self._log[MIN_RETURNS]
         factors: Floats = np.exp(lap * total)
         return factors

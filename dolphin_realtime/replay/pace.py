@@ -1,6 +1,6 @@
-"""Pacing a replay: which scan comes when, remembered over restarts.
+"""Pacing of a replay: which scan is written when, remembered across restarts.
 
-Writes scan files by rename at a wall cadence, keeps its place on disk, and archives the
+It writes scan files by rename at a wall-time cadence, keeps its position on disk, and archives the
 days before the replayed one so that a trader can warm up.
 """
 
@@ -24,7 +24,7 @@ ARCHIVE_SOURCE: Final = "replay"
 
 
 class Place(msgspec.Struct):
-    """Where a replay stands: the next row, its round, the next scan number, scans so far."""
+    """The position of a replay: the next row, its round, the next scan number, scans so far."""
 
     row: int
     lap: int = 0
@@ -53,16 +53,16 @@ class Pacer:
         try:
             return msgspec.json.decode(self._file.read_bytes(), type=Place)
         except msgspec.DecodeError as e:
-            raise SettingsError(f"{self._file}: {e}; remove it to begin anew") from e
+            raise SettingsError(f"{self._file}: {e}; remove it to begin again") from e
 
     def peek(self) -> Scan:
-        """Return the next scan without writing it; its number may still be another."""
+        """Return the next scan without writing it; its number is not final yet."""
         if not self._queue:
             self._queue = self._next_scans()
         return self._queue[0]
 
     def write_next(self) -> Scan:
-        """Write the next scan and return it; in a world it may not come, and is returned all the same."""
+        """Write the next scan and return it, even if a world's event suppresses the file."""
         scan = msgspec.structs.replace(self.peek(), scan_number=self.place.scan_number)
         self._queue.pop(0)
         told = scan if self._world is None else self._world.feed(self.place.n, scan)
@@ -101,8 +101,9 @@ def write_scans(
 ) -> None:
     """Write a scan every ``interval_s`` of wall time until ``is_stopping`` says so.
 
-    ``on_scan`` gets the scan just written and the one that follows it. ``is_stopping`` waits for at most the seconds it is given. A late scan is not caught up
-    by a burst: the next one is due an interval after it.
+    ``on_scan`` gets the scan just written and the one that follows it. ``is_stopping`` waits for at
+    most the seconds it is given. After a late scan there is no burst: the next one is written an
+    interval later.
     """
     due = time.monotonic()
     while not is_stopping(max(0.0, due - time.monotonic())):

@@ -38,16 +38,16 @@ class ReplaySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     Attributes:
         prices: Wide parquet of prices; empty: the shipped sample.
         cadence_s: Market time between scans.
-        speed: How much faster than market time.
-        window: Returns the correlation matrix is made of.
-        seed: Of the Brownian bridge below the record's step.
-        archive_days: Whole days before the replayed one that become archive.
-        venue_port: Loopback port of the replayed venue's depth stream; 0: none.
+        speed: Market seconds per wall second.
+        window: Number of returns in the correlation matrix.
+        seed: Seed of the Brownian bridge, the books and the factors.
+        archive_days: Whole days before the replayed one that are archived at the start.
+        venue_port: Loopback port of the replayed venue's depth stream; 0: no venue.
         books: Folder of recorded order books; other assets' books are seeded.
-        factors_port: Loopback port of the replayed factors' sources; 0: none.
+        factors_port: Loopback port of the replayed factors' sources; 0: no sources.
         factors: Parquet of recorded daily factors; what it lacks is seeded.
-        world: What happens to the market and its feed, by name (replay/worlds/library.py); empty:
-            nothing does.
+        world: Name of the events in the market and its feed (replay/worlds/library.py); empty:
+            no events.
     """
 
     prices: str = ""
@@ -83,7 +83,7 @@ def make_market(settings: ReplaySettings) -> Market:
 
 
 def first_replayed_us(market: Market, archive_days: int) -> int:
-    """Return where the replay begins: the day after the archived ones."""
+    """Return the instant at which the replay begins: the day after the archived days."""
     first = int(market.rows_of(0, 2**62).start)
     begin = next(iter(market.scans_at(first))).timestamp_us // DAY_US * DAY_US
     return begin + archive_days * DAY_US
@@ -156,7 +156,7 @@ def _factors(replay: ReplaySettings, clock: ReplayClock, assets: list[str]) -> I
 
 
 def _wait(stopping: threading.Event, seconds: float) -> bool:
-    """Wait in chunks so that the watchdog hears of a slow cadence as well."""
+    """Wait in chunks, so that the watchdog is pinged even at a slow cadence."""
     until = time.monotonic() + seconds
     while True:
         notify("WATCHDOG=1")

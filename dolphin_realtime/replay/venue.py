@@ -1,7 +1,7 @@
 """A venue's depth stream and REST snapshot on loopback, in Binance USD-M's wire format.
 
-Sequence numbers, differences between books and serving them belong here; what the books are
-is books.py's. It can misbehave on demand: drop an update, cross a book, hang up.
+Sequence numbers, differences between books and serving them belong here; the books belong in
+books.py. It can misbehave on demand: drop an update, cross a book, hang up.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ FIRST_ID: Final = 1_000_000
 
 
 class _Served:
-    """One asset's book as the venue shows it now."""
+    """One asset's current book at the venue."""
 
     def __init__(self) -> None:
         self.sides: Sides = ([], [])
@@ -31,7 +31,7 @@ class _Served:
         self.event_ms = 0
 
     def move(self, sides: Sides, event_ms: int, symbol: str) -> dict[str, Any]:
-        """Go over to another book and return the update that says so."""
+        """Switch to a new book and return the depth update for it."""
         bids = _difference(self.sides[0], sides[0])
         asks = _difference(self.sides[1], sides[1])
         previous, first = self.last_id, self.last_id + 1
@@ -57,7 +57,7 @@ class ReplayVenue:
     """Serves the books of a source; `tick` moves every book by one step.
 
     Attributes:
-        skip: Assets whose next update is made and never sent: their chain breaks.
+        skip: Assets whose next update is made but not sent, so that their sequence breaks.
         cross: Assets shown with a crossed book.
     """
 

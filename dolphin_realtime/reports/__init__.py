@@ -1,1 +1,1 @@
-"""From a journal to figures, documents and pages. No Dagster, no service."""
+"""Figures, documents and pages made from a journal. Imports neither Dagster nor a service."""

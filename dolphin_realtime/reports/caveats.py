@@ -1,4 +1,4 @@
-"""What a reader of a report must know of its prices, from the journal itself. Pure."""
+"""What a reader of a report must know about its prices, from the journal itself. Pure."""
 
 from typing import Any, Final
 
@@ -9,7 +9,7 @@ SHOWN: Final = 5
 
 
 def caveats_of(period: Period) -> list[str]:
-    """Return a sentence for each held asset without a sound price, and each act of a person."""
+    """Return a sentence for each held asset without a sound price and each operator command."""
     named = [_unpriced(row) for row in period.unpriced[:SHOWN]]
     more = len(period.unpriced) - SHOWN
     if more > 0:

@@ -1,6 +1,6 @@
-"""Two instances on the same scans: what differs in what they decided, did and earned.
+"""Compares two instances on the same scans: their orders and their figures.
 
-Joined on (timestamp, asset), because epochs and ids are each instance's own.
+Orders are joined on (timestamp, asset, side, leg): each instance has its own epochs and ids.
 """
 
 from pathlib import Path
@@ -16,12 +16,12 @@ _SCANS = "SELECT timestamp_us FROM equity"
 
 
 class Comparison(msgspec.Struct, kw_only=True):
-    """What two journals have in common and what not; counts are over the scans in common.
+    """What two journals have in common and what differs; counts are over the common scans.
 
     Attributes:
         scans_in_common: Scans that both handled.
-        same_orders: Orders alike in instant, asset, side, leg and quantity.
-        same_but_size: Alike in all but the quantity.
+        same_orders: Orders with equal instant, asset, side, leg and quantity.
+        same_but_size: Orders that are equal except for the quantity.
         only_first: Orders that only the first sent.
         only_second: Orders that only the second sent.
         settings: Parameters that differ, as (first, second).

@@ -16,11 +16,11 @@ from dolphin_realtime.scans.coverage import DayCoverage, coverage_of, reasons_of
 from dolphin_realtime.scans.ledger import SUFFIX, ledger_folder, read_lines
 
 NOT_OVER: Final = "The day is not over"
-"""How the caveat of a report begins that is to be written again."""
+"""Start of the caveat that marks a report which must be written again."""
 
 
 def paper_folder(settings: Settings, instance: str, day: str) -> Path:
-    """Return where a day's paper report lies."""
+    """Return the folder of a day's paper report."""
     return settings.reports / "paper" / instance / day
 
 
@@ -61,7 +61,7 @@ def write_paper_report(settings: Settings, instance: str, day: str) -> Report:
 
 
 def _coverage(settings: Settings, journal_folder: Path, day: str) -> DayCoverage:
-    """Return what was traded of a day, and what the bridge left out of it while it remembers."""
+    """Return a day's coverage: the scans traded, and what the bridge's ledger says was refused."""
     with reading(journal_folder) as db:
         first, end = rows_in(db, "equity", Span.of_days(day, day))
         query = "SELECT timestamp_us FROM equity WHERE rowid >= ? AND rowid < ? ORDER BY rowid"
@@ -72,9 +72,9 @@ def _coverage(settings: Settings, journal_folder: Path, day: str) -> DayCoverage
 
 
 def is_final(settings: Settings, instance: str, day: str) -> bool:
-    """Return whether a day's report is there and was written after the day was over.
+    """Return whether a day's report exists and was written after the day was over.
 
-    One that cannot be read, or that another version wrote, is not.
+    A report that cannot be read, or that another version wrote, is not final.
     """
     path = paper_folder(settings, instance, day) / JSON
     if not path.is_file():

@@ -1,4 +1,4 @@
-"""A period's figures, computed once for every view that shows them: net first. Pure.
+"""A period's figures, computed here for every view that shows them. Pure.
 
 Money is USDT; shares and returns are fractions. net = gross - slippage - fees - funding =
 end equity - start equity. Backtest and paper journals give the same figures.
@@ -34,14 +34,14 @@ class Exposure(msgspec.Struct, kw_only=True):
 
 
 class Benchmark(msgspec.Struct, kw_only=True):
-    """Returns of buying at the first scan and holding; None where the prices are unknown."""
+    """Returns of buying at the first scan and holding; None if the prices are unknown."""
 
     basket: float | None = None
     btc: float | None = None
 
 
 class SignalHealth(msgspec.Struct, kw_only=True):
-    """Means over all scans; ``gated`` is the share of (scan, asset) that a gate had closed."""
+    """Means over all scans; ``gated`` is the share of (scan, asset) pairs that a gate closed."""
 
     r_ar: float | None = None
     r_vol: float | None = None
@@ -52,15 +52,15 @@ class Figures(msgspec.Struct, kw_only=True):
     """Headline figures; times are UTC microseconds, None before the first scan.
 
     Attributes:
-        returns: From the close of one UTC day to the next, the first from the period's start.
-        volatility: Of daily returns, yearly; None below 30 of them, as are the ratios.
-        max_drawdown: Largest fall from a peak of equity, a fraction of the peak.
+        returns: Return from one UTC day's close to the next; the first is from the period's start.
+        volatility: Annualised, of daily returns; None for fewer than 30, like the ratios.
+        max_drawdown: Largest fall from a peak of equity, as a fraction of the peak.
         turnover: Notional filled over start equity.
-        per_asset: Net by asset; None where the journal does not know the books at the ends.
+        per_asset: Net by asset; None if the portfolio state at the period's ends is unknown.
         reasons: Decisions without an order, by reason.
         notes: What is simulated.
-        off_usd: Largest of what gross is off from the profit at the fills' mids, and net from the
-            sum of its assets; None where the books at the ends are unknown.
+        off_usd: The larger of two errors: gross against the profit at the fills' mids, and net
+            against the sum over assets; None if the portfolio state at the ends is unknown.
         caveats: What else a reader must know, e.g. that the day is not over.
     """
 
@@ -109,7 +109,7 @@ class Figures(msgspec.Struct, kw_only=True):
 
 
 def figures(folder: Path, span: Span | None = None) -> Figures:
-    """Return the figures of a journal over a span, all of it by default.
+    """Return the figures of a journal over a span, by default the whole journal.
 
     Raises:
         JournalError: If there is no journal.
@@ -187,7 +187,7 @@ def _add_returns(found: Figures, period: Period) -> None:
 
 
 def drawdowns(period: Period) -> NDArray[np.float64]:
-    """Return the fall from the peak so far after each scan, fractions; the start is a peak."""
+    """Return the drawdown after each scan, as a fraction; start equity counts as a peak."""
     equity = period.series["equity"]
     peaks = np.maximum(np.maximum.accumulate(equity), period.start_equity)
     falls: NDArray[np.float64] = np.where(peaks > 0.0, 1.0 - equity / peaks, 0.0)
@@ -232,9 +232,9 @@ def _add_assets(found: Figures, period: Period) -> None:
 
 
 def _profit_at_mids(before: Books, after: Books, period: Period) -> float:
-    """Return the change of what is held, minus what was spent on it at the fills' mids.
+    """Return the change in the value held, minus what was spent on it at the fills' mids.
 
-    What a person closed without an order came in at its own price.
+    A position that an operator command closed without an order counts at the command's price.
     """
 
     def worth(books: Books) -> float:
@@ -281,6 +281,6 @@ def exposures(period: Period) -> tuple[NDArray[np.float64], NDArray[np.float64]]
 
 
 def to_dict(found: Figures) -> dict[str, Any]:
-    """Return the figures as JSON-ready values: stable keys, nothing left out."""
+    """Return all figures as JSON-ready values with stable keys."""
     raw: dict[str, Any] = msgspec.to_builtins(found)
     return raw

@@ -1,7 +1,7 @@
-"""A report as one self-contained page: tables, plots, nothing fetched from anywhere.
+"""A report as one self-contained page of tables and plots.
 
-How figures are shown belongs here; none is computed here. plotly's script is written into
-the page, so that it opens without a network.
+How figures are shown belongs here; computing them does not. plotly's script is embedded in the
+page, so that it opens without a network.
 """
 
 import html
@@ -44,17 +44,17 @@ def usd(value: float) -> str:
 
 
 def share(value: float | None) -> str:
-    """Return a fraction as per cent, a dash where there is none."""
+    """Return a fraction as per cent, a dash for None."""
     return "–" if value is None else f"{100.0 * value:.3f} %"
 
 
 def number(value: float | None, digits: int = 2) -> str:
-    """Return a number as text, a dash where there is none."""
+    """Return a number as text, a dash for None."""
     return "–" if value is None else f"{value:,.{digits}f}"
 
 
 def instant(microseconds: int | None) -> str:
-    """Return an instant as text, a dash where there is none."""
+    """Return an instant as text, a dash for None."""
     return "–" if microseconds is None else f"{from_us(microseconds):%Y-%m-%d %H:%M:%S} UTC"
 
 
@@ -83,9 +83,9 @@ def render(title: str, figures: Figures, period: Period) -> str:
     """Return the page of one period.
 
     Args:
-        title: What the report is of.
-        figures: Of the period.
-        period: For the plots.
+        title: Title of the report.
+        figures: The period's figures.
+        period: The period, for the plots.
     """
     simulated = [f"Simulated: {note}" for note in figures.notes]
     subtitle = (

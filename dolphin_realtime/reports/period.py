@@ -1,7 +1,7 @@
-"""A period of a journal, read once: what every figure and plot of a report is made of.
+"""A period of a journal, read once: the input of every figure and plot of a report.
 
-Which rows belong to a period is said here; what is computed of them is figures.py's. The
-journal only grows in market time, so a day is found by bisection, not by reading it all.
+Which rows belong to a period is defined here; what is computed from them belongs in figures.py.
+The journal's market time never decreases, so a day is found by bisection.
 """
 
 import json
@@ -32,7 +32,7 @@ _CLOCK: Final = {
     "order_events": "timestamp_us",
     "refusals": "timestamp_us",
 }
-"""The column of each append-only table that never falls."""
+"""The column of each append-only table whose values never decrease."""
 
 
 class Span(msgspec.Struct, frozen=True):
@@ -56,21 +56,21 @@ class Period(msgspec.Struct, kw_only=True):
 
     Attributes:
         start_equity: Equity after the last scan before the span, or the start cash.
-        start_fees: Fees paid up to there; ``start_funding`` the same.
+        start_fees: Fees paid until then; ``start_funding`` likewise.
         series: Columns of the equity rows, NaN where a value is missing.
         fills: Rows booked in the span.
         closed: Round trips that a fill of the span closed.
-        still_open: Those that were open at the span's end.
-        funding: Charges settled in the span.
-        opening: The books before the first scan, None in a journal of an older version.
-        closing: The books after the last scan.
+        still_open: Round trips that were open at the span's end.
+        funding: Funding charges booked at the span's scans.
+        opening: The portfolio state before the first scan, None if the journal does not hold it.
+        closing: The portfolio state after the last scan.
         first_prices: Prices of the first scan.
-        counts: Rows by table, orders among them.
+        counts: Numbers of orders, fills, cancels and refusals.
         reasons: Decisions without an order, by reason.
         postures: Scans by posture.
-        notes: What the scans and fills say of being simulated.
-        changes: What a person changed of positions.
-        unpriced: Held assets that scans gave no sound price: reason, scans, first and last.
+        notes: How scans and fills are simulated.
+        changes: Position changes by operator commands.
+        unpriced: Held assets without a sound price: reason, number of scans, first and last.
     """
 
     start_equity: float
@@ -98,7 +98,7 @@ class Period(msgspec.Struct, kw_only=True):
 
 
 def read_period(db: sqlite3.Connection, span: Span | None = None) -> Period:
-    """Return a span of an open journal, all of it by default."""
+    """Return a span of an open journal, by default the whole journal."""
     span = span or Span()
     first, end = rows_in(db, "equity", span)
     before = db.execute(
@@ -196,7 +196,7 @@ def _funding(db: sqlite3.Connection, first: int, end: int) -> list[dict[str, Any
 
 
 def _unpriced(db: sqlite3.Connection, span: Span) -> list[dict[str, Any]]:
-    """Return the held assets without a sound price, the longest first; one or two scans are a wick."""
+    """Return the held assets without a sound price for UNPRICED_SCANS scans, longest first."""
     marks = ", ".join(f"'{reason}'" for reason in UNPRICED)
     return list(
         rows_of(
@@ -210,7 +210,7 @@ def _unpriced(db: sqlite3.Connection, span: Span) -> list[dict[str, Any]]:
 
 
 def _opening(db: sqlite3.Connection, first: int) -> tuple[Books | None, dict[str, float]]:
-    """Return the books before a period's first scan, and that scan's prices, where they are kept."""
+    """Return the portfolio state before a period's first scan and that scan's prices, if stored."""
     row = db.execute(
         "SELECT o.desk, o.prices FROM openings o JOIN equity e ON e.timestamp_us = o.timestamp_us"
         " WHERE e.rowid = ?",
@@ -256,6 +256,4 @@ def _notes(db: sqlite3.Connection, span: Span) -> list[str]:
     fills = _counted(db, "fills", "source", span, "source LIKE 'simulated%'")
     notes = sorted(scans) + [f"{n} fills at a {source}" for source, n in sorted(fills.items())]
     faults = faults_of(db)
-    return (
-        [*notes, f"faults of the venue set on purpose: {faults.told}"] if faults.is_any else notes
-    )
+    return [*notes, f"injected faults of the venue: {faults.told}"] if faults.is_any else notes

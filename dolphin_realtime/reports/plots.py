@@ -1,7 +1,7 @@
 """The plots of a report: equity with its drawdown, exposure, profit by asset, latency.
 
-Each returns markup for a page that holds plotly's script. What is drawn is thinned to what
-a screen can show; drawdown keeps the worst of each step.
+Each returns markup for a page that contains plotly's script. Lines are thinned to about 1,500
+points; the drawdown keeps the worst value of each step.
 """
 
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ from dolphin_realtime.reports.figures import Figures, drawdowns, exposures
 from dolphin_realtime.reports.period import Period
 
 POINTS: Final = 1500
-"""Most points of a line."""
+"""Approximate maximum number of points of a line."""
 BLUE: Final = "#1f6fb2"
 RED: Final = "#b3261e"
 GREEN: Final = "#1a7f37"
@@ -27,7 +27,7 @@ _HEIGHT: Final = 320
 
 
 def all_of(period: Period, figures: Figures) -> Iterator[str]:
-    """Yield the plots of a period that has scans; none of one without."""
+    """Yield the plots of a period; a period without scans has no plots."""
     if not period.n_scans:
         return
     yield markup(_equity(period), "equity", 420)
@@ -39,7 +39,7 @@ def all_of(period: Period, figures: Figures) -> Iterator[str]:
 
 
 def markup(figure: go.Figure, name: str, height: int = _HEIGHT) -> str:
-    """Return a figure as markup, its look set; ``name`` makes its id, the same each time."""
+    """Return a figure as markup with the common layout; ``name`` gives it a stable id."""
     figure.update_layout(
         template="plotly_white", height=height, margin={"l": 70, "r": 20, "t": 40, "b": 40},
         legend={"orientation": "h", "y": 1.0, "yanchor": "bottom", "x": 1.0, "xanchor": "right"},
@@ -53,7 +53,7 @@ def markup(figure: go.Figure, name: str, height: int = _HEIGHT) -> str:
 
 
 def steps(n: int) -> NDArray[np.int64]:
-    """Return which of ``n`` points are drawn: about POINTS of them, the last one always."""
+    """Return which of ``n`` points are drawn: about POINTS of them, always with the last one."""
     stride = max(1, -(-n // POINTS))
     return np.unique(np.append(np.arange(0, n, stride), n - 1))
 

@@ -1,4 +1,4 @@
-"""A small picture of equity for a place that shows a line of text, as SVG in a data address."""
+"""A sparkline of equity for Dagster's asset pages, as SVG in a data URL."""
 
 import base64
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ POINTS: Final = 160
 
 
 def sparkline(values: Sequence[float]) -> str:
-    """Return Markdown of an inline picture of ``values``, empty for fewer than two."""
+    """Return a Markdown inline image of ``values``, empty for fewer than two."""
     if len(values) < 2:
         return ""
     stride = max(1, len(values) // POINTS)

@@ -1,7 +1,7 @@
-"""Round trips: from an asset's first fill off flat to the one that makes it flat again. Pure.
+"""Round trips: from an asset's first fill when flat to the fill that makes it flat again. Pure.
 
-Money is USDT, quantities units of the base. A trade's net is its realised profit minus its
-fees; spread and slippage are in its prices already, funding is not in it.
+Money is in USDT, quantities in units of the base. A trade's net is its realised profit minus its
+fees; its prices include spread and slippage; funding is not included.
 """
 
 import heapq
@@ -21,10 +21,10 @@ class Trade(msgspec.Struct, kw_only=True):
     """One round trip; ``closed_us`` is None while it is open.
 
     Attributes:
-        closed_by: Client order id of the fill that closed it, or id of the person's change.
-        quantity: The most that was held.
+        closed_by: Client order id of the fill that closed it, or id of the operator's change.
+        quantity: Largest quantity held.
         average_open: Average price of the fills that opened or enlarged it.
-        average_close: Average price of the fills that shrank or closed it, None before one.
+        average_close: Average price of the fills that reduced or closed it, None before the first.
         realised: Profit realised so far, before fees.
     """
 
@@ -51,7 +51,7 @@ class Trade(msgspec.Struct, kw_only=True):
 
 
 class TradeFigures(msgspec.Struct, kw_only=True):
-    """Figures of closed trades; None where there is nothing to make them of.
+    """Figures of closed trades; None if there are no trades to compute them from.
 
     Attributes:
         win_rate: Share with a net above 0.
@@ -69,7 +69,7 @@ class TradeFigures(msgspec.Struct, kw_only=True):
 
 
 class _Book:
-    """One asset's position and the trade it is part of."""
+    """One asset's position and the open trade that it belongs to."""
 
     def __init__(self) -> None:
         self.position, self.trade = Position(), None
@@ -78,7 +78,7 @@ class _Book:
     trade: Trade | None
 
     def take(self, fill: dict[str, Any]) -> Trade | None:
-        """Take a fill; return the trade that it closed."""
+        """Apply a fill; return the trade that it closed."""
         signed = fill["quantity"] if fill["side"] == "BUY" else -fill["quantity"]
         if self.trade is None:
             side = LONG if signed > 0.0 else SHORT
@@ -96,7 +96,7 @@ class _Book:
         return trade
 
     def change(self, row: dict[str, Any]) -> Trade | None:
-        """Take a person's change of the position; return the trade that it closed."""
+        """Apply an operator's change of the position; return the trade that it closed."""
         position, trade, by = self.position, self.trade, row["quantity_before"]
         position.quantity, position.average_price = row["quantity"], row["average"]
         if trade is None:
@@ -139,8 +139,8 @@ def trades_of(
 
     Args:
         fills: Rows with asset, side, quantity, price, fee, timestamp_us, client_order_id,
-            booked_us and size_digits, in order. A change of sign comes as a close and an open.
-        changes: Rows of what a person changed of positions, in order, each after its scan's fills.
+            booked_us and size_digits, in order. A change of sign must be two fills: close and open.
+        changes: Rows of operators' position changes, in order, each after its scan's fills.
     """
     books: dict[str, _Book] = {}
     closed: list[Trade] = []

@@ -1,6 +1,6 @@
-"""What a comparison of a paper day with its backtest found, as it is kept on disk.
+"""The stored result of comparing a paper day with its backtest.
 
-The record and where it lies belong here; making one is backtest/versus_paper.py's.
+The record and its place belong here; making one belongs in backtest/versus_paper.py.
 """
 
 from pathlib import Path
@@ -14,7 +14,7 @@ JSON: Final = "versus.json"
 
 
 class Difference(msgspec.Struct, frozen=True, kw_only=True):
-    """One difference; ``cause`` is None where nothing on record explains it."""
+    """One difference; ``cause`` is None if nothing on record explains it."""
 
     timestamp_us: int
     asset: str
@@ -25,7 +25,7 @@ class Difference(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Versus(msgspec.Struct, kw_only=True):
-    """A day both ways; drift is the paper's net minus the backtest's, USDT."""
+    """A paper day against its backtest; drift is paper net minus backtest net, in USDT."""
 
     day: str
     instance: str
@@ -44,11 +44,11 @@ class Versus(msgspec.Struct, kw_only=True):
 
 
 def folder_of(settings: Settings, instance: str, day: str) -> Path:
-    """Return where the comparison of a day lies."""
+    """Return the folder of a day's comparison."""
     return settings.reports / "versus" / instance / day
 
 
 def read_versus(settings: Settings, instance: str, day: str) -> Versus | None:
-    """Return a day's comparison, None where it was not made."""
+    """Return a day's comparison, None if it has not been made."""
     path = folder_of(settings, instance, day) / JSON
     return msgspec.json.decode(path.read_bytes(), type=Versus) if path.is_file() else None

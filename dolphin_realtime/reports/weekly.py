@@ -1,7 +1,7 @@
-"""A week over every instance: equity, drawdown, months, what costs took, and parity drift.
+"""A week of every instance: equity, drawdown, months, costs, and drift from the backtests.
 
-What a week shows belongs here; figures are figures.py's, drift is what the daily
-comparisons of paper and backtest wrote.
+What a week shows belongs here, its figures in figures.py; the drift comes from the stored daily
+comparisons of paper and backtest.
 """
 
 import math
@@ -57,7 +57,7 @@ class Week(msgspec.Struct, kw_only=True):
 
 
 def write_weekly(settings: Settings, first: str, last: str) -> Week:
-    """Write the summary of the days ``first`` to ``last`` over every instance with a journal.
+    """Write the summary of the days ``first`` to ``last`` for every instance with a journal.
 
     Raises:
         JournalError: If a journal cannot be read.
@@ -96,7 +96,7 @@ def months_of(returns: dict[str, float]) -> dict[str, float]:
 
 
 def cost_shares(f: Figures) -> dict[str, float | None]:
-    """Return what each cost took of the notional traded, as fractions."""
+    """Return each cost as a fraction of the notional traded."""
     volume = f.turnover * f.start_equity
     costs = {"slippage": f.slippage, "fees": f.fees, "funding": f.funding}
     return {name: value / volume if volume > 0.0 else None for name, value in costs.items()}

@@ -1,7 +1,7 @@
 """Writing a report's files: report.html for people, report.json for machines, tables as Parquet.
 
-Where a stack keeps its reports is said here as well; what is in them is figures.py's and
-page.py's. Files are replaced whole: a reader never sees half of one.
+File names belong here; content belongs in figures.py and page.py. Files are replaced atomically:
+a reader never sees a partial one.
 """
 
 from pathlib import Path
@@ -39,7 +39,7 @@ _TRADE_SCHEMA: Final = pa.schema(
 
 
 class Report(msgspec.Struct):
-    """A report as written: its figures, where it lies, the equity to draw small, and its days."""
+    """A written report: its figures, its folder, the equity series for the sparkline, its days."""
 
     figures: Figures
     folder: Path
@@ -82,13 +82,13 @@ def write_report(
 
 
 def replace_table(path: Path, table: pa.Table) -> None:
-    """Replace a Parquet file whole."""
+    """Replace a Parquet file atomically."""
     with files.replacing(path) as partial:
         pq.write_table(table, partial, compression="zstd")
 
 
 def _write_positions(path: Path, period: Period) -> None:
-    """Write the round trips that were open at some time of the period."""
+    """Write the round trips that were open or closed in the period."""
     trades = sorted([*period.closed, *period.still_open], key=lambda t: (t.opened_us, t.asset))
     replace_table(path, _table(trades))
 

@@ -1,1 +1,1 @@
-"""What every service has around its work: the frame, figures for Prometheus, the alert log."""
+"""What every service has around its work: service context, Prometheus metrics, alert log."""

@@ -1,7 +1,7 @@
-"""Alerts on disk: one line when something goes wrong, one when it is well again.
+"""Alerts on disk: one line when something goes wrong, one when it recovers.
 
-The line's shape and its file, `run_logs/alerts.jsonl`, belong here; deciding what is worth one
-belongs to who sees it, sending it to people to alerter/.
+The line's format and its file, `run_logs/alerts.jsonl`, belong here. Whoever detects a fault
+decides whether to write an alert; sending alerts to people belongs in services/alerter/.
 """
 
 from collections.abc import Iterable
@@ -15,7 +15,7 @@ from dolphin_realtime.infra import files
 
 FILE: Final = "run_logs/alerts.jsonl"
 LOOKED: Final = "run/alerts_looked"
-"""Touched each time Dagster's side has looked for what is wrong; meta health watches it."""
+"""Touched each time Dagster's sensor `alerts` has run; meta health watches its age."""
 
 
 AlertState = Literal["red", "recovered"]
@@ -29,10 +29,10 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         ts: Wall time.
         asset: What it is about: an asset, a service, a job, a sensor.
-        check: What of it.
+        check: Which check of it, or `run` or `tick`.
         state: red, or recovered.
-        facts: What the check saw; ``why`` in words.
-        runbook: Where to read what to do.
+        facts: What the check found; ``why`` says it in words.
+        runbook: Runbook section that says what to do.
     """
 
     ts: datetime
@@ -44,21 +44,21 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def key(self) -> AlertKey:
-        """What a recovery takes back."""
+        """The key by which a recovery clears an alert."""
         return (self.asset, self.check)
 
 
 def write_alert(home: Path, alert: Alert) -> None:
-    """Append an alert and have it on disk.
+    """Append an alert and sync it to disk.
 
     Raises:
-        OSError: If it is not there whole.
+        OSError: If it was not written completely.
     """
     files.append_line(home / FILE, alert, files.SHARED, is_durable=True)
 
 
 def note_look(home: Path) -> None:
-    """Leave word that Dagster's side has looked.
+    """Note that Dagster's sensor has looked.
 
     Raises:
         OSError: If the file cannot be touched.
@@ -69,17 +69,17 @@ def note_look(home: Path) -> None:
 
 
 def read_alerts(home: Path) -> list[Alert]:
-    """Return the alerts so far, oldest first; a torn line is left out."""
+    """Return the alerts so far, oldest first; unreadable lines are skipped."""
     return [alert for alert in files.read_lines(home / FILE, Alert) if alert is not None]
 
 
 def parse_alerts(content: bytes) -> list[Alert]:
-    """Return the alerts of some lines; what cannot be read is left out."""
+    """Return the alerts in some lines; unreadable lines are skipped."""
     return [alert for alert in files.parse_lines(content, Alert) if alert is not None]
 
 
 def standing(alerts: Iterable[Alert]) -> dict[AlertKey, Alert]:
-    """Return what is red after some alerts: each with the alert that said so last."""
+    """Return the active alerts: the last red alert of each key that has not recovered since."""
     found: dict[AlertKey, Alert] = {}
     for alert in alerts:
         if alert.state == "red":

@@ -1,7 +1,7 @@
-"""A service's figures for Prometheus, on a loopback port of its own.
+"""A service's Prometheus metrics, on a loopback port of its own.
 
-Names and the endpoint belong here; a service only sets its gauges. Answering happens in threads
-of the endpoint's: the service's loop does nothing for a scrape.
+Names and the endpoint belong here; a service only sets its gauges. The endpoint's own threads
+answer scrapes, so that a scrape costs the service's event loop nothing.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -16,7 +16,7 @@ from dolphin_realtime.config.services import metrics_port
 from dolphin_realtime.config.settings import Settings
 
 SLOW_ORDERS_S: Final = 0.01
-"""From callback to last order: the p99 above which Prometheus warns."""
+"""Prometheus warns if the p99 from callback to last order is above this."""
 GAUGES: Final = {
     "ready": "1 while the service does all of its work",
     "scans": "scans handled since the start",
@@ -39,11 +39,11 @@ Labels = tuple[tuple[str, str], ...]
 
 
 class Figures(msgspec.Struct):
-    """What a service says of itself; values are read by another thread.
+    """A service's metrics; another thread reads the values.
 
     Attributes:
-        gauges: By name and labels.
-        refused: What was refused or lost so far, by reason.
+        gauges: Values by name and labels.
+        refused: Returns what was refused or lost so far, by reason.
     """
 
     gauges: dict[tuple[str, Labels], float] = {}
@@ -76,9 +76,9 @@ class _Service(Collector):
 
 
 def serve_metrics(settings: Settings, service: str, figures: Figures) -> str | None:
-    """Serve a service's figures until it ends; return why that cannot be, else None.
+    """Serve a service's metrics until it ends; return why that is impossible, else None.
 
-    A service trades on without figures: a taken port is no reason to stop.
+    A service goes on without metrics: a port already in use is not a reason to stop.
     """
     port = metrics_port(settings, service)
     if port is None:

@@ -1,4 +1,4 @@
-"""The frame of an asyncio service: stop signals, the grid, heartbeat and watchdog.
+"""The service context of an asyncio service: stop signals, the grid, heartbeat and watchdog.
 
 What every service does around its work belongs here; the work does not.
 """
@@ -29,14 +29,14 @@ WHY_LENGTH: Final = 200
 
 
 class ServiceContext:
-    """What a service's work gets: settings, a grid client, and a place to say how it goes.
+    """What a service's work gets: settings, a grid client, and fields to report its condition.
 
     Attributes:
         phase: One word for the heartbeat; "ready" when all is well.
         detail: One line for `dolphin status`.
         counts: What was refused or lost, by reason.
         refused_since: What was refused since the last good scan, by reason: how often, and why.
-        figures: What Prometheus is told besides.
+        figures: The Prometheus metrics.
     """
 
     def __init__(self, name: str, settings: Settings, client: HazelcastClient) -> None:
@@ -50,28 +50,28 @@ class ServiceContext:
         self.log = log.get()
 
     def own_signals(self) -> None:
-        """Make SIGTERM and SIGINT stop this service; SIGABRT, a watchdog's, ends it as it is."""
+        """Make SIGTERM and SIGINT stop this service; a watchdog's SIGABRT kills it at once."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.stopping.set)
 
     def ready(self, phase: str = "ready") -> None:
-        """Tell the manager that the service does its work from now on."""
+        """Tell the manager that the service is ready."""
         self.phase = phase
         notify(f"READY=1\nSTATUS={phase}")
 
     def turn(self) -> None:
-        """Tell the watchdog that the work loop has turned; call it from that loop only."""
+        """Ping the watchdog after a turn of the work loop; call it from that loop only."""
         notify("WATCHDOG=1")
 
     def set_phase(self, phase: str, **facts: object) -> None:
-        """Set the phase, and log it where it changed."""
+        """Set the phase, and log it if it changed."""
         if phase != self.phase:
             self.log.info(f"{self.name}.{phase}", **facts)
             self.phase = phase
 
     def count_rejection(self, reason: str, **facts: object) -> None:
-        """Count a refusal, and log it the first time of its kind."""
+        """Count a refusal, and log the first one of each reason."""
         self.counts[reason] += 1
         before = self.refused_since.get(reason)
         why = str(facts.get("why", ""))[:WHY_LENGTH]
@@ -80,13 +80,13 @@ class ServiceContext:
             self.log.warning(f"{self.name}.refused", reason=reason, **facts)
 
     def went_well(self) -> None:
-        """Note that a scan was taken: what was refused before it is no cause any more."""
+        """Note that a scan was processed: earlier refusals no longer explain a fault."""
         self.refused_since = {}
 
     def alert(
         self, asset: str, check: str, state: AlertState, facts: dict[str, Any], runbook: str
     ) -> bool:
-        """Write an alert and return True; where the disk refuses, that is counted."""
+        """Write an alert and return True; if that fails, count it and return False."""
         alert = Alert(
             ts=datetime.now(UTC),
             asset=asset,
@@ -127,7 +127,7 @@ class ServiceContext:
                 self.counts["heartbeat_lost"] += 1
             await pause(self.stopping, BEAT_S)
         self.phase = maps.STOPPED
-        with suppress(*GRID_FAULTS):  # the beat before tells it as well, fifteen seconds later
+        with suppress(*GRID_FAULTS):  # if it is lost, the age of the last heartbeat shows the stop
             async with asyncio.timeout(BEAT_S):
                 await beats.set(self.name, self.heartbeat())
 
@@ -142,7 +142,7 @@ async def pause(stopping: asyncio.Event, seconds: float) -> None:
 
 
 async def connect_or_refuse(settings: Settings, role: str) -> HazelcastClient:
-    """Return a client of the grid that never gives up, once the grid has answered.
+    """Return a grid client that reconnects for ever, once the grid has answered a first time.
 
     Raises:
         GridError: If no member of the cluster answers within ``grid_timeout_s``.
@@ -165,7 +165,7 @@ async def connect_or_refuse(settings: Settings, role: str) -> HazelcastClient:
 async def serve_without_grid(
     name: str, settings: Settings, work: Callable[[ServiceContext], Awaitable[None]]
 ) -> None:
-    """Run the work of a service that needs no grid; it beats whenever one is there."""
+    """Run the work of a service that needs no grid; it writes heartbeats while the grid is up."""
     frame = ServiceContext(name, settings, None)  # the client comes once there is a grid
     frame.own_signals()
     _serve_figures(frame)
@@ -200,7 +200,7 @@ def _serve_figures(frame: ServiceContext) -> None:
 async def serve(
     name: str, settings: Settings, work: Callable[[ServiceContext], Awaitable[None]]
 ) -> None:
-    """Run a service's work until SIGTERM, with heartbeats beside it.
+    """Run a service's work until SIGTERM and write its heartbeats meanwhile.
 
     Raises:
         GridError: If the grid does not answer at the start.

@@ -1,1 +1,1 @@
-"""A day as one Parquet file: scans, order books; merging, judging and clearing away."""
+"""Recorded scans: scan files, days, daily archives; merging, checking, retention."""

@@ -1,8 +1,8 @@
-"""A day's scan archive: `<day>.parquet`, one row a scan, sorted, zstd.
+"""A day's scan archive: `<day>.parquet`, one row per scan, sorted, zstd.
 
-The columns, and streaming them out and in, belong here; which scans a day has is merge.py's.
-Facts about the whole day (what is simulated, which files were left out) are the file's own
-metadata. A file appears by rename, synced: what it holds is then on disk.
+The columns, and streaming them out and in, belong here; which scans a day has, in merge.py.
+Facts about the whole day (what is simulated, which files were left out) are in the file's own
+metadata. A file is synced to disk and then renamed into place.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -24,7 +24,7 @@ ARCHIVE_SCHEMA: Final = SCHEMA.append(pa.field("epoch", pa.int64())).append(
 )
 LEFT_OUT: Final = b"left_out"
 ROWS_A_GROUP: Final = 512
-"""What a reader holds at once: 512 scans of 400 assets are about 4 MB."""
+"""Rows that a reader holds in memory: 512 scans of 400 assets are about 4 MB."""
 _READ: Final = [*SCHEMA.names, "epoch"]
 
 
@@ -34,12 +34,12 @@ def write_archive(
     """Write a day's scans, in order, each with its source; return their count.
 
     Args:
-        path: Replaced whole.
+        path: The file; it is replaced as a whole.
         rows: Streamed; scans with their epoch.
-        left_out: Why, by file. Filled while ``rows`` are taken, so that it is read at the end.
+        left_out: Files left out, and why. It may grow while ``rows`` is consumed: it is read last.
 
     Raises:
-        OSError: If the file cannot be written: then the old one stays.
+        OSError: If the file cannot be written; the old one stays.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     files.clear_debris(path)
@@ -63,7 +63,7 @@ def _encode(left_out: Mapping[str, str]) -> str:
 
 
 def _tables(rows: Iterable[tuple[Scan, str]]) -> Iterator[tuple[pa.Table, set[str]]]:
-    """Yield tables of ROWS_A_GROUP scans, each with what its scans say of being simulated."""
+    """Yield tables of ROWS_A_GROUP scans, each with its scans' notes on how they are simulated."""
     columns: dict[str, list[Any]] = {name: [] for name in ARCHIVE_SCHEMA.names}
     notes: set[str] = set()
     for scan, source in rows:
@@ -81,7 +81,7 @@ def _tables(rows: Iterable[tuple[Scan, str]]) -> Iterator[tuple[pa.Table, set[st
 
 
 def opened(path: Path) -> pq.ParquetFile:
-    """Return an archive, open.
+    """Open an archive.
 
     Raises:
         ScanFileError: If the file is not a scan archive.
@@ -140,7 +140,7 @@ def read_with_sources(path: Path) -> Iterator[tuple[Scan, str]]:
 
 
 def read_simulated(path: Path) -> str | None:
-    """Return what an archive says of its scans being simulated.
+    """Return an archive's note on how its scans are simulated, None if they are real.
 
     Raises:
         ScanFileError: If the file is not a scan archive.
@@ -162,7 +162,7 @@ def read_left_out(path: Path) -> dict[str, str]:
 
 
 def count_files(path: Path) -> int:
-    """Return how many files an archive is made of or has on record as left out.
+    """Return how many files an archive holds or lists as left out.
 
     Raises:
         ScanFileError: If the file is not a scan archive.
@@ -173,7 +173,7 @@ def count_files(path: Path) -> int:
 
 
 def batches(file: pq.ParquetFile, path: Path, columns: list[str]) -> Iterator[pa.RecordBatch]:
-    """Yield some columns of an archive, ROWS_A_GROUP rows at a time, nothing read ahead.
+    """Yield some columns of an archive, ROWS_A_GROUP rows at a time, without reading ahead.
 
     Raises:
         ScanFileError: If the file is damaged.

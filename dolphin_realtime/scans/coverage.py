@@ -1,6 +1,6 @@
-"""What a run over recorded scans had of each day, and what it left out: counted and said.
+"""Coverage: which part of each day a run over recorded scans had, and what it left out.
 
-Counting scans, holes and files that are none belongs here; reading them is scan_days.py's.
+Counting scans, holes and files that are not scans belongs here; reading them, in days.py.
 Shares are fractions of the UTC day, by the scans' usual interval.
 """
 
@@ -28,13 +28,13 @@ _NUMBER: Final = re.compile(r"\d[\d.,]*")
 
 
 class DayCoverage(msgspec.Struct, kw_only=True):
-    """What a run had of one day.
+    """The coverage of one day in a run.
 
     Attributes:
         scans: Scans used.
         covered: Share of the day that they cover.
-        hole_s: The longest time without one, the day's ends included; ``hole_us`` its begin.
-        usual_s: Median time between two.
+        hole_s: Longest time without a scan, the day's ends included; ``hole_us`` is its start.
+        usual_s: Median time between two scans.
         left_out: Files and scans that were not used, by reason.
     """
 
@@ -48,7 +48,7 @@ class DayCoverage(msgspec.Struct, kw_only=True):
 
     @property
     def is_whole(self) -> bool:
-        """Whether there is nothing to say of the day."""
+        """Whether the day is fully covered and nothing was left out."""
         longest_s = max(HOLE_S, HOLE_INTERVALS * self.usual_s)
         return self.covered >= WHOLE_SHARE and self.hole_s <= longest_s and not self.left_out
 
@@ -74,11 +74,11 @@ def _reasons(left_out: Mapping[str, int]) -> str:
 
 
 def coverage_of(day: str, times_us: Iterable[int], left_out: Mapping[str, int]) -> DayCoverage:
-    """Return what a run had of a day.
+    """Return a day's coverage.
 
     Args:
         day: YYYY-MM-DD, UTC.
-        times_us: Instants of the scans used, rising.
+        times_us: Instants of the scans used, ascending.
         left_out: What was not used, by reason.
     """
     begin_us = day_us(day)
@@ -97,7 +97,7 @@ def coverage_of(day: str, times_us: Iterable[int], left_out: Mapping[str, int]) 
 
 
 def reasons_of(left_out: Mapping[str, str]) -> Counter[str]:
-    """Return how many files are left out for each kind of reason: names and numbers do not count."""
+    """Return how many files are left out per kind of reason; file names and numbers are ignored."""
     return Counter(_kind(why.removeprefix(f"{name}: ")) for name, why in left_out.items())
 
 
@@ -107,7 +107,7 @@ def _kind(why: str) -> str:
 
 
 class Reading:
-    """Gathers what a run reads, day by day."""
+    """Records what a run reads, day by day."""
 
     def __init__(self) -> None:
         self._day = ""
@@ -115,7 +115,7 @@ class Reading:
         self._left_out: dict[str, Counter[str]] = {}
 
     def of(self, scans: Iterable[Scan], day: str) -> Iterator[Scan]:
-        """Yield the scans of a day, noting them."""
+        """Yield the scans of a day and record them."""
         times = self._times.setdefault(day, [])
         for scan in scans:
             self._day = day
@@ -123,17 +123,17 @@ class Reading:
             yield scan
 
     def leave_out(self, day: str, reasons: Mapping[str, int]) -> None:
-        """Note files that are no scans of a day, by reason."""
+        """Record files of a day that are not used, by reason."""
         self._left_out.setdefault(day, Counter()).update(reasons)
 
     def refuse(self, scan: Scan, why: str) -> None:
-        """Note that the scan given last is not used."""
+        """Record that the scan yielded last is not used."""
         self.leave_out(self._day, {why: 1})
         if self._times.get(self._day) and self._times[self._day][-1] == scan.timestamp_us:
             self._times[self._day].pop()
 
     def days(self) -> list[DayCoverage]:
-        """Return what was read of each day."""
+        """Return the coverage of each day."""
         return [
             coverage_of(day, sorted(self._times.get(day, ())), self._left_out.get(day, {}))
             for day in sorted(self._times.keys() | self._left_out.keys())
@@ -141,7 +141,7 @@ class Reading:
 
 
 def line_of(days: Iterable[DayCoverage]) -> str:
-    """Return the one line that a run says of what it read."""
+    """Return one line that sums up what a run read."""
     found = list(days)
     scans, left = sum(d.scans for d in found), sum(sum(d.left_out.values()) for d in found)
     partial = [d for d in found if not d.is_whole]

@@ -1,7 +1,7 @@
-"""What a day's archive is like: gaps, coherence, count, and which assets came and went.
+"""Facts about a day's archive: gaps, coherence, counts, and which assets came and went.
 
-Read column by column, a row group at a time. Pure judgement beside it: what counts as a
-gap, and what explains one.
+The archive is read by columns, one row group at a time. What counts as a gap, and what explains
+one, are pure functions.
 """
 
 import re
@@ -22,7 +22,7 @@ _CLOCK: Final = re.compile(r"_(\d{2})(\d{2})(\d{2})\.arrow$")
 
 
 class Gap(msgspec.Struct, frozen=True):
-    """A span without scans; ``cause`` is None where nothing on record explains it."""
+    """A span without scans; ``cause`` is None if nothing on record explains it."""
 
     from_us: int
     to_us: int
@@ -38,9 +38,9 @@ class DayFacts(msgspec.Struct, kw_only=True):
     """Facts of one archive.
 
     Attributes:
-        cadence_s: Median time between scans, 0 of fewer than two.
+        cadence_s: Median time between scans, 0 if there are fewer than two.
         expected: Scans that the day would have at that cadence, from 00:00 to 24:00.
-        incoherent: Scans whose eigenvalues are not those of a correlation matrix of its assets.
+        incoherent: Scans whose eigenvalues cannot be those of their assets' correlation matrix.
         appeared: Assets of the last scan that the first one lacks; ``vanished`` the reverse.
     """
 
@@ -64,7 +64,7 @@ class DayFacts(msgspec.Struct, kw_only=True):
 
     @property
     def expected_so_far(self) -> int:
-        """Scans that there would be from the first to the last one, at that cadence."""
+        """Scans expected between the first and the last one, at that cadence."""
         if not self.cadence_s:
             return self.rows
         return round((self.last_us - self.first_us) / 1e6 / self.cadence_s) + 1
@@ -135,8 +135,8 @@ def find_gaps(
 ) -> list[Gap]:
     """Return the spans longer than 3 cadences between scans, with what explains each.
 
-    A restart of NG6 (a new epoch after it) and files of that time that were left out are
-    causes on record.
+    Causes on record are a restart of NG6 (a new epoch after the gap) and files of that span that
+    were left out.
     """
     gaps = []
     for n in gap_starts(times, cadence):
@@ -149,7 +149,7 @@ def find_gaps(
 
 
 def _is_within(name: str, from_us: int, to_us: int) -> bool:
-    """Return whether a scan file's name says that it is of a span of its day."""
+    """Return whether the time in a scan file's name lies within a span."""
     clock = _CLOCK.search(name)
     if clock is None:
         return False

@@ -1,8 +1,8 @@
 """Recorded scans by UTC day: an archive's files, day folders of scan files, or single files.
 
-Finding which days there are and streaming one of them belong here; what a scan file is, is
-scan_files.py's. A day is never read together with another one, save where a path is a
-single file or a folder without day folders.
+Finding the days and streaming one of them belong here; the format of a scan file belongs in
+files.py. Days are read one at a time, unless the path is a single file or a folder without day
+folders.
 """
 
 from collections import Counter
@@ -24,7 +24,7 @@ FOREIGN: Final = "of another day than its file's"
 
 
 def order_of(scan: Scan) -> tuple[int, int]:
-    """Return what scans are sorted by: instant, then number."""
+    """Return the sort key of a scan: instant, then number."""
     return scan.timestamp_us, scan.scan_number
 
 
@@ -33,7 +33,7 @@ def scans_in_folder(folder: Path, left_out: dict[str, str]) -> list[Scan]:
 
     Args:
         folder: Where they are, at any depth.
-        left_out: Gets the files that are none, and why.
+        left_out: Filled with the files that are not readable scans, and why.
     """
     scans = []
     for file in sorted(folder.rglob("*.arrow")):
@@ -50,7 +50,7 @@ def scans_in_folder(folder: Path, left_out: dict[str, str]) -> list[Scan]:
 
 
 def files_identity(files: Iterable[Path]) -> list[list[int | str]]:
-    """Return what files look like on disk: names, sizes, instants of change."""
+    """Return the identity of files on disk: names, sizes, modification times."""
     return [[f.name, f.stat().st_size, f.stat().st_mtime_ns] for f in files]
 
 
@@ -59,7 +59,7 @@ class ScanDays:
 
     Attributes:
         days: YYYY-MM-DD, sorted.
-        left_out: By day that was read, files and scans that are none of it, by reason.
+        left_out: For each day read, the number of files and scans not used, by reason.
     """
 
     def __init__(self, places: dict[str, Path | list[Scan]]) -> None:
@@ -93,7 +93,7 @@ class ScanDays:
                 "scan files, or one such file"
             )
         found = cls(places)
-        if unreadable:  # of no day that could be told
+        if unreadable:  # their day is unknown
             found.left_out[found.days[0]] = reasons_of(unreadable)
         return found
 
@@ -123,7 +123,7 @@ class ScanDays:
         return scans
 
     def count(self, day: str) -> int:
-        """Return about how many scans a day has, without reading them."""
+        """Return roughly how many scans a day has, without reading them."""
         place = self._places.get(day, [])
         if isinstance(place, list):
             return len(place)
@@ -136,7 +136,7 @@ class ScanDays:
         return rows
 
     def identity(self, day: str) -> list[list[int | str]]:
-        """Return what a day's files look like on disk: names, sizes, instants of change."""
+        """Return the identity of a day's files: names, sizes, modification times."""
         place = self._places.get(day, [])
         if isinstance(place, list):
             return [[scan.scan_number, scan.timestamp_us] for scan in place]
@@ -157,8 +157,8 @@ def read_scans(path: Path, reading: Reading) -> Iterator[Scan]:
     """Yield the scans of a folder, an Arrow file or an archive in (timestamp, number) order.
 
     Raises:
-        ScanFileError: If there is no scan at the path, or an archive cannot be read; a
-            folder's broken scan files are left out, and noted in ``reading``.
+        ScanFileError: If there is no scan at the path, or an archive cannot be read. Broken scan
+            files of a folder do not raise: they are left out and recorded in ``reading``.
     """
     found = ScanDays.of(path)
     for day in found.days:

@@ -1,7 +1,7 @@
 """Scan files on disk: reading and writing one scan.
 
-The Arrow layout of contracts belongs here; finding new files (bridge/) and a day's archive
-(archive/) do not. Timestamps are UTC microseconds.
+The agreed Arrow layout belongs here; finding new files (services/bridge/) and a day's archive
+(archive.py) do not. Timestamps are UTC microseconds.
 """
 
 from collections.abc import Iterator
@@ -28,10 +28,10 @@ SCHEMA: Final = pa.schema(
 SAME: Final = {
     "timestamp": tuple(pa.timestamp("us", tz=zone) for zone in ("Etc/UTC", "+00:00", "Z"))
 }
-"""Types that say the same as the schema's in other words."""
+"""Types that are equivalent to the schema's."""
 SIMULATED: Final = b"simulated"
 UNREADABLE: Final = (ValueError, OverflowError, NotImplementedError, OSError)
-"""What pyarrow raises of a file that is none: a wrong layout, a text that is no UTF-8, an
+"""What pyarrow raises on a malformed file: a wrong layout, text that is not UTF-8, an
 instant beyond year 9999."""
 _MAGIC: Final = b"ARROW1"
 
@@ -100,7 +100,7 @@ def parse_scan(data: bytes, name: str) -> Scan:
 
 
 def _read_whole(data: bytes) -> pa.Table:
-    """Return the table of an Arrow file, its buffers checked: wrong offsets end a process."""
+    """Return the table of an Arrow file, validated: wrong offsets would crash the process."""
     table = pa.ipc.open_file(pa.py_buffer(data)).read_all()
     table.validate(full=True)
     return table
@@ -113,7 +113,7 @@ def _refuse_other_schema(table: pa.Table, name: str) -> None:
 
 
 def refuse_other_types(schema: pa.Schema, name: str) -> None:
-    """Raise where a schema lacks a field of a scan or has one of another type.
+    """Raise if a schema lacks a field of a scan or has one of another type.
 
     Raises:
         ScanFileError: Naming the field and its type.
@@ -128,7 +128,7 @@ def refuse_other_types(schema: pa.Schema, name: str) -> None:
 
 
 def other_fields(data: bytes) -> list[str]:
-    """Return the columns of a scan file that are none of a scan's."""
+    """Return the columns of a scan file that do not belong to a scan."""
     with pa.ipc.open_file(pa.py_buffer(data)) as file:
         return sorted(set(file.schema.names) - set(SCHEMA.names))
 
@@ -137,7 +137,7 @@ def rows_of_arrow(path: Path) -> Iterator[Scan]:
     """Yield the scans of an Arrow IPC file of any number of rows.
 
     Raises:
-        ScanFileError: If the file is not one, or a row is no scan.
+        ScanFileError: If the file is not one, or a row is not a scan.
     """
     try:
         table = _read_whole(path.read_bytes())
@@ -171,10 +171,10 @@ def _microseconds(moment: Any) -> int:
 
 
 def refuse_unpublishable(scan: Scan, name: str) -> None:
-    """Raise where a scan cannot be carried as a document.
+    """Raise if a scan cannot be published as a document.
 
     Raises:
-        ScanFileError: On unequal lengths or a name that is there twice.
+        ScanFileError: On unequal lengths or a duplicate asset name.
     """
     if len(scan.assets) != len(scan.prices):
         raise ScanFileError(

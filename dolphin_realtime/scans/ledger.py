@@ -1,7 +1,7 @@
 """The lines of the bridge's ledger: which scan files it has handled, and how.
 
-One file a day of scans. Reading them back belongs here, for whoever must know what came in
-without touching the scan folder, which may be a share that hangs. Writing them is the bridge's.
+It has one file for each day of scans. Reading it belongs here, for code that must know what came
+in without touching the scan folder, which may be a share that hangs. The bridge writes it.
 """
 
 from pathlib import Path
@@ -16,11 +16,11 @@ Stamp = tuple[int, int]
 """(modification time in ns, size in bytes)"""
 SUFFIX: Final = ".jsonl"
 KEPT_DAYS: Final = 8
-"""Days that are remembered: an archive that was not made in a week is for a person."""
+"""Days that are kept: if a day is not archived within a week, an operator must act."""
 
 
 class Line(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """One file that was handled: published with its order, or bad with a reason."""
+    """One file that was handled: published with its sequence number, or refused with a reason."""
 
     path: str
     stamp: Stamp
@@ -42,7 +42,7 @@ def day_of(path: str) -> str:
 
 
 def read_lines(path: Path) -> list[Line]:
-    """Return the lines of one day; one cut off by a crash is left out, and so is a day that is gone."""
+    """Return the lines of one day, without unreadable ones; a missing file has no lines."""
     return [line for line in files.read_lines(path, Line) if line is not None]
 
 

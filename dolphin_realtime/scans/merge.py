@@ -1,7 +1,7 @@
-"""Which scans a day has: those of its folder and those archived before, each once, in order.
+"""Merges a day's scans: those of its folder and those archived before, each once, in order.
 
 The rule of merging belongs here. Files are read twice, once for their place in the day and
-once for their rows, so that a day never lies in memory whole. What was archived first stays:
+once for their rows, so that a whole day is never in memory. What was archived first stays:
 it is what was traded on.
 """
 
@@ -27,11 +27,11 @@ Key = tuple[int, int]
 
 
 class Merged(msgspec.Struct):
-    """What merging a day gave.
+    """The result of merging a day.
 
     Attributes:
         rows: Scans in the archive now.
-        added: Of them, how many were not in it before.
+        added: How many of them were not in it before.
         left_out: Files that are not in it, and why.
         unread: Files that could not be read now.
     """
@@ -46,7 +46,7 @@ def archivable(data: bytes, name: str) -> Scan:
     """Return the scan of a file that may be archived.
 
     Raises:
-        ScanError: If it is no scan, or one that the bridge would not publish.
+        ScanError: If it is not a scan, or one that the bridge would not publish.
     """
     scan = parse_scan(data, name)
     refuse_unpublishable(scan, name)
@@ -54,9 +54,9 @@ def archivable(data: bytes, name: str) -> Scan:
 
 
 def merge_day(folder: Path, archive: Path) -> Merged:
-    """Write a day's archive anew from its folder and from the archive so far.
+    """Rewrite a day's archive from its folder and from the archive so far.
 
-    Where nothing is to be added, the archive stays as it is; of no scan at all none is made.
+    If there is nothing to add, the archive stays as it is; without any scan none is created.
 
     Raises:
         ScanFileError: If the archive so far cannot be read.
@@ -81,9 +81,9 @@ def merge_day(folder: Path, archive: Path) -> Merged:
 
 
 def _index(folder: Path, day: str, merged: Merged) -> dict[Key, Path]:
-    """Return the first file of each (timestamp, number); note what is none.
+    """Return the first file of each (timestamp, number); record the other files as left out.
 
-    A file that cannot be read now is neither: it is not on record, and will be looked at again.
+    A file that cannot be read now is only counted: the next merge tries it again.
     """
     found: dict[Key, Path] = {}
     for path in sorted(folder.glob("*.arrow")) if folder.is_dir() else []:
@@ -109,10 +109,10 @@ def _index(folder: Path, day: str, merged: Merged) -> dict[Key, Path]:
 
 
 def _in_order(archive: Path | None, new: list[Path], merged: Merged) -> Iterator[tuple[Scan, str]]:
-    """Yield the day's scans with epochs of its own.
+    """Yield the day's scans, with epochs counted within the day.
 
-    Every archived scan comes again; a new one only where it neither drops the archived scan
-    after it nor moves that to another epoch.
+    Every archived scan is kept; a new one is added only if the archived scan after it is then
+    neither dropped nor moved to another epoch.
     """
     old = read_with_sources(archive) if archive is not None else iter(())
     order = ScanOrder()
@@ -143,7 +143,7 @@ def _accepted(order: ScanOrder, scan: Scan, source: str) -> tuple[Scan, str]:
 
 
 def _obstacle(order: ScanOrder, scan: Scan, following: Scan | None) -> str | None:
-    """Return why a new scan cannot stand between what came before and the archived scan after it."""
+    """Return why a new scan does not fit before the archived scan after it, None if it fits."""
     without, having = copy(order), copy(order)
     try:
         if not having.accept(scan.scan_number, scan.timestamp_us):

@@ -1,7 +1,7 @@
-"""Clearing away raw scans and book records: only what an archive was verified to hold.
+"""Removes raw scans and book records, but only what an archive was verified to hold.
 
-Which day folders may go is decided here. Age is counted in days from the newest day folder,
-so that nothing goes while NG6 is silent, and a replay of years ago is treated alike.
+Which day folders may be removed is decided here. Age is counted in days before the newest day
+folder, so that nothing is removed while NG6 is silent, and a replay of old days works the same.
 """
 
 from collections.abc import Iterable
@@ -19,11 +19,11 @@ from dolphin_realtime.scans.files import other_fields
 from dolphin_realtime.scans.merge import archivable
 
 Stamp = tuple[int, int]
-"""Instant of the last change, and size: what a verified file must still have."""
+"""Modification time and size: both must be unchanged when a verified file is removed."""
 
 
 class NotHeld(Exception):  # noqa: N818 - a state of a folder, not a fault
-    """A file that an archive does not hold: its folder stays."""
+    """An archive does not hold a file: the day folder stays."""
 
 
 class Cleared(msgspec.Struct):
@@ -39,7 +39,7 @@ def clear(scans: Path, archive: Path, keep_days: int) -> Cleared:
     Args:
         scans: Folder of day folders.
         archive: Folder of archives.
-        keep_days: 0 keeps everything, and does not look.
+        keep_days: 0 keeps everything, without reading the folders.
     """
     cleared = Cleared()
     if not keep_days:
@@ -55,7 +55,7 @@ def clear(scans: Path, archive: Path, keep_days: int) -> Cleared:
 
 
 def _old(days: Iterable[str], keep_days: int) -> list[str]:
-    """Return the days more than ``keep_days`` before the newest; none where that is 0."""
+    """Return the days more than ``keep_days`` before the newest; empty if ``keep_days`` is 0."""
     found = sorted(days)
     if not (found and keep_days):
         return []
@@ -64,7 +64,7 @@ def _old(days: Iterable[str], keep_days: int) -> list[str]:
 
 
 def _remove(held: dict[Path, Stamp], folder: Path) -> None:
-    """Remove exactly the files that were verified, as they were then, and the empty folder."""
+    """Remove exactly the verified files, if unchanged, and then the empty folder."""
     for path, stamp in held.items():
         if _stamp(path) != stamp:
             raise NotHeld(f"{path.name}: changed since it was verified")
@@ -102,16 +102,16 @@ def clear_books(books: Path, archive: Path, keep_days: int) -> Cleared:
 
 
 def verified(folder: Path, archive: Path) -> dict[Path, Stamp]:
-    """Return the files of a day folder, all of which its archive holds as they are.
+    """Return the files of a day folder if its archive holds all of them unchanged.
 
-    A file that is no scan counts as held where the archive has it on record as left out. A
-    scan that it left out (a repeat with other prices, one out of order) is held nowhere, nor
-    is a column that the archive does not keep.
+    A file that is not a scan counts as held if the archive lists it as left out. A scan that was
+    left out (a repeat with other prices, or out of order) does not count as held, nor does a file
+    with a column that the archive does not keep.
 
     Raises:
-        NotHeld: If there is no archive; else naming the first file that is not held.
+        NotHeld: If there is no archive, or a file is not held; names the first such file.
         ScanError: If the archive is damaged.
-        OSError: If a file cannot be read: then nothing is known of it.
+        OSError: If a file cannot be read.
     """
     if not archive.is_file():
         raise NotHeld("not archived")
@@ -146,5 +146,5 @@ def _is_same(held: Scan | None, scan: Scan) -> bool:
 
 
 def _numbers(values: list[float | None]) -> list[str]:
-    """Return numbers as text: a NaN is equal to itself."""
+    """Return numbers as text, so that a NaN equals another NaN."""
     return [repr(v) for v in values]

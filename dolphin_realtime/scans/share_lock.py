@@ -1,7 +1,7 @@
-"""At most one process besides the bridge's reader reads the scan folder, which may be a share that hangs.
+"""A lock: at most one process besides the bridge's reader reads the scan folder.
 
-A process that hangs in the kernel cannot be killed; it holds its lock until it is let go. So however
-often its work is asked for again, nothing else gets stuck beside it.
+The folder may be a share that hangs. A process that hangs in the kernel cannot be killed and keeps
+the lock until its call returns, so a retry of its work is refused instead of hanging as well.
 """
 
 import fcntl

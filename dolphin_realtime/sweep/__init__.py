@@ -1,1 +1,1 @@
-"""Many parameter sets over many days, and what may be believed of the best of them."""
+"""Many parameter sets over many days, and how far the best of them can be trusted."""

@@ -1,7 +1,7 @@
-"""The file that says what a sweep tries: scans, days, and values for parameters.
+"""The file that defines a sweep: scans, days, and values for parameters.
 
-Its fields, their meaning and every complaint about them belong here. All combinations of
-`grid` are tried, and each of `sets` besides.
+Its fields, their meaning and their error messages belong here. All combinations of `grid` are
+tried, and each set of `sets` as well.
 """
 
 import itertools
@@ -22,7 +22,7 @@ Assignments = dict[str, Value]
 
 
 class SweepFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A sweep as a person writes it, in YAML.
+    """A sweep file, in YAML.
 
     Attributes:
         first: First day traded, YYYY-MM-DD, UTC; `from` in the file.
@@ -49,8 +49,8 @@ def read_sweep_file(path: Path) -> SweepFile:
     """Return a sweep file.
 
     Raises:
-        SettingsError: If it cannot be read, is not one, or a parameter or value is refused;
-            names the file, the field and the value.
+        SettingsError: If it cannot be read, is not a sweep file, or a parameter or value is
+            refused; names the file, the field and the value.
     """
     try:
         raw: Any = yaml.safe_load(path.read_text())
@@ -88,5 +88,5 @@ def words_of(one: Assignments) -> list[str]:
 
 
 def name_of(one: Assignments) -> str:
-    """Return a set's name, the same for the same set."""
+    """Return a set's name; equal sets have equal names."""
     return ", ".join(words_of(one)) or "as set"

@@ -1,8 +1,7 @@
-"""Trials on the processors of this machine: a bounded pool that survives its workers.
+"""Trials on this machine: a bounded pool of processes that tolerates the death of workers.
 
-A worker that dies takes the pool with it; what it left undone is tried again, at last one
-trial a process, so that only the one that kills its worker fails. Workers die with the
-process that runs the sweep.
+A dying worker breaks its pool; the unfinished trials are run again, in the end one per process, so
+that only a trial that kills its worker fails. Workers die with the process that runs the sweep.
 """
 
 import multiprocessing
@@ -16,14 +15,14 @@ from dolphin_realtime.infra.process import die_with_parent
 from dolphin_realtime.sweep.trial import WORKER_DIED, Trial, TrialResult, failed, run_trial
 
 BREAKS_TOGETHER: Final = 2
-"""Pools lost before trials are run one a process."""
+"""Broken pools before the remaining trials are run one per process."""
 TRIALS_A_WORKER: Final = 50
-"""A pool is replaced after so many a worker: what Nautilus keeps does not add up. (The
-executor's own max_tasks_per_child stops handing out work on Python 3.13.0.)"""
+"""A pool is replaced after this many trials per worker, to free the memory that Nautilus keeps.
+(The executor's own max_tasks_per_child stops handing out work on Python 3.13.0.)"""
 
 
 def workers_by_default() -> int:
-    """Return how many workers a machine bears beside what else it runs."""
+    """Return the default number of workers: one less than there are processors, at least one."""
     return max(1, (os.cpu_count() or 2) - 1)
 
 
@@ -35,7 +34,7 @@ def run_local(trials: list[Trial], workers: int) -> Iterator[TrialResult]:
 
 
 def _survived(trials: list[Trial], workers: int) -> Iterator[TrialResult]:
-    """Yield the results of some trials; what a lost pool left undone is tried again."""
+    """Yield the results of some trials; trials that a broken pool left unfinished run again."""
     left = {trial.key: trial for trial in trials}
     for _ in range(BREAKS_TOGETHER):
         for result in _pooled(list(left.values()), workers):
@@ -49,7 +48,7 @@ def _survived(trials: list[Trial], workers: int) -> Iterator[TrialResult]:
 
 
 def _pooled(trials: list[Trial], workers: int) -> Iterator[TrialResult]:
-    """Yield results until all are there or the pool is lost."""
+    """Yield results until all are there or the pool is broken."""
     if not trials:
         return
     with ProcessPoolExecutor(

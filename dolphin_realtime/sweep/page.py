@@ -26,7 +26,7 @@ def render(title: str, days: list[str], sets: list[SetFigures], verdict: Verdict
     plot = f'<div class="plot">{plots.markup(bars, "sets", 420)}</div>'
     tables = table("Verdict", _verdict_rows(verdict)) + table("Walk-forward", [
         (f"{c.day}: {c.chosen}", usd(c.net)) for c in verdict.walk_forward
-    ] or [("nothing to choose on before the first day", "–")])  # fmt: skip
+    ] or [("no earlier day to choose a set by", "–")])  # fmt: skip
     return page(title, subtitle, [verdict.warning], f"{tables}{plot}{_all_sets(sets)}")
 
 
@@ -35,7 +35,7 @@ def _verdict_rows(v: Verdict) -> list[tuple[str, str]]:
         ("best set", v.best or "–"),
         ("its net", usd(v.best_net)),
         ("its Sharpe ratio of an hour", number(v.best_sharpe, 4)),
-        ("what luck would show", number(v.expected_max_sharpe, 4)),
+        ("expected best Sharpe ratio by chance", number(v.expected_max_sharpe, 4)),
         ("deflated Sharpe probability", number(v.deflated_sharpe, 3)),
         ("probability of overfitting (CSCV)", number(v.overfitting, 3)),
         ("walk-forward net", "–" if v.walk_forward_net is None else usd(v.walk_forward_net)),

@@ -1,7 +1,7 @@
-"""Trials on a Ray cluster: the same function, the same records, more machines.
+"""Trials on a Ray cluster: the same function and records on more machines.
 
-Every node needs this version of Dolphin and the scans at the same path. A trial whose
-worker dies is tried again by Ray, and is a failure in the end.
+Every node needs this version of Dolphin and the scans at the same path. Ray retries a trial whose
+worker dies up to three times; then the trial counts as failed.
 """
 
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from dolphin_realtime.sweep.trial import WORKER_DIED, Trial, TrialResult, failed
 
 RETRIES: Final = 3
 AHEAD: Final = 2
-"""Trials handed to the cluster at once, for each of its processors."""
+"""Trials submitted at once per processor of the cluster."""
 
 
 def run_on_ray(trials: list[Trial], address: str) -> Iterator[TrialResult]:
@@ -39,7 +39,7 @@ def run_on_ray(trials: list[Trial], address: str) -> Iterator[TrialResult]:
 
 
 def _spread(ray: Any, trials: list[Trial]) -> Iterator[TrialResult]:
-    """Keep the cluster busy without handing it everything at once."""
+    """Keep the cluster busy with a bounded number of trials at once."""
     remote = ray.remote(max_retries=RETRIES)(run_trial)
     at_once = max(1, int(ray.cluster_resources().get("CPU", 1))) * AHEAD
     waiting = list(reversed(trials))

@@ -1,6 +1,6 @@
-"""Every trial of a sweep on disk, one line each: what was tried can be neither lost nor hidden.
+"""Every trial of a sweep on disk, one line each, failed ones included.
 
-Appended as trials end; a sweep that was stopped goes on from here.
+Lines are appended as trials end; an interrupted sweep resumes from them.
 """
 
 from pathlib import Path
@@ -11,7 +11,7 @@ from dolphin_realtime.sweep.trial import TrialResult
 
 
 class TrialRecord:
-    """The trials of one sweep; the newest line of a key holds."""
+    """The trials of one sweep; the newest line of a key counts."""
 
     def __init__(self, path: Path) -> None:
         self._lines = files.JsonLines(path)
@@ -19,7 +19,7 @@ class TrialRecord:
         self.results = {result.key: result for result in read if result is not None}
 
     def is_done(self, key: str) -> bool:
-        """Return whether a trial gave a result before; a failed one is tried again."""
+        """Return whether a trial has a result already; a failed trial runs again."""
         found = self.results.get(key)
         return found is not None and found.failure is None
 

@@ -1,7 +1,7 @@
-"""Running a sweep: which trials are left, where they run, what is written at the end.
+"""Running a sweep: which trials remain, where they run, what is written at the end.
 
-The order of steps belongs here. Results depend on the trials alone: neither on where nor in
-which order they ran.
+The order of steps belongs here. Results depend on the trials alone, not on where or in which order
+they run.
 """
 
 from collections.abc import Callable, Iterator
@@ -26,17 +26,17 @@ from dolphin_realtime.sweep.trial import Trial, TrialResult, keyed
 from dolphin_realtime.sweep.verdict import SetFigures, Verdict, figures_of_sets, judge, mean_seconds
 
 WHOLE_SHARE: Final = 0.9
-"""A day with a smaller share of the scans of the fullest day is said to be short."""
+"""A day with fewer scans than this share of the fullest day's is reported as short."""
 OnTrial = Callable[[TrialResult], None]
 
 
 class Sweep(msgspec.Struct, kw_only=True):
-    """A sweep as it ended.
+    """The result of a sweep.
 
     Attributes:
-        ran: Trials run now; the rest was on record.
+        ran: Trials run now; the others were on record.
         failed: Trials without a result.
-        coverage: What there was of each day.
+        coverage: The coverage of each day.
     """
 
     days: list[str]
@@ -51,7 +51,7 @@ class Sweep(msgspec.Struct, kw_only=True):
 
 
 class SweepPlan(msgspec.Struct, frozen=True):
-    """What a sweep is to try.
+    """What a sweep will try.
 
     Attributes:
         trials: Every set on every day.
@@ -64,7 +64,7 @@ class SweepPlan(msgspec.Struct, frozen=True):
 
 
 def plan_of(file: SweepFile, settings: Settings) -> SweepPlan:
-    """Return what a sweep file asks for, of the scans and factors as they lie on disk.
+    """Return the trials of a sweep file, for the scans and factors now on disk.
 
     Raises:
         ScanFileError: If there are no scans of those days.
@@ -113,10 +113,10 @@ def run_sweep(
     title: str,
     on_trial: OnTrial = lambda _: None,
 ) -> Sweep:
-    """Run what is left of a sweep and write trials.jsonl, sweep.json and report.html.
+    """Run the remaining trials of a sweep and write trials.jsonl, sweep.json and report.html.
 
     Raises:
-        SettingsError: If Ray is asked for and not installed.
+        SettingsError: If a Ray address is set but Ray is not installed.
         ServiceError: If there is no Ray cluster at the address.
         OSError: If ``out`` cannot be written.
     """

@@ -1,7 +1,7 @@
-"""One trial: one parameter set on one day, from flat, by the trader's own strategy.
+"""One trial: one parameter set on one day, from a flat portfolio, by the trader's own code.
 
-What is computed of it belongs here; it runs in a worker process of this machine or of a Ray
-cluster, is given everything by value and paths, and gives back plain records.
+What a trial computes belongs here. It runs in a worker process of this machine or of a Ray
+cluster; its inputs are values and paths, its results plain records.
 """
 
 import hashlib
@@ -31,7 +31,7 @@ HOUR_US: Final = 3_600_000_000
 
 
 class Trial(msgspec.Struct, frozen=True, kw_only=True):
-    """What to try; ``key`` is the same for the same trial of the same data and code."""
+    """What to try; ``key`` is equal for equal trials on the same data with the same code."""
 
     set_name: str
     assignments: tuple[str, ...]
@@ -44,12 +44,12 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TrialResult(msgspec.Struct, frozen=True, kw_only=True):
-    """What a trial gave; where ``failure`` says why it gave nothing, figures are 0.
+    """The result of a trial; if it failed, ``failure`` says why and all figures are 0.
 
     Attributes:
-        returns: Change of equity over each hour that has scans, a fraction of its start.
+        returns: Return of equity over each hour that has scans, as a fraction.
         seconds: Wall time it took.
-        coverage: What it had of its day.
+        coverage: The coverage of its day.
     """
 
     key: str
@@ -71,13 +71,13 @@ class TrialResult(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def failed(trial: Trial, why: str) -> TrialResult:
-    """Return the result of a trial that gave none."""
+    """Return the result of a failed trial."""
     return TrialResult(key=trial.key, set_name=trial.set_name, day=trial.day, failure=why)
 
 
 @cache
 def code_digest() -> str:
-    """Return a digest of this package's source: another version is another trial."""
+    """Return a digest of this package's source, so that another version is another trial."""
     digest = hashlib.sha256()
     for path in sorted(Path(dolphin_realtime.__file__).parent.rglob("*.py")):
         digest.update(path.read_bytes())
@@ -85,14 +85,14 @@ def code_digest() -> str:
 
 
 def keyed(trial: Trial, inputs: object) -> Trial:
-    """Return a trial with its key: parameters, code, and ``inputs`` as they lie on disk."""
+    """Return a trial with its key, made of parameters, code, and ``inputs`` (files' identities)."""
     facts = [code_digest(), version("nautilus_trader"), msgspec.to_builtins(trial), inputs]
     digest = hashlib.sha256(msgspec.json.encode(facts)).hexdigest()[:24]
     return msgspec.structs.replace(trial, key=digest)
 
 
 def run_trial(trial: Trial) -> TrialResult:
-    """Run a trial; what goes wrong in it is its result, not an exception."""
+    """Run a trial; an error in it is returned as its result, not raised."""
     began = time.perf_counter()
     try:
         found = _run(trial)
@@ -132,7 +132,7 @@ def _run(trial: Trial) -> TrialResult:
 
 
 class _Watch:
-    """Keeps the hourly closes of equity, the worst drawdown, and counts."""
+    """Records the hourly closes of equity, the worst drawdown, and counts."""
 
     def __init__(self, start: float) -> None:
         self.start = self._peak = start
@@ -140,7 +140,7 @@ class _Watch:
         self.max_drawdown, self.orders, self.fills = 0.0, 0, 0
 
     def take(self, _: Plan, rows: dict[str, list[Row]]) -> None:
-        """Take one scan's rows."""
+        """Record one scan's rows."""
         (row,) = rows["equity"]
         if not isinstance(row, EquityRow):
             raise TypeError(f"{row!r} is not a row of equity")

@@ -1,9 +1,9 @@
-"""What may be believed of the best of many trials. Pure.
+"""How far the best of many trials can be trusted. Pure.
 
 Three answers beside the best set's own figures: the probability that its Sharpe ratio beats
 the best of as many worthless sets (deflated Sharpe ratio), the probability that the best in
-one half of the time is below the median in the other (CSCV), and what choosing anew each
-day, on the days before alone, would have given (walk-forward). Returns are hourly.
+one half of the time is below the median in the other (CSCV), and the result of choosing a set
+again each day from the days before alone (walk-forward). Returns are hourly.
 Sources: Bailey and Lopez de Prado, "The Deflated Sharpe Ratio" (2014); Bailey, Borwein,
 Lopez de Prado, Zhu, "The Probability of Backtest Overfitting" (2015).
 """
@@ -25,7 +25,7 @@ BLOCKS: Final = 10
 MIN_OBSERVATIONS: Final = 30
 MEDIAN: Final = 0.5
 MIN_DSR: Final = 0.95
-"""Least deflated Sharpe probability of a best set that is taken for more than luck."""
+"""Least deflated Sharpe probability at which the best set counts as better than chance."""
 
 
 class SetFigures(msgspec.Struct, kw_only=True):
@@ -46,7 +46,7 @@ class SetFigures(msgspec.Struct, kw_only=True):
 
 
 class Choice(msgspec.Struct, frozen=True, kw_only=True):
-    """A day of the walk-forward: the set chosen on the days before, and what it then gave."""
+    """A day of the walk-forward: the set chosen on the days before, and its net on this day."""
 
     day: str
     chosen: str
@@ -54,15 +54,15 @@ class Choice(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Verdict(msgspec.Struct, kw_only=True):
-    """The best set and how far to trust it; None where there is too little to say.
+    """The best set and how far to trust it; None if there is too little data.
 
     Attributes:
-        trials: Parameter sets tried, those that failed among them.
+        trials: Parameter sets tried, failed ones included.
         expected_max_sharpe: Hourly Sharpe ratio that the best of as many worthless sets would show.
         deflated_sharpe: Probability that the best set is better than that.
         overfitting: Probability that the best in-sample is below the median out of sample.
-        walk_forward: Each day traded with the set that was best before it.
-        warning: What a reader must know first.
+        walk_forward: Each day traded with the set that was best on the days before.
+        warning: The sentence that a reader must see first.
     """
 
     trials: int
@@ -79,14 +79,14 @@ class Verdict(msgspec.Struct, kw_only=True):
 
 
 def hourly_sharpe(returns: list[float]) -> float:
-    """Return the Sharpe ratio of one hour, 0 where nothing varies."""
+    """Return the Sharpe ratio of one hour, 0 if the returns do not vary."""
     return ratios.sharpe(returns, 1.0) or 0.0
 
 
 def figures_of_sets(
     names: list[str], days: list[str], results: list[TrialResult]
 ) -> list[SetFigures]:
-    """Return every set's figures, best Sharpe ratio first; a set with a failure is last."""
+    """Return every set's figures, best Sharpe ratio first; sets with a failure come last."""
     by_set: dict[str, dict[str, TrialResult]] = {name: {} for name in names}
     for result in results:
         by_set[result.set_name][result.day] = result
@@ -165,8 +165,8 @@ def overfitting(matrix: Floats, blocks: int = BLOCKS) -> float | None:
     """Return the probability of backtest overfitting by combinatorially symmetric cross-validation.
 
     Args:
-        matrix: Returns (times, sets); at least two sets and two rows a block, else None.
-        blocks: An even count of blocks that time is cut into.
+        matrix: Returns (times, sets); fewer than two sets, or two rows a block, give None.
+        blocks: Number of blocks that time is divided into; even.
     """
     n_rows, n_sets = matrix.shape
     if n_sets < 2 or n_rows < 2 * blocks:
@@ -212,8 +212,8 @@ def _warning(v: Verdict) -> str:
     said = "no more than luck would give" if is_luck else "more than luck alone would give"
     return (
         f"{loses}The best of {v.trials} sets shows {said}: deflated Sharpe probability {dsr}, "
-        f"probability of overfitting {pbo}; chosen anew on each of "
-        f"{len(v.walk_forward)} days it gave {net}."
+        f"probability of overfitting {pbo}; walk-forward, choosing again on each of "
+        f"{len(v.walk_forward)} days, gave {net}."
     )
 
 

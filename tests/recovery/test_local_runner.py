@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from dolphin_realtime.model.errors import ServiceError
-from dolphin_realtime.ops.runner.managed import Managed, TradingPermission
+from dolphin_realtime.ops.runner.managed import Managed, StartLimits
 from dolphin_realtime.ops.runner.services import Spec
 from tests.recovery import contract
 
@@ -46,7 +46,7 @@ def test_a_stop_during_a_restart_holds(host):
 
 async def test_a_program_that_is_not_there_fails_at_the_start_limit(tmp_path):
     spec = Spec(name="absent", command=["/nonexistent/program"])
-    managed = Managed(spec, dict(os.environ), tmp_path, TradingPermission(0.01, 3, 60.0))
+    managed = Managed(spec, dict(os.environ), tmp_path, StartLimits(0.01, 3, 60.0))
     managed.start()
     await managed.came_up()
     assert (managed.state, managed.restarts) == ("failed", 3)

@@ -1,7 +1,6 @@
-"""The member's configuration and command line, as they start without a warning.
+"""The member's configuration and command line, chosen so that it starts without warnings.
 
-Reasons for each key: docs/architecture.md. The ring's capacity times its largest item
-must stay below half the heap.
+The scan ring buffer's capacity times its largest item must stay below half the heap.
 """
 
 from pathlib import Path

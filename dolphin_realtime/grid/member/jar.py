@@ -1,6 +1,6 @@
 """The member's jar: found or fetched, always checked against the pinned SHA-256.
 
-Where the jar may come from belongs here; starting it does not (member.py).
+The jar's sources belong here; starting the member does not (member.py).
 """
 
 import hashlib
@@ -25,7 +25,7 @@ _TIMEOUT_S: Final = 300
 
 
 def cache_dir() -> Path:
-    """Return the user's cache folder for what every checkout can share."""
+    """Return the user's cache folder, which all checkouts share."""
     base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
     return Path(base) / "dolphin"
 

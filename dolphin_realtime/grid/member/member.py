@@ -1,7 +1,7 @@
-"""One member as a child process: started, waited for by readiness, stopped cleanly.
+"""One member as a child process: start it, wait until it is ready, stop it cleanly.
 
-It dies with the process that started it. The configuration is config.py's, the jar
-fetch.py's.
+It dies with the process that started it. The configuration belongs in config.py, the jar in
+jar.py.
 """
 
 import signal
@@ -18,12 +18,12 @@ from dolphin_realtime.infra.process import die_with_parent
 from dolphin_realtime.model.errors import MemberError
 
 ANSWERS: Final = "the member answers"
-"""What this service tells its manager while its member does; meta health reads it there."""
+"""Status text of this service while its member answers; meta health reads it from the manager."""
 
 READY_TIMEOUT_S: Final = 60.0
 STOP_TIMEOUT_S: Final = 25.0
 DEAF_STOP_S: Final = 3.0
-"""A member that does not answer does not shut down either."""
+"""Time to stop for a member that does not answer: it would not shut down cleanly either."""
 _POLL_TIMEOUT_S: Final = 0.15
 
 
@@ -36,7 +36,7 @@ def is_ready(port: int, timeout_s: float = _POLL_TIMEOUT_S) -> bool:
 
 
 def refuse_taken_port(port: int) -> None:
-    """Raise where something listens on the loopback port already.
+    """Raise if something already listens on the loopback port.
 
     Raises:
         MemberError: Naming the port and its owner.

@@ -1,5 +1,5 @@
-"""Service managers: one interface to who starts, watches and restarts the services.
+"""Service managers: one interface to what starts, watches and restarts the services.
 
-interface.py is what both can do, local.py asks the local runner, systemd.py systemctl,
-find.py chooses. Running services is theirs (runner/, systemd); deciding is not here.
+interface.py defines it, local.py talks to the local runner, systemd.py calls systemctl, and find.py
+chooses. The managers themselves (ops/runner/, systemd) run the services; nothing is decided here.
 """

@@ -1,4 +1,4 @@
-"""Which manager keeps the services of a stack: the local runner where it left its socket, else systemd."""
+"""Finds a stack's manager: the local runner if its socket exists, else systemd if installed."""
 
 from dolphin_realtime.config.settings import Settings
 from dolphin_realtime.ops.managers import systemd
@@ -10,7 +10,7 @@ from dolphin_realtime.ops.managers.systemd import SystemdManager
 def manager_of(settings: Settings) -> ServiceManager:
     """Return the manager of a stack, as ``DOLPHIN_MANAGER`` says or as it is found.
 
-    A home without a runner's socket is systemd's where the units of this machine have that home:
+    A home without a runner's socket belongs to systemd only if this machine's units use that home:
     a command meant for another stack must not reach them.
     """
     local = LocalManager(settings.home)

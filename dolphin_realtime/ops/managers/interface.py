@@ -1,6 +1,6 @@
-"""What a service manager can do, and how it tells of a service.
+"""What a service manager can do, and how it reports a service.
 
-Calls block, each within its own time: an event loop makes them in a thread.
+Calls block, each with its own time-out; an event loop must make them in a thread.
 """
 
 from typing import Any, Protocol
@@ -15,10 +15,10 @@ class ServiceStatus(msgspec.Struct, kw_only=True):
         state: waiting, starting, running, stopping, backoff, failed, stopped or done.
         since: ISO 8601 instant of the last change of state.
         age_s: Seconds since then.
-        restarts: Starts that nobody asked for.
+        restarts: Automatic restarts by the manager.
         detail: Why it is in this state.
-        said: What it last told its manager of itself (sd_notify's STATUS).
-        is_wanted: Whether it is meant to run; an operator's stop says no.
+        said: The last status text that it sent to its manager (sd_notify's STATUS).
+        is_wanted: Whether it should run; False after an operator stopped it.
     """
 
     name: str
@@ -34,7 +34,7 @@ class ServiceStatus(msgspec.Struct, kw_only=True):
 
 
 class ServiceManager(Protocol):
-    """Who keeps the services of one stack running.
+    """The program that keeps the services of one stack running.
 
     Raises (every method):
         ServiceError: If the manager does not answer, refuses, or knows no such service.
@@ -43,11 +43,11 @@ class ServiceManager(Protocol):
     name: str
 
     def status(self) -> list[ServiceStatus]:
-        """Return every service that is meant to be there."""
+        """Return every service of the stack."""
         ...
 
     def facts(self) -> dict[str, Any]:
-        """Return what reaches this stack and no other: its ports, where the manager knows them."""
+        """Return how this stack is reached, such as its ports, as far as the manager knows."""
         ...
 
     def start(self, service: str, *, wait: bool) -> None:
@@ -55,19 +55,19 @@ class ServiceManager(Protocol):
         ...
 
     def stop(self, service: str) -> None:
-        """Stop a service; it stays stopped until somebody starts it."""
+        """Stop a service; it stays stopped until it is started by command."""
         ...
 
     def restart(self, service: str) -> None:
-        """Stop it and start it again, whether it ran or not; return when it is ready."""
+        """Restart a service, or start it if it does not run; return when it is ready."""
         ...
 
     def try_restart(self, service: str) -> None:
-        """Begin to restart a service that runs; one that was stopped is left alone."""
+        """Begin to restart a running service; a stopped one stays stopped."""
         ...
 
     def reset_failed(self, service: str) -> None:
-        """Forget its starts so far: a service that hit the start limit may be started again."""
+        """Forget its earlier starts, so that a service at its start limit may be started again."""
         ...
 
     def log(self, service: str, lines: int, *, follow: bool) -> None:

@@ -43,7 +43,7 @@ class LocalManager:
         return answer
 
     def status(self) -> list[ServiceStatus]:
-        """Return every service that is meant to be there."""
+        """Return every service of the stack."""
         services = self.request(QUICK_S, do="status")["services"]
         return msgspec.convert(services, list[ServiceStatus])
 
@@ -65,11 +65,11 @@ class LocalManager:
         self.request(START_S, do="restart", name=service)
 
     def try_restart(self, service: str) -> None:
-        """Begin to restart a service that is meant to run."""
+        """Begin to restart a service that should run."""
         self.request(QUICK_S, do="try-restart", name=service)
 
     def reset_failed(self, service: str) -> None:
-        """Forget a service's starts so far."""
+        """Forget a service's earlier starts."""
         self.request(QUICK_S, do="reset-failed", name=service)
 
     def down(self) -> int:
@@ -82,7 +82,7 @@ class LocalManager:
         """Print a service's log file.
 
         Raises:
-            SettingsError: If there is none of that name.
+            SettingsError: If there is no log of that name.
         """
         path = self._home / "logs" / f"{service}.log"
         if not path.is_file():

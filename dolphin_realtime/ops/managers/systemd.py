@@ -1,7 +1,7 @@
-"""systemd as a service manager, by `systemctl`: no process table is read, no root is needed.
+"""systemd as a service manager, through `systemctl`; needs neither root nor the process table.
 
-What a unit is called belongs here; what is in it does not (ops/systemd/unit.py). An unprivileged
-user may read everything; what it may start, the polkit rule says.
+The names of units belong here; their content does not (ops/systemd/unit.py). An unprivileged user
+may read everything; the polkit rule says what it may start.
 """
 
 import subprocess
@@ -16,7 +16,7 @@ from dolphin_realtime.ops.managers.interface import ServiceStatus
 PREFIX: Final = "dolphin-"
 TARGET: Final = "dolphin.target"
 ENVIRONMENT: Final = Path("/etc/dolphin/dolphin.env")
-"""What every unit reads its settings from."""
+"""The file from which every unit reads its settings."""
 QUICK_S: Final = 2.5
 START_S: Final = 400.0
 _SHOWN: Final = (
@@ -75,8 +75,8 @@ def _number(text: str) -> int:
 def status_of(shown: dict[str, str], now: datetime, monotonic_us: int) -> ServiceStatus:
     """Return a unit's status from what `systemctl show` says of it.
 
-    With Restart=always systemd itself starts again whatever dies, until the start limit: a unit
-    that is inactive was stopped by an operator. So was, perhaps, one whose stop took too long.
+    With Restart=always systemd restarts every unit that dies, until the start limit, so an inactive
+    unit was stopped by an operator. A unit whose stop timed out may have been, and counts as such.
     """
     active, result = shown["ActiveState"], shown["Result"]
     state = _STATES.get(active, active)
@@ -101,7 +101,7 @@ def status_of(shown: dict[str, str], now: datetime, monotonic_us: int) -> Servic
 
 
 def environment() -> dict[str, str]:
-    """Return the assignments of the units' environment file; none where it cannot be read."""
+    """Return the assignments of the units' environment file; empty if it cannot be read."""
     try:
         lines = ENVIRONMENT.read_text().splitlines()
     except OSError:
@@ -111,7 +111,7 @@ def environment() -> dict[str, str]:
 
 
 def keeps(home: Path) -> bool:
-    """Return whether the units of this machine, where they are installed, have this home."""
+    """Return whether units are installed on this machine and use this home."""
     units_home = environment().get("DOLPHIN_HOME")
     return units_home is not None and Path(units_home) == home and is_installed()
 
@@ -150,7 +150,7 @@ class SystemdManager:
         self._do("start", service, wait=wait)
 
     def stop(self, service: str) -> None:
-        """Stop a unit; one that ended badly by it counts as stopped, not as failed."""
+        """Stop a unit; if it fails while stopping, it still counts as stopped."""
         self._do("stop", service, wait=True)
         self.reset_failed(service)
 
@@ -163,7 +163,7 @@ class SystemdManager:
         self._do("try-restart", service, wait=False)
 
     def reset_failed(self, service: str) -> None:
-        """Forget a unit's starts so far, whether it failed or not."""
+        """Forget a unit's earlier starts, whether it failed or not."""
         _systemctl("reset-failed", unit_of(service), timeout_s=QUICK_S)
 
     def _do(self, verb: str, service: str, *, wait: bool) -> None:

@@ -1,5 +1,5 @@
 """The local runner: one table of services, started in order, restarted, never orphaned.
 
-services.py is the table, managed.py one service's life, runner.py all of them, sweeper.py
-the last resort when the runner itself is killed.
+services.py makes the table, managed.py runs one service, runner.py all of them, and
+orphan_reaper.py kills what is left if the runner itself is killed.
 """

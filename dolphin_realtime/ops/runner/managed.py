@@ -1,7 +1,7 @@
-"""One service's life under the local runner, with systemd's semantics.
+"""The lifecycle of one service under the local runner, with systemd's semantics.
 
-READY and WATCHDOG over NOTIFY_SOCKET, a pause before a restart, a start limit, TERM then
-KILL to the group, death with the runner. Which services there are does not belong here.
+READY and WATCHDOG over NOTIFY_SOCKET, a pause before a restart, a start limit, TERM then KILL to
+the process group, death with the runner. The list of services does not belong here.
 """
 
 import asyncio
@@ -25,11 +25,11 @@ from dolphin_realtime.ops.runner.services import Spec
 LOG_MAX_BYTES: Final = 20_000_000
 PROBE_S: Final = 0.2
 WATCH_S: Final = 1.0
-LEAP_S: Final = 4.0  # a look so much later than asked for: this machine stood still
+LEAP_S: Final = 4.0  # a wake-up this much too late means that the machine was suspended
 
 
-class TradingPermission:
-    """Restart policy: pause between starts, and how many starts in what time."""
+class StartLimits:
+    """Restart policy: the pause before a restart, and the start limit (burst and interval)."""
 
     def __init__(self, pause_s: float, burst: int, interval_s: float) -> None:
         self.pause_s, self.burst, self.interval_s = pause_s, burst, interval_s
@@ -40,13 +40,11 @@ class Managed:
 
     Attributes:
         state: stopped, waiting, starting, running, done, stopping, backoff or failed.
-        restarts: Starts that nobody asked for.
-        is_wanted: Whether it is meant to run; an operator's stop says no.
+        restarts: Automatic restarts.
+        is_wanted: Whether it should run; False after an operator stopped it.
     """
 
-    def __init__(
-        self, spec: Spec, env: dict[str, str], log_dir: Path, limits: TradingPermission
-    ) -> None:
+    def __init__(self, spec: Spec, env: dict[str, str], log_dir: Path, limits: StartLimits) -> None:
         self.spec, self._env, self._limits = spec, env, limits
         self.log_path = log_dir / f"{spec.name}.log"
         self.state, self.detail, self.said = "waiting", "", ""
@@ -69,7 +67,7 @@ class Managed:
         return self._process.pid if running and self._process else None
 
     def describe(self) -> ServiceStatus:
-        """Return what the manager tells of it."""
+        """Return its status."""
         return ServiceStatus(
             name=self.spec.name,
             state=self.state,
@@ -92,7 +90,7 @@ class Managed:
         self._task = asyncio.get_running_loop().create_task(self._keep_running())
 
     def reset_failed(self) -> None:
-        """Forget the starts so far; a service that hit the limit counts as stopped."""
+        """Forget earlier starts; a service at its start limit then counts as stopped."""
         self._starts.clear()
         if self.state == "failed":
             self._set("stopped")
@@ -105,7 +103,7 @@ class Managed:
             self._set("stopped")
 
     async def restart(self) -> None:
-        """Stop the service and start it again, unless somebody stops it meanwhile."""
+        """Stop the service and start it again, unless it is stopped by command meanwhile."""
         self.is_wanted = True
         async with self._changing:
             await self._end_task()
@@ -118,7 +116,7 @@ class Managed:
             self.start()
 
     async def came_up(self) -> None:
-        """Return when it is ready, has ended for good, or its time to start is over."""
+        """Return when it is ready, has ended for good, or its start time-out is over."""
         ready = asyncio.create_task(self.ready.wait())
         waited_for = {ready} if self._task is None else {ready, self._task}
         await asyncio.wait(
@@ -201,7 +199,7 @@ class Managed:
         return code
 
     async def _watch(self, process: asyncio.subprocess.Process) -> None:
-        """Wait for readiness within its time, then for pings within theirs."""
+        """Kill the process if it is not ready in time, or later if its watchdog pings stop."""
         deadline = time.monotonic() + self.spec.start_timeout_s
         while not self.ready.is_set():
             if await self._is_ready():
@@ -216,7 +214,7 @@ class Managed:
             looked = time.monotonic()
             await asyncio.sleep(WATCH_S)
             slept_s = time.monotonic() - looked
-            if slept_s > WATCH_S + LEAP_S:  # the machine paused: nobody was silent
+            if slept_s > WATCH_S + LEAP_S:  # the machine was suspended: the service was not silent
                 self._last_ping += slept_s
             silent_s = time.monotonic() - self._last_ping
             if silent_s > self.spec.watchdog_s:
@@ -258,14 +256,14 @@ class Managed:
         return self.log_path.open("ab")
 
     def _note(self, event: str, **facts: object) -> None:
-        """Write into the service's log what its manager did: a killed service cannot."""
+        """Log an act of the manager in the service's log: a killed service cannot do it."""
         line = {"event": event, "service": self.spec.name, **facts}
         line["timestamp"] = datetime.now(UTC).isoformat()
         with suppress(OSError), self._open_log() as log:
             log.write(msgspec.json.encode(line) + b"\n")
 
     def trim_log(self) -> None:
-        """Keep the log bounded: move it aside, once, when it is large."""
+        """Bound the log: above 20 MB, move it to the one old log and start empty."""
         with suppress(OSError):
             if self.log_path.stat().st_size > LOG_MAX_BYTES:
                 old = self.log_path.with_suffix(".old.log")

@@ -1,9 +1,9 @@
-"""Kills every process of a stack when its runner is gone: the last resort.
+"""Kills every process of a stack when its runner has died.
 
-Run as a plain script with no package import, so that it starts in milliseconds. It waits
-for its standard input to end (the runner holds the other end, so any death of the runner
-ends it), then kills whatever carries the stack's mark in its environment, grandchildren
-and run workers included, until nothing is left. Linux only.
+It runs as a plain script without package imports, so that it starts in milliseconds. It waits
+until its standard input ends (the runner holds the other end, so its death closes the pipe), then
+kills every process with the stack's mark in its environment, grandchildren and Dagster run workers
+included, until none is left. Linux only.
 """
 
 import os
@@ -18,7 +18,7 @@ TIMEOUT_S = 20.0
 
 
 def marked(prefix: str, spare: str = "") -> list[int]:
-    """Return the processes whose mark begins with ``prefix`` and is not ``spare``."""
+    """Return the ids of the processes whose mark begins with ``prefix`` and is not ``spare``."""
     wanted, kept = f"{MARK}={prefix}".encode(), f"{MARK}={spare}".encode()
     found = []
     for entry in os.listdir("/proc"):

@@ -1,7 +1,7 @@
 """`dolphin up`: all services of a stack, started in order, kept running, stopped in reverse.
 
-The order, the control socket and the guarantees (one copy, no orphans) belong here; one
-service's life is managed.py's.
+The order, the control socket and the guarantees (one copy, no orphans) belong here; the lifecycle
+of one service belongs in managed.py.
 """
 
 import asyncio
@@ -25,14 +25,14 @@ from dolphin_realtime.model.errors import ServiceError
 from dolphin_realtime.ops.managers.interface import ServiceStatus
 from dolphin_realtime.ops.managers.local import SOCKET
 from dolphin_realtime.ops.runner import orphan_reaper, services
-from dolphin_realtime.ops.runner.managed import Managed, TradingPermission
+from dolphin_realtime.ops.runner.managed import Managed, StartLimits
 
 LOCK: Final = "runner.lock"
 LOG_CHECK_S: Final = 30.0
 
 
 def stack_mark(home: Path) -> str:
-    """Return what begins the mark of every process of a stack with this home."""
+    """Return the prefix of the mark of every process of a stack with this home."""
     return hashlib.sha256(str(home).encode()).hexdigest()[:16]
 
 
@@ -40,8 +40,8 @@ class Runner:
     """The services of one DOLPHIN_HOME.
 
     Attributes:
-        ending: Set when a person or `dolphin down` asks for the end; who holds the runner
-            then sets ``stopping``.
+        ending: Set by a signal or `dolphin down` to request the end; the runner's owner then sets
+            ``stopping``.
 
     Raises:
         ServiceError: If a stack of this home runs already, or a port is taken.
@@ -61,7 +61,7 @@ class Runner:
             folder.mkdir(exist_ok=True)
             (folder / "dagster.yaml").write_text(services.render_instance(settings))
         env = services.environment(settings, dict(os.environ)) | {orphan_reaper.MARK: self._mark}
-        limits = TradingPermission(
+        limits = StartLimits(
             settings.restart_pause_s, settings.start_limit_burst, settings.start_limit_interval_s
         )
         log_dir = settings.home / "logs"
@@ -132,7 +132,7 @@ class Runner:
             managed.start()
 
     async def _stop_all(self) -> None:
-        """Stop in reverse order; those that wait for nobody's end stop together."""
+        """Stop all services together, and Hazelcast after them."""
         for managed in self.managed.values():
             managed.is_wanted = False
         for group in self._stop_groups():
@@ -151,11 +151,11 @@ class Runner:
                 await asyncio.to_thread(managed.trim_log)
 
     def status(self) -> list[ServiceStatus]:
-        """Return every service that is meant to be there; a finished set-up step is not."""
+        """Return every service of the stack, without finished set-up steps."""
         return [m.describe() for m in self.managed.values() if m.state != "done"]
 
     def _facts(self) -> dict[str, Any]:
-        """Return what a command needs to reach this stack and no other."""
+        """Return what a command needs to reach exactly this stack."""
         s = self.settings
         names = ("ui_port", "viewer_port", "hazelcast_port", "cluster_name", "alerts_file")
         return {**{name: getattr(s, name) for name in names}, "pid": os.getpid()}

@@ -1,6 +1,6 @@
-"""From the rows of the service table to processes: command, port, secrets, environment.
+"""Turns the rows of the service table into processes: command, port, secrets, environment.
 
-What is known of a service without settings is in service_table.py; running it is managed.py's.
+What is fixed for a service is in config/services.py; running it belongs in managed.py.
 """
 
 import sys
@@ -31,7 +31,7 @@ from dolphin_realtime.model.errors import SettingsError
 ROOT: Final = Path(__file__).resolve().parents[3]
 """The checkout: dagster.yaml lies there."""
 PASSFILE: Final = "pgpass"
-"""The secret that libpq takes a password from."""
+"""Name of the secret file from which libpq reads the password."""
 LOCATION: Final = "dolphin"
 HOST: Final = ("-h", "127.0.0.1")
 
@@ -40,16 +40,17 @@ class Spec(msgspec.Struct, frozen=True, kw_only=True):
     """One service.
 
     Attributes:
-        ready: notify (it says READY=1), exit (it ends with 0), or a URL path on ``port``.
+        ready: notify (it says READY=1), exit (it ends with 0), port (it listens), started, or a
+            URL path on ``port``.
         port: Loopback port it listens on, 0 for none; must be free at the start.
-        watchdog_s: It must ping at least this often, 0 for never.
+        watchdog_s: It must ping at least this often; 0: no watchdog.
         waits_for: Services that must be ready before it is started.
-        niceness: Added to its own and its children's: trading comes first.
-        bounds: What it may take.
-        tier: Its slice: realtime, control, or none of the two for who watches both.
+        niceness: Added to its niceness and its children's: trading comes first.
+        bounds: Its resource limits under systemd.
+        tier: Its slice: realtime, control, or empty for a service that watches both.
         faces_network: It talks to hosts beyond this machine.
-        writes_code: It makes code at run time, as a Java does.
-        secrets: Files that root alone reads, by the name under which it finds their copies.
+        writes_code: It generates code at run time, as a JVM does.
+        secrets: Paths of secret files that only root can read, by the name of the service's copy.
     """
 
     name: str
@@ -94,7 +95,7 @@ def _spec(
 ) -> Spec:
     """Return how a row of the service table is run under these settings.
 
-    ``kinds`` has the names of all rows of the stack: it waits for no other.
+    ``kinds`` holds the names of all rows of the stack; dependencies on other rows are dropped.
     """
     return Spec(
         name=name,
@@ -154,7 +155,7 @@ def render_instance(settings: Settings) -> str:
     """Return dagster.yaml with its storage in Postgres.
 
     Raises:
-        SettingsError: If the address is none, or holds a password.
+        SettingsError: If the address is malformed, or holds a password.
     """
     url = urlsplit(settings.postgres)
     if url.scheme != "postgresql" or not url.path.strip("/"):
@@ -173,10 +174,10 @@ def table(
     """Return every service of a stack, in the order of starting.
 
     Args:
-        settings: Of the stack.
+        settings: Settings of the stack.
         is_demo: Whether the replay belongs to it.
-        with_dagster: Whether Dagster's services do.
-        workspace: Where Dagster finds the code server; None: in the stack's own home.
+        with_dagster: Whether Dagster's services belong to it.
+        workspace: Workspace file that points Dagster at the code server; None: the home's own.
     """
     rows = stack(settings, is_demo=is_demo, with_dagster=with_dagster)
     kinds = {row.name for row in rows.values()}
@@ -185,7 +186,7 @@ def table(
 
 
 def environment(settings: Settings, base: dict[str, str]) -> dict[str, str]:
-    """Return the environment of every service: settings spelt out, Dagster's two homes."""
+    """Return the environment of every service: explicit home and ports, Dagster's two folders."""
     return {
         **base,
         "DOLPHIN_HOME": str(settings.home),

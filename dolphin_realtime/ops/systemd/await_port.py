@@ -1,7 +1,7 @@
-"""`python -m dolphin_realtime.ops.systemd.await_port PID PORT [PATH]`: end once a loopback port answers.
+"""`python -m dolphin_realtime.ops.systemd.await_port PID PORT [PATH]`: wait until a port answers.
 
-A unit's ExecStartPost, for services that do not speak sd_notify: fails at once where the service
-itself has died; the unit's start time-out ends a wait that is too long.
+It is a unit's ExecStartPost, for services that do not speak sd_notify. It fails at once if the
+service itself has died; the unit's start time-out ends a wait that is too long.
 """
 
 import sys
@@ -15,7 +15,7 @@ LOOK_S: Final = 0.2
 
 
 def main() -> None:
-    """Wait for the port, with the path answered by 200 where one is given."""
+    """Wait until the port accepts a connection or, with a path, answers it with 200."""
     pid, port, path = sys.argv[1], int(sys.argv[2]), "".join(sys.argv[3:])
     while not answers(port, path):
         if not Path(f"/proc/{pid}").exists():

@@ -1,4 +1,4 @@
-"""What every unit is denied; an exception stands in unit.py. Exposure stays below 2.0 of 10."""
+"""What every unit is denied; exceptions are in unit.py. The exposure score is below 2.0 of 10."""
 
 from typing import Final
 

@@ -1,4 +1,4 @@
-"""What stands around the units: target, slices, users, folders, polkit rule, alerts."""
+"""What surrounds the units: target, slices, users, folders, polkit rule, alert unit."""
 
 from typing import Final
 
@@ -22,7 +22,7 @@ SLICES: Final = {
 }
 
 _POLKIT: Final = """\
-// Meta health may bring these units back, and do nothing else: not stop them, not touch itself.
+// Meta health may start or restart these units and nothing else: not stop them, not touch itself.
 polkit.addRule(function(action, subject) {{
   if (action.id == "org.freedesktop.systemd1.manage-units" && subject.user == "{user}") {{
     var units = [{units}];
@@ -71,13 +71,13 @@ def render_alert(place: Place, python: str) -> str:
 
 
 def render_polkit(specs: list[Spec]) -> str:
-    """Return the rule that lets meta health bring back every service but itself."""
+    """Return the polkit rule that lets meta health restart every service except itself."""
     names = [unit_of(s.name) for s in specs if s.name != OBSERVER]
     return _POLKIT.format(user=OBSERVER_USER, units=", ".join(f'"{n}"' for n in names))
 
 
 def render_users() -> str:
-    """Return the sysusers.d file: who trades, and who watches."""
+    """Return the sysusers.d file: one user for all services, one for meta health."""
     return (
         f'u {USER} - "Dolphin" /var/lib/dolphin\n'
         f'u {OBSERVER_USER} - "Dolphin meta health" /\n'
@@ -86,7 +86,7 @@ def render_users() -> str:
 
 
 def render_folders(specs: list[Spec], place: Place) -> str:
-    """Return the tmpfiles.d file; an absent exchange key is an empty file, which is paper."""
+    """Return the tmpfiles.d file; a missing exchange key becomes an empty file: paper trading."""
     shared = ("health", "run_logs")
     lines = [f"d {place.home} 2750 {USER} {USER} -"]
     lines += [f"d {place.home}/{name} 2770 {USER} {USER} -" for name in shared]

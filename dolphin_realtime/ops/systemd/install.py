@@ -1,4 +1,4 @@
-"""Putting the units on this machine, and taking them off; each step can be shown undone first."""
+"""Installs the units on this machine and removes them, in steps that a dry run can list first."""
 
 import os
 import shutil
@@ -29,7 +29,7 @@ POLKIT: Final = (Path("/usr/lib/polkit-1/polkitd"), Path("/usr/libexec/polkitd")
 
 
 def steps_to_install(settings: Settings, place: Place) -> list[Step]:
-    """Return what an installation does, in order, each with its words."""
+    """Return the steps of an installation, in order, each with a description."""
     files = render(settings, place)
     old_files, old_units = leftovers(files, _manifest())
     steps: list[Step] = []
@@ -49,7 +49,7 @@ def steps_to_install(settings: Settings, place: Place) -> list[Step]:
 
 
 def steps_to_uninstall(settings: Settings, place: Place) -> list[Step]:
-    """Return what takes the units off again; state, settings, keys and users stay."""
+    """Return the steps that remove the units; state, settings, keys and users stay."""
     files = render(settings, place)
     old_files, old_units = leftovers(files, _manifest())
     units = [*units_of(settings), *old_units]
@@ -63,11 +63,11 @@ def steps_to_uninstall(settings: Settings, place: Place) -> list[Step]:
 
 
 def refuse_where_impossible() -> None:
-    """Raise where units cannot be installed, or could not run.
+    """Raise if units cannot be installed, or could not run.
 
     Raises:
-        ServiceError: If this is not root, systemd or polkit is not there, or the checkout or its
-            Python lies where units see nothing.
+        ServiceError: If the user is not root, systemd or polkit is missing, or the checkout or its
+            Python lies in a folder that is hidden from units.
     """
     if os.geteuid() != 0:
         raise ServiceError("units are installed by root: sudo dolphin systemd install")
@@ -78,13 +78,13 @@ def refuse_where_impossible() -> None:
         )
     if not any(path.exists() for path in POLKIT):
         raise ServiceError(
-            "polkit is not installed, without which meta health may restart nothing: "
+            "polkit is not installed; without it meta health cannot restart any service: "
             "apt-get install polkitd"
         )
     for path in hidden((ROOT, Path(sys.executable), Path(sys.base_prefix))):
         raise ServiceError(
-            f"{path} lies where the units see nothing (ProtectHome, PrivateTmp); put the checkout and a Python "
-            "that every user may read elsewhere, e.g. /opt/dolphin, and make .venv there"
+            f"{path} is hidden from the units (ProtectHome, PrivateTmp); put the checkout and a "
+            "Python that every user may read elsewhere, e.g. /opt/dolphin, and make .venv there"
         )
 
 
@@ -94,7 +94,7 @@ def hidden(paths: tuple[Path, ...]) -> list[Path]:
 
 
 def is_running() -> bool:
-    """Return whether the stack's target is up: an installation restarts nothing by itself."""
+    """Return whether the stack's target is up; an installation does not restart it."""
     return subprocess.run(["systemctl", "is-active", "-q", TARGET], check=False).returncode == 0
 
 
@@ -105,12 +105,12 @@ def _run(*command: str) -> None:
 
 
 def _quietly(*command: str) -> None:
-    """Run what may have been done before: an uninstall that broke off is finished by another."""
+    """Run a command and ignore failure: an earlier, interrupted uninstall may have done it."""
     subprocess.run(command, capture_output=True, check=False)
 
 
 def _stop(units: list[str]) -> None:
-    """Stop units and wait: what is stopping must not lose its unit."""
+    """Stop units and wait: a unit's file must not be removed while it stops."""
     _quietly("systemctl", "stop", *units)
 
 
@@ -128,7 +128,7 @@ def _remove(files: list[Path]) -> None:
 
 
 def _put_jar(settings: Settings, place: Place) -> None:
-    """Have the jar verified, and fetched into the units' cache where none is given."""
+    """Verify the configured jar, or fetch one into the units' cache if none is configured."""
     if settings.hazelcast_jar:
         ensure_jar(settings.hazelcast_jar, settings.maven_base)
         return

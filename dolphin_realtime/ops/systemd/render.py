@@ -15,20 +15,20 @@ from dolphin_realtime.ops.systemd.unit import Place, file_name, render_unit
 UNITS: Final = Path("/etc/systemd/system")
 WORKSPACE: Final = ENVIRONMENT.parent / "workspace.yaml"
 INSTANCE: Final = ENVIRONMENT.parent / "dagster"
-"""DAGSTER_HOME where the storage is in Postgres."""
+"""DAGSTER_HOME if the storage is in Postgres."""
 MANIFEST: Final = ENVIRONMENT.parent / "installed"
-"""What an installation wrote and which units it meant, a line each: the next one removes the rest."""
+"""Files written and units installed, one per line; the next installation removes obsolete ones."""
 _ENVIRONMENT: Final = """\
 # Settings of every Dolphin unit, and of `dolphin` on this machine; docs/settings.md lists them.
-# A change of a port, of the watchdog's time, of the venue or of DOLPHIN_INSTANCES also takes
-# `dolphin systemd install`, and so does another home.
+# After a change of a port, the watchdog's time, the venue, DOLPHIN_INSTANCES or the home, also run
+# `dolphin systemd install`.
 DOLPHIN_HOME={home}
 DOLPHIN_MANAGER=systemd
 """
 
 
 def table_of(settings: Settings) -> list[Spec]:
-    """Return the services and set-up steps that are installed: all but the replay."""
+    """Return the services and set-up steps that are installed: all except the replay."""
     return services.table(settings, is_demo=False, with_dagster=True, workspace=WORKSPACE)
 
 
@@ -58,14 +58,14 @@ def render(settings: Settings, place: Place) -> dict[Path, str]:
 
 
 def default_place(settings: Settings) -> Place:
-    """Return where the units find this checkout, and Dagster its configuration."""
+    """Return the default paths: this checkout, and the folder of Dagster's configuration."""
     return Place(root=ROOT, instance=INSTANCE if settings.postgres else ROOT)
 
 
 def write_below(root: Path, files: dict[Path, str]) -> list[Path]:
-    """Write the files below a folder; an environment file that is there is a person's: kept.
+    """Write the files below a folder; an existing environment file is kept: it may be edited.
 
-    Everybody may read them, whatever the umask: polkit and the services are not root.
+    All users may read them regardless of the umask: polkit and the services do not run as root.
     """
     written = []
     before = os.umask(0o022)

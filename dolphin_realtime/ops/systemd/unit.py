@@ -1,6 +1,6 @@
 """One service's unit, from its row in the service table.
 
-What is the same for every unit is hardening.py's. docs/adr/0012 says why.
+What all units have in common belongs in hardening.py. docs/adr/0012 gives the reasons.
 """
 
 from pathlib import Path
@@ -25,13 +25,13 @@ TRADER: Final = "trader@"
 
 
 class Place(msgspec.Struct, frozen=True, kw_only=True):
-    """Where a stack lies on a server.
+    """The paths of a stack on a server.
 
     Attributes:
         home: DOLPHIN_HOME of the units.
         root: The checkout.
         instance: DAGSTER_HOME: where dagster.yaml lies.
-        cache: What may be shared between checkouts: the member's jar.
+        cache: What checkouts may share: the member's jar.
     """
 
     home: Path = Path("/var/lib/dolphin")
@@ -46,7 +46,7 @@ def file_name(spec: Spec) -> str:
 
 
 def render_unit(spec: Spec, place: Place, others: list[Spec]) -> str:
-    """Return the unit's text; of the others, services order it and set-up steps precede it."""
+    """Return the unit's text; ``others`` gives the services to order after and the set-up steps."""
     names = [s.name for s in others if s.ready != "exit"]
     steps = [s for s in others if s.ready == "exit" and s.tier == spec.tier]
     sections = {
@@ -63,7 +63,7 @@ def render_unit(spec: Spec, place: Place, others: list[Spec]) -> str:
 
 
 def _unit(spec: Spec, names: list[str]) -> list[str]:
-    """Order only: what a unit wanted, its own restart would start against an operator's stop."""
+    """Use After= without Wants=: else a restart would start what an operator has stopped."""
     waits_for = [unit_of(name) for name in spec.waits_for if name in names]
     lines = [f"Description=Dolphin {_words(spec)}", f"PartOf={TARGET}"]
     lines += ["Wants=network-online.target"]
@@ -92,7 +92,7 @@ def _service(spec: Spec, place: Place, steps: list[Spec]) -> list[str]:
     if spec.ready == "notify":
         lines += ["NotifyAccess=main", f"WatchdogSec={spec.watchdog_s * 1000:.0f}ms"]
     lines += ["Restart=always", f"RestartSec={RESTART_S}"]
-    if PASSFILE in spec.secrets:  # libpq refuses what a group may read, as a credential may be
+    if PASSFILE in spec.secrets:  # libpq refuses group-readable files, as credentials may be
         folder = f"{PREFIX}{spec.name}"
         lines += [f"RuntimeDirectory={folder}", "RuntimeDirectoryMode=0700"]
         lines += [f"ExecStartPre=/usr/bin/install -m 600 %d/{PASSFILE} %t/{folder}/{PASSFILE}"]

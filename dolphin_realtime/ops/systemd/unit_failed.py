@@ -1,4 +1,4 @@
-"""`python -m dolphin_realtime.ops.systemd.unit_failed UNIT`: a line in the alerts for a unit that failed."""
+"""`python -m dolphin_realtime.ops.systemd.unit_failed UNIT`: write an alert for a failed unit."""
 
 import os
 import sys

@@ -1,5 +1,5 @@
-"""Worlds: a market with the events that happen to people who trade, seeded, composed of small parts.
+"""Worlds: simulated market and feed events for tests, drills and the demo.
 
-What can happen is events.py's, which worlds have a name library.py's, markets of any length and
-random worlds seeded.py's. Everything here is simulated, and its scans say so.
+The events belong in events.py, the named worlds in library.py, seeded markets of any length and
+random worlds in seeded.py. Everything here is simulated, and its scans say so.
 """

@@ -1,7 +1,7 @@
-"""What happens to a market and to its feed, each event by itself; instants are counts of scans.
+"""Events of a market and of its feed; their times are counts of scans.
 
-An event changes one scan at a time. Those of the market (`is_of_market`) are true: the venue's
-books follow them; the others are what only NG6 or its share does.
+An event changes one scan at a time. Events of the market (`is_of_market`) are real: the venue's
+books follow them. The others are faults of NG6 or its share alone.
 """
 
 import math
@@ -15,14 +15,14 @@ FOREVER: Final = 1 << 40
 
 
 class Event(msgspec.Struct, kw_only=True):
-    """Something that happens from scan ``at`` on, until before scan ``until``."""
+    """Something that happens in the scans [``at``, ``until``)."""
 
     is_of_market: ClassVar[bool] = True
     at: int
     until: int = FOREVER
 
     def change(self, n: int, scan: Scan) -> Scan | None:
-        """Return a scan as it is under this event; None where it does not come at all."""
+        """Return a scan as this event changes it; None if the scan is not written at all."""
         return self._on(n, scan) if self.at <= n < self.until else scan
 
     def _on(self, n: int, scan: Scan) -> Scan | None:
@@ -30,7 +30,7 @@ class Event(msgspec.Struct, kw_only=True):
 
 
 class Level(Event):
-    """An asset's price is another from one scan on: times ``factor``."""
+    """From one scan on, an asset's price is multiplied by ``factor``."""
 
     asset: str
     factor: float
@@ -40,11 +40,11 @@ class Level(Event):
 
 
 class Redenomination(Level):
-    """One old unit becomes ``1 / factor`` new ones: the same as a level, and never believed."""
+    """One old unit becomes ``1 / factor`` new ones: like a Level, but never a sound price."""
 
 
 class Wick(Level):
-    """A price that nobody traded at, in the scans alone."""
+    """A false price that appears only in the scans, not at the venue."""
 
     is_of_market: ClassVar[bool] = False
 
@@ -61,7 +61,7 @@ class NoPrice(Event):
 
 
 class Halt(Event):
-    """An asset's last price is repeated: halted, or delisted in silence."""
+    """An asset's last price is repeated: halted, or delisted without notice."""
 
     asset: str
     price: float | None = None
@@ -78,7 +78,7 @@ class Halt(Event):
 
 
 class Delisting(Event):
-    """An asset is gone from the lists, and its eigenvalue with it."""
+    """An asset is removed from the scans, and its eigenvalue with it."""
 
     asset: str
 
@@ -101,7 +101,7 @@ class Listing(Event):
 
 
 class Leap(Event):
-    """Every price of the market is another from one scan on."""
+    """From one scan on, every price is multiplied by ``factor``."""
 
     factor: float
 
@@ -110,7 +110,7 @@ class Leap(Event):
 
 
 class Freeze(Event):
-    """Nothing moves: an exchange stands still."""
+    """All prices repeat: the exchange is halted."""
 
     prices: dict[str, float | None] = {}
 
@@ -127,7 +127,7 @@ class Freeze(Event):
 
 
 class Hole(Event):
-    """No scan comes."""
+    """No scan is written."""
 
     is_of_market: ClassVar[bool] = False
 
@@ -136,7 +136,7 @@ class Hole(Event):
 
 
 class Restart(Event):
-    """NG6 begins anew: the scan has number 1, and so has each until ``until``, as it dies again."""
+    """NG6 restarts before each scan until ``until``, so that each has number 1."""
 
     is_of_market: ClassVar[bool] = False
 
@@ -156,7 +156,7 @@ class ClockStep(Event):
 
 
 class BadEigenvalues(Event):
-    """The engine's matrix was none."""
+    """The first eigenvalue is null: the engine's matrix was invalid."""
 
     is_of_market: ClassVar[bool] = False
 
@@ -165,18 +165,18 @@ class BadEigenvalues(Event):
 
 
 class World:
-    """Events that happen to one market, in the order they are told.
+    """Events of one market, applied in the given order.
 
     Args:
-        events: What happens; each keeps what it must remember, so a world is used once.
-        note: What scans say of being simulated.
+        events: The events; they keep state, so a world can be used only once.
+        note: The scans' note on how they are simulated.
     """
 
     def __init__(self, events: list[Event], note: str) -> None:
         self._events, self._note = events, note
 
     def market(self, n: int, scan: Scan) -> Scan:
-        """Return a scan after what happens to the market itself."""
+        """Return a scan after the market's own events."""
         for event in self._events:
             if event.is_of_market:
                 scan = event.change(n, scan) or scan
@@ -184,7 +184,7 @@ class World:
         return msgspec.structs.replace(scan, simulated=note)
 
     def feed(self, n: int, scan: Scan) -> Scan | None:
-        """Return a scan after what happens to the feed; None where it does not come."""
+        """Return a scan after the feed's events; None if it is not written."""
         told: Scan | None = scan
         for event in self._events:
             if told is not None and not event.is_of_market:
@@ -202,7 +202,7 @@ def _with_prices(scan: Scan, factors: dict[str, float]) -> Scan:
 
 
 def _relisted(scan: Scan, pairs: list[tuple[str, float | None]]) -> Scan:
-    """Return a scan of other assets, its spectrum of their number and summing to it."""
+    """Return a scan of other assets, its eigenvalues adapted: as many as assets, and that sum."""
     values = [v or 0.0 for v in scan.eigenvalues][: len(pairs)]
     values += [1.0] * (len(pairs) - len(values))
     share = len(pairs) / (sum(values) or 1.0)

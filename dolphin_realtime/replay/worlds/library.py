@@ -1,6 +1,6 @@
-"""The worlds that have a name, for tests, drills and `dolphin up --demo --world NAME`.
+"""The named worlds, for tests, drills and `dolphin up --demo --world NAME`.
 
-Scans are counted from where the replay begins. The assets are those of the shipped sample.
+Scans are counted from the start of the replay. The assets are those of the shipped sample.
 """
 
 from collections.abc import Callable
@@ -29,7 +29,7 @@ from dolphin_realtime.replay.worlds.events import (
 
 
 class Named(msgspec.Struct, frozen=True):
-    """A world with a name: what happens in words, and the events."""
+    """A named world: a description, and its events."""
 
     means: str
     events: Callable[[], list[Event]]
@@ -117,7 +117,7 @@ def world(name: str) -> World:
     """Return a world by its name, to be used once.
 
     Raises:
-        SettingsError: If there is none of that name.
+        SettingsError: If there is no world of that name.
     """
     named = WORLDS.get(name)
     if named is None:

@@ -1,4 +1,4 @@
-"""Markets of any length from a seed, and worlds of random events: the same for the same seed."""
+"""Markets of any length and worlds of random events, reproducible by seed."""
 
 from collections.abc import Iterator
 from typing import Final
@@ -31,7 +31,7 @@ FACTORS: Final = (1e-3, 0.1, 0.5, 0.7, 0.85, 1.15, 1.3, 2.0, 4.9, 5.1, 10.0, 1e3
 
 
 def seeded_market(seed: int, n_scans: int, n_assets: int = 14, step_s: float = 60.0) -> Market:
-    """Return a market of a common factor and each asset's own moves, from coins to Bitcoin."""
+    """Return a market of a common factor plus each asset's own moves, prices from 1e-5 to 1e5."""
     rng = np.random.default_rng(seed)
     rows = n_scans + MIN_RETURNS
     common = rng.standard_normal((rows, 1))
@@ -45,7 +45,7 @@ def seeded_market(seed: int, n_scans: int, n_assets: int = 14, step_s: float = 6
 
 
 def random_events(seed: int, names: list[str], n_scans: int) -> list[Event]:
-    """Return one to six events of any kind at any time after the market is warm."""
+    """Return one to six random events, all in the last two thirds of the scans."""
     rng = np.random.default_rng((seed, 7))
     return [_random_event(rng, names, n_scans) for _ in range(int(rng.integers(1, 7)))]
 
@@ -73,7 +73,7 @@ def _random_event(rng: np.random.Generator, names: list[str], n_scans: int) -> E
 
 
 def scans_of(market: Market, events: list[Event], n_scans: int) -> Iterator[Scan]:
-    """Yield a market's scans as NG6 tells them under some events, numbered."""
+    """Yield a market's scans as NG6 would write them under some events, numbered."""
     world, number = World(events, "a world of events"), 1
     for n, row in enumerate(range(MIN_RETURNS, MIN_RETURNS + n_scans)):
         for scan in market.scans_at(row):
