@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.unit.realtime.test_portfolio import trade
 
 from dolphin_realtime.model.portfolio.account import Account, Position
 from dolphin_realtime.model.portfolio.decision import TargetParams
@@ -13,6 +12,7 @@ from dolphin_realtime.model.portfolio.position_change import Act, change_account
 from dolphin_realtime.model.risk.permission import TradingPermission
 from dolphin_realtime.model.signal.params import SignalParams
 from tests.scans import walk
+from tests.unit.realtime.test_portfolio import trade
 
 
 @given(st.lists(st.integers(-(10**9), 10**9), min_size=2, max_size=40), st.integers(0, 8))
