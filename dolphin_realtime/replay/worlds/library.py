@@ -106,7 +106,7 @@ WORLDS: Final = {
         lambda: [Leap(at=120, factor=0.78), Freeze(at=180, until=190)],
     ),
     "bad-eigenvalues": Named(
-        "the engine's matrix is none, three scans long",
+        "the engine's matrix is unusable for three scans",
         lambda: [BadEigenvalues(at=120, until=123)],
     ),
     "bad-day": Named("most of these on one day", _bad_day),
