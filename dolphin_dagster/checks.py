@@ -29,7 +29,7 @@ class Verdict(msgspec.Struct, frozen=True):
 
     passed: bool
     facts: Facts
-    gist: str = ""
+    summary: str = ""
     """A short summary; a change of it is reported, a change of the facts alone is not."""
 
 
@@ -60,17 +60,17 @@ def result(
     )
 
 
-class Told(msgspec.Struct, frozen=True):
+class LastReported(msgspec.Struct, frozen=True):
     """What was last reported of a check, and when; ``passed`` is None before the first report."""
 
     at: datetime
     passed: bool | None = None
-    gist: str = ""
+    summary: str = msgspec.field(default="", name="gist")  # its name in cursors
 
 
 def changes(
-    verdicts: Mapping[Key, Verdict], told: Mapping[str, Told], now: datetime
-) -> tuple[list[Key], dict[str, Told]]:
+    verdicts: Mapping[Key, Verdict], told: Mapping[str, LastReported], now: datetime
+) -> tuple[list[Key], dict[str, LastReported]]:
     """Return the checks whose verdict needs an event, and what to remember of all of them.
 
     Args:
@@ -79,15 +79,15 @@ def changes(
         now: Wall time.
     """
     due: list[Key] = []
-    memory: dict[str, Told] = {}
+    memory: dict[str, LastReported] = {}
     for key, verdict in verdicts.items():
         name = ":".join(key)
-        before = told.get(name) or Told(now)
-        is_new = (before.passed, before.gist) != (verdict.passed, verdict.gist)
+        before = told.get(name) or LastReported(now)
+        is_new = (before.passed, before.summary) != (verdict.passed, verdict.summary)
         memory[name] = before
         if is_new or now - before.at >= REFRESH:
             due.append(key)
-            memory[name] = Told(now, verdict.passed, verdict.gist)
+            memory[name] = LastReported(now, verdict.passed, verdict.summary)
     return due, memory
 
 

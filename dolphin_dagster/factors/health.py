@@ -67,7 +67,7 @@ class Memory(msgspec.Struct, frozen=True, kw_only=True):
         told: What was last reported of each check.
     """
 
-    told: dict[str, checks.Told] = {}
+    told: dict[str, checks.LastReported] = {}
 
 
 class Seen(msgspec.Struct, frozen=True, kw_only=True):
@@ -100,7 +100,7 @@ def verdicts(seen: Seen, known: set[str], wall: datetime) -> dict[checks.Key, Ve
     mine = {name: i for name, i in external().items() if name not in seen.off}
     if seen.held is None:
         away: checks.Facts = {"factors": 0, "readings": 0, "missing": "the grid is away"}
-        return {(NAME, IS_COMPLETE): Verdict(False, away, gist="away")}
+        return {(NAME, IS_COMPLETE): Verdict(False, away, summary="away")}
     found = {(NAME, IS_COMPLETE): is_complete(mine, seen.held)}
     for name, indicator in mine.items() if seen.held else ():
         if name in known or own(indicator, seen.held):
@@ -175,7 +175,7 @@ def look(
     return due, found, raised, Memory(told={**last.told, **told})
 
 
-def is_runs_own(key: checks.Key, verdict: Verdict, told: Mapping[str, checks.Told]) -> bool:
+def is_runs_own(key: checks.Key, verdict: Verdict, told: Mapping[str, checks.LastReported]) -> bool:
     """Return whether only runs report a verdict: a fresh factor that was not reported red.
 
     If the sensor reported it too, the event could fall between a run's start and its

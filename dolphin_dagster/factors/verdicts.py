@@ -62,7 +62,7 @@ def is_fresh(
         "expired": _list(dead),
         "missing": _list(missing),
     }
-    return Verdict(not missing and not dead, facts, gist=_list(missing))
+    return Verdict(not missing and not dead, facts, summary=_list(missing))
 
 
 def source_answers(circuit: CircuitBreaker) -> Verdict:
@@ -117,7 +117,7 @@ def is_complete(indicators: Mapping[str, Indicator], held: Readings) -> Verdict:
     expired = sum(r.expired for r in held.values())
     facts: Facts = {"factors": len(names), "readings": len(held), "expired": expired}
     facts["missing"] = ", ".join(missing) or "none"
-    return Verdict(not missing, facts, gist=_list(missing))
+    return Verdict(not missing, facts, summary=_list(missing))
 
 
 def _name(key: Key) -> str:

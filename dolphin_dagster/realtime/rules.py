@@ -76,7 +76,7 @@ class CheckRule(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def _red(why: str, facts: Facts) -> Verdict:
-    return Verdict(False, {**facts, "why": why}, gist=why)
+    return Verdict(False, {**facts, "why": why}, summary=why)
 
 
 def _age(document: Document, field: str, limit_s: float, snapshot: Snapshot) -> Verdict:
@@ -88,7 +88,7 @@ def _young(stamp: datetime | None, limit_s: float, snapshot: Snapshot) -> Verdic
     """Return whether a document's timestamp is young; None: no readable document."""
     facts: Facts = {"age_s": -1.0, "limit_s": limit_s}
     if snapshot.fault is not None:
-        return Verdict(False, {**facts, "why": snapshot.fault}, gist="the grid is away")
+        return Verdict(False, {**facts, "why": snapshot.fault}, summary="the grid is away")
     if stamp is None:
         return _red("no document that can be read", facts)
     age_s = (snapshot.now - stamp).total_seconds()
@@ -109,7 +109,7 @@ def is_alive(service: str) -> Rule:
         state = str(process.get("state", "unknown"))
         if state in DOWN and _is_known(snapshot):
             return _red(f"its manager says that it is {state}", facts)
-        return Verdict(verdict.passed, facts, gist=verdict.gist)
+        return Verdict(verdict.passed, facts, summary=verdict.summary)
 
     return rule
 
@@ -134,7 +134,7 @@ def _number(value: object) -> float:
 def grid_answers(snapshot: Snapshot) -> Verdict:
     """Judge whether the grid could be read."""
     if snapshot.fault is not None:
-        return Verdict(False, {"answers": 0.0, "why": snapshot.fault}, gist="away")
+        return Verdict(False, {"answers": 0.0, "why": snapshot.fault}, summary="away")
     return Verdict(True, {"answers": 1.0})
 
 
@@ -168,7 +168,7 @@ def has_books(snapshot: Snapshot) -> Verdict:
     facts: Facts = {**young.facts, "books": float(len(books))}
     if young.passed and not books:
         return _red("no asset has a book", facts)
-    return Verdict(young.passed, facts, gist=young.gist)
+    return Verdict(young.passed, facts, summary=young.summary)
 
 
 def may_trade(snapshot: Snapshot) -> Verdict:
@@ -185,7 +185,7 @@ def may_trade(snapshot: Snapshot) -> Verdict:
     words = [str(r).split(":")[0] for r in said] if isinstance(said, list) else []
     if not passed:
         facts["why"] = f"{posture}: {reasons if reasons != 'none' else 'cooling down'}"
-    return Verdict(passed, facts, gist=" ".join([posture, *words]))
+    return Verdict(passed, facts, summary=" ".join([posture, *words]))
 
 
 def is_green(snapshot: Snapshot) -> Verdict:
@@ -195,7 +195,7 @@ def is_green(snapshot: Snapshot) -> Verdict:
         return young
     scores: Facts = {k: _number(snapshot.health.get(k)) for k in ("rm_meta", *SENSORS)}
     status = str(snapshot.health.get("status"))
-    return Verdict(status == "GREEN", {**scores, "status": status}, gist=status)
+    return Verdict(status == "GREEN", {**scores, "status": status}, summary=status)
 
 
 def sensor_is_well(sensor: str, part: str) -> Rule:

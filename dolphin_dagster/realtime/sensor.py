@@ -13,7 +13,7 @@ import dagster as dg
 import msgspec
 
 from dolphin_dagster import checks
-from dolphin_dagster.checks import Told, Verdict
+from dolphin_dagster.checks import LastReported, Verdict
 from dolphin_dagster.instance import pools
 from dolphin_dagster.realtime.assets import make_assets
 from dolphin_dagster.realtime.snapshot import read_snapshot
@@ -29,7 +29,7 @@ class Memory(msgspec.Struct, frozen=True, kw_only=True):
     """The sensor's cursor: when each asset was materialized, and each check's last report."""
 
     shown: dict[str, datetime] = {}
-    told: dict[str, Told] = {}
+    told: dict[str, LastReported] = {}
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,7 +54,7 @@ def report(
     old = [a for a in assets if a not in last.shown or now - last.shown[a] >= checks.REFRESH]
     changed, told = checks.changes(found, last.told, now)
     due = [key for key in found if key in changed or key[0] in old]
-    told |= {":".join(k): Told(now, found[k].passed, found[k].gist) for k in due}
+    told |= {":".join(k): LastReported(now, found[k].passed, found[k].summary) for k in due}
     shown = {a: now if a in old else last.shown[a] for a in assets}
     return Report(assets=old, due=due, memory=Memory(shown=shown, told=told))
 

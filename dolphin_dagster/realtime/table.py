@@ -174,4 +174,4 @@ def _judged(rule: CheckRule, snapshot: Snapshot) -> Verdict:
         return rule.rule(snapshot)
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as e:
         why = f"a document is not as it should be: {type(e).__name__}: {e}"
-        return Verdict(False, {"why": why[:FACT_LENGTH]}, gist=type(e).__name__)
+        return Verdict(False, {"why": why[:FACT_LENGTH]}, summary=type(e).__name__)

@@ -79,15 +79,15 @@ def run_backtest(
         EngineError: If an engine already runs in this process, or the engine failed.
     """
     result, booking = BacktestResult(), Booking(portfolio, Rows(portfolio))
-    engine, shelf = BacktestEngine(portfolio.venue, booking), BookCache(portfolio)
-    turn = Turn(portfolio, booking, engine, shelf, _Kept(portfolio, on_scan))
+    engine, cache = BacktestEngine(portfolio.venue, booking), BookCache(portfolio)
+    turn = Turn(portfolio, booking, engine, cache, _Kept(portfolio, on_scan))
     with engine.running(Start.of(portfolio)):
         turn.resume()
-        shelf.keep(portfolio.in_flight.values())
+        cache.keep(portfolio.in_flight.values())
         for scan in scans:
             scan = msgspec.structs.replace(scan, epoch=portfolio.signals.order.epoch or 1)
             for views in books.until(scan.timestamp_us):
-                shelf.take_views(views)
+                cache.take_views(views)
             try:
                 plan = turn.begin(scan, FREE, factors.at(scan.timestamp_us))
             except ScanOutOfOrder:

@@ -166,35 +166,35 @@ async def serve_without_grid(
     name: str, settings: Settings, work: Callable[[ServiceContext], Awaitable[None]]
 ) -> None:
     """Run the work of a service that needs no grid; it writes heartbeats while the grid is up."""
-    frame = ServiceContext(name, settings, None)  # the client comes once there is a grid
-    frame.own_signals()
-    _serve_figures(frame)
-    beating = asyncio.create_task(_beat_when_there(frame))
+    context = ServiceContext(name, settings, None)  # the client comes once there is a grid
+    context.own_signals()
+    _serve_figures(context)
+    beating = asyncio.create_task(_beat_when_there(context))
     try:
-        await work(frame)
+        await work(context)
     finally:
-        frame.stopping.set()
+        context.stopping.set()
         notify("STOPPING=1")
         await asyncio.gather(beating, return_exceptions=True)
 
 
-async def _beat_when_there(frame: ServiceContext) -> None:
-    while not frame.stopping.is_set():
+async def _beat_when_there(context: ServiceContext) -> None:
+    while not context.stopping.is_set():
         try:
-            frame.client = await connect_or_refuse(frame.settings, frame.name)
+            context.client = await connect_or_refuse(context.settings, context.name)
         except GridError:
-            await pause(frame.stopping, BEAT_S)
+            await pause(context.stopping, BEAT_S)
             continue
         try:
-            await frame.beat()
+            await context.beat()
         finally:
-            await frame.client.shutdown()
+            await context.client.shutdown()
 
 
-def _serve_figures(frame: ServiceContext) -> None:
-    without = serve_metrics(frame.settings, frame.name, frame.figures)
+def _serve_figures(context: ServiceContext) -> None:
+    without = serve_metrics(context.settings, context.name, context.figures)
     if without is not None:
-        frame.count_rejection("metrics_unserved", why=without)
+        context.count_rejection("metrics_unserved", why=without)
 
 
 async def serve(
@@ -206,14 +206,14 @@ async def serve(
         GridError: If the grid does not answer at the start.
     """
     client = await connect_or_refuse(settings, name)
-    frame = ServiceContext(name, settings, client)
-    frame.own_signals()
-    _serve_figures(frame)
-    beating = asyncio.create_task(frame.beat())
+    context = ServiceContext(name, settings, client)
+    context.own_signals()
+    _serve_figures(context)
+    beating = asyncio.create_task(context.beat())
     try:
-        await work(frame)
+        await work(context)
     finally:
-        frame.stopping.set()
+        context.stopping.set()
         notify("STOPPING=1")
         await asyncio.gather(beating, return_exceptions=True)
         await client.shutdown()

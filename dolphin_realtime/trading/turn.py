@@ -56,10 +56,10 @@ class Turn:
         portfolio: Portfolio,
         booking: Booking,
         engine: Engine,
-        shelf: BookCache,
+        cache: BookCache,
         journal: TurnJournal,
     ) -> None:
-        self.portfolio, self.booking, self.engine, self.shelf = portfolio, booking, engine, shelf
+        self.portfolio, self.booking, self.engine, self.cache = portfolio, booking, engine, cache
         self._journal, self._rows = journal, booking.rows
         self._purged_at = self._n_instruments = 0
         self._silent: set[str] = set()
@@ -71,7 +71,7 @@ class Turn:
             ScanOutOfOrder: If the scan is not later than the last one.
         """
         self._open(scan)
-        plan = self.portfolio.decide(scan, limits, self.shelf.books(scan.timestamp_us), factors)
+        plan = self.portfolio.decide(scan, limits, self.cache.books(scan.timestamp_us), factors)
         if not plan.orders:
             return plan
         if not self._journal.intend(*plan.key, plan.orders, plan.limits):
@@ -96,7 +96,7 @@ class Turn:
         """
         self._open(scan)
         plan = self.portfolio.catch_up(
-            scan, orders, limits, self.shelf.books(scan.timestamp_us), factors
+            scan, orders, limits, self.cache.books(scan.timestamp_us), factors
         )
         if plan.is_new and orders:
             self._resume(orders)
@@ -126,7 +126,7 @@ class Turn:
             await self._cancel(list(self.portfolio.in_flight.values()), HALTED)
         else:
             await self._match(plan)
-        self.shelf.keep(self.portfolio.in_flight.values())
+        self.cache.keep(self.portfolio.in_flight.values())
         self.booking.count(plan.refusals)
         rows = self._rows.close_scan(plan, is_acted_on=is_acted_on)
         self._journal.commit(plan.key, rows, plan)
@@ -199,7 +199,7 @@ class Turn:
     async def _match(self, plan: Plan) -> None:
         """Fill the orders that have a quote, and cancel those without one in time."""
         now_us = plan.scan.timestamp_us
-        quotes = self.shelf.quotes(now_us)
+        quotes = self.cache.quotes(now_us)
         fills, lapses = self.portfolio.match(
             MarketSnapshot(now_us=now_us, prices=plan.prices, books=quotes)
         )

@@ -216,10 +216,10 @@ def test_an_asset_that_left_is_forgotten_after_a_week():
 
 
 def test_a_scan_older_than_a_document_gets_what_was_known_at_its_instant():
-    shelf, key = FactorCache(), ("dvol_btc", None)
+    cache, key = FactorCache(), ("dvol_btc", None)
     for n, value in enumerate((50.0, 60.0)):
         at = T + n * HOUR
-        shelf.update(encode(document_of({key: reading(value, at, 1e5)}, "wall", at)))
-    assert shelf.at(to_us(T + HOUR)).dvol_btc.value == 60.0
-    assert shelf.at(to_us(T + HOUR) - 1).dvol_btc.value == 50.0
-    assert shelf.at(to_us(T) - 1).dvol_btc.fetch_us == to_us(T + HOUR), "not known: gate 1"
+        cache.update(encode(document_of({key: reading(value, at, 1e5)}, "wall", at)))
+    assert cache.at(to_us(T + HOUR)).dvol_btc.value == 60.0
+    assert cache.at(to_us(T + HOUR) - 1).dvol_btc.value == 50.0
+    assert cache.at(to_us(T) - 1).dvol_btc.fetch_us == to_us(T + HOUR), "not known: gate 1"

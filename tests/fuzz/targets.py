@@ -150,14 +150,14 @@ BOOK_PATHS = paths(BOOKS)
 
 def books_document(choose: Choose) -> bool:
     portfolio = warm_portfolio()
-    shelf = BookCache(portfolio)
+    cache = BookCache(portfolio)
     try:
-        shelf.update(msgspec.json.encode(mutate(BOOKS, BOOK_PATHS, choose)).decode())
+        cache.update(msgspec.json.encode(mutate(BOOKS, BOOK_PATHS, choose)).decode())
     except ValueError:
         return False
-    book = shelf.books(SCANS[-1].timestamp_us)
+    book = cache.books(SCANS[-1].timestamp_us)
     assert all(isinstance(b, Book) and -1.0 <= b.imbalance_5 <= 1.0 for b in book.values())
-    for quote in shelf.quotes(2**62).values():
+    for quote in cache.quotes(2**62).values():
         assert 0.0 < quote.bid <= quote.ask < math.inf, quote
     trade(portfolio, msgspec.structs.replace(SCANS[-1]), book=book)
     return bool(book)
@@ -176,12 +176,12 @@ FACTOR_PATHS = paths(FACTORS)
 
 
 def factors_document(choose: Choose) -> bool:
-    shelf = FactorCache()
+    cache = FactorCache()
     try:
-        shelf.update(msgspec.json.encode(mutate(FACTORS, FACTOR_PATHS, choose)).decode())
+        cache.update(msgspec.json.encode(mutate(FACTORS, FACTOR_PATHS, choose)).decode())
     except ValueError:
         return False
-    factors = shelf.at(SCANS[-1].timestamp_us)
+    factors = cache.at(SCANS[-1].timestamp_us)
     trade(warm_portfolio(), msgspec.structs.replace(SCANS[-1]), factors=factors)
     return bool(factors.funding or factors.dvol_btc)
 

@@ -57,9 +57,9 @@ async def test_a_clock_that_steps_by_an_hour_repairs_nothing(host, hours):
         clock.step = timedelta(hours=hours)
         await turns(health, 40)
         assert "leapt" in health._observer.suspicion
-        assert health.judgement.faults(), "everything looks old: there was something to resist"
+        assert health.evaluator.faults(), "everything looks old: there was something to resist"
     finally:
-        await health.healer.close()
+        await health.recovery_runner.close()
         await client.shutdown()
     assert host.ledger() == []
     assert host.pids() == pids

@@ -67,7 +67,7 @@ def latency_us(costs: CostParams) -> int:
 
 def due(
     in_flight: Iterable[InFlight],
-    tape: MarketSnapshot,
+    snapshot: MarketSnapshot,
     gap_us: int,
     costs: CostParams,
     instruments: Mapping[str, InstrumentSpec],
@@ -76,23 +76,23 @@ def due(
 
     Args:
         in_flight: Orders without an outcome.
-        tape: The market snapshot: the scan's prices and book quotes.
+        snapshot: The market snapshot: the scan's prices and book quotes.
         gap_us: An order without a quote for longer than this is cancelled; a flatten is not.
         costs: Latency and half spread.
         instruments: Price precisions.
     """
     fills, lapses = [], []
     for order in in_flight:
-        waited_us = tape.now_us - order.decided_us
-        asset, book = order.order.asset, tape.books.get(order.client_order_id)
-        price = tape.prices.get(asset)
+        waited_us = snapshot.now_us - order.decided_us
+        asset, book = order.order.asset, snapshot.books.get(order.client_order_id)
+        price = snapshot.prices.get(asset)
         if price is not None and book is not None and book.at_us - order.decided_us <= gap_us:
             fills.append(Execution(order, book))
         elif waited_us > gap_us and not order.order.leg.startswith(FLATTEN_LEG):
             lapses.append(order)
         elif price is not None and is_quotable(price) and waited_us >= max(1, latency_us(costs)):
             digits = instruments[asset].price_precision
-            fills.append(Execution(order, scan_quote(asset, price, digits, tape.now_us, costs)))
+            fills.append(Execution(order, scan_quote(asset, price, digits, snapshot.now_us, costs)))
     return fills, lapses
 
 

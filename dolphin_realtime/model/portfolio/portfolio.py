@@ -191,10 +191,10 @@ class Portfolio:
         """Return the decimal places of an asset's size: its step is the last of them."""
         return self.instruments[asset].size_precision
 
-    def match(self, tape: MarketSnapshot) -> tuple[list[Execution], list[InFlight]]:
+    def match(self, snapshot: MarketSnapshot) -> tuple[list[Execution], list[InFlight]]:
         """Return (fills, orders to cancel as UNFILLED) among the orders of earlier scans."""
         gap_us = round(self.signals.params.gap_max_s * 1e6)
-        return due(self.in_flight.values(), tape, gap_us, self.costs, self.instruments)
+        return due(self.in_flight.values(), snapshot, gap_us, self.costs, self.instruments)
 
     def book(self, event: OrderEvent, mid: float = 0.0) -> float:
         """Book an event of an order in flight; return the profit that a fill realised.

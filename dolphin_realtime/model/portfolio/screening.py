@@ -22,20 +22,20 @@ from dolphin_realtime.model.risk.pre_trade import (
 
 
 def screen(
-    plan: Plan, standing: Exposure, p: PreTradeParams, fly: Callable[[OrderIntent], InFlight]
+    plan: Plan, exposure: Exposure, p: PreTradeParams, fly: Callable[[OrderIntent], InFlight]
 ) -> None:
     """Add the orders of a plan's decisions that may be sent to it, and the refusals of the others.
 
     Args:
         plan: The plan; a decision with a refused order gets the refusal's code as its reason.
-        standing: The exposure that the limits are checked against.
+        exposure: The exposure that the limits are checked against.
         p: The limits' bounds.
         fly: Gives an order its id and puts it in flight.
     """
     for n, decision in enumerate(plan.decisions):
         kept, code = [], None
         for intent in decision.orders:
-            order = _let_through(intent, standing, p, fly)
+            order = _let_through(intent, exposure, p, fly)
             if isinstance(order, Refusal):
                 plan.refusals.append(order)
                 code = order.code
@@ -48,16 +48,16 @@ def screen(
 
 def _let_through(
     intent: OrderIntent,
-    standing: Exposure,
+    exposure: Exposure,
     p: PreTradeParams,
     fly: Callable[[OrderIntent], InFlight],
 ) -> InFlight | Refusal:
-    refusal = check(intent, standing, p)
+    refusal = check(intent, exposure, p)
     if refusal is not None:
         return refusal
     try:
         order = fly(intent)
     except NoOrderId:
         return refusal_of(intent, "NO_ORDER_ID", 1.0 + SCANS, float(SCANS))
-    record_sent(intent, standing)
+    record_sent(intent, exposure)
     return order

@@ -238,12 +238,12 @@ LIMITS: Final = (
 """All limits in the order of checking; the first one that is broken gives the refusal's code."""
 
 
-def check(order: OrderIntent, standing: Exposure, p: PreTradeParams) -> Refusal | None:
+def check(order: OrderIntent, exposure: Exposure, p: PreTradeParams) -> Refusal | None:
     """Return the refusal of an order, None if it may be sent; NaN counts as over every bound."""
     for limit in LIMITS:
         if order.is_reduce_only and not limit.guards_exits:
             continue
-        value, bound = limit.measure(order, standing, p)
+        value, bound = limit.measure(order, exposure, p)
         if not value <= bound:
             return refusal_of(order, limit.code, value, bound)
     return None
@@ -261,12 +261,12 @@ def refusal_of(order: OrderIntent, code: str, value: float, bound: float) -> Ref
     )
 
 
-def record_sent(order: OrderIntent, standing: Exposure) -> None:
+def record_sent(order: OrderIntent, exposure: Exposure) -> None:
     """Add an accepted order to the exposure; the next order is checked with it."""
-    before, after = standing.held(order.asset), standing.after(order)
-    standing.gross += abs(after) - abs(before)
-    standing.net += after - before
-    standing.notionals[order.asset] = after
-    standing.pace.minute.append(standing.now_us)
+    before, after = exposure.held(order.asset), exposure.after(order)
+    exposure.gross += abs(after) - abs(before)
+    exposure.net += after - before
+    exposure.notionals[order.asset] = after
+    exposure.pace.minute.append(exposure.now_us)
     if not order.is_reduce_only:
-        standing.pace.opened[f"{order.asset} {order.side}"] = standing.now_us
+        exposure.pace.opened[f"{order.asset} {order.side}"] = exposure.now_us

@@ -21,8 +21,8 @@ OUTBOX: Final = maps.SCAN_RING_CAPACITY
 class Publisher:
     """Sends scan documents in order; `send` never raises and never loses the newest."""
 
-    def __init__(self, frame: ServiceContext) -> None:
-        self._frame = frame
+    def __init__(self, context: ServiceContext) -> None:
+        self._context = context
         self._sent: deque[str] = deque(maxlen=OUTBOX)
         self._unsent: deque[str] = deque(maxlen=OUTBOX)
         self._newest: str | None = None
@@ -31,7 +31,7 @@ class Publisher:
 
     async def start(self) -> None:
         """Create the grid's proxies; this must be done while the grid is available."""
-        client = self._frame.client
+        client = self._context.client
         self._map = await client.get_map(maps.FEATURES)
         self._ring = await client.get_ringbuffer(maps.SCAN_RING)
         client.lifecycle_service.add_listener(self._on_lifecycle)
@@ -49,7 +49,7 @@ class Publisher:
         """Send documents in order, the last one as the newest; return whether all were sent."""
         dropped = len(self._unsent) + len(documents) - OUTBOX
         if dropped > 0:
-            self._frame.counts["ring_overflow"] += dropped
+            self._context.counts["ring_overflow"] += dropped
         self._unsent.extend(documents)
         if documents:
             self._newest = documents[-1]
@@ -72,7 +72,7 @@ class Publisher:
                     await asyncio.gather(self._map.set(maps.LATEST_SCAN, newest), self._add(newest))
         except GRID_FAULTS:
             self._must_check = True
-            self._frame.set_phase("grid_away", unsent=len(self._unsent))
+            self._context.set_phase("grid_away", unsent=len(self._unsent))
             return False
         return True
 
@@ -90,7 +90,7 @@ class Publisher:
             for start in range(0, len(lost), 200):
                 self._tail = await self._ring.add_all(lost[start : start + 200], 0)
             if lost:
-                self._frame.log.info("bridge.ring_refilled", scans=len(lost))
+                self._context.log.info("bridge.ring_refilled", scans=len(lost))
         else:
             self._tail = tail
         if self._newest is not None and not self._unsent:  # else the unsent scans go first

@@ -60,13 +60,13 @@ class Polling:
 class Bridge:
     """Bridges one scan folder to the grid; `step` is one unit of work."""
 
-    def __init__(self, frame: ServiceContext) -> None:
-        s = frame.settings
-        self._frame = frame
+    def __init__(self, context: ServiceContext) -> None:
+        s = context.settings
+        self._context = context
         self._ledger = Ledger(ledger_folder(s.run_dir), newest=OUTBOX)
         self._child = ReaderChild(s.scans, self._ledger.folder, s.reader_deadline_s)
         self._polling = Polling(s.scan_idle_poll_s, s.scan_dense_poll_s)
-        self._publisher = Publisher(frame)
+        self._publisher = Publisher(context)
         self._trace = Trace(s.trace, "bridge")
         self._pace_file = self._ledger.folder.with_name(PACE_FILE)
         self._last_number = self._ledger.order.scan_number
@@ -78,12 +78,12 @@ class Bridge:
         self._publisher.remember(await self._last_documents())
         is_ready = False
         try:
-            while not self._frame.stopping.is_set():
+            while not self._context.stopping.is_set():
                 await self.step()
                 if not is_ready:
-                    self._frame.ready()
+                    self._context.ready()
                     is_ready = True
-                self._frame.turn()
+                self._context.turn()
         finally:
             await self._child.close()
             self._ledger.close()
@@ -96,17 +96,17 @@ class Bridge:
         try:
             found = await self._child.ask(Request(wait_s, min(poll_s, max(wait_s, 0.001))))
         except ReaderOverdue as e:
-            self._frame.counts["reader_replaced"] = self._child.n_replaced
-            self._frame.set_phase("share_hung", reason=str(e))
+            self._context.counts["reader_replaced"] = self._child.n_replaced
+            self._context.set_phase("share_hung", reason=str(e))
             found = []
         else:
-            if self._frame.phase == "share_hung":
-                self._frame.set_phase("ready")
+            if self._context.phase == "share_hung":
+                self._context.set_phase("ready")
         lines, documents = self._take(found)
         if documents or self._publisher.has_work:
             went = await self._publisher.send(documents)
-            if went and self._frame.phase == "grid_away":
-                self._frame.set_phase("ready")
+            if went and self._context.phase == "grid_away":
+                self._context.set_phase("ready")
         for line in lines:
             self._ledger.add(line)
         self._describe()
@@ -121,7 +121,7 @@ class Bridge:
                 documents.append(encode_scan(scan, datetime.now(UTC)))
                 self._trace.stamp("put", scan.epoch, scan.scan_number)
                 self._polling.cadence.note(time.monotonic())
-                self._frame.went_well()
+                self._context.went_well()
         return lines, documents
 
     def _place(self, found: Found) -> tuple[Line, Scan | None]:
@@ -129,23 +129,23 @@ class Bridge:
         line = Line(path=found.path, stamp=found.stamp, reason=found.reason)
         scan = found.scan
         if scan is None:
-            self._frame.count_rejection("bad_file", file=found.path, why=found.reason)
+            self._context.count_rejection("bad_file", file=found.path, why=found.reason)
             return line, None
         try:
             refuse_implausible(
                 scan.timestamp_us,
                 self._ledger.order.timestamp_us,
                 to_us(datetime.now(UTC)),
-                is_replay=self._frame.settings.market_clock == "replay",
+                is_replay=self._context.settings.market_clock == "replay",
             )
             is_new = self._ledger.order.accept(scan.scan_number, scan.timestamp_us)
         except ScanOutOfOrder as e:
             line.reason = f"out of order: {e}"
-            self._frame.count_rejection("out_of_order", file=found.path, why=str(e))
+            self._context.count_rejection("out_of_order", file=found.path, why=str(e))
             return line, None
         if not is_new:
             line.reason = f"duplicate of scan {scan.scan_number}"
-            self._frame.count_rejection("duplicate", file=found.path, why=line.reason)
+            self._context.count_rejection("duplicate", file=found.path, why=line.reason)
             return line, None
         self._ledger.seq += 1
         scan = msgspec.structs.replace(scan, epoch=self._ledger.order.epoch, seq=self._ledger.seq)
@@ -163,7 +163,7 @@ class Bridge:
             try:
                 found = await self._child.ask(Request(0.0, 0.0, newest[start : start + BATCH]))
             except ReaderOverdue as e:
-                self._frame.set_phase("share_hung", reason=str(e))
+                self._context.set_phase("share_hung", reason=str(e))
                 return documents
             for one in found:
                 line = lines[one.path]
@@ -175,14 +175,14 @@ class Bridge:
         return documents
 
     def _describe(self) -> None:
-        self._frame.figures.set("scan_number", self._last_number or 0)
-        self._frame.figures.set("scans", self._ledger.seq)
-        self._frame.figures.set("quarantined", self._ledger.bad)
+        self._context.figures.set("scan_number", self._last_number or 0)
+        self._context.figures.set("scans", self._ledger.seq)
+        self._context.figures.set("quarantined", self._ledger.bad)
         if time.monotonic() - self._described_at < DESCRIBE_S:
             return
         self._described_at = time.monotonic()
         slow = pace_said(self._pace_file)
-        self._frame.detail = (
+        self._context.detail = (
             f"scan {self._last_number}, epoch {self._ledger.order.epoch}, "
             f"seq {self._ledger.seq}, {self._ledger.bad} quarantined{'; ' if slow else ''}{slow}"
         )
@@ -194,6 +194,6 @@ def _in_market_order(found: Found) -> tuple[int, int]:
     return found.scan.timestamp_us, found.scan.scan_number
 
 
-async def run(frame: ServiceContext) -> None:
+async def run(context: ServiceContext) -> None:
     """Run the bridge in its service context."""
-    await Bridge(frame).run()
+    await Bridge(context).run()

@@ -19,7 +19,7 @@ TELL_S: Final = 1.0
 YOUNG_S: Final = 10.0
 
 
-class Told(msgspec.Struct):
+class SpeedReport(msgspec.Struct):
     """The reader's last report: wall time, files per second of access time, files not read yet."""
 
     at: float
@@ -56,7 +56,7 @@ class Pace:
         now = time.monotonic()
         if now - self._told_at < TELL_S or not self._n:
             return
-        told = Told(time.time(), self._n / max(self._busy_s, 1e-9), waiting)
+        told = SpeedReport(time.time(), self._n / max(self._busy_s, 1e-9), waiting)
         if told.words:
             files.replace(self._file, msgspec.json.encode(told))
         elif self._is_told:
@@ -67,7 +67,7 @@ class Pace:
 def said(file: Path) -> str:
     """Return the reader's report as text; empty if there is none from the last YOUNG_S."""
     try:
-        told = msgspec.json.decode(file.read_bytes(), type=Told)
+        told = msgspec.json.decode(file.read_bytes(), type=SpeedReport)
     except (FileNotFoundError, msgspec.DecodeError):
         return ""
     return told.words if time.time() - told.at <= YOUNG_S else ""

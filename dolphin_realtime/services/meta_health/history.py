@@ -16,8 +16,8 @@ HOUR_TURNS: Final = 720
 class HealthHistory:
     """Writes the health history of one stack; `turn` is called once per turn."""
 
-    def __init__(self, frame: ServiceContext) -> None:
-        self._frame, self._path = frame, history_path(frame.settings)
+    def __init__(self, context: ServiceContext) -> None:
+        self._context, self._path = context, history_path(context.settings)
         self._turn = 0
         self._words: dict[str, str] = {}
         self._status: str | None = None
@@ -73,10 +73,10 @@ class HealthHistory:
         try:
             append_history(self._path, line)
         except OSError as e:
-            self._frame.count_rejection("history_unwritten", why=str(e))
+            self._context.count_rejection("history_unwritten", why=str(e))
 
     def _log(self, document: HealthDocument, changed: dict[str, str]) -> None:
-        self._frame.log.info(
+        self._context.log.info(
             "meta_health.status",
             status=document.status.value,
             rm_meta=document.rm_meta,

@@ -24,13 +24,13 @@ UNWATCHED: Final = (
 )
 
 
-class Telling:
+class ServiceNotifier:
     """The notifier: active alerts are read from the file, to which systemd's units write too."""
 
-    def __init__(self, frame: ServiceContext) -> None:
-        self._frame, self._path = frame, frame.settings.home / FILE
+    def __init__(self, context: ServiceContext) -> None:
+        self._context, self._path = context, context.settings.home / FILE
         self._size = 0
-        self._looked, self._stamp = frame.settings.home / LOOKED, 0
+        self._looked, self._stamp = context.settings.home / LOOKED, 0
         self._seen_s: float | None = None
         self._red: dict[AlertKey, str] = {}
 
@@ -40,9 +40,9 @@ class Telling:
             size = self._path.stat().st_size if self._path.is_file() else 0
             if size == self._size:
                 return
-            found = standing(read_alerts(self._frame.settings.home))
+            found = standing(read_alerts(self._context.settings.home))
         except OSError as e:
-            self._frame.count_rejection("alerts_unread", why=str(e))
+            self._context.count_rejection("alerts_unread", why=str(e))
             return
         self._size = size
         self._red = {k: a.runbook for k, a in found.items() if k[1] in (SERVICE, UNIT)}
@@ -55,19 +55,19 @@ class Telling:
             stamp = 0
         if stamp != self._stamp or states.get(DAEMON) != "running" or self._seen_s is None:
             self._stamp, self._seen_s = stamp, now_s
-        return now_s - self._seen_s > self._frame.settings.mhs_unwatched_s
+        return now_s - self._seen_s > self._context.settings.mhs_unwatched_s
 
     def _raise(self, service: str, why: str) -> None:
         """Write an alert on one of Dagster's services, if none is active."""
         key = (service, SERVICE)
         if key not in self._red:
             self._red[key] = RUNBOOK
-            self._frame.alert(*key, "red", {"why": why}, RUNBOOK)
+            self._context.alert(*key, "red", {"why": why}, RUNBOOK)
 
     def report(
         self,
         faults: Iterable[Fault],
-        judgement: HealthEvaluator,
+        evaluator: HealthEvaluator,
         services: list[ServiceStatus] | None,
         now_s: float,
     ) -> None:
@@ -75,7 +75,7 @@ class Telling:
 
         Args:
             faults: The confirmed faults.
-            judgement: The health evaluator: which targets are good.
+            evaluator: The health evaluator: which targets are good.
             services: As their manager reports them; None if it does not answer: then nothing
                 counts as recovered.
             now_s: Monotonic time.
@@ -91,9 +91,9 @@ class Telling:
         if is_unwatched:
             self._raise(DAEMON, UNWATCHED)
         for asset, check in list(self._red):
-            runs = states.get(asset) == "running" and judgement.is_well(asset)
+            runs = states.get(asset) == "running" and evaluator.is_well(asset)
             runs &= not (is_unwatched and asset == DAEMON)
             if runs or asset not in states:
                 why = "it is well again" if runs else "there is no such service any more"
                 runbook = self._red.pop((asset, check))
-                self._frame.alert(asset, check, "recovered", {"why": why}, runbook)
+                self._context.alert(asset, check, "recovered", {"why": why}, runbook)

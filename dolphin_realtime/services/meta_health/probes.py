@@ -41,12 +41,12 @@ class Look(msgspec.Struct, frozen=True, kw_only=True):
 class Probes:
     """All probes of meta health."""
 
-    def __init__(self, frame: ServiceContext, manager: ServiceManager) -> None:
-        s = frame.settings
-        self._frame, self._manager = frame, manager
+    def __init__(self, context: ServiceContext, manager: ServiceManager) -> None:
+        s = context.settings
+        self._context, self._manager = context, manager
         self.sources = enabled_sources(s.mhs_sources)
         self.watched = watched(s)
-        self._reader = GridReader(frame.client, s.instance_names)
+        self._reader = GridReader(context.client, s.instance_names)
         self._last_services: list[ServiceStatus] = []
         self._last_coherence = Reading(scores={})
         self._code_at, self._last_code = -CODE_EVERY_S, Reading(scores={})
@@ -99,7 +99,7 @@ class Probes:
     async def _ports(self) -> Reading:
         ui_port = self._ui_port()
         plane, code = await asyncio.gather(
-            read_control_plane(self._frame.settings.hazelcast_port, ui_port), self._code(ui_port)
+            read_control_plane(self._context.settings.hazelcast_port, ui_port), self._code(ui_port)
         )
         return Reading(scores=plane.scores | code.scores, facts=plane.facts | code.facts)
 
@@ -115,11 +115,11 @@ class Probes:
 
     def _ui_port(self) -> int | None:
         """Return the webserver's port, None if it is not meant to run, or is still starting."""
-        grace_s = self._frame.settings.mhs_grace_s
+        grace_s = self._context.settings.mhs_grace_s
         found = next((s for s in self._last_services if s.name == WEBSERVER), None)
         is_early = found is not None and found.state in NOT_YET and found.age_s < grace_s
         is_waiting = found is not None and found.state == "waiting"
-        return None if found is None or is_early or is_waiting else self._frame.settings.ui_port
+        return None if found is None or is_early or is_waiting else self._context.settings.ui_port
 
     async def _probe[T](self, name: str, probe: Awaitable[T]) -> T | None:
         """Return a probe's result, None (unknown) if it raised or timed out."""
@@ -127,5 +127,5 @@ class Probes:
             async with asyncio.timeout(PROBE_DEADLINE_S):
                 return await probe
         except Exception as e:  # noqa: BLE001 - whatever a probe meets, its targets are unknown
-            self._frame.count_rejection(f"probe_{name}", why=f"{type(e).__name__}: {e}")
+            self._context.count_rejection(f"probe_{name}", why=f"{type(e).__name__}: {e}")
             return None

@@ -42,10 +42,10 @@ class RecoveryRunner:
         acted: Number of actions begun by this process.
     """
 
-    def __init__(self, frame: ServiceContext, manager: ServiceManager, now: datetime) -> None:
-        self._frame, self._manager = frame, manager
-        self.is_dry = frame.settings.mhs_recovery == "dry-run"
-        path = ledger_path(frame.settings)
+    def __init__(self, context: ServiceContext, manager: ServiceManager, now: datetime) -> None:
+        self._context, self._manager = context, manager
+        self.is_dry = context.settings.mhs_recovery == "dry-run"
+        path = ledger_path(context.settings)
         self.memory = remembered(*read_ledger(path), now, is_dry=self.is_dry)
         self._ledger = Ledger(path)
         self._doing: asyncio.Task[None] | None = None
@@ -60,7 +60,7 @@ class RecoveryRunner:
             return
         self.memory.acted(action, now)
         self.acted += 1
-        self._frame.log.warning(
+        self._context.log.warning(
             "recovery.acts", action=str(action.kind), target=action.target, why=why, dry=self.is_dry
         )
         if not self.is_dry:
@@ -74,13 +74,13 @@ class RecoveryRunner:
                 now = datetime.now(UTC)
                 self._write("refused", action, now, f"{type(e).__name__}: {e}")
                 self._end(action, now, is_cured=False)
-            self._frame.log.warning("recovery.refused", target=action.target, why=str(e))
+            self._context.log.warning("recovery.refused", target=action.target, why=str(e))
 
     def _ask(self, action: Action) -> None:
         """Request the action; return once it has begun."""
         if action.kind is Kind.LAUNCH:
             run_key = f"meta-health-{action.target}-{action.episode}"
-            dagster_api.launch_job(self._frame.settings.ui_port, LAUNCHED[action.target], run_key)
+            dagster_api.launch_job(self._context.settings.ui_port, LAUNCHED[action.target], run_key)
             return
         self._manager.reset_failed(action.target)
         if action.kind is Kind.START:
@@ -95,7 +95,7 @@ class RecoveryRunner:
         if action is None or since is None or is_doing:
             return
         took = now - since
-        if is_well and took > timedelta(seconds=self._frame.settings.mhs_turn_s):
+        if is_well and took > timedelta(seconds=self._context.settings.mhs_turn_s):
             self._write("cured", action, now, f"after {took.total_seconds():.0f} s")
             self._end(action, now, is_cured=True)
         elif took > CURED_WITHIN[action.kind]:
@@ -123,8 +123,8 @@ class RecoveryRunner:
         """Alert a person; a dry run does not alert on its circuit breaker."""
         if self.is_dry and check == "circuit":
             return
-        self._frame.log.error(f"health.page_{check}", state=state, **facts)
-        self._frame.alert("meta_health", check, state, facts, RUNBOOK[check])
+        self._context.log.error(f"health.page_{check}", state=state, **facts)
+        self._context.alert("meta_health", check, state, facts, RUNBOOK[check])
 
     def _write(self, event: Event, action: Action, now: datetime, why: str) -> bool:
         """Write a ledger line; return False if it cannot be written: then no action begins."""
@@ -139,7 +139,7 @@ class RecoveryRunner:
         try:
             self._ledger.add(line)
         except OSError as e:
-            self._frame.count_rejection("ledger_unwritten", why=str(e))
+            self._context.count_rejection("ledger_unwritten", why=str(e))
             return False
         return True
 

@@ -34,7 +34,7 @@ from dolphin_realtime.services.meta_health.clock import Clock
 from dolphin_realtime.services.meta_health.evaluator import SENSORS, HealthEvaluator
 from dolphin_realtime.services.meta_health.files import document_path, maintenance, maintenance_path
 from dolphin_realtime.services.meta_health.history import HealthHistory
-from dolphin_realtime.services.meta_health.notifier import Telling
+from dolphin_realtime.services.meta_health.notifier import ServiceNotifier
 from dolphin_realtime.services.meta_health.probes import Look, Probes
 from dolphin_realtime.services.meta_health.recovery_runner import RecoveryRunner
 
@@ -50,19 +50,19 @@ class MetaHealth:
 
     def __init__(
         self,
-        frame: ServiceContext,
+        context: ServiceContext,
         manager: ServiceManager | None = None,
         clock: Clock | None = None,
     ) -> None:
-        s = frame.settings
-        self._frame, self._clock = frame, clock or Clock()
+        s = context.settings
+        self._context, self._clock = context, clock or Clock()
         manager = manager or manager_of(s)
-        self._probes = Probes(frame, manager)
-        self.judgement = HealthEvaluator(self._probes.sources, critical(s))
-        self.healer = RecoveryRunner(frame, manager, self._clock.wall())
+        self._probes = Probes(context, manager)
+        self.evaluator = HealthEvaluator(self._probes.sources, critical(s))
+        self.recovery_runner = RecoveryRunner(context, manager, self._clock.wall())
         self._observer = SelfCheck(s.mhs_turn_s)
-        self._telling = Telling(frame)
-        self._chronicle = HealthHistory(frame)
+        self._notifier = ServiceNotifier(context)
+        self._chronicle = HealthHistory(context)
         self._began_s = self._clock.monotonic()
         self._grid_since_s: float | None = None
         self._dagster_since_s: float | None = None
@@ -73,26 +73,26 @@ class MetaHealth:
     async def run(self) -> None:
         """Probe, publish and repair until the service stops."""
         await self._probes.start()
-        self._health = await self._frame.client.get_map(maps.META_HEALTH)
+        self._health = await self._context.client.get_map(maps.META_HEALTH)
         self._path.parent.mkdir(parents=True, exist_ok=True)
         is_ready = False
         try:
-            while not self._frame.stopping.is_set():
+            while not self._context.stopping.is_set():
                 began = time.monotonic()
                 document = await self.turn()
                 turn_ms = (time.monotonic() - began) * 1000
-                words = self.judgement.words()
-                self._chronicle.turn(document, words, turn_ms, self.healer.acted)
+                words = self.evaluator.words()
+                self._chronicle.turn(document, words, turn_ms, self.recovery_runner.acted)
                 if self._is_settled:
                     said = f"{document.status} {document.rm_meta:.3f}"
-                    self._frame.detail = f"{said}, the turn took {turn_ms:.1f} ms"
+                    self._context.detail = f"{said}, the turn took {turn_ms:.1f} ms"
                 if not is_ready:
-                    self._frame.ready()
+                    self._context.ready()
                     is_ready = True
-                self._frame.turn()
-                await self._clock.pause(self._frame.stopping, self._frame.settings.mhs_turn_s)
+                self._context.turn()
+                await self._clock.pause(self._context.stopping, self._context.settings.mhs_turn_s)
         finally:
-            await self.healer.close()
+            await self.recovery_runner.close()
 
     async def turn(self) -> HealthDocument:
         """Probe once, evaluate, repair if needed, publish; return the document."""
@@ -102,25 +102,25 @@ class MetaHealth:
         )
         now, now_s = self._clock.wall(), self._clock.monotonic()
         if self._observer.slept(now_s):
-            self.judgement.forget_streaks()
-        seen = self.judgement.update(look.readings, now_s)
+            self.evaluator.forget_streaks()
+        seen = self.evaluator.update(look.readings, now_s)
         self._note_grid(now_s)
         suspected = self._observer.suspicion
         self._observer.judge(now.timestamp(), now_s, seen)
         self._tell_suspicion(suspected)
         held = self._heal(look, now, now_s)
-        is_young = now_s - self._began_s < self._frame.settings.mhs_grace_s
-        document = self.judgement.document(now, now_s, held, is_young=is_young)
+        is_young = now_s - self._began_s < self._context.settings.mhs_grace_s
+        document = self.evaluator.document(now, now_s, held, is_young=is_young)
         self._is_settled |= not is_young or self._all_came_up()
         await self._publish(document)
         return document
 
     def _grid_is_young(self, now_s: float) -> bool:
         since_s = self._grid_since_s
-        return since_s is None or now_s - since_s < self._frame.settings.mhs_grace_s
+        return since_s is None or now_s - since_s < self._context.settings.mhs_grace_s
 
     def _note_grid(self, now_s: float) -> None:
-        track = self.judgement.tracks[HAZELCAST_KEY]
+        track = self.evaluator.tracks[HAZELCAST_KEY]
         if track.raw != 1.0:
             self._grid_since_s = None
         elif self._grid_since_s is None:
@@ -132,47 +132,51 @@ class MetaHealth:
         Until then, or until the grace is over, no health document is published: unknown is not
         GREEN.
         """
-        beating = [name for sensor, name in self.judgement.tracks if sensor == "m2_heartbeat"]
+        beating = [name for sensor, name in self.evaluator.tracks if sensor == "m2_heartbeat"]
         made = [s.name for s in self._probes.sources if s.enabled and s.name not in LAUNCHED]
-        return self.judgement.was_seen_well([*(beating or self._probes.watched), *made])
+        return self.evaluator.was_seen_well([*(beating or self._probes.watched), *made])
 
     def _heal(self, look: Look, now: datetime, now_s: float) -> dict[str, str]:
         """Verify, plan and act; return, by sensor and target, why a fault gets no action."""
-        healer = self.healer
-        healer.memory.not_after(now)
-        for target in list(healer.memory.targets):
-            healer.saw(target, now, is_well=self.judgement.is_well(target))
-        if healer.memory.pending is not None:
-            healer.verify(now, is_well=self._is_cured(look, healer.memory.pending))
-        faults = self.judgement.faults()
+        recovery_runner = self.recovery_runner
+        recovery_runner.memory.not_after(now)
+        for target in list(recovery_runner.memory.targets):
+            recovery_runner.saw(target, now, is_well=self.evaluator.is_well(target))
+        if recovery_runner.memory.pending is not None:
+            recovery_runner.verify(
+                now, is_well=self._is_cured(look, recovery_runner.memory.pending)
+            )
+        faults = self.evaluator.faults()
         if self._observer.suspicion is None:
-            self._telling.report(faults, self.judgement, look.services, now_s)
+            self._notifier.report(faults, self.evaluator, look.services, now_s)
         if not faults:
             return {}
-        planned = plan(faults, self._world(look), healer.memory, now, self._barred(look, now))
+        planned = plan(
+            faults, self._world(look), recovery_runner.memory, now, self._barred(look, now)
+        )
         why = ", ".join(f"{f.sensor}/{f.target}" for f in faults)
-        healer.act(planned, why, now)
+        recovery_runner.act(planned, why, now)
         return planned.held
 
     def _is_cured(self, look: Look, action: Action) -> bool:
         """Return whether an action's target is good again, and its service, if any, runs."""
         states = [s.state for s in look.services or [] if s.name == action.target]
         is_up = all(state == "running" for state in states)
-        is_seen = (action.sensor, action.target) in self.judgement.tracks
-        return is_up and is_seen and self.judgement.is_well(action.target)
+        is_seen = (action.sensor, action.target) in self.evaluator.tracks
+        return is_up and is_seen and self.evaluator.is_well(action.target)
 
     def _barred(self, look: Look, now: datetime) -> str | None:
         """Return why no action at all may be taken now, or None."""
-        if self._frame.settings.mhs_recovery == "off":
+        if self._context.settings.mhs_recovery == "off":
             return "recovery is switched off (DOLPHIN_MHS_RECOVERY)"
         if look.services is None:
             return "the service manager does not answer"
         if self._observer.suspicion is not None:
             return f"the observer is suspect: {self._observer.suspicion}"
-        return maintenance(maintenance_path(self._frame.settings), now)
+        return maintenance(maintenance_path(self._context.settings), now)
 
     def _world(self, look: Look) -> World:
-        tracks = self.judgement.tracks
+        tracks = self.evaluator.tracks
         webserver = tracks.get(WEBSERVER_KEY)
         sources = look.readings["m3_data_freshness"].facts
         return World(
@@ -180,7 +184,7 @@ class MetaHealth:
                 s.name: Service(name=s.name, state=s.state, is_wanted=s.is_wanted, age_s=s.age_s)
                 for s in look.services or []
             },
-            grace_s=self._frame.settings.mhs_grace_s,
+            grace_s=self._context.settings.mhs_grace_s,
             hazelcast_is_good=tracks[HAZELCAST_KEY].raw == 1.0,
             dagster_answers=webserver is not None and webserver.raw == 1.0,
             failing_upstream=self._failing_upstream(),
@@ -196,7 +200,7 @@ class MetaHealth:
         elif self._dagster_since_s is None:
             self._dagster_since_s = now_s
         since_s = self._dagster_since_s
-        first_s = FIRST_CHANCE_GRACES * self._frame.settings.mhs_grace_s
+        first_s = FIRST_CHANCE_GRACES * self._context.settings.mhs_grace_s
         return since_s is not None and now_s - since_s >= first_s
 
     def _spell(self, name: str, facts: dict[str, object]) -> str:
@@ -209,7 +213,7 @@ class MetaHealth:
 
     def _failing_upstream(self) -> dict[str, str]:
         """Return `extf` with the reason if all external sources fail, else nothing."""
-        circuits = memory_of(self._frame.settings.run_dir).circuits()
+        circuits = memory_of(self._context.settings.run_dir).circuits()
         failing = [c for c in circuits.values() if c.is_failing]
         if not circuits or len(failing) < len(circuits):
             return {}
@@ -219,28 +223,28 @@ class MetaHealth:
         after = self._observer.suspicion
         if (before is None) != (after is None):
             why = after or before
-            self.healer.page("observer", "red" if after else "recovered", {"why": why})
+            self.recovery_runner.page("observer", "red" if after else "recovered", {"why": why})
 
     async def _publish(self, document: HealthDocument) -> None:
         """Write the document to disk and to the grid, once the stack has started."""
         if not self._is_settled:
-            self._frame.detail = "the stack is coming up: nothing is said of its health yet"
+            self._context.detail = "the stack is coming up: nothing is said of its health yet"
             return
-        self._frame.figures.set("rm_meta", document.rm_meta)
+        self._context.figures.set("rm_meta", document.rm_meta)
         for sensor in SENSORS:
-            self._frame.figures.set("health_score", getattr(document, sensor), sensor=sensor)
+            self._context.figures.set("health_score", getattr(document, sensor), sensor=sensor)
         text = wire.encode(document)
         try:
             files.replace(self._path, text.encode())
         except OSError as e:
-            self._frame.count_rejection("document_unwritten", why=str(e))
+            self._context.count_rejection("document_unwritten", why=str(e))
         try:
             async with asyncio.timeout(SEND_TIMEOUT_S):
                 await self._health.set(maps.LATEST, text)
         except GRID_FAULTS:
-            self._frame.counts["health_unsent"] += 1
+            self._context.counts["health_unsent"] += 1
 
 
-async def run(frame: ServiceContext) -> None:
+async def run(context: ServiceContext) -> None:
     """Run the meta health service in its service context."""
-    await MetaHealth(frame).run()
+    await MetaHealth(context).run()

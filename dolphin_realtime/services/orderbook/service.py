@@ -30,29 +30,29 @@ STREAMS_PER_SOCKET: Final = 100
 class OrderBooks:
     """The order books of one stack's assets."""
 
-    def __init__(self, frame: ServiceContext, assets: list[str], http: httpx.AsyncClient) -> None:
-        self._frame, self._assets = frame, assets
-        self._settings = frame.settings
-        s = frame.settings
+    def __init__(self, context: ServiceContext, assets: list[str], http: httpx.AsyncClient) -> None:
+        self._context, self._assets = context, assets
+        self._settings = context.settings
+        s = context.settings
         snapshots = Snapshots(http, s.orderbook_rest, memory_of(s.run_dir))
-        self._keeper = BookKeeper(assets, snapshots.fetch, frame.counts)
-        every_s = frame.settings.orderbook_record_s
-        self._record = BookRecord(frame.settings.books, every_s, self._simulated)
+        self._keeper = BookKeeper(assets, snapshots.fetch, context.counts)
+        every_s = context.settings.orderbook_record_s
+        self._record = BookRecord(context.settings.books, every_s, self._simulated)
 
     async def run(self) -> None:
         """Follow the streams and publish until the service stops."""
-        features = await self._frame.client.get_map(maps.FEATURES)
+        features = await self._context.client.get_map(maps.FEATURES)
         shards = [
             self._assets[i : i + STREAMS_PER_SOCKET]
             for i in range(0, len(self._assets), STREAMS_PER_SOCKET)
         ]
         following = [asyncio.create_task(self._follow(shard)) for shard in shards]
-        self._frame.ready()
+        self._context.ready()
         try:
-            while not self._frame.stopping.is_set():
+            while not self._context.stopping.is_set():
                 await self._publish(features)
-                self._frame.turn()
-                await pause(self._frame.stopping, self._settings.orderbook_publish_s)
+                self._context.turn()
+                await pause(self._context.stopping, self._settings.orderbook_publish_s)
         finally:
             self._keeper.stop()
             self._record.close()
@@ -69,25 +69,25 @@ class OrderBooks:
                 self._keeper.apply(update)
 
     def _on_fault(self, why: str) -> None:
-        self._frame.count_rejection(why.split(":", maxsplit=1)[0], why=why)
+        self._context.count_rejection(why.split(":", maxsplit=1)[0], why=why)
 
     async def _publish(self, features: Any) -> None:
         now = datetime.now(UTC)
         found, n_missing = self._keeper.features(now, self._settings.orderbook_stale_s)
         label = f"; SIMULATED: {self._simulated}" if self._simulated else ""
-        self._frame.detail = f"{len(found)} books, {n_missing} assets without one{label}"
+        self._context.detail = f"{len(found)} books, {n_missing} assets without one{label}"
         if n_missing and self._keeper.trouble:
-            self._frame.detail += f"; {self._keeper.trouble}"
-        self._frame.figures.set("books", len(found))
+            self._context.detail += f"; {self._keeper.trouble}"
+        self._context.figures.set("books", len(found))
         self._record.record(found)
-        self._frame.counts["books_unrecorded"] = self._record.n_failed
+        self._context.counts["books_unrecorded"] = self._record.n_failed
         document = BooksDocument(assets=found, pushed_at=now, simulated=self._simulated)
         try:
             async with asyncio.timeout(2.0):
                 await features.set(maps.LATEST_BOOKS, wire.encode(document))
         except GRID_FAULTS:
-            self._frame.counts["books_unsent"] += 1
-        self._frame.set_phase("ready" if found else "no_books")
+            self._context.counts["books_unsent"] += 1
+        self._context.set_phase("ready" if found else "no_books")
 
     @property
     def _simulated(self) -> str | None:
@@ -101,13 +101,13 @@ async def _http() -> AsyncIterator[httpx.AsyncClient]:
         yield client
 
 
-async def run(frame: ServiceContext) -> None:
+async def run(context: ServiceContext) -> None:
     """Run the order-book service in its service context.
 
     Raises:
         SettingsError: If the assets or an address are not set.
     """
-    s = frame.settings
+    s = context.settings
     assets = [asset.upper() for asset in listed(s.orderbook_assets)]
     if not (assets and s.orderbook_ws and s.orderbook_rest):
         raise SettingsError(
@@ -115,4 +115,4 @@ async def run(frame: ServiceContext) -> None:
             "leave DOLPHIN_ORDERBOOK_WS empty to run without it"
         )
     async with _http() as http:
-        await OrderBooks(frame, assets, http).run()
+        await OrderBooks(context, assets, http).run()

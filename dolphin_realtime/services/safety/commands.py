@@ -27,7 +27,7 @@ class CommandLog:
 
     def __init__(self, path: Path) -> None:
         self._lines = files.JsonLines(path)
-        self.standing: OperatorCommand | None = None
+        self.active: OperatorCommand | None = None
         self.flatten: OperatorCommand | None = None
         for order in files.read_lines(path, OperatorCommand):
             self._take(order or _unreadable())
@@ -43,7 +43,7 @@ class CommandLog:
         self._take(order)
 
     def _take(self, order: OperatorCommand) -> None:
-        self.standing = order
+        self.active = order
         if order.action == "flatten":
             self.flatten = order
         elif order.action == "resume":
@@ -52,7 +52,7 @@ class CommandLog:
     @property
     def posture(self) -> Posture:
         """The least restrictive posture that the active command allows; NORMAL without one."""
-        return Posture.NORMAL if self.standing is None else self.standing.posture
+        return Posture.NORMAL if self.active is None else self.active.posture
 
     def close(self) -> None:
         """Close the file."""

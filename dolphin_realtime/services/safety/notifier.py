@@ -13,15 +13,15 @@ RUNBOOK: Final = "docs/runbook.md#why-the-posture-is-not-normal"
 CHECK: Final = "posture"
 
 
-class Telling:
+class PostureNotifier:
     """The notifier: writes alerts and the last reported posture, which is saved on its own.
 
     A disk may hang, so writing is done in a thread, one alert at a time; a change in the meantime
     is reported afterwards.
     """
 
-    def __init__(self, frame: ServiceContext, path: Path) -> None:
-        self._frame, self._path = frame, path
+    def __init__(self, context: ServiceContext, path: Path) -> None:
+        self._context, self._path = context, path
         self._told = _read(path)
         self._task: asyncio.Task[None] | None = None
 
@@ -40,12 +40,12 @@ class Telling:
 
     def _write(self, posture: Posture, state: AlertState | None, facts: dict[str, str]) -> None:
         """Write the alert, if any, then the last reported posture; a failed alert is retried."""
-        if state is None or self._frame.alert("safety", CHECK, state, facts, RUNBOOK):
+        if state is None or self._context.alert("safety", CHECK, state, facts, RUNBOOK):
             try:
                 self._path.parent.mkdir(parents=True, exist_ok=True)
                 files.replace(self._path, posture.value.encode())
             except OSError as e:
-                self._frame.count_rejection("told_unwritten", why=str(e))
+                self._context.count_rejection("told_unwritten", why=str(e))
             self._told = posture
 
     async def close(self) -> None:

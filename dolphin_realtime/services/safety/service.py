@@ -31,7 +31,7 @@ from dolphin_realtime.model.risk.posture import (
 from dolphin_realtime.runtime.service_context import ServiceContext, pause
 from dolphin_realtime.services.safety.commands import CommandLog, serve_orders
 from dolphin_realtime.services.safety.memory import KeptPosture, Newest, Peaks, facts_of
-from dolphin_realtime.services.safety.notifier import Telling
+from dolphin_realtime.services.safety.notifier import PostureNotifier
 
 TURN_S: Final = 1.0
 GRACE_S: Final = 30.0
@@ -48,11 +48,11 @@ class Bridged(msgspec.Struct):
 class Safety:
     """The posture of one stack; `step` is one unit of work."""
 
-    def __init__(self, frame: ServiceContext) -> None:
-        self._frame, now = frame, datetime.now(UTC)
+    def __init__(self, context: ServiceContext) -> None:
+        self._context, now = context, datetime.now(UTC)
         self._params = load_group(SafetyParams, PREFIX)
         self._started = now
-        folder = frame.settings.home / "safety"
+        folder = context.settings.home / "safety"
         self._ledger = CommandLog(folder / "ledger.jsonl")
         self._peaks = Peaks(folder / "peaks.json")
         self._kept = KeptPosture(folder / "posture")
@@ -60,47 +60,47 @@ class Safety:
         found = (before, Posture.CLOSE_ONLY, self._ledger.posture)
         self._ladder = Ladder(max(filter(None, found), key=lambda p: p.rank), now)
         self._was_fresh = before not in (None, Posture.NORMAL)
-        self._telling = Telling(frame, folder / "told")
+        self._notifier = PostureNotifier(context, folder / "told")
         self._cadence = Cadence()
         self._scan = Newest(Bridged, lambda scan: scan.bridge_ts)
         self._health = Newest(HealthDocument, lambda health: health.timestamp)
         self._states = {
             i: Newest(StateDocument, lambda state: state.updated_at)
-            for i in frame.settings.instance_names
+            for i in context.settings.instance_names
         }
         self._at_once = asyncio.Event()
 
     async def run(self) -> None:
         """Judge and publish until the service stops."""
-        get_map = self._frame.client.get_map
+        get_map = self._context.client.get_map
         self._features = await get_map(maps.FEATURES)
         self._health_map = await get_map(maps.META_HEALTH)
         self._safety = await get_map(maps.SAFETY)
         self._state_maps = {i: await get_map(maps.state_map(i)) for i in self._states}
         server = await serve_orders(
-            self._frame.settings.run_dir, self._ledger, self._refuse, self._on_order
+            self._context.settings.run_dir, self._ledger, self._refuse, self._on_order
         )
         is_ready = False
         async with server:
-            while not self._frame.stopping.is_set():
+            while not self._context.stopping.is_set():
                 self._at_once.clear()
                 try:
                     await self.step()
                 except GRID_FAULTS:
-                    self._frame.set_phase("grid_away")
+                    self._context.set_phase("grid_away")
                 else:
                     if not is_ready:
-                        self._frame.ready()
+                        self._context.ready()
                         is_ready = True
-                    self._frame.set_phase("ready")
-                self._frame.turn()
+                    self._context.set_phase("ready")
+                self._context.turn()
                 await self._next()
-        await self._telling.close()
+        await self._notifier.close()
 
     async def _next(self) -> None:
         """Wait for the next turn; an operator command starts it at once."""
         ordered = asyncio.create_task(self._at_once.wait())
-        turn = asyncio.create_task(pause(self._frame.stopping, TURN_S))
+        turn = asyncio.create_task(pause(self._context.stopping, TURN_S))
         _, left = await asyncio.wait({ordered, turn}, return_when=asyncio.FIRST_COMPLETED)
         for task in left:
             task.cancel()
@@ -124,7 +124,7 @@ class Safety:
             raise ValueError("a flatten stands; dolphin resume --reason TEXT takes it back")
 
     def _on_order(self, order: OperatorCommand) -> None:
-        self._frame.log.info(
+        self._context.log.info(
             "safety.ordered",
             action=order.action,
             posture=order.posture.value,
@@ -157,10 +157,10 @@ class Safety:
         self._move(wanted, reasons, now)
         await self._safety.set(maps.LATEST, self._document(inputs, reasons, now))
         if self._was_fresh or not self._is_young(now):
-            self._telling.report(self._ladder.posture, reasons)
-        self._frame.figures.set("posture_rank", self._ladder.posture.rank)
-        self._frame.figures.set("size_multiplier", self._ladder.posture.size_multiplier)
-        self._frame.detail = f"{self._ladder.posture} since {self._ladder.since:%H:%M:%S}"
+            self._notifier.report(self._ladder.posture, reasons)
+        self._context.figures.set("posture_rank", self._ladder.posture.rank)
+        self._context.figures.set("size_multiplier", self._ladder.posture.size_multiplier)
+        self._context.detail = f"{self._ladder.posture} since {self._ladder.since:%H:%M:%S}"
 
     def _is_young(self, now: datetime) -> bool:
         return (now - self._started).total_seconds() < GRACE_S
@@ -179,7 +179,7 @@ class Safety:
             cadence_s=self._cadence.seconds or 0.0,
             health=self._health_status(now, is_young=is_young),
             instances=[f for f in facts if f.age_s is not None or not is_young],
-            manual=self._ledger.standing,
+            manual=self._ledger.active,
         )
 
     def _document(self, inputs: SafetyInputs, reasons: list[str], now: datetime) -> str:
@@ -206,7 +206,7 @@ class Safety:
     def _move(self, wanted: Posture, reasons: list[str], now: datetime) -> None:
         """Step the ladder; the first turn that calls for NORMAL lifts the start posture at once."""
         is_first = not self._was_fresh and wanted is Posture.NORMAL
-        cool_down_s = 0.0 if is_first else self._frame.settings.safety_cool_down_s
+        cool_down_s = 0.0 if is_first else self._context.settings.safety_cool_down_s
         if self._ladder.posture is Posture.HALTED and wanted is not Posture.HALTED:
             changed = False
         else:
@@ -215,7 +215,7 @@ class Safety:
                 self._ladder.move(wanted, now, cool_down_s)
         self._was_fresh = self._was_fresh or wanted is Posture.NORMAL
         if changed:
-            self._frame.log.info(
+            self._context.log.info(
                 "safety.posture", posture=self._ladder.posture.value, reasons=reasons
             )
             self._kept.keep(self._ladder.posture)
@@ -223,7 +223,7 @@ class Safety:
 
     def _keep_halt(self, reasons: list[str], now: datetime) -> None:
         """Write an automatic HALTED to the ledger, so that only a resume ends it."""
-        standing = self._ledger.standing
+        standing = self._ledger.active
         is_kept = standing is not None and standing.posture is Posture.HALTED
         if self._ladder.posture is Posture.HALTED and not is_kept:
             why = "; ".join(reasons)
@@ -249,6 +249,6 @@ class Safety:
         return "STARTING" if is_young and self._health.document is None else None
 
 
-async def run(frame: ServiceContext) -> None:
+async def run(context: ServiceContext) -> None:
     """Run the safety service in its service context."""
-    await Safety(frame).run()
+    await Safety(context).run()

@@ -97,7 +97,7 @@ async def _one(
 ) -> None:
     scan = msgspec.structs.replace(scan, epoch=portfolio.signals.order.epoch or 1)
     for views in books.until(scan.timestamp_us):
-        session.shelf.take_views(views)
+        session.cache.take_views(views)
     known = factors.at(scan.timestamp_us)
     try:
         if allowed.is_acted_on:

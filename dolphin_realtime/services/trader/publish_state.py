@@ -173,8 +173,8 @@ def set_figures(figures: Figures, state: StateDocument) -> None:
 class StatePublisher:
     """Publishes STATE and PNL after each journalled scan, and at least every REFRESH_S."""
 
-    def __init__(self, frame: ServiceContext, session: ScanProcessor, guard: Guard) -> None:
-        self._frame, self._session, self._guard = frame, session, guard
+    def __init__(self, context: ServiceContext, session: ScanProcessor, guard: Guard) -> None:
+        self._context, self._session, self._guard = context, session, guard
         self._dirty = asyncio.Event()
 
     def soon(self) -> None:
@@ -184,19 +184,19 @@ class StatePublisher:
     async def run(self) -> None:
         """Publish until the service stops."""
         instance = self._session.portfolio.instance
-        states = await self._frame.client.get_map(maps.state_map(instance))
-        days = await self._frame.client.get_map(maps.pnl_map(instance))
-        while not self._frame.stopping.is_set():
+        states = await self._context.client.get_map(maps.state_map(instance))
+        days = await self._context.client.get_map(maps.pnl_map(instance))
+        while not self._context.stopping.is_set():
             try:
                 async with asyncio.timeout(2.0):
                     await self._put(states, days)
             except GRID_FAULTS:
-                self._frame.counts["state_unsent"] += 1
+                self._context.counts["state_unsent"] += 1
             await self._next()
 
     async def _put(self, states: Any, days: Any) -> None:
-        state = state_document(self._session, self._guard, self._frame.settings.mode)
-        set_figures(self._frame.figures, state)
+        state = state_document(self._session, self._guard, self._context.settings.mode)
+        set_figures(self._context.figures, state)
         await states.set(maps.LATEST_STATE, wire.encode(state))
         pnl = pnl_document(self._session)
         if pnl is not None:

@@ -66,12 +66,12 @@ class ScanProcessor:
     """
 
     def __init__(
-        self, portfolio: Portfolio, journal: Journal, trace: Trace, shelf: BookCache, booking: Booking,
+        self, portfolio: Portfolio, journal: Journal, trace: Trace, cache: BookCache, booking: Booking,
         engine: Engine,
     ) -> None:  # fmt: skip
-        self.portfolio, self.journal, self._trace, self.shelf = portfolio, journal, trace, shelf
+        self.portfolio, self.journal, self._trace, self.cache = portfolio, journal, trace, cache
         self.booking, self.engine = booking, engine
-        self.turn = Turn(portfolio, booking, engine, shelf, DiskJournal(portfolio, journal))
+        self.turn = Turn(portfolio, booking, engine, cache, DiskJournal(portfolio, journal))
         self.latencies_us: deque[float] = deque(maxlen=LATENCY_WINDOW)
         self.n_scans = 0
         self.handled_at = datetime.now(UTC)

@@ -55,9 +55,9 @@ class ScanSequencer:
     """Receives scan documents and hands scans to the scan processor, one at a time."""
 
     def __init__(
-        self, frame: ServiceContext, session: ScanProcessor, guard: Guard, factors: FactorCache
+        self, context: ServiceContext, session: ScanProcessor, guard: Guard, factors: FactorCache
     ) -> None:
-        self._frame, self._session, self._guard = frame, session, guard
+        self._context, self._session, self._guard = context, session, guard
         self._factors = factors
         self._actions: deque[Callable[[], Awaitable[None]]] = deque()
         self._last_seq: int | None = None
@@ -84,12 +84,12 @@ class ScanSequencer:
         try:
             scan = decode_scan(value)
         except ScanSchemaError as e:
-            self._frame.count_rejection("bad_scan_document", why=str(e))
+            self._context.count_rejection("bad_scan_document", why=str(e))
             return
         scan = replace(scan, epoch=scan.epoch + self._epoch_offset)
         wrong = self._why_not(scan)
         if wrong is not None:
-            self._frame.count_rejection(wrong[0], why=wrong[1])
+            self._context.count_rejection(wrong[0], why=wrong[1])
             return
         scan = self._begin_epoch(scan)
         if scan.key <= self._last_key or (self._pending and scan.key <= self._pending.key):
@@ -125,7 +125,7 @@ class ScanSequencer:
         order = self._session.portfolio.signals.order
         if not (scan.epoch < order.epoch and scan.timestamp_us > order.timestamp_us):
             return scan
-        self._frame.count_rejection("epoch_fell", epoch=scan.epoch, known=order.epoch)
+        self._context.count_rejection("epoch_fell", epoch=scan.epoch, known=order.epoch)
         self._epoch_offset += order.epoch + 1 - scan.epoch
         return replace(scan, epoch=order.epoch + 1)
 
@@ -136,11 +136,11 @@ class ScanSequencer:
         try:
             plan = self._session.begin(scan, limits, self._factors.at(scan.timestamp_us), began_ns)
         except ScanOutOfOrder as e:
-            self._frame.count_rejection("out_of_order", why=str(e))
+            self._context.count_rejection("out_of_order", why=str(e))
             plan = None
         else:
             self._last_key = scan.key
-            self._frame.went_well()
+            self._context.went_well()
         self._last_seq = scan.seq
         return plan
 
@@ -155,8 +155,8 @@ class ScanSequencer:
     async def run(self) -> None:
         """Handle everything except the fast path, until the service stops."""
         self._is_busy = False
-        while not self._frame.stopping.is_set():
-            self._frame.turn()
+        while not self._context.stopping.is_set():
+            self._context.turn()
             try:
                 async with asyncio.timeout(1.0):
                     await self._wake.wait()
@@ -203,13 +203,13 @@ class ScanSequencer:
             async with asyncio.timeout(5.0):
                 scans = await self.ring.scans()
         except GRID_FAULTS as e:
-            self._frame.count_rejection("ring_unread", why=str(e))
+            self._context.count_rejection("ring_unread", why=str(e))
             return []
         last_us = self._session.portfolio.signals.order.timestamp_us
         missed = [s for s in scans if last_us < s.timestamp_us < newest.timestamp_us]
         if missed:
-            self._frame.counts["missed_scans"] += len(missed)
-            self._frame.log.info("trader.caught_up", scans=len(missed))
+            self._context.counts["missed_scans"] += len(missed)
+            self._context.log.info("trader.caught_up", scans=len(missed))
         return [replace(scan, epoch=scan.epoch + self._epoch_offset) for scan in missed]
 
     async def _follow(self, scan: Scan, intent: Intent | None) -> None:
@@ -218,7 +218,7 @@ class ScanSequencer:
         try:
             plan = self._session.turn.catch_up(scan, orders, limits, factors)
         except ScanOutOfOrder as e:
-            self._frame.count_rejection("out_of_order", why=str(e))
+            self._context.count_rejection("out_of_order", why=str(e))
             return
         self._last_key, self._last_seq = scan.key, scan.seq
         await self._session.finish(plan, is_acted_on=bool(orders))

@@ -42,10 +42,10 @@ def refuse_live(settings: Settings, mode: str | None = None) -> None:
 class TraderService:
     """One trader instance in its service context."""
 
-    def __init__(self, frame: ServiceContext, instance: str) -> None:
-        self.frame = frame
+    def __init__(self, context: ServiceContext, instance: str) -> None:
+        self.context = context
         self.loop = asyncio.get_running_loop()
-        settings = frame.settings
+        settings = context.settings
         self.journal = Journal(settings.journal_dir(instance), self._committed)
         self.portfolio = make_portfolio(instance)
         self.portfolio.life = self.journal.life
@@ -57,19 +57,19 @@ class TraderService:
         self.factors = FactorCache()
         booking = make_booking(self.portfolio)
         self.engine = PaperEngine(self.portfolio.venue, booking)
-        shelf = BookCache(self.portfolio)
+        cache = BookCache(self.portfolio)
         self.session = ScanProcessor(
-            self.portfolio, self.journal, self.trace, shelf, booking, self.engine
+            self.portfolio, self.journal, self.trace, cache, booking, self.engine
         )
         self.guard = Guard(
             is_replay=settings.market_clock == "replay",
             cadence_min_s=settings.stale_cadence_min_s,
             trouble=self._trouble,
         )
-        self.inbox = ScanSequencer(frame, self.session, self.guard, self.factors)
+        self.inbox = ScanSequencer(context, self.session, self.guard, self.factors)
         self.watch = PostureWatch(self.guard, self.session, self.inbox.act)
         self.door = PositionDoor(self.session, self.inbox.act)
-        self.publisher = StatePublisher(frame, self.session, self.guard)
+        self.publisher = StatePublisher(context, self.session, self.guard)
 
     def _committed(self, record: ScanRecord) -> None:  # noqa: ARG002 - the helper thread's callback
         self.loop.call_soon_threadsafe(self.publisher.soon)
@@ -92,14 +92,14 @@ class TraderService:
     async def _trade(self, n_intents: int) -> None:
         n_in_flight = self.session.turn.resume()
         feeds = await self._feeds()
-        door = await self.door.serve(self.frame.settings.run_dir, self.portfolio.instance)
+        door = await self.door.serve(self.context.settings.run_dir, self.portfolio.instance)
         gc.collect()
         gc.freeze()
         gc.disable()
         publishing = asyncio.create_task(self.publisher.run())
         describing = asyncio.create_task(self._describe())
-        self.frame.ready()
-        self.frame.log.info(
+        self.context.ready()
+        self.context.log.info(
             "trader.started",
             restored=self.is_restored,
             in_flight=n_in_flight,
@@ -117,25 +117,25 @@ class TraderService:
             self.trace.write()
 
     async def _warm_up(self) -> None:
-        settings = self.frame.settings
-        self.frame.set_phase("warming_up")
+        settings = self.context.settings
+        self.context.set_phase("warming_up")
         try:
             n = await asyncio.to_thread(
                 warm_up, self.portfolio, settings.archive, settings.warm_up_days
             )
         except ScanError as e:
-            self.frame.count_rejection("bad_archive", why=str(e))
+            self.context.count_rejection("bad_archive", why=str(e))
             n = 0
-        self.frame.log.info("trader.warmed_up", scans=n)
+        self.context.log.info("trader.warmed_up", scans=n)
 
     async def _feeds(self) -> list[LatestFeed]:
-        client = self.frame.client
+        client = self.context.client
         self.inbox.ring = ScanRing(await client.get_ringbuffer(maps.SCAN_RING))
-        shelf = self.session.shelf
+        cache = self.session.cache
         feeds = [
             LatestFeed(client, maps.SAFETY, maps.LATEST, self.watch.on_document),
             LatestFeed(client, maps.FEATURES, maps.LATEST_FACTORS, self._read(self.factors.update)),
-            LatestFeed(client, maps.FEATURES, maps.LATEST_BOOKS, self._read(shelf.update)),
+            LatestFeed(client, maps.FEATURES, maps.LATEST_BOOKS, self._read(cache.update)),
             LatestFeed(client, maps.FEATURES, maps.LATEST_SCAN, self.inbox.on_document),
         ]
         for feed in feeds:
@@ -149,7 +149,7 @@ class TraderService:
             try:
                 take(value)
             except ValueError as e:
-                self.frame.count_rejection("bad_document", why=str(e))
+                self.context.count_rejection("bad_document", why=str(e))
 
         return handle
 
@@ -158,15 +158,15 @@ class TraderService:
             s = self.session
             refused = sum(s.booking.refused.values())
             fills = s.booking.n_fills
-            self.frame.detail = f"{s.n_scans} scans, {fills} fills, {refused} orders refused"
+            self.context.detail = f"{s.n_scans} scans, {fills} fills, {refused} orders refused"
             self.watch.apply(self.guard.posture(datetime.now(UTC)))
             if self._trouble():
-                self.frame.set_phase("blocked", why=self._trouble())
-            elif self.frame.phase == "blocked":
-                self.frame.set_phase("ready")
+                self.context.set_phase("blocked", why=self._trouble())
+            elif self.context.phase == "blocked":
+                self.context.set_phase("ready")
             await asyncio.sleep(1.0)
 
 
-async def run(frame: ServiceContext, instance: str) -> None:
+async def run(context: ServiceContext, instance: str) -> None:
     """Run the trader in its service context."""
-    await TraderService(frame, instance).run()
+    await TraderService(context, instance).run()

@@ -110,18 +110,18 @@ def test_a_restart_between_reading_and_settlement_remembers_the_rate():
     assert [(c.settlement_us, c.rate) for c in found] == [(at(8), 0.0009)]
 
 
-def test_the_traders_shelf_and_a_backtests_history_charge_alike():
+def test_the_traders_cache_and_a_backtests_history_charge_alike():
     readings = [reading(1e-4 * n, at(7, 5 * n), at(8)) for n in range(1, 12)]
     readings += [reading(9e-4, at(8, 0, 4), at(16))]
-    shelf = FactorCache()
+    cache = FactorCache()
     for one in readings:
         text = msgspec.json.encode({"readings": {"funding": {"A": {
             "value": one.value, "lifetime_s": one.lifetime_s, "interval_h": 8.0,
             "fetch_time": _iso(one.fetch_us), "next_time": _iso(one.next_us),
         }}}})  # fmt: skip
-        shelf.update(text.decode())
+        cache.update(text.decode())
     scans = [at(7, 58), at(8, 0, 7)]
-    assert charged(history(*readings), scans) == charged(shelf, scans) == [(8, 1.1e-3)]
+    assert charged(history(*readings), scans) == charged(cache, scans) == [(8, 1.1e-3)]
 
 
 def test_no_more_hours_are_kept_than_needed():

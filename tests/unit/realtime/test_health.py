@@ -318,7 +318,7 @@ def test_no_document_of_the_grid_stops_a_sensor_or_its_document(scan, other, sta
         "m4_control_plane": Reading(scores={"hazelcast": 1.0}),
         "m5_coherence": read_coherence(seen),
     }
-    judgement = HealthEvaluator(sources, CRITICAL)
-    judgement.update(readings, 0.0)
-    document = wire.encode(judgement.document(NOW, 0.0, {}, is_young=False))
+    evaluator = HealthEvaluator(sources, CRITICAL)
+    evaluator.update(readings, 0.0)
+    document = wire.encode(evaluator.document(NOW, 0.0, {}, is_young=False))
     assert wire.decode(document)["status"] in ("GREEN", "DEGRADED", "CRITICAL", "DEAD")

@@ -27,7 +27,7 @@ def order(quantity=10.0, side="BUY", asset="A", *, is_reduce_only=False):
     )
 
 
-def standing(**changes):
+def exposure(**changes):
     fields = {
         "now_us": NOW_US,
         "prices": {"A": 100.0, "B": 100.0},
@@ -47,42 +47,42 @@ def code(intent, state, **params):
 
 
 CASES = {
-    "NOT_FINITE": (standing(prices={"A": 1e-300}, last_prices={}), order(math.inf), {}, {}),
-    "NOT_ALLOWED": (standing(), order(), {"allow": "B, C"}, {"allow": "A,B"}),
-    "PRICE_COLLAR": (standing(last_prices={"A": 80.0}), order(), {}, {"max_price_move": 0.25}),
-    "MAX_ORDER": (standing(), order(10.0), {"max_order_usd": 999.0}, {"max_order_usd": 1000.0}),
+    "NOT_FINITE": (exposure(prices={"A": 1e-300}, last_prices={}), order(math.inf), {}, {}),
+    "NOT_ALLOWED": (exposure(), order(), {"allow": "B, C"}, {"allow": "A,B"}),
+    "PRICE_COLLAR": (exposure(last_prices={"A": 80.0}), order(), {}, {"max_price_move": 0.25}),
+    "MAX_ORDER": (exposure(), order(10.0), {"max_order_usd": 999.0}, {"max_order_usd": 1000.0}),
     "MAX_POSITION": (
-        standing(notionals={"A": 9_500.0}),
+        exposure(notionals={"A": 9_500.0}),
         order(10.0),
         {},
         {"max_position_share": 0.105},
     ),
     "MAX_GROSS": (
-        standing(notionals={"A": 5_000.0, "B": -5_000.0}),
+        exposure(notionals={"A": 5_000.0, "B": -5_000.0}),
         order(10.0),
         {"max_gross_share": 0.1},
         {"max_gross_share": 0.111},
     ),
     "MAX_NET": (
-        standing(notionals={"B": 9_500.0}),
+        exposure(notionals={"B": 9_500.0}),
         order(10.0),
         {"max_net_share": 0.1},
         {"max_net_share": 0.106},
     ),
     "MAX_ORDERS_PER_MINUTE": (
-        standing(pace=Pace(minute=[NOW_US - 1, NOW_US - 2])),
+        exposure(pace=Pace(minute=[NOW_US - 1, NOW_US - 2])),
         order(),
         {"max_orders_per_minute": 2},
         {"max_orders_per_minute": 3},
     ),
     "DUPLICATE_ORDER": (
-        standing(pace=Pace(opened={"A BUY": NOW_US - 900_000})),
+        exposure(pace=Pace(opened={"A BUY": NOW_US - 900_000})),
         order(),
         {},
         {"duplicate_window_s": 0.5},
     ),
-    "ORDER_UNKNOWN": (standing(unknown=frozenset({"A"})), order(), {}, {}),
-    "DAILY_LOSS": (standing(day_loss_share=0.031), order(), {}, {"max_daily_loss_share": 0.04}),
+    "ORDER_UNKNOWN": (exposure(unknown=frozenset({"A"})), order(), {}, {}),
+    "DAILY_LOSS": (exposure(day_loss_share=0.031), order(), {}, {"max_daily_loss_share": 0.04}),
 }
 
 
@@ -113,16 +113,16 @@ def test_no_limit_keeps_a_position_from_closing(name):
 
 def test_a_close_of_no_finite_size_is_stopped():
     closing = order(math.inf, is_reduce_only=True)
-    assert code(closing, standing()) == "NOT_FINITE"
+    assert code(closing, exposure()) == "NOT_FINITE"
 
 
 def test_a_not_a_number_is_over_every_bound():
-    assert code(order(), standing(day_loss_share=math.nan)) == "DAILY_LOSS"
-    assert code(order(), standing(equity=0.0)) == "MAX_POSITION"
+    assert code(order(), exposure(day_loss_share=math.nan)) == "DAILY_LOSS"
+    assert code(order(), exposure(equity=0.0)) == "MAX_POSITION"
 
 
 def test_what_was_let_through_counts_for_the_next():
-    state, params = standing(), PreTradeParams(max_gross_share=0.015, max_orders_per_minute=2)
+    state, params = exposure(), PreTradeParams(max_gross_share=0.015, max_orders_per_minute=2)
     first = order(10.0)
     assert check(first, state, params) is None
     record_sent(first, state)
@@ -134,6 +134,6 @@ def test_what_was_let_through_counts_for_the_next():
 
 
 def test_an_order_that_lowers_the_net_is_not_stopped_by_it():
-    state = standing(notionals={"B": 80_000.0})
+    state = exposure(notionals={"B": 80_000.0})
     assert code(order(10.0, "SELL"), state) is None
     assert code(order(10.0, "BUY"), state) == "MAX_NET"

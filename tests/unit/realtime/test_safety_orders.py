@@ -19,7 +19,7 @@ def halt():
 def reread(path):
     ledger = CommandLog(path)
     ledger.close()
-    return ledger.standing
+    return ledger.active
 
 
 def test_an_order_stands_until_it_is_taken_back(tmp_path):
@@ -37,8 +37,8 @@ def test_an_order_after_a_torn_line_is_not_lost(tmp_path):
     path = tmp_path / "ledger.jsonl"
     path.write_bytes(b'{"action":"se')
     ledger = CommandLog(path)
-    assert ledger.standing.posture is Posture.HALTED
-    assert "unreadable" in ledger.standing.reason
+    assert ledger.active.posture is Posture.HALTED
+    assert "unreadable" in ledger.active.reason
     ledger.add(order_of({"action": "set", "level": "REDUCED", "reason": "r"}, NOW))
     ledger.close()
     assert reread(path).posture is Posture.REDUCED
@@ -50,10 +50,10 @@ def test_a_flatten_puts_a_floor_and_a_resume_takes_both_back(tmp_path):
     ledger.add(order_of({"action": "flatten", "reason": "storm", "who": "op"}, NOW))
     ledger.close()
     ledger = CommandLog(path)
-    assert ledger.standing.posture is Posture.CLOSE_ONLY
+    assert ledger.active.posture is Posture.CLOSE_ONLY
     assert ledger.flatten.flatten_id == NOW.isoformat()
     ledger.add(order_of({"action": "resume", "reason": "over"}, NOW))
-    assert (ledger.flatten, ledger.standing.posture) == (None, Posture.NORMAL)
+    assert (ledger.flatten, ledger.active.posture) == (None, Posture.NORMAL)
     ledger.close()
 
 

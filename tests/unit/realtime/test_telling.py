@@ -11,9 +11,9 @@ from dolphin_realtime.model.health.recovery import Fault
 from dolphin_realtime.model.health.recovery_memory import Action, Kind
 from dolphin_realtime.model.risk.posture import Posture
 from dolphin_realtime.runtime.alert_log import LOOKED, note_look
-from dolphin_realtime.services.meta_health.notifier import Telling as ServiceTelling
+from dolphin_realtime.services.meta_health.notifier import ServiceNotifier as ServiceTelling
 from dolphin_realtime.services.meta_health.recovery_runner import RecoveryRunner
-from dolphin_realtime.services.safety.notifier import Telling
+from dolphin_realtime.services.safety.notifier import ServiceNotifier
 
 NORMAL, REDUCED, CLOSE_ONLY, HALTED = Posture
 
@@ -40,7 +40,7 @@ def frame(tmp_path):
 
 
 async def goes(frame, *postures):
-    telling = Telling(frame, frame.settings.home / "told")
+    telling = ServiceNotifier(frame, frame.settings.home / "told")
     for posture in postures:
         telling.report(posture, ["why"])
         await telling.close()
@@ -64,7 +64,7 @@ async def test_a_restart_repeats_nothing_and_forgets_nothing(frame):
 
 
 async def test_what_a_full_disk_refused_is_told_later(frame):
-    telling = Telling(frame, frame.settings.home / "told")
+    telling = ServiceNotifier(frame, frame.settings.home / "told")
     frame.is_full = True
     telling.report(HALTED, [])
     await telling.close()
@@ -140,14 +140,14 @@ def test_a_stack_without_dagster_is_not_watched(frame):
 
 
 def test_a_circuit_that_opens_is_told_and_its_cure_once(tmp_path):
-    """Three actions without a cure, each through the healer's own ledger, then one that cures."""
+    """Three actions without a cure, each through the recovery_runner's own ledger, then one that cures."""
     frame = FakeFrame(tmp_path)
     frame.log = SimpleNamespace(error=lambda *_, **__: None)
     now = datetime(2026, 1, 1, tzinfo=UTC)
-    healer = RecoveryRunner(frame, SimpleNamespace(name="local"), now)
+    recovery_runner = RecoveryRunner(frame, SimpleNamespace(name="local"), now)
     for attempt in range(1, 5):
         action = Action(kind=Kind.RESTART, sensor="m1_proc", target="bridge", attempt=attempt)
-        healer.memory.acted(action, now)
-        healer._end(action, now, is_cured=attempt == 4)
-    healer._ledger.close()
+        recovery_runner.memory.acted(action, now)
+        recovery_runner._end(action, now, is_cured=attempt == 4)
+    recovery_runner._ledger.close()
     assert [state for state, _ in frame.told] == ["red", "recovered"]

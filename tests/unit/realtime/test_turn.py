@@ -56,8 +56,8 @@ class Trader:
         self.portfolio = Portfolio("TEST", SIGNAL, TARGET, venue=venue)
         self.booking, self.journal = Booking(self.portfolio, Rows(self.portfolio)), Kept()
         self.engine = kind(self.portfolio.venue, self.booking)
-        shelf = BookCache(self.portfolio)
-        self.turn = Turn(self.portfolio, self.booking, self.engine, shelf, self.journal)
+        cache = BookCache(self.portfolio)
+        self.turn = Turn(self.portfolio, self.booking, self.engine, cache, self.journal)
 
     async def trade(self, scans, limits=None):
         plans = []
