@@ -59,7 +59,8 @@ def test_two_writers_lose_nothing_of_each_other(scene):
                 def change(held, new=new):
                     return document_of(merge(readings_of(held), new, market), "wall", WALL)
 
-                found = readings_of(the_grid.update(maps.FEATURES, maps.LATEST_FACTORS, change))
+                held = the_grid.update(maps.FEATURES, maps.LATEST_FACTORS, change)
+                found = readings_of({"readings": held.readings})
                 now = found[(other, None)].value if (other, None) in found else -1.0
                 if now < seen or found[(mine, None)].value != n:
                     went_back.append((mine, n, seen, now))
