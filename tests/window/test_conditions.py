@@ -64,6 +64,7 @@ class Impersonator:
     def close(self):
         self.ending.set()
         self.thread.join()
+        self.put(maps.state_map("BLUE"), maps.LATEST_STATE, None)  # to safety, its 1 USDT is a loss
         self.client.shutdown()
 
 
