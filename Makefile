@@ -89,12 +89,13 @@ prove-recovery: dev ## the same, and all of sixty runs
 mutants: dev ## change the money and safety path, 300 places one by one: do unit tests notice? prints what they do not
 	@$(BIN)/python scripts/mutants.py
 
-check: dev ## format, lint, types, import rules, what is rendered
+check: dev ## format, lint, types, import rules, what is rendered, that every test can be loaded
 	@$(BIN)/python scripts/render.py --check
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+	@$(BIN)/pytest --collect-only -qq tests scripts >.collected 2>&1 || { cat .collected; exit 1; }; rm -f .collected
 
 render: dev ## write what is made from the code: deploy/, queue limits, figures in docs/
 	@$(BIN)/python scripts/render.py

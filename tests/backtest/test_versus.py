@@ -25,42 +25,40 @@ from dolphin_realtime.model.market.order_book import features
 from dolphin_realtime.scans.days import ScanDays
 from dolphin_realtime.scans.files import write_scan
 from dolphin_realtime.scans.merge import merge_day
-from tests.integration.conftest import eventually, make_portfolio, sample_market
+from tests.integration.conftest import eventually, make_desk, sample_market
 
 TURNING = {"target_band": 0.02, "signal_s_in": 0.3, "signal_s_out": 0.1, "signal_tau_x_s": 600}
 
 
-def versus(portfolio, monkeypatch, home):
-    """Archive the portfolio's day and return (day, comparison)."""
-    for name, value in portfolio.stack.env.items():
+def versus(desk, monkeypatch, home):
+    """Archive the desk's day and return (day, comparison)."""
+    for name, value in desk.stack.env.items():
         if name.startswith("DOLPHIN_"):
             monkeypatch.setenv(name, value)
     settings = load()
-    day = day_of(portfolio.first_us)
+    day = day_of(desk.first_us)
     merge_day(settings.scans / day, settings.archive / f"{day}.parquet")
     return day, versus_paper(settings, "BLUE", day, ScanDays.of(settings.archive))
 
 
 def test_what_happened_to_a_paper_day_is_named(tmp_path, monkeypatch):
-    portfolio = make_portfolio(
-        tmp_path / "home", **TURNING, safety_cool_down_s=0, stale_cadence_min_s=60
-    )
-    with portfolio.stack:
-        eventually(lambda: portfolio.posture() is not None)
-        portfolio.wait_trading()
-        portfolio.feed(60)
-        assert portfolio.cli("posture", "set", "CLOSE_ONLY", "--reason", "test").returncode == 0
-        eventually(lambda: portfolio.posture() == "CLOSE_ONLY")
-        portfolio.feed(20)
-        assert portfolio.cli("resume", "--reason", "test").returncode == 0
-        portfolio.wait_trading()
-        os.kill(portfolio.stack.service("trader@BLUE").pid, signal.SIGKILL)
-        portfolio.feed(1, wait=False)
-        portfolio.feed(40)
-        fills = portfolio.query("SELECT count(*) FROM fills")[0][0]
-        portfolio.check_journal()
-        portfolio.close()
-    day, found = versus(portfolio, monkeypatch, tmp_path)
+    desk = make_desk(tmp_path / "home", **TURNING, safety_cool_down_s=0, stale_cadence_min_s=60)
+    with desk.stack:
+        eventually(lambda: desk.posture() is not None)
+        desk.wait_trading()
+        desk.feed(60)
+        assert desk.cli("posture", "set", "CLOSE_ONLY", "--reason", "test").returncode == 0
+        eventually(lambda: desk.posture() == "CLOSE_ONLY")
+        desk.feed(20)
+        assert desk.cli("resume", "--reason", "test").returncode == 0
+        desk.wait_trading()
+        os.kill(desk.stack.service("trader@BLUE").pid, signal.SIGKILL)
+        desk.feed(1, wait=False)
+        desk.feed(40)
+        fills = desk.query("SELECT count(*) FROM fills")[0][0]
+        desk.check_journal()
+        desk.close()
+    day, found = versus(desk, monkeypatch, tmp_path)
     assert fills > 50
     assert found.unexplained == 0, found.examples
     assert found.by_cause[differences.POSTURE] > 5
@@ -131,7 +129,7 @@ def book_records(scans):
 def paper_day(tmp_path, books=None, n_scans=200):
     """Trade recorded scans with a trader process fed from files."""
     home = tmp_path / "home"
-    portfolio = make_portfolio(home, **TURNING)
+    desk = make_desk(home, **TURNING)
     market, first_us = sample_market()
     scans = []
     for number, row in enumerate(market.rows_of(first_us, 2**62)[:n_scans], start=1):
@@ -145,9 +143,7 @@ def paper_day(tmp_path, books=None, n_scans=200):
         lines = b"\n".join(msgspec.json.encode(document) for document in documents)
         (tmp_path / "books.jsonl").write_bytes(lines)
         command += ["--book", str(tmp_path / "books.jsonl")]
-    done = subprocess.run(
-        command, env=portfolio.stack.env, capture_output=True, text=True, check=False
-    )
+    done = subprocess.run(command, env=desk.stack.env, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return home, scans
 

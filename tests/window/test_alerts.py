@@ -113,7 +113,7 @@ def test_a_daemon_that_hangs(stack, folder):
 
 
 def test_an_open_circuit(stack, folder):
-    """Delivery alone: that meta health writes it is tests/unit/realtime/test_telling.py's."""
+    """Delivery alone: that meta health writes it is tests/unit/realtime/test_notifiers.py's."""
     for state in ("red", "recovered"):
         write_alert(
             stack.home,

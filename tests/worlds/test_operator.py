@@ -21,7 +21,7 @@ from dolphin_realtime.replay.worlds.events import (
     World,
 )
 from dolphin_realtime.scans.files import write_scan
-from tests.integration.conftest import eventually, make_portfolio
+from tests.integration.conftest import eventually, make_desk
 
 SETTINGS = {
     "target_band": 0.02, "signal_s_in": 0.3, "signal_s_out": 0.1, "signal_tau_x_s": 600,
@@ -30,10 +30,10 @@ SETTINGS = {
 
 
 class Operator:
-    """A portfolio in a world: feeds scans, asks `dolphin`."""
+    """A desk in a world: feeds scans, asks `dolphin`."""
 
-    def __init__(self, portfolio):
-        self.portfolio, self.events, self.n = portfolio, [], 0
+    def __init__(self, desk):
+        self.desk, self.events, self.n = desk, [], 0
         self.told = []
 
     def happen(self, event):
@@ -41,19 +41,19 @@ class Operator:
 
     def feed(self, n_scans, wait=True):
         for _ in range(n_scans):
-            scan = self.portfolio.next_scan()
+            scan = self.desk.next_scan()
             world = World(self.events, "a world")
             told = world.feed(self.n, world.market(self.n, scan))
             self.n += 1
             if told is None:
                 continue
-            self.portfolio.number = told.scan_number
-            write_scan(self.portfolio.scan_dir, told)
+            self.desk.number = told.scan_number
+            write_scan(self.desk.scan_dir, told)
             if wait:
-                self.portfolio.wait_journalled(told)
+                self.desk.wait_journalled(told)
 
     def state(self):
-        return self.portfolio.document(maps.state_map("BLUE"), maps.LATEST_STATE) or {}
+        return self.desk.document(maps.state_map("BLUE"), maps.LATEST_STATE) or {}
 
     def held(self, *without):
         """Return a held asset that no event has touched, the largest first."""
@@ -65,30 +65,30 @@ class Operator:
         """Wait until `dolphin status` says something; remember the line."""
 
         def line():
-            text = self.portfolio.cli("status").stdout
+            text = self.desk.cli("status").stdout
             return next((x.strip() for x in text.splitlines() if re.search(pattern, x)), None)
 
         found = eventually(
-            line, timeout_s, lambda: f"{pattern!r} in {self.portfolio.cli('status').stdout}"
+            line, timeout_s, lambda: f"{pattern!r} in {self.desk.cli('status').stdout}"
         )
         self.told.append(found)
         return found
 
     def orders(self, *words):
-        done = self.portfolio.cli(*words)
+        done = self.desk.cli(*words)
         assert done.returncode == 0, done.stderr
         return done.stdout
 
 
 @pytest.fixture(scope="module")
 def operator(tmp_path_factory):
-    portfolio = make_portfolio(tmp_path_factory.mktemp("worlds") / "home", **SETTINGS)
-    with portfolio.stack:
-        portfolio.wait_trading()
-        one = Operator(portfolio)
+    desk = make_desk(tmp_path_factory.mktemp("worlds") / "home", **SETTINGS)
+    with desk.stack:
+        desk.wait_trading()
+        one = Operator(desk)
         one.feed(30)
         yield one
-        portfolio.close()
+        desk.close()
     print("\n" + "\n".join(one.told))
 
 
@@ -125,8 +125,8 @@ def test_a_redenominated_coin_is_named_red_and_settled_by_its_factor(operator):
     assert not operator.state()["unpriced"]
     operator.orders("position", "redenominate", asset, "--factor", "1", "--reason", "a unit of one")
     operator.orders("position", "undo", asset, "--reason", "it was not needed")
-    operator.portfolio.check_journal()
-    row = operator.portfolio.query(
+    operator.desk.check_journal()
+    row = operator.desk.query(
         "SELECT act, asset, value, who, reason FROM position_changes ORDER BY rowid"
     )
     assert [r[0] for r in row] == ["redenominate", "redenominate", "undo"]
@@ -142,7 +142,7 @@ def test_a_new_level_of_six_times_is_accepted_by_a_person(operator):
     operator.orders("position", "accept", asset, "--reason", "seen at two venues")
     operator.feed(2)
     assert not operator.state()["unpriced"]
-    refused = operator.portfolio.cli("position", "accept", asset, "--reason", "again")
+    refused = operator.desk.cli("position", "accept", asset, "--reason", "again")
     assert refused.returncode == 1
     assert "waits to be believed" in refused.stderr
 
@@ -158,7 +158,7 @@ def test_a_delisted_coin_waits_in_a_flatten_and_is_written_off(operator):
     eventually(lambda: asset not in {p["asset"] for p in operator.state()["positions"]})
     assert operator.state()["cash"] != cash
     operator.feed(2)
-    operator.portfolio.check_journal()
+    operator.desk.check_journal()
 
 
 def test_a_restart_of_ng6_again_and_again_is_followed(operator):
@@ -176,7 +176,7 @@ def test_a_halted_coin_is_named_after_half_an_hour(operator):
     operator.feed(36)
     operator.sees(r"names cannot be opened now: .*STILL_PRICE 1")
     query = "SELECT DISTINCT reason FROM decisions WHERE asset = ?"
-    assert ("STILL_PRICE",) in operator.portfolio.query(query, asset)
+    assert ("STILL_PRICE",) in operator.desk.query(query, asset)
 
 
 def test_a_matrix_that_is_none_names_itself_as_the_cause(operator):
@@ -206,14 +206,14 @@ def test_scans_that_come_and_are_refused_are_named_as_the_cause(operator):
 
 
 def test_the_days_report_names_what_was_held_without_a_price_and_who_did_what(operator):
-    (last_us,) = operator.portfolio.query("SELECT max(timestamp_us) FROM equity")[0]
-    done = operator.portfolio.cli("report", day_of(last_us), "--json")
+    (last_us,) = operator.desk.query("SELECT max(timestamp_us) FROM equity")[0]
+    done = operator.desk.cli("report", day_of(last_us), "--json")
     assert done.returncode == 0, done.stderr
     caveats = json.loads(done.stdout)["caveats"]
     assert any("changed" in c and "settle" in c for c in caveats)
     assert any("without a sound price" in c and "ABSENT" in c for c in caveats)
     assert "cover" in done.stderr or "covered" in done.stderr
-    folder = operator.portfolio.stack.home / "journal" / "BLUE"
+    folder = operator.desk.stack.home / "journal" / "BLUE"
     db = database.open_read_only(folder)
     assert db.execute("SELECT count(*) FROM position_changes").fetchone()[0] == 5
     db.close()
