@@ -37,7 +37,7 @@ class SteppedClock(Clock):
 async def turns(health, n):
     for _ in range(n):
         await health.turn()
-        await health._clock.pause(health._frame.stopping, 0.1)
+        await health._clock.pause(health._context.stopping, 0.1)
 
 
 @pytest.mark.parametrize("hours", [1, -1])
@@ -46,8 +46,8 @@ async def test_a_clock_that_steps_by_an_hour_repairs_nothing(host, hours):
     pids, clock = host.pids(), SteppedClock()
     before = len(read_alerts(host.desk.stack.home))
     client = await connect_or_refuse(host.settings, "observer-test")
-    frame = ServiceContext("meta-health", host.settings, client)
-    health = MetaHealth(frame, clock=clock)
+    context = ServiceContext("meta-health", host.settings, client)
+    health = MetaHealth(context, clock=clock)
     try:
         await health._probes.start()
         health._health = await client.get_map("observer-test")
