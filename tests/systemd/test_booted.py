@@ -122,7 +122,7 @@ def test_its_alert_reached_a_receiver_whose_address_root_alone_reads(server):
 
 def test_the_viewers_ui_answers_and_changes_nothing(server):
     script = f"""
-from dolphin_realtime import dagster_api
+from dolphin_realtime.ops import dagster_api
 print(dagster_api.query({SETTINGS["viewer_port"]}, "{{ version canBulkTerminate permissions {{ value }} }}"))
 """
     seen = server.machine.run(PYTHON, "-c", script).stdout
