@@ -27,6 +27,7 @@ from dolphin_realtime.journal.tables import (
 )
 from dolphin_realtime.model.instant import day_of
 from dolphin_realtime.model.orders import Acked, Ended, InFlight, OrderEvent, Traded, Unknown
+from dolphin_realtime.model.portfolio.account import DayPnl
 from dolphin_realtime.model.portfolio.fill_rule import Quote
 from dolphin_realtime.model.portfolio.plan import Plan
 from dolphin_realtime.model.portfolio.portfolio import Portfolio
@@ -37,6 +38,21 @@ RECOVERED: Final = "RECOVERED"
 """Reason of a recovered order: its process died and its scan is lost."""
 CATCH_UP: Final = "CATCH_UP"
 """Reason of every asset at a scan that was too old to act on."""
+
+
+def day_row(portfolio: Portfolio, day: DayPnl) -> DayRow:
+    """Return the figures of a portfolio's day so far; PNL publishes the same."""
+    account = portfolio.account
+    return DayRow(
+        day=day.day,
+        realised=account.realised - day.start_realised,
+        unrealised=account.unrealised(portfolio.prices),
+        fees=account.fees - day.start_fees,
+        funding=account.funding - day.start_funding,
+        equity=day.equity,
+        trades=day.trades,
+        max_drawdown=day.max_drawdown,
+    )
 
 
 class Rows:
@@ -150,18 +166,7 @@ class Rows:
         ]
         rows["equity"] = [self._equity_row(plan, key, is_acted_on=is_acted_on)]
         rows["openings"] += self._opening_rows(plan, day.day)
-        rows["days"] = [
-            DayRow(
-                day=day.day,
-                realised=account.realised - day.start_realised,
-                unrealised=account.unrealised(self.portfolio.prices),
-                fees=account.fees - day.start_fees,
-                funding=account.funding - day.start_funding,
-                equity=day.equity,
-                trades=day.trades,
-                max_drawdown=day.max_drawdown,
-            )
-        ]
+        rows["days"] = [day_row(self.portfolio, day)]
         if not self._has_start_cash:
             faults = msgspec.json.encode(self.portfolio.venue.faults).decode()
             rows["meta"] = [

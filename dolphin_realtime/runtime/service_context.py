@@ -7,7 +7,7 @@ import asyncio
 import os
 import signal
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -167,9 +167,18 @@ async def serve_without_grid(
 ) -> None:
     """Run the work of a service that needs no grid; it writes heartbeats while the grid is up."""
     context = ServiceContext(name, settings, None)  # the client comes once there is a grid
+    await _work_and_beat(context, work, _beat_when_there(context))
+
+
+async def _work_and_beat(
+    context: ServiceContext,
+    work: Callable[[ServiceContext], Awaitable[None]],
+    beat: Coroutine[None, None, None],
+) -> None:
+    """Run the work until it ends or SIGTERM comes, and the heartbeats as long."""
     context.own_signals()
     _serve_figures(context)
-    beating = asyncio.create_task(_beat_when_there(context))
+    beating = asyncio.create_task(beat)
     try:
         await work(context)
     finally:
@@ -207,13 +216,7 @@ async def serve(
     """
     client = await connect_or_refuse(settings, name)
     context = ServiceContext(name, settings, client)
-    context.own_signals()
-    _serve_figures(context)
-    beating = asyncio.create_task(context.beat())
     try:
-        await work(context)
+        await _work_and_beat(context, work, context.beat())
     finally:
-        context.stopping.set()
-        notify("STOPPING=1")
-        await asyncio.gather(beating, return_exceptions=True)
         await client.shutdown()

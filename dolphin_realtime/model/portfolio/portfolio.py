@@ -1,9 +1,8 @@
 """The trading portfolio: the state of one trader, and what it does at one scan. Pure.
 
 The sequence of work at a scan (signal, funding, decision, limits, then fills) and orders in
-flight belong here; the fill rule (fill_rule.py), sending orders (engine/), the turn of a scan
-(trading/) and the journal (journal/) do not. Scan timestamps are the only clock; wall time comes
-in only through `TradingPermission`.
+flight belong here; the fill rule (fill_rule.py), sending orders (engine/), the turn (trading/) and
+the journal do not. Scan timestamps are the only clock; wall time is in `TradingPermission` alone.
 """
 
 from collections.abc import Iterable, Mapping

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from dolphin_realtime.grid import maps, wire
 from dolphin_realtime.grid.connection import GRID_FAULTS
+from dolphin_realtime.journal.rows import day_row
 from dolphin_realtime.model.documents import (
     EntryBlock,
     HeldPosition,
@@ -142,19 +143,11 @@ def _last_signal(portfolio: Portfolio) -> LastSignal | None:
 
 def pnl_document(session: ScanProcessor) -> tuple[str, PnlDocument] | None:
     """Return the day and DOLPHIN_PNL_<INSTANCE>[day], None before the first scan."""
-    day, account = session.portfolio.marks.day, session.portfolio.account
+    day = session.portfolio.marks.day
     if day is None:
         return None
-    return day.day, PnlDocument(
-        realised=account.realised - day.start_realised,
-        unrealised=account.unrealised(session.portfolio.prices),
-        fees=account.fees - day.start_fees,
-        funding=account.funding - day.start_funding,
-        equity=day.equity,
-        trades=day.trades,
-        max_drawdown=day.max_drawdown,
-        updated_at=datetime.now(UTC),
-    )
+    figures = day_row(session.portfolio, day)._asdict()
+    return figures.pop("day"), PnlDocument(**figures, updated_at=datetime.now(UTC))
 
 
 def set_figures(figures: Figures, state: StateDocument) -> None:
