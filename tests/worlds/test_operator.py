@@ -55,10 +55,14 @@ class Operator:
     def state(self):
         return self.desk.document(maps.state_map("BLUE"), maps.LATEST_STATE) or {}
 
-    def held(self, *without):
-        """Return a held asset that no event has touched, the largest first."""
-        touched = {getattr(e, "asset", "") for e in self.events} | set(without)
-        positions = [p for p in self.state()["positions"] if p["asset"] not in touched]
+    def held(self, side=0):
+        """Return a held asset that no event has touched, the largest first; of one side if asked."""
+        touched = {getattr(e, "asset", "") for e in self.events}
+        positions = [
+            p
+            for p in self.state()["positions"]
+            if p["asset"] not in touched and p["quantity"] * side >= 0.0
+        ]
         return max(positions, key=lambda p: abs(p["quantity"] * (p["price"] or 0)))["asset"]
 
     def sees(self, pattern, timeout_s=20.0):
@@ -135,7 +139,7 @@ def test_a_redenominated_coin_is_named_red_and_settled_by_its_factor(operator):
 
 
 def test_a_new_level_of_six_times_is_accepted_by_a_person(operator):
-    asset = operator.held()
+    asset = operator.held(side=1)  # a short would lose the day's limit and halt what comes after
     operator.happen(Level(at=since(operator), asset=asset, factor=6.0))
     operator.feed(5)
     operator.sees(rf"held without a sound price: {asset} DOUBTFUL_PRICE")
@@ -148,7 +152,7 @@ def test_a_new_level_of_six_times_is_accepted_by_a_person(operator):
 
 
 def test_a_delisted_coin_waits_in_a_flatten_and_is_written_off(operator):
-    asset = operator.held()
+    asset = operator.held(side=-1)
     operator.happen(Delisting(at=since(operator), asset=asset))
     operator.feed(4)
     operator.sees(rf"held without a sound price: {asset} ABSENT")
