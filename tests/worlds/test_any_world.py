@@ -21,7 +21,7 @@ from dolphin_realtime.trading.book_cache import BookCache
 from dolphin_realtime.trading.booking import Booking
 from dolphin_realtime.trading.turn import Turn
 from tests.engines import FakeEngine
-from tests.unit.realtime.test_turn import Kept
+from tests.traders import Kept
 from tests.worlds.oracle import Oracle
 
 N_WORLDS = int(os.environ.get("WORLDS", "100"))

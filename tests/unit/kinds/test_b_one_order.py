@@ -7,7 +7,7 @@ from dolphin_realtime.model.market.venue import paper_venue
 from dolphin_realtime.model.orders import InFlight, OrderIntent
 from dolphin_realtime.model.portfolio.costs import CostParams
 from dolphin_realtime.model.risk.permission import TradingPermission
-from tests.unit.realtime.test_turn import SCANS, Trader
+from tests.traders import SCANS, Trader
 
 
 async def test_an_order_of_no_step_in_an_old_intent_is_refused_and_the_others_go_on():

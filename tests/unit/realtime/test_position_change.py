@@ -16,7 +16,7 @@ from dolphin_realtime.reports.figures import figures
 from dolphin_realtime.reports.write import write_report
 from dolphin_realtime.trading.execution import Start
 from tests.engines import ENGINES
-from tests.unit.realtime.test_turn import SCANS, Trader
+from tests.traders import SCANS, Trader
 
 AT = datetime(2025, 1, 1, tzinfo=UTC)
 

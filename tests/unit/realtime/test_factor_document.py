@@ -19,6 +19,7 @@ from dolphin_realtime.model.factors.document import (
     FactorReading,
     document_of,
     expiry,
+    interval_of,
     merge,
     readings_of,
 )
@@ -223,3 +224,30 @@ def test_a_scan_older_than_a_document_gets_what_was_known_at_its_instant():
     assert cache.at(to_us(T + HOUR)).dvol_btc.value == 60.0
     assert cache.at(to_us(T + HOUR) - 1).dvol_btc.value == 50.0
     assert cache.at(to_us(T) - 1).dvol_btc.fetch_us == to_us(T + HOUR), "not known: gate 1"
+
+
+def test_each_of_the_documents_before_is_asked_the_newest_first():
+    cache, key = FactorCache(), ("funding", "A")
+    for n, value in enumerate((1e-4, 2e-4, 3e-4, 4e-4)):
+        at = T + n * HOUR
+        cache.update(encode(document_of({key: reading(value, at, 1e5)}, "wall", at)))
+    known = [cache.at(to_us(T + n * HOUR) + 1).funding["A"].value for n in range(4)]
+    assert known == [1e-4, 2e-4, 3e-4, 4e-4]
+    before = [cache.funding_before("A", to_us(T + n * HOUR)) for n in range(1, 5)]
+    assert [r.value for r in before] == [1e-4, 2e-4, 3e-4, 4e-4]
+    assert cache.funding_before("A", to_us(T)) is cache.funding_before("B", to_us(T)) is None
+
+
+def test_funding_of_a_source_that_told_nothing_new_keeps_what_it_knew():
+    first = reading(1e-4, T, 1e6, next_time=T + 8 * HOUR, interval_h=4.0)
+    told = reading(8.0, T - HOUR)
+    newer = reading(2e-4, T + 12 * HOUR, 1e6, next_time=T + 16 * HOUR)
+    assert interval_of(newer, first, told) == 4.0, "settlements in between were missed"
+    assert interval_of(newer, first, reading(8.0, T + HOUR)) == 8.0, "listed since"
+    assert interval_of(newer, first, reading(8.0, T)) == 4.0, "listed as early as the rate"
+    sooner = msgspec.structs.replace(newer, fetch_time=T + 12 * HOUR - timedelta(seconds=1))
+    assert interval_of(sooner, first, told) == 8.0, "as far apart as the instants"
+    assert interval_of(newer, None, told) == 8.0
+    assert interval_of(reading(2e-4, T), first, told) == 8.0, "it has no next instant"
+    assert interval_of(newer, reading(1e-4, T), told) == 8.0, "the one before had none"
+    assert interval_of(newer, None, None) is None
