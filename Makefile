@@ -20,7 +20,7 @@ demo: setup ## replay the sample, trade it on paper, serve the Dagster UI; FOR=1
 	@$(BIN)/dolphin up --demo $(if $(FOR),--for $(FOR)) $(if $(WORLD),--world $(WORLD))
 
 test: dev ## unit and integration tests: a real Hazelcast member, real processes
-	@$(BIN)/pytest -n 2 --dist loadfile --durations=20 tests/integration tests/unit
+	@$(BIN)/pytest -n 3 --dist loadfile --durations=20 tests/integration tests/unit
 
 backtests: dev ## backtests over real prices, paper days beside them, sweeps here and on Ray
 	@$(BIN)/pytest tests/backtest

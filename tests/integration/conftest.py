@@ -171,3 +171,16 @@ def processes_of(home: Path) -> list[int]:
             except OSError:
                 continue
     return found
+
+
+def state_of(desk, name):
+    """Return an instance's STATE document."""
+    return desk.document(maps.state_map(name), maps.LATEST_STATE)
+
+
+def print_table(capsys, head, lines):
+    """Print rows of a table past pytest's capture."""
+    with capsys.disabled():
+        print()
+        for line in (head, *lines):
+            print(" | ".join(map(str, line)))
