@@ -190,8 +190,10 @@ def drawdowns(period: Period) -> NDArray[np.float64]:
     """Return the drawdown after each scan, as a fraction; start equity counts as a peak."""
     equity = period.series["equity"]
     peaks = np.maximum(np.maximum.accumulate(equity), period.start_equity)
-    falls: NDArray[np.float64] = np.where(peaks > 0.0, 1.0 - equity / peaks, 0.0)
-    return falls
+    left: NDArray[np.float64] = np.divide(
+        equity, peaks, out=np.ones_like(equity), where=peaks > 0.0
+    )
+    return 1.0 - left
 
 
 def _add_trades(found: Figures, period: Period) -> None:
