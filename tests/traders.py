@@ -25,16 +25,20 @@ class Kept:
 
     def __init__(self):
         self.rows, self.intents, self.is_writable = [], [], True
+        self.keys, self.limits, self.plans = [], [], []
 
     def opening(self):
         return b""
 
     def intend(self, epoch, scan_number, orders, limits):
         self.intents += [o.client_order_id for o in orders]
+        self.limits.append((epoch, scan_number, limits))
         return self.is_writable
 
     def commit(self, key, rows, plan):
         self.rows.append(rows)
+        self.keys.append(key)
+        self.plans.append(plan)
 
     def all(self, table):
         return list(itertools.chain.from_iterable(rows[table] for rows in self.rows))

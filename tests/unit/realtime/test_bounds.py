@@ -20,7 +20,7 @@ from dolphin_realtime.model.market.order_book import DepthSnapshot, LocalBook
 from dolphin_realtime.model.market.scan import CLOCK_AHEAD_US, MAX_JUMP_US, refuse_implausible
 from dolphin_realtime.model.market.scan_checks import coherence
 from dolphin_realtime.model.orders import InFlight, OrderIntent, closing
-from dolphin_realtime.model.portfolio.account import Account, Position
+from dolphin_realtime.model.portfolio.account import Account, DayPnl, Position
 from dolphin_realtime.model.portfolio.costs import CostParams
 from dolphin_realtime.model.portfolio.equity_curve import EquityCurve
 from dolphin_realtime.model.portfolio.fill_rule import book_quote, is_quotable, scan_quote
@@ -161,8 +161,29 @@ def test_profit_and_exposure_carry_the_side_of_a_position():
     assert account.cash == pytest.approx(100.0 + 4.0 - 0.75)
     account.check()
     account.positions["S"].realised += 2e-6
-    with pytest.raises(JournalError, match="realised"):
+    with pytest.raises(JournalError, match=r"positions realised 4\.0000\d+, the account 4\.0"):
         account.check()
+    account.positions["S"].realised = 4.0 - 5e-7
+    account.check()
+    account.positions["F"] = Position(average_price=3.0)
+    with pytest.raises(JournalError, match=r"F is flat but has the entry price 3\.0"):
+        account.check()
+
+
+def test_a_day_marks_its_peak_its_fall_and_its_loss():
+    day = DayPnl(
+        day="d1", start_equity=100.0, start_realised=0.0, start_fees=0.0, start_funding=0.0
+    )
+    for equity, peak, fall in ((90.0, 100.0, 0.1), (120.0, 120.0, 0.1), (90.0, 120.0, 0.25)):
+        day.mark(equity)
+        assert (day.equity, day.peak_equity) == (equity, peak)
+        assert day.max_drawdown == pytest.approx(fall)
+    assert (day.loss("d1", 80.0), day.loss("d2", 45.0)) == (pytest.approx(0.2), 0.5)
+    nothing = DayPnl(
+        day="d1", start_equity=0.0, start_realised=0.0, start_fees=0.0, start_funding=0.0
+    )
+    nothing.mark(0.0)
+    assert nothing.max_drawdown == nothing.loss("d1", 5.0) == 0.0
 
 
 def test_adding_to_a_position_averages_its_price_and_reducing_keeps_it():

@@ -11,6 +11,7 @@ from dolphin_realtime.model.portfolio.portfolio import Portfolio
 from dolphin_realtime.model.portfolio.position_change import Act
 from dolphin_realtime.model.portfolio.position_orders import PositionOrder
 from dolphin_realtime.model.risk.permission import TradingPermission
+from dolphin_realtime.model.risk.posture import Posture
 from dolphin_realtime.model.signal.gates import Book, Factors, Reading
 from dolphin_realtime.scans.archive import write_archive
 from dolphin_realtime.scans.days import ScanDays
@@ -39,6 +40,38 @@ def events_of(trader):
     """Return (order id, instant, kind, reason) of what was journalled of orders."""
     rows = trader.journal.all("order_events")
     return [(r.client_order_id, r.timestamp_us, r.state, r.reason) for r in rows]
+
+
+async def test_a_scan_is_committed_under_its_key_and_its_intent_with_its_limits():
+    trader = Trader()
+    limits = TradingPermission(posture=Posture.REDUCED)
+    plans = await trader.trade(SCANS, limits)
+    assert trader.journal.keys == [plan.key for plan in plans] == [s.key for s in SCANS]
+    assert trader.journal.plans == plans
+    sent = [plan for plan in plans if plan.orders]
+    assert sent
+    assert trader.journal.limits == [(*plan.key, plan.limits) for plan in sent]
+    assert all(plan.sent_ns is not None for plan in sent)
+    assert {row.is_acted_on for row in trader.journal.all("equity")} == {True}
+
+
+async def test_a_scan_that_is_repeated_leaves_no_row_and_one_not_acted_on_says_so():
+    trader, scans = await with_orders_in_flight()
+    await trader.trade([msgspec.structs.replace(SCANS[trader.portfolio.last_key[1] - 1])])
+    assert trader.journal.rows == []
+    plan = trader.turn.catch_up(scans[0], [], TradingPermission())
+    await trader.turn.finish(plan, is_acted_on=False)
+    assert [row.is_acted_on for row in trader.journal.all("equity")] == [False]
+    assert {row.reason for row in trader.journal.all("decisions")} <= {"CATCH_UP"}
+
+
+async def test_a_halted_scan_cancels_instead_of_filling():
+    trader, scans = await with_orders_in_flight()
+    flying, n_fills = list(trader.portfolio.in_flight), trader.booking.n_fills
+    await trader.trade(scans[:1], TradingPermission(posture=Posture.HALTED))
+    assert trader.booking.n_fills == n_fills
+    assert {e[0] for e in events_of(trader)} == set(flying)
+    assert {e[2:] for e in events_of(trader)} == {("CANCELED", HALTED)}
 
 
 async def test_a_halt_cancels_what_is_in_flight_once_and_journals_it():
