@@ -13,7 +13,6 @@ from dolphin_dagster.factors import fill, health
 from dolphin_dagster.factors.publish import Moment, publish
 from dolphin_dagster.factors.registry import external
 from dolphin_dagster.factors.stack import FactorStack
-from dolphin_dagster.factors.verdicts import is_fresh
 from dolphin_dagster.resources import Grid
 from dolphin_realtime.factors.source_memory import CircuitBreaker
 from dolphin_realtime.grid import maps
@@ -253,20 +252,6 @@ def wrong_after(alerts):
     return dict(standing(alerts).keys())
 
 
-def test_a_source_that_never_answered_raises_one_alert():
-    memory, told = health.Memory(), []
-    for n in range(50):
-        wall = WALL + timedelta(minutes=n)
-        seen = seen_of({}, failures=min(n, 5))
-        _, _, raised, memory = health.look(seen, memory, wrong_after(told), wall)
-        told += raised
-    assert states(told) == {(name, "red") for name in external()}
-    assert len(told) == len(external())
-    later = WALL + timedelta(hours=1)
-    _, _, raised, _ = health.look(seen_of({}), memory, wrong_after(told), later)
-    assert states(raised) == set(), "an answer is a reading in the grid"
-
-
 def test_what_is_off_is_not_missed(scene):
     scene.materialize(*sorted(external()))
     held = {key: r for key, r in FactorStack().held().items() if key[0] != "vix"}
@@ -292,15 +277,3 @@ def test_a_grid_that_forgot_all_raises_no_alert(scene):
     for nothing in ({}, None):
         _, _, raised, memory = health.look(seen_of(nothing), memory, {}, datetime.now(UTC))
         assert raised == []
-
-
-def test_an_asset_that_left_the_scan_is_not_waited_for():
-    funding = external()["funding"]
-    held = {
-        (name, asset): reading(1e-4, WALL if asset == "A" else WALL - timedelta(days=2))
-        for name in funding.names
-        for asset in ("A", "LEFT")
-    }
-    assert not is_fresh(funding, held, WALL).passed
-    assert is_fresh(funding, held, WALL, {"A"}).passed
-    assert not is_fresh(funding, held, WALL + timedelta(hours=17), {"A"}).passed
