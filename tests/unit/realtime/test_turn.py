@@ -12,6 +12,7 @@ from dolphin_realtime.model.orders import Ended, EndKind, OrderState, Traded
 from dolphin_realtime.model.portfolio.costs import CostParams
 from dolphin_realtime.model.portfolio.portfolio import Portfolio
 from dolphin_realtime.trading.execution import Start
+from dolphin_realtime.trading.turn import ANSWER_TIMEOUT_S
 from tests.engines import ENGINES, FakeEngine
 from tests.traders import SCANS, SIGNAL, TARGET, Trader
 
@@ -88,6 +89,7 @@ async def test_an_order_that_is_never_answered_blocks_entries_and_is_not_waited_
     assert lost
     assert "no word of" in trader.booking.mismatch
     assert len(asked) <= sum(1 for plan in plans if plan.orders)
+    assert set(asked) == {ANSWER_TIMEOUT_S}
     assert lost <= trader.portfolio.in_flight.keys()
     assert trader.booking.n_fills > 50
 
