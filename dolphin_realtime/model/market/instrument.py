@@ -28,7 +28,8 @@ class InstrumentSpec(msgspec.Struct, frozen=True):
     def floor_quantity(self, quantity: float) -> float:
         """Return ``quantity`` in units, rounded toward zero to the size step.
 
-        A quantity of MAX_STEPS or more is returned unchanged: the pre-trade limits refuse it.
+        A 1e-12th of it is added first, for rounding errors. A quantity of MAX_STEPS or more is
+        returned unchanged: the pre-trade limits refuse it.
         """
         steps = quantity * 10.0**self.size_precision
         if not steps < MAX_STEPS:
