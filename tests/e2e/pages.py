@@ -5,6 +5,7 @@ import time
 
 from playwright.sync_api import expect
 
+from dolphin_realtime.bench.stack import wait_for
 from dolphin_realtime.ops import dagster_api
 
 SCHEDULE = """
@@ -39,7 +40,13 @@ def schedule_state(stack, name):
     return data["scheduleOrError"]["scheduleState"]
 
 
-def switch(page, name):
-    """Return the toggle of a schedule or sensor on the page of automation."""
+def toggle(page, name, wanted, status):
+    """Click a switch on the page of automation; return once ``status`` returns what is wanted.
+
+    The page first shows what it kept of an earlier visit, and a click then would ask for that again.
+    """
     row = page.locator("[data-index]", has=page.get_by_text(name, exact=True))
-    return row.locator("label[class*=formatSwitch]")
+    switch = row.locator("label[class*=formatSwitch]")
+    expect(switch.locator("input")).to_be_checked(checked=wanted == "STOPPED")
+    switch.click()
+    wait_for(lambda: status() == wanted, 20, f"{name} {wanted}")

@@ -8,7 +8,7 @@ from playwright.sync_api import expect
 from dolphin_realtime.bench.stack import wait_for
 from dolphin_realtime.grid import connection, maps, wire
 from dolphin_realtime.ops import dagster_api
-from tests.e2e.pages import switch
+from tests.e2e.pages import toggle
 
 MADE = """query($k: AssetKeyInput!) { assetNodeOrError(assetKey: $k) { ... on AssetNode {
   assetMaterializations(limit: 9) { timestamp partition metadataEntries { label } } } } }"""
@@ -82,6 +82,5 @@ def test_a_sensor_that_is_toggled_stops_and_acts_again(page, stack):
     for wanted in ("STOPPED", "RUNNING"):
         page.goto("/automation")
         toggled = time.time()
-        switch(page, "alerts").click()
-        wait_for(lambda w=wanted: state()["status"] == w, 20, f"the sensor {wanted}")
+        toggle(page, "alerts", wanted, lambda: state()["status"])
     wait_for(lambda: state()["ticks"][0]["timestamp"] > toggled, 60, "a tick after it was on")

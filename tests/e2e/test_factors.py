@@ -6,8 +6,7 @@ import pytest
 from playwright.sync_api import expect
 
 from dolphin_dagster.factors.registry import external
-from dolphin_realtime.bench.stack import wait_for
-from tests.e2e.pages import schedule_state, switch, wait_for_all
+from tests.e2e.pages import schedule_state, toggle, wait_for_all
 
 CHECKS = ("is_fresh", "is_in_range", "source_answers", "agrees_with_history")
 NAMES = sorted(external())
@@ -34,13 +33,10 @@ def test_an_indicator_has_its_plot_and_its_checks(page, name):
 
 
 def test_each_schedule_can_be_toggled(page, stack):
-    def status(schedule):
-        return schedule_state(stack, schedule)["status"]
-
     for wanted in ("STOPPED", "RUNNING"):
         page.goto("/automation")
         for name in NAMES:
-            schedule = f"{name}_schedule"
-            assert status(schedule) != wanted
-            switch(page, schedule).click()
-            wait_for(lambda s=schedule, w=wanted: status(s) == w, 20, f"{schedule} {wanted}")
+            toggle(
+                page, f"{name}_schedule", wanted,
+                lambda s=f"{name}_schedule": schedule_state(stack, s)["status"],
+            )  # fmt: skip

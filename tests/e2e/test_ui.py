@@ -6,7 +6,7 @@ from dolphin_dagster.instance import pools
 from dolphin_realtime.bench.stack import wait_for
 from dolphin_realtime.grid import connection, maps, wire
 from dolphin_realtime.ops import dagster_api
-from tests.e2e.pages import schedule_state, switch
+from tests.e2e.pages import schedule_state, toggle
 
 
 def red_checks_of(stack, asset):
@@ -31,14 +31,15 @@ def test_calendar_factors_are_materialized_by_clicking(page, stack):
 
 
 def test_its_schedule_can_be_toggled(page, stack):
+    name = "calendar_factors_schedule"
+
     def status():
-        return schedule_state(stack, "calendar_factors_schedule")["status"]
+        return schedule_state(stack, name)["status"]
 
     for wanted in ("STOPPED", "RUNNING"):
         assert status() != wanted
         page.goto("/automation")
-        switch(page, "calendar_factors_schedule").click()
-        wait_for(lambda wanted=wanted: status() == wanted, 20, f"the schedule {wanted}")
+        toggle(page, name, wanted, status)
 
 
 def test_the_pools_page_shows_four_limits(page):

@@ -4,10 +4,10 @@ import time
 
 import pytest
 
-from dolphin_realtime.bench.stack import Stack, wait_for
+from dolphin_realtime.bench.stack import Stack
 from dolphin_realtime.infra.ports import is_free
 from tests.e2e.conftest import browser, page
-from tests.e2e.pages import schedule_state, switch
+from tests.e2e.pages import schedule_state, toggle
 
 __all__ = ["browser", "page"]
 
@@ -47,9 +47,6 @@ def switched(browser, stack):
     page = browser.new_page(base_url=f"http://127.0.0.1:{stack.ui_port}")
     page.goto("/automation")
     for wanted in ("STOPPED", "RUNNING"):
-        switch(page, SCHEDULE).click()
-        wait_for(
-            lambda w=wanted: schedule_state(stack, SCHEDULE)["status"] == w, 20, f"it {wanted}"
-        )
+        toggle(page, SCHEDULE, wanted, lambda: schedule_state(stack, SCHEDULE)["status"])
     page.close()
     return time.time()
