@@ -278,3 +278,17 @@ def test_a_price_no_venue_could_show_fills_nothing(price):
     fills, _ = portfolio.match(MarketSnapshot(now_us=scan.timestamp_us, prices=plan.prices))
     assert orders
     assert not fills
+
+
+def test_equity_that_sizes_orders_is_at_this_scans_prices_and_else_at_the_last():
+    portfolio = Portfolio("X")
+    portfolio.add_instruments(["A", "B"])
+    cash = portfolio.account.cash
+    portfolio.account.apply_fill("A", 2.0, 100.0, 0.0, 3)
+    portfolio.account.apply_fill("B", -1.0, 50.0, 0.0, 3)
+    portfolio.prices = {"A": 101.0, "B": 60.0}
+    market = portfolio._market({"A": 110.0})
+    assert market.equity == pytest.approx(cash + 2.0 * 10.0 - 10.0)
+    assert (market.prices, market.last_prices) == ({"A": 110.0}, {"A": 101.0, "B": 60.0})
+    assert (market.held, market.instruments) == ({"A": 2.0, "B": -1.0}, portfolio.instruments)
+    assert portfolio.equity() == pytest.approx(cash + 2.0 - 10.0)

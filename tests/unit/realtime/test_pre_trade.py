@@ -137,3 +137,10 @@ def test_an_order_that_lowers_the_net_is_not_stopped_by_it():
     state = exposure(notionals={"B": 80_000.0})
     assert code(order(10.0, "SELL"), state) is None
     assert code(order(10.0, "BUY"), state) == "MAX_NET"
+
+
+def test_an_order_that_turns_the_net_round_is_stopped_only_if_it_becomes_larger():
+    state = exposure(notionals={"B": 80_000.0, "A": 0.0}, equity=100_000.0)
+    loose = {"max_order_usd": 1e9, "max_position_share": 99.0, "max_gross_share": 99.0}
+    assert code(order(1600.0, "SELL"), state, **loose) is None
+    assert code(order(1600.1, "SELL"), state, **loose) == "MAX_NET"
