@@ -5,7 +5,7 @@ FOR ?=
 WORLD ?=
 
 .DEFAULT_GOAL := help
-.PHONY: worlds prove-worlds share prove-share help setup dev demo test window production runs prove-runs backtests factors recovery systemd e2e check fuzz chaos chaos-short prove-fuzz prove-backtests prove-reference record-reference prove-recovery render mutants format lock clean
+.PHONY: exchange worlds prove-worlds share prove-share help setup dev demo test window production runs prove-runs backtests factors recovery systemd e2e check fuzz chaos chaos-short prove-fuzz prove-backtests prove-reference record-reference prove-recovery render mutants format lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /|/' | awk -F'|' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -65,10 +65,16 @@ chaos-short: dev ## kills at each step, a few at random, a dying member, a full 
 chaos: dev ## the same with 50 random kills and 10 deaths of the member; CHAOS_KILLS=1000: three days in two worlds
 	@CHAOS_KILLS=$${CHAOS_KILLS:-50} CHAOS_MEMBER_KILLS=10 $(BIN)/pytest -s --show-capture=no tests/chaos
 
+exchange: dev ## the loopback venue, judged by Binance's SDK, ccxt and NautilusTrader as its clients
+	@$(BIN)/pytest tests/exchange
+
 worlds: dev ## markets with wicks, redenominations, halts, holes: backtest, trader, archive, report, an operator
 	@$(BIN)/pytest -s tests/worlds
 
-prove-worlds: dev ## 20,000 random worlds: no profit of a price that is not sound (WORLDS=1000 for fewer)
+prove-exchange: dev ## the loopback venue, judged by Binance's SDK, ccxt and NautilusTrader as its clients
+	@$(BIN)/pytest tests/exchange
+
+worlds: dev ## 20,000 random worlds: no profit of a price that is not sound (WORLDS=1000 for fewer)
 	@WORLDS=$${WORLDS:-20000} $(BIN)/pytest tests/worlds/test_any_world.py
 
 prove-fuzz: dev ## 100,000 mutated documents and files for each parser, twice
