@@ -5,8 +5,10 @@ two scans is the *next* scan's price: with this scan's price, a fill could earn 
 in the price that the decision used. Both kinds are simulated and labelled as such.
 """
 
+import math
 import threading
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -90,6 +92,25 @@ class SeededBooks:
             for d, u in zip(away, usd[1], strict=True)
         ]
         return merged(bids), merged(asks)
+
+
+class OnTick:
+    """Another source's books with every price on its asset's tick: bids down, asks up."""
+
+    def __init__(self, source: BookSource, digits: Mapping[str, int]) -> None:
+        self._source, self._digits = source, digits
+
+    def book(self, asset: str, tick: int) -> Sides | None:
+        """Return the book of a tick."""
+        sides = self._source.book(asset, tick)
+        if sides is None:
+            return None
+        unit = 10.0 ** self._digits[asset]
+        bids, asks = (
+            merged([(way(round(p * unit, 6)) / unit, q) for p, q in side])
+            for way, side in ((math.floor, sides[0]), (math.ceil, sides[1]))
+        )
+        return [level for level in bids if level[0] > 0.0], asks
 
 
 class RecordedBooks:

@@ -5,9 +5,10 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractAsyncContextManager, contextmanager, nullcontext
+from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import msgspec
 
@@ -17,7 +18,16 @@ from dolphin_realtime.infra import log
 from dolphin_realtime.infra.process import notify
 from dolphin_realtime.model.errors import SettingsError
 from dolphin_realtime.model.instant import DAY_US, from_us
-from dolphin_realtime.replay.books import BookSource, RecordedBooks, ReplayClock, SeededBooks
+from dolphin_realtime.replay.books import (
+    BookSource,
+    OnTick,
+    RecordedBooks,
+    ReplayClock,
+    SeededBooks,
+)
+from dolphin_realtime.replay.exchange.keys import ApiKey
+from dolphin_realtime.replay.exchange.server import LoopbackVenue
+from dolphin_realtime.replay.exchange.symbols import Symbol, symbols_of
 from dolphin_realtime.replay.factor_server import FactorServer, serve_factors
 from dolphin_realtime.replay.factor_sources import FactorSources
 from dolphin_realtime.replay.factor_values import FactorValues
@@ -43,6 +53,9 @@ class ReplaySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
         seed: Seed of the Brownian bridge, the books and the factors.
         archive_days: Whole days before the replayed one that are archived at the start.
         venue_port: Loopback port of the replayed venue's depth stream; 0: no venue.
+        exchange_port: Loopback port of the venue that takes orders on those books (ADR 16);
+            0: none. Its account is `demo`, with the keys of exchange_keys.
+        exchange_keys: API key and secret of a trading key, separated by a colon.
         books: Folder of recorded order books; other assets' books are seeded.
         factors_port: Loopback port of the replayed factors' sources; 0: no sources.
         factors: Parquet of recorded daily factors; what it lacks is seeded.
@@ -57,6 +70,8 @@ class ReplaySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     seed: int = 1
     archive_days: int = 3
     venue_port: Annotated[int, msgspec.Meta(ge=0, le=65535)] = 0
+    exchange_port: Annotated[int, msgspec.Meta(ge=0, le=65535)] = 0
+    exchange_keys: str = "demo-key:demo-secret"
     books: str = ""
     factors_port: Annotated[int, msgspec.Meta(ge=0, le=65535)] = 0
     factors: str = ""
@@ -128,10 +143,17 @@ def _venue(replay: ReplaySettings, clock: ReplayClock, assets: list[str]) -> Ite
     source: BookSource = SeededBooks(clock, replay.seed)
     if replay.books:
         source = RecordedBooks(Path(replay.books), clock, source)
+    beside: AbstractAsyncContextManager[Any] = nullcontext()
+    if replay.exchange_port:
+        symbols = symbols_of(assets)
+        source = OnTick(source, {name: one.price_digits for name, one in symbols.items()})
     venue = ReplayVenue(source, clock, assets)
+    if replay.exchange_port:
+        beside = _exchange(replay, symbols, venue).serving(replay.exchange_port)
     loop, stopping = asyncio.new_event_loop(), asyncio.Event()
+    serving = run_venue(venue, replay.venue_port, stopping, beside)
     thread = threading.Thread(
-        target=lambda: loop.run_until_complete(run_venue(venue, replay.venue_port, stopping)),
+        target=lambda: loop.run_until_complete(serving),
         name="venue",
         daemon=True,
     )
@@ -141,6 +163,17 @@ def _venue(replay: ReplaySettings, clock: ReplayClock, assets: list[str]) -> Ite
     finally:
         loop.call_soon_threadsafe(stopping.set)
         thread.join(timeout=5)
+
+
+def _exchange(
+    replay: ReplaySettings, symbols: dict[str, Symbol], venue: ReplayVenue
+) -> LoopbackVenue:
+    """Return the venue that takes orders on the shown books, with one account and its key."""
+    key, _, secret = replay.exchange_keys.partition(":")
+    exchange = LoopbackVenue(symbols, venue.shown)
+    exchange.exchange.open_account("demo", Decimal(100_000))
+    exchange.keyring.add(ApiKey(key=key, account="demo", secret=secret))
+    return exchange
 
 
 @contextmanager

@@ -5,6 +5,7 @@ books.py. It can misbehave on demand: drop an update, cross a book, hang up.
 """
 
 import asyncio
+from contextlib import AbstractAsyncContextManager
 from http import HTTPStatus
 from typing import Any, Final
 from urllib.parse import parse_qs, urlsplit
@@ -68,6 +69,11 @@ class ReplayVenue:
         self._n_ticks = 0
         self.skip: set[str] = set()
         self.cross: set[str] = set()
+
+    def shown(self, asset: str) -> tuple[int, Sides]:
+        """Return the sequence number of an asset's current book, and its sides."""
+        served = self._served.get(asset)
+        return (0, ([], [])) if served is None else (served.last_id, served.sides)
 
     async def tick(self) -> None:
         """Move every book and send the updates."""
@@ -139,14 +145,16 @@ def _response(status: HTTPStatus, body: dict[str, Any]) -> Response:
     return Response(status.value, status.phrase, headers, data)
 
 
-async def run_venue(venue: ReplayVenue, port: int, stopping: asyncio.Event) -> None:
-    """Serve and tick until stopped.
+async def run_venue(
+    venue: ReplayVenue, port: int, stopping: asyncio.Event, beside: AbstractAsyncContextManager[Any]
+) -> None:
+    """Serve and tick until stopped, within ``beside``.
 
     Raises:
         OSError: If the port is taken.
     """
     server = await venue.serve(port)
-    async with server:
+    async with server, beside:
         while not stopping.is_set():
             await venue.tick()
             await asyncio.sleep(TICK_S)
