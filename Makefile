@@ -5,7 +5,7 @@ FOR ?=
 WORLD ?=
 
 .DEFAULT_GOAL := help
-.PHONY: exchange worlds prove-worlds share prove-share help setup dev demo test window production runs prove-runs backtests factors recovery systemd e2e check fuzz chaos chaos-short prove-fuzz prove-backtests prove-reference record-reference prove-recovery render mutants format lock clean
+.PHONY: exchange unit integration worlds prove-worlds share prove-share help setup dev demo test window production runs prove-runs backtests factors recovery systemd e2e check fuzz chaos chaos-short prove-fuzz prove-backtests prove-reference record-reference prove-recovery render mutants format lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /|/' | awk -F'|' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -18,6 +18,12 @@ dev: ## make .venv with the tools of tests and checks as well
 
 demo: setup ## replay the sample, trade it on paper, serve the Dagster UI; FOR=120 ends by itself, WORLD=bad-day has events
 	@$(BIN)/dolphin up --demo $(if $(FOR),--for $(FOR)) $(if $(WORLD),--world $(WORLD))
+
+unit: dev ## unit tests alone
+	@$(BIN)/pytest --durations=20 tests/unit
+
+integration: dev ## integration tests alone
+	@$(BIN)/pytest -n 2 --dist loadfile --durations=20 tests/integration
 
 test: dev ## unit and integration tests: a real Hazelcast member, real processes
 	@$(BIN)/pytest -n 3 --dist loadfile --durations=20 tests/integration tests/unit
@@ -81,7 +87,7 @@ prove-fuzz: dev ## 100,000 mutated documents and files for each parser, twice
 	@FUZZ_RUNS=100000 $(BIN)/pytest tests/fuzz
 
 prove-backtests: dev ## the same over every recorded day
-	@BACKTEST_DAYS=25 $(BIN)/pytest --timeout=1800 tests/backtest/test_backtests.py
+	@BACKTEST_DAYS=25 BACKFILL_DAYS=10 $(BIN)/pytest --timeout=1800 tests/backtest/test_backtests.py tests/backtest/test_backfill.py
 
 prove-reference: dev ## every recorded day comes to what is written down, to the last digit
 	@$(BIN)/python -m tests.reference.record --compare

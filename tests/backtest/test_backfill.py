@@ -1,6 +1,10 @@
-"""A backfill of ten days by the UI's own path: one run of the pool at a time, every day there."""
+"""A backfill of days by the UI's own path: one run of the pool at a time, every day there.
+
+BACKFILL_DAYS says how many (default 4; `make prove-backtests`: 10).
+"""
 
 import itertools
+import os
 import shutil
 
 import pytest
@@ -12,7 +16,8 @@ from dolphin_realtime.ops import dagster_api
 from dolphin_realtime.replay.market import Market, ReplayParams, load_prices
 from dolphin_realtime.scans.archive import write_archive
 
-N_DAYS = 11
+N_DAYS = 1 + int(os.environ.get("BACKFILL_DAYS", "4"))
+"""The first is archived alone: the others are warmed up with it."""
 BACKFILL = """mutation($b: LaunchBackfillParams!) { launchPartitionBackfill(backfillParams: $b) {
   __typename ... on LaunchBackfillSuccess { backfillId } ... on PythonError { message } } }"""
 RUNS = """query($id: String!) { runsOrError(filter: {tags: [{key: "dagster/backfill", value: $id}]}) {
@@ -27,7 +32,7 @@ PARTITIONS = """{ assetNodeOrError(assetKey: {path: ["daily_backtest"]}) { ... o
 
 @pytest.fixture(scope="module")
 def archive(tmp_path_factory):
-    """Eleven days: the sample over and over, a scan every five minutes; simulated, and says so."""
+    """N_DAYS days: the sample over and over, a scan every five minutes; simulated, and says so."""
     folder = tmp_path_factory.mktemp("archive")
     market = Market(load_prices(), ReplayParams(cadence_s=300.0))
     days = {}
@@ -41,7 +46,7 @@ def archive(tmp_path_factory):
 
 
 @pytest.mark.timeout(240)
-def test_ten_days_one_at_a_time(archive, tmp_path):
+def test_days_are_made_one_at_a_time(archive, tmp_path):
     days = sorted(path.stem for path in archive.iterdir())
     assert len(days) == N_DAYS
     settings = {
