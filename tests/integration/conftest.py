@@ -33,7 +33,16 @@ FAST = {
 }
 
 
-def eventually(is_so: Callable[[], object], timeout_s: float = 30.0, what="the condition"):
+COMMAND_S = 0.4
+"""Between two looks by a command, which is a process of its own."""
+
+
+def eventually(
+    is_so: Callable[[], object],
+    timeout_s: float = 30.0,
+    what="the condition",
+    every_s: float = 0.05,
+):
     """Return what ``is_so`` returns once it is true; fail when it is not in time."""
     deadline = time.monotonic() + timeout_s
     while True:
@@ -43,7 +52,7 @@ def eventually(is_so: Callable[[], object], timeout_s: float = 30.0, what="the c
         if time.monotonic() > deadline:
             said = what() if callable(what) else what
             raise AssertionError(f"{said} was not met within {timeout_s:.0f} s")
-        time.sleep(0.05)
+        time.sleep(every_s)
 
 
 class Desk:

@@ -10,7 +10,7 @@ from dolphin_realtime.config.settings import Settings, load
 from dolphin_realtime.grid import maps
 from dolphin_realtime.ops.managers.local import LocalManager
 from dolphin_realtime.services.meta_health.files import LedgerLine, ledger_path, read_ledger
-from tests.integration.conftest import Desk, eventually, make_desk
+from tests.integration.conftest import COMMAND_S, Desk, eventually, make_desk
 
 QUICK = {
     "mhs_turn_s": 0.5,
@@ -115,7 +115,10 @@ class LocalHost:
         before = self.scan_number()
         eventually(lambda: self.scan_number() > before + 1, 60, "scans that are carried")
         eventually(
-            lambda: self.status().get("not_trading_because", "no status") is None, 60, self.status
+            lambda: self.status().get("not_trading_because", "no status") is None,
+            60,
+            self.status,
+            COMMAND_S,
         )
 
     def turns(self, n: int) -> None:

@@ -21,7 +21,7 @@ from dolphin_realtime.replay.worlds.events import (
     World,
 )
 from dolphin_realtime.scans.files import write_scan
-from tests.integration.conftest import eventually, make_desk
+from tests.integration.conftest import COMMAND_S, eventually, make_desk
 
 SETTINGS = {
     "target_band": 0.02, "signal_s_in": 0.3, "signal_s_out": 0.1, "signal_tau_x_s": 600,
@@ -73,7 +73,7 @@ class Operator:
             return next((x.strip() for x in text.splitlines() if re.search(pattern, x)), None)
 
         found = eventually(
-            line, timeout_s, lambda: f"{pattern!r} in {self.desk.cli('status').stdout}"
+            line, timeout_s, lambda: f"{pattern!r} in {self.desk.cli('status').stdout}", COMMAND_S
         )
         self.told.append(found)
         return found

@@ -1,8 +1,13 @@
 """The newest books by event time, and the first book that an order may fill at."""
 
+from datetime import UTC, datetime
+
+import msgspec
 import pytest
 
 from dolphin_realtime.books.documents import BookView
+from dolphin_realtime.model.instant import to_us
+from dolphin_realtime.model.market.order_book import features
 from dolphin_realtime.model.market.venue import paper_venue
 from dolphin_realtime.model.portfolio.costs import CostParams
 from dolphin_realtime.model.portfolio.portfolio import Portfolio
@@ -68,6 +73,17 @@ def test_prices_of_a_quote_have_the_instruments_precision(cache):
     digits = cache._portfolio.instruments["BTCUSDT"].price_precision
     quote = cache.quotes(2_000_000)["A"]
     assert (quote.bid, quote.ask) == (round(99.123456, digits), round(101.987654, digits))
+
+
+def test_a_document_of_the_grid_is_read(cache):
+    at = datetime(2026, 1, 1, tzinfo=UTC)
+    one = features([(99.0, 1.0)], [(101.0, 3.0)], at)
+    text = msgspec.json.encode({"assets": {"BTCUSDT": one}, "_pushed_at": at}).decode()
+    cache.update(text)
+    (found,) = cache.books(to_us(at)).values()
+    assert (found.event_us, found.imbalance_5) == (to_us(at), -0.5)
+    with pytest.raises(ValueError, match=r"JSON|object|Expected"):
+        cache.update("[]")
 
 
 def test_only_orders_of_an_asset_with_levels_get_a_quote(cache):

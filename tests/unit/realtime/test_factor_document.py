@@ -70,6 +70,7 @@ def test_a_slower_writer_does_not_undo_a_quicker_one():
     key = ("vix", None)
     assert merge({key: newer}, {key: older}, T)[key].value == 2.0
     assert merge({key: older}, {key: newer}, T + timedelta(seconds=5))[key].value == 2.0
+    assert merge({key: reading(1.0)}, {key: reading(2.0)}, T)[key].value == 2.0, "of one instant"
     ahead = reading(9.0, T + CLOCK_STEP + HOUR)
     assert merge({key: ahead}, {key: older}, T)[key].value == 1.0, "a clock that was set back"
 
@@ -231,7 +232,7 @@ def test_each_of_the_documents_before_is_asked_the_newest_first():
     for n, value in enumerate((1e-4, 2e-4, 3e-4, 4e-4)):
         at = T + n * HOUR
         cache.update(encode(document_of({key: reading(value, at, 1e5)}, "wall", at)))
-    known = [cache.at(to_us(T + n * HOUR) + 1).funding["A"].value for n in range(4)]
+    known = [cache.at(to_us(T + n * HOUR)).funding["A"].value for n in range(4)]
     assert known == [1e-4, 2e-4, 3e-4, 4e-4]
     before = [cache.funding_before("A", to_us(T + n * HOUR)) for n in range(1, 5)]
     assert [r.value for r in before] == [1e-4, 2e-4, 3e-4, 4e-4]

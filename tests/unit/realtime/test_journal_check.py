@@ -239,6 +239,8 @@ def test_positions_that_only_the_rows_have_are_named(tmp_path):
     del raw["account"]["positions"]["A"]
     said = journal(tmp_path, desk=msgspec.msgpack.encode(raw))
     assert said == "state: A is 0.0, its fills give 2.0"
+    said = journal(tmp_path / "one", desk=msgspec.msgpack.encode(raw), position_changes=[])
+    assert said == "state: A is 0.0, its fills give 1.0"
 
 
 @pytest.mark.parametrize(("off", "is_broken"), [(4e-7, False), (6e-7, True)])

@@ -129,6 +129,7 @@ async def test_a_flatten_of_nothing_is_carried_out_and_sends_nothing():
     trader = Trader()
     assert await trader.turn.flatten("F1") == 0
     assert trader.journal.intents == []
+    assert trader.journal.keys == [(0, 0)], "before the first scan"
     assert trader.portfolio.flattened_id == "F1"
 
 
