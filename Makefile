@@ -63,7 +63,7 @@ runs: dev ## runs asked at once over all queues, beside stock Dagster; killed wo
 	@$(BIN)/pytest -s tests/runs
 
 prove-runs: dev ## the same with a hundred runs and a backfill of ten days
-	@PROVE_RUNS=100 $(BIN)/pytest -s --timeout=6000 tests/runs
+	@PROVE_RUNS=100 $(BIN)/pytest -s --timeout=6000 tests/runs tests/factors/test_queue.py
 
 chaos-short: dev ## kills at each step, a few at random, a dying member, a full disk (needs root)
 	@$(BIN)/pytest tests/chaos

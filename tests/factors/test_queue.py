@@ -1,5 +1,6 @@
-"""The indicators' queue in a real Dagster: its limit under a rush, a backfill by the UI's path."""
+"""The indicators' queue in a real Dagster: a backfill by the UI's path, its limit under a rush."""
 
+import os
 from collections import Counter
 from datetime import timedelta
 
@@ -44,13 +45,6 @@ def test_overlap_counts_spans_that_share_an_instant():
     assert overlap([]) == 0
 
 
-def test_a_rush_on_the_sources_is_one_run_at_a_time(stack):
-    report = ask_at_once(stack, rounds=1)
-    assert report.is_good, report
-    assert report.asked == len(external()) + 1
-    assert report.workers <= ALL_RUNS + 1, "a worker outlives its run by a moment"
-
-
 def backfill(stack, asset, days):
     b = {"assetSelection": [{"path": [asset]}], "partitionNames": days}
     answer = dagster_api.query(stack.ui_port, BACKFILL, {"b": b})["launchPartitionBackfill"]
@@ -68,6 +62,7 @@ def ended(stack, backfills):
     return runs if is_over and len(runs) >= len(backfills) else []
 
 
+@pytest.mark.timeout(300)
 def test_thirty_days_of_the_past_by_the_uis_backfill(stack):
     names = ("funding_history", "fear_greed_history")
     found = dagster_api.query(stack.ui_port, STATS, {"p": [names[0]]})["assetNodeOrError"]
@@ -93,3 +88,15 @@ def test_thirty_days_of_the_past_by_the_uis_backfill(stack):
     assert all(r["backfilled_at"] and r["simulated"] for r in told)
     known_after = {(r["name"], r["fetch_time"] - r["event_time"]) for r in told}
     assert known_after == {("funding", timedelta(0)), ("fear_greed", PUBLISHED_AFTER)}
+
+
+@pytest.mark.timeout(600)
+def test_a_rush_on_the_sources_is_one_run_at_a_time(stack):
+    """Last, because it leaves runs in the queue: CI looks until a few are over, PROVE_RUNS at all."""
+    is_proof = bool(os.environ.get("PROVE_RUNS"))
+    report = ask_at_once(stack, rounds=1, enough=None if is_proof else 4)
+    assert report.asked == len(external()) + 1
+    assert report.at_once == 1, report
+    assert not report.unhealthy
+    assert report.workers <= ALL_RUNS + 1, "a worker outlives its run by a moment"
+    assert not is_proof or report.is_good, report
