@@ -12,6 +12,10 @@
       x MemberError        the Hazelcast member cannot be fetched or started
       x BookChainBroken    updates of an order book are missing: fetch it again
       x BookSourceError    a venue gives no order book: ask again later
+      x VenueError         a venue did not do what was asked
+        + VenueRefused       it refused, with a code of its own
+        + VenueUnreachable   no answer: what became of the request is not known
+        + VenueBlocked       not asked, because the venue said when to come again
       x SourceError        a factor's source gives nothing usable now: keep the last reading
         + SourceUnavailable    no answer, a refusal, nothing new: ask less often
         + SourceFormatChanged  an answer that is not what was agreed: a person must look
@@ -80,6 +84,26 @@ class BookChainBroken(DolphinError):  # noqa: N818 - a state of the stream, not 
 
 class BookSourceError(DolphinError):
     """A venue's order book is unavailable: no answer, a refusal, or an invalid answer."""
+
+
+class VenueError(DolphinError):
+    """A venue did not do what was asked."""
+
+
+class VenueRefused(VenueError):  # noqa: N818 - an answer of the venue, not a fault
+    """The venue refused a request; ``code`` is its own."""
+
+    def __init__(self, code: int, words: str) -> None:
+        super().__init__(f"{code}: {words}")
+        self.code = code
+
+
+class VenueUnreachable(VenueError):  # noqa: N818 - a state of the venue, not a fault
+    """The venue gave no answer: what became of the request is not known."""
+
+
+class VenueBlocked(VenueError):  # noqa: N818 - a state of the venue, not a fault
+    """The venue is not asked until the time that it named."""
 
 
 class SourceError(DolphinError):

@@ -1,0 +1,1 @@
+"""Binance USD-M: signed requests, the user stream, and the account's ledger from both."""

@@ -1,0 +1,125 @@
+"""The ledger of one account: the venue's own trades and income, each once, by its ids. Pure.
+
+Which rows are there, and what they come to, belong here; asking for them does not (reader.py).
+Nothing is made up: a position is the sum of trades; a wallet is the sum of what trades realised and
+cost, and of every other income. The income rows of a trade only say that there was one.
+"""
+
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+from typing import Final
+
+import msgspec
+
+from dolphin_realtime.venues.binance.documents import Income, Trade
+
+ZERO: Final = Decimal(0)
+OF_TRADES: Final = ("REALIZED_PNL", "COMMISSION")
+"""Kinds of income that a trade's own row tells as well."""
+QUOTE: Final = "USDT"
+
+
+class Difference(msgspec.Struct, frozen=True, kw_only=True):
+    """Where ledger and venue are apart: of a symbol's position or an asset's wallet."""
+
+    what: str
+    name: str
+    ledger: Decimal
+    venue: Decimal
+
+
+class Ledger:
+    """Positions and wallets as they were at the beginning, and every row since.
+
+    Attributes:
+        positions_before: Signed units by symbol at the beginning.
+        wallets_before: By asset.
+        repeats: Rows that came a second time, by stream and by REST.
+    """
+
+    def __init__(
+        self,
+        positions_before: Mapping[str, Decimal] | None = None,
+        wallets_before: Mapping[str, Decimal] | None = None,
+    ) -> None:
+        self.positions_before = dict(positions_before or {})
+        self.wallets_before = dict(wallets_before or {})
+        self.trades: dict[tuple[str, int], Trade] = {}
+        self.income: dict[tuple[str, int, str], Income] = {}
+        self._before: set[tuple[str, int] | tuple[str, int, str]] = set()
+        self.repeats = 0
+
+    def leave_out(self, trades: Iterable[Trade], income: Iterable[Income]) -> None:
+        """Count rows as a part of the beginning."""
+        self._before.update(t.key for t in trades)
+        self._before.update(row.key for row in income)
+
+    def add_trade(self, trade: Trade) -> bool:
+        """Add a trade; return whether it is new. A client id that comes later is kept."""
+        key = trade.key
+        known = self.trades.get(key)
+        if known is not None or key in self._before:
+            self.repeats += 1
+            if known is not None and known.client_id is None and trade.client_id is not None:
+                self.trades[key] = msgspec.structs.replace(known, client_id=trade.client_id)
+            return False
+        self.trades[key] = trade
+        return True
+
+    def add_income(self, row: Income) -> bool:
+        """Add a row of income; return whether it is new."""
+        if row.key in self.income or row.key in self._before:
+            self.repeats += 1
+            return False
+        self.income[row.key] = row
+        return True
+
+    def positions(self) -> dict[str, Decimal]:
+        """Return the signed units of every open position."""
+        found = dict(self.positions_before)
+        for trade in self.trades.values():
+            found[trade.symbol] = found.get(trade.symbol, ZERO) + trade.signed
+        return {symbol: units for symbol, units in found.items() if units}
+
+    def wallets(self) -> dict[str, Decimal]:
+        """Return every wallet that is not empty."""
+        found = dict(self.wallets_before)
+        for trade in self.trades.values():
+            found[QUOTE] = found.get(QUOTE, ZERO) + trade.realised
+            found[trade.fee_asset] = found.get(trade.fee_asset, ZERO) - trade.fee
+        for row in self.income.values():
+            if row.kind not in OF_TRADES:
+                found[row.asset] = found.get(row.asset, ZERO) + row.amount
+        return {asset: amount for asset, amount in found.items() if amount}
+
+    def newest_trade(self, symbol: str) -> int | None:
+        """Return the newest trade id of a symbol, None before the first."""
+        ids = [
+            key[1] for key in (*self.trades, *self._before) if len(key) == 2 and key[0] == symbol
+        ]
+        return max(ids, default=None)
+
+    def newest_income_ms(self) -> int:
+        """Return when the newest row of income was made, 0 before the first."""
+        return max((row.at_ms for row in self.income.values()), default=0)
+
+    def differences(
+        self, positions: Mapping[str, Decimal], wallets: Mapping[str, Decimal], tolerance: Decimal
+    ) -> list[Difference]:
+        """Return where the venue says otherwise.
+
+        Args:
+            positions: The venue's open positions, signed units.
+            wallets: The venue's wallets.
+            tolerance: By how much a wallet may be apart.
+        """
+        found = []
+        for what, ours, theirs, most in (
+            ("position", self.positions(), positions, ZERO),
+            ("wallet", self.wallets(), wallets, tolerance),
+        ):
+            for name in sorted(ours.keys() | theirs.keys()):
+                one, other = ours.get(name, ZERO), theirs.get(name, ZERO)
+                if abs(one - other) > most:
+                    found.append(Difference(what=what, name=name, ledger=one, venue=other))
+        return found

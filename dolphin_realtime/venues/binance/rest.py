@@ -1,0 +1,140 @@
+"""Requests to Binance USD-M: signed, bounded in time, and none while the venue says to wait.
+
+One request and its faults belong here; what is asked, and how often, is up to the reader. Nothing
+is repeated: the caller knows whether that is safe. Sources: Binance USD-M, "General info", "Limits".
+"""
+
+import time
+from typing import Final
+
+import httpx
+import msgspec
+
+from dolphin_realtime.model.errors import VenueBlocked, VenueRefused, VenueUnreachable
+from dolphin_realtime.venues.binance.signing import Signer, signed_query
+
+TIMEOUT_S: Final = 3.0
+RECV_WINDOW_MS: Final = 3000
+RETRY_AFTER_S: Final = 10.0
+"""How long the venue is left alone where it does not say how long."""
+CLOCK_TRIES: Final = 3
+USED_WEIGHT: Final = "X-MBX-USED-WEIGHT-1M"
+LISTEN_KEY: Final = "/fapi/v1/listenKey"
+
+
+class _Refusal(msgspec.Struct):
+    code: int
+    msg: str = ""
+
+
+class _Time(msgspec.Struct):
+    at_ms: int = msgspec.field(name="serverTime")
+
+
+class _Key(msgspec.Struct):
+    key: str = msgspec.field(name="listenKey")
+
+
+class Rest:
+    """A client with one API key.
+
+    Attributes:
+        offset_ms: The venue's clock less the host's, as last measured.
+        used_weight: Request weight of the current minute, as the venue last said.
+    """
+
+    def __init__(self, base_url: str, api_key: str, sign: Signer) -> None:
+        self._client = httpx.AsyncClient(
+            base_url=base_url, timeout=TIMEOUT_S, headers={"X-MBX-APIKEY": api_key}, trust_env=False
+        )
+        self._sign = sign
+        self._blocked_until = 0.0
+        self.offset_ms, self.used_weight = 0.0, 0
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._client.aclose()
+
+    @property
+    def blocked_s(self) -> float:
+        """For how many more seconds nothing is asked."""
+        return max(0.0, self._blocked_until - time.monotonic())
+
+    def now_ms(self) -> int:
+        """Return the venue's time."""
+        return round(time.time() * 1000 + self.offset_ms)
+
+    async def measure_clock(self) -> float:
+        """Measure the venue's clock and return how uncertain that is, in milliseconds.
+
+        Raises:
+            VenueError: If it does not answer.
+        """
+        best = float("inf")
+        for _ in range(CLOCK_TRIES):
+            began = time.time() * 1000
+            found = msgspec.json.decode(await self._ask("GET", "/fapi/v1/time"), type=_Time)
+            took = time.time() * 1000 - began
+            if took < best:
+                best, self.offset_ms = took, found.at_ms - (began + took / 2)
+        return best / 2
+
+    async def get(self, path: str, **params: str | int) -> bytes:
+        """Return the answer to a signed question.
+
+        Raises:
+            VenueRefused: With the venue's code.
+            VenueUnreachable: Without an answer, or with one that is none.
+            VenueBlocked: While the venue says to wait.
+        """
+        params |= {"recvWindow": RECV_WINDOW_MS, "timestamp": self.now_ms()}
+        return await self._ask("GET", f"{path}?{signed_query(params, self._sign)}")
+
+    async def make_listen_key(self) -> str:
+        """Return the API key's listen key; the living one if there is one.
+
+        Raises:
+            VenueError: As `get`.
+        """
+        return msgspec.json.decode(await self._ask("POST", LISTEN_KEY), type=_Key).key
+
+    async def renew_listen_key(self) -> None:
+        """Begin the listen key's hour again.
+
+        Raises:
+            VenueError: As `get`; -1125 if it is dead.
+        """
+        await self._ask("PUT", LISTEN_KEY)
+
+    async def _ask(self, method: str, target: str) -> bytes:
+        if self.blocked_s > 0.0:
+            raise VenueBlocked(f"the venue is left alone for another {self.blocked_s:.0f} s")
+        try:
+            answer = await self._client.request(method, target)
+        except httpx.HTTPError as e:
+            path = target.partition("?")[0]
+            raise VenueUnreachable(f"{method} {path}: {type(e).__name__}") from None
+        used = answer.headers.get(USED_WEIGHT, "")
+        self.used_weight = int(used) if used.isdigit() else self.used_weight
+        if answer.status_code in (418, 429):
+            raise self._block(answer)
+        if answer.status_code >= 400:
+            raise _fault_of(answer)
+        return answer.content
+
+    def _block(self, answer: httpx.Response) -> VenueBlocked:
+        told = answer.headers.get("Retry-After", "")
+        wait_s = float(told) if told.isdigit() else RETRY_AFTER_S
+        self._blocked_until = time.monotonic() + wait_s
+        return VenueBlocked(f"{answer.status_code}: the venue asks to wait {wait_s:.0f} s")
+
+
+def _fault_of(answer: httpx.Response) -> VenueRefused | VenueUnreachable:
+    """Return what an answer that is no success means: 5xx or no code is no answer."""
+    try:
+        refusal = msgspec.json.decode(answer.content, type=_Refusal)
+    except msgspec.DecodeError:
+        return VenueUnreachable(f"{answer.status_code} without a code")
+    if answer.status_code >= 500:
+        return VenueUnreachable(f"{answer.status_code}: {refusal.code} {refusal.msg}")
+    return VenueRefused(refusal.code, refusal.msg)
