@@ -1,12 +1,14 @@
 """A server: a booted machine with the stack's real units installed and trading."""
 
 import json
+from functools import partial
 
 import pytest
 
 from dolphin_realtime.model.instant import DAY_US
 from dolphin_realtime.replay.pace import archive_days
-from tests.integration.conftest import LOWERED, eventually
+from tests.integration import conftest as looks
+from tests.integration.conftest import LOWERED
 from tests.systemd.machine import PYTHON, Machine
 from tests.systemd.share import Feeder, Share
 
@@ -31,6 +33,9 @@ SETTINGS = {
 TOLD = "/var/lib/dolphin/told"
 RECEIVER = f"mkdir -p /etc/dolphin/credentials; echo file://{TOLD} >{SETTINGS['alerts_file']}"
 INSTALL = f"{PYTHON} -m dolphin_realtime.cli systemd install"
+
+eventually = partial(looks.eventually, every_s=looks.COMMAND_S)
+"""Every look into the machine is a command."""
 
 
 class Server:

@@ -2,9 +2,8 @@
 
 import pytest
 
-from tests.integration.conftest import eventually
 from tests.recovery import contract
-from tests.systemd.conftest import SETTINGS, TOLD
+from tests.systemd.conftest import SETTINGS, TOLD, eventually
 from tests.systemd.machine import PYTHON
 
 pytestmark = pytest.mark.timeout(180)
