@@ -57,6 +57,11 @@ def stage_venv(folder: Path) -> Path:
     return folder
 
 
+SHARE_OF_ONE = 1024
+PROCESSES = 20
+"""The machine's share of the processor is that of so many processes: a group counts as one else."""
+
+
 def own_cgroups(name: str) -> list[Path]:
     """Return a cgroup of this machine's own in every hierarchy of the host's."""
     found = []
@@ -72,6 +77,8 @@ def own_cgroups(name: str) -> list[Path]:
             base = base / own_memory.strip("/")
         group = base / name
         group.mkdir(exist_ok=True)
+        if controller == "cpu":
+            (group / "cpu.shares").write_text(str(SHARE_OF_ONE * PROCESSES))
         if controller == "cpuset":
             for file in ("cpuset.cpus", "cpuset.mems"):
                 (group / file).write_text((base / file).read_text())
