@@ -77,10 +77,7 @@ exchange: dev ## the loopback venue, judged by Binance's SDK, ccxt and NautilusT
 worlds: dev ## markets with wicks, redenominations, halts, holes: backtest, trader, archive, report, an operator
 	@$(BIN)/pytest -s tests/worlds
 
-prove-exchange: dev ## the loopback venue, judged by Binance's SDK, ccxt and NautilusTrader as its clients
-	@$(BIN)/pytest tests/exchange
-
-worlds: dev ## 20,000 random worlds: no profit of a price that is not sound (WORLDS=1000 for fewer)
+prove-worlds: dev ## 20,000 random worlds: no profit of a price that is not sound (WORLDS=1000 for fewer)
 	@WORLDS=$${WORLDS:-20000} $(BIN)/pytest tests/worlds/test_any_world.py
 
 prove-fuzz: dev ## 100,000 mutated documents and files for each parser, twice
