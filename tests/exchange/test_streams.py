@@ -66,9 +66,10 @@ async def test_the_sdk_reads_every_event_of_an_order(served):
     ).websocket_streams
     connection = await streams.create_connection()
     told = []
-    handle = await connection.user_data(listen_key(served)["listenKey"])
+    key = listen_key(served)["listenKey"]
+    handle = await connection.user_data(key)
     handle.on("message", told.append)
-    await asyncio.sleep(0.2)
+    await until(lambda: key in served.venue.streams.keys_heard())
     await trade(served)
     await until(lambda: len(told) == 5)
     kinds = [type(one.actual_instance).__name__ for one in told]

@@ -118,7 +118,6 @@ class Streams:
         for transport in list(self._transports.values()):
             transport.abort()
 
-    @property
-    def n_open(self) -> int:
-        """Open sockets."""
-        return len(self._queues)
+    def keys_heard(self) -> set[str]:
+        """Return the listen keys of the open sockets."""
+        return {listen_key for listen_key, _ in self._queues.values()}
