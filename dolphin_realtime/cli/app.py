@@ -24,6 +24,7 @@ from dolphin_realtime.model.errors import (
     ServiceError,
     SettingsError,
     SourceError,
+    VenueError,
 )
 
 EXIT_STATUS: Final[dict[type[DolphinError], int]] = {
@@ -37,6 +38,7 @@ EXIT_STATUS: Final[dict[type[DolphinError], int]] = {
     JournalError: 1,
     ScanError: 1,
     SourceError: 3,
+    VenueError: 3,
 }
 MALFORMED: Final = (KeyError, TypeError, ValueError, AttributeError)
 """What reading a document of the grid raises if it is malformed."""
@@ -69,6 +71,7 @@ COMMANDS: Final = {
     "flatten": Command("safety", "Close every position of every trader now, and open nothing until `dolphin resume`"),
     "position": Command("position", "Handle a held asset whose price is not sound: redenominated, at a new level, delisted"),
     "resume": Command("safety", "Withdraw a commanded posture; it then rises step by step"),
+    "live": Command("live", "Check an account at the venue before anything trades on it; asks and changes nothing"),
     "journal": Command("journal", "The journal of an instance: the only authoritative record of its trades and positions"),
     "compare": Command("journal", "Compare two instances on the same scans: which orders are alike, and figures side by side"),
     "signals": Command("offline", "Turn scans (folder of scan files, Arrow file or archive) into signals, offline"),

@@ -197,7 +197,8 @@ FOREIGN = frozenset({"DOLPHIN_DAGSTER_VAR", "DOLPHIN_STACK", "DOLPHIN_FAULT_POIN
 TRADER_PREFIXES = (
     "DOLPHIN_SIGNAL_", "DOLPHIN_TARGET_", "DOLPHIN_COST_", "DOLPHIN_LIMIT_", "DOLPHIN_PAPER_"
 )  # fmt: skip
-GROUP_PREFIXES = (*TRADER_PREFIXES, "DOLPHIN_REPLAY_", "DOLPHIN_SAFETY_LIMIT_", "DOLPHIN_SOURCE_")
+GROUP_PREFIXES = (*TRADER_PREFIXES, "DOLPHIN_REPLAY_", "DOLPHIN_SAFETY_LIMIT_", "DOLPHIN_SOURCE_",
+                  "DOLPHIN_LIVE_")  # fmt: skip
 """Groups of parameters, read by `load_group` where they are used."""
 _OF_INSTANCE = re.compile(r"DOLPHIN_([A-Za-z0-9]+)__((?:SIGNAL|TARGET|COST|LIMIT|PAPER)_.+)")
 """A trader's parameter for one instance alone, e.g. DOLPHIN_GREEN__SIGNAL_S_IN."""

@@ -11,6 +11,7 @@ from dolphin_dagster import alerting
 from dolphin_dagster.definitions import build_definitions
 from dolphin_realtime.cli.app import COMMANDS, dolphin
 from dolphin_realtime.config.factor_sources import SourceSettings
+from dolphin_realtime.config.live import LiveSettings
 from dolphin_realtime.config.settings import Settings, load
 from dolphin_realtime.model import errors
 from dolphin_realtime.model.market.paper_faults import PaperFaults
@@ -36,6 +37,7 @@ GROUPS = {
     "DOLPHIN_SAFETY_LIMIT_": SafetyParams,
     "DOLPHIN_REPLAY_": ReplaySettings,
     "DOLPHIN_SOURCE_": SourceSettings,
+    "DOLPHIN_LIVE_": LiveSettings,
 }
 
 

@@ -90,6 +90,14 @@ class Rest:
         params |= {"recvWindow": RECV_WINDOW_MS, "timestamp": self.now_ms()}
         return await self._ask("GET", f"{path}?{signed_query(params, self._sign)}")
 
+    async def public(self, path: str) -> bytes:
+        """Return the answer to a question that needs no signature.
+
+        Raises:
+            VenueError: As `get`.
+        """
+        return await self._ask("GET", path)
+
     async def make_listen_key(self) -> str:
         """Return the API key's listen key; the living one if there is one.
 
