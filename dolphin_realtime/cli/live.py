@@ -41,7 +41,7 @@ def live() -> None:
 def check(as_json: bool) -> None:
     """Check keys, modes, names, caps, clock and orders of the account in DOLPHIN_LIVE_*.
 
-    Exit status: 0 every rule holds, 1 one does not, 2 settings, 3 the venue does not answer.
+    Exit status: 0 every rule holds, 1 one does not, 2 settings, 3 the venue does not answer, or refuses a key.
     """
     settings = load_group(LiveSettings, PREFIX)
     refuse_foreign(dict(os.environ))

@@ -4,6 +4,8 @@ Reading these settings and the key files belongs here; whether the account is fi
 judged in venues/binance/preflight.py. A key is never logged, shown or put into an error.
 """
 
+import os
+import re
 import stat
 from pathlib import Path
 from typing import Annotated, Final
@@ -14,6 +16,7 @@ from dolphin_realtime.model.errors import SettingsError
 
 PREFIX: Final = "DOLPHIN_LIVE_"
 MAX_NAMES: Final = 50
+LOOPBACK: Final = re.compile(r"http://127\.0\.0\.1:\d{1,5}")
 
 
 class LiveSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -58,7 +61,7 @@ class Addresses(msgspec.Struct, frozen=True):
 
 
 NAMED: Final = {
-    "live": Addresses("https://fapi.binance.com", "wss://fstream.binance.com", "https://api.binance.com"),
+    "live": Addresses("https://fapi.binance.com", "wss://fstream.binance.com/private", "https://api.binance.com"),
     "testnet": Addresses("https://testnet.binancefuture.com", "wss://stream.binancefuture.com", None),
 }  # fmt: skip
 
@@ -70,7 +73,7 @@ def addresses_of(live: LiveSettings) -> Addresses:
         SettingsError: If the set is unknown, or an address is given that is none of loopback's.
     """
     if live.venue == "loopback":
-        if not live.loopback.startswith("http://127.0.0.1:"):
+        if not LOOPBACK.fullmatch(live.loopback):
             raise SettingsError(f"{PREFIX}LOOPBACK is not http://127.0.0.1:PORT")
         return Addresses(live.loopback, live.loopback.replace("http", "ws", 1), live.loopback)
     if live.venue not in NAMED:
@@ -120,12 +123,18 @@ def read_key(name: str, file: str) -> KeyPair:
         text, mode = path.read_text(), path.stat().st_mode
     except (OSError, UnicodeDecodeError) as e:
         raise SettingsError(f"{name}: {path} cannot be read: {type(e).__name__}") from None
-    if mode & (stat.S_IRWXG | stat.S_IRWXO):
+    if mode & (stat.S_IRWXG | stat.S_IRWXO) and not _is_handed(path):
         raise SettingsError(f"{name}: others may read {path}: chmod 600 {path}")
     key, _, secret = text.strip().partition("\n")
     if not (key.strip() and secret.strip()):
         raise SettingsError(f"{name}: {path} has no key on its first line and secret after it")
     return KeyPair(key.strip(), secret.strip())
+
+
+def _is_handed(path: Path) -> bool:
+    """Return whether systemd handed the file over: its access list may show as a group's right."""
+    given = os.environ.get("CREDENTIALS_DIRECTORY")
+    return given is not None and path.parent == Path(given)
 
 
 def refuse_foreign(env: dict[str, str]) -> None:

@@ -75,7 +75,10 @@ def test_an_order_is_unknown_for_a_while_and_then_there(served):
     served.ctl("set", hidden_s=0.4)
     ask(served, newClientOrderId="mine")
     found = {"symbol": "BTCUSDT", "origClientOrderId": "mine"}
+    order_id = served.truth()["orders"][0]["orderId"]
     assert ask(served, "GET", **found).json()["code"] == -2013
+    by_id = ask(served, "GET", symbol="BTCUSDT", orderId=order_id)
+    assert by_id.json()["code"] == -2013
     deadline = time.monotonic() + 5.0
     while ask(served, "GET", **found).status_code != 200:
         assert time.monotonic() < deadline
@@ -105,11 +108,27 @@ def test_weights_and_orders_are_counted_and_bounded(served):
     again = ask(served, "GET", "/fapi/v2/account")
     used = [int(a.headers["X-MBX-USED-WEIGHT-1M"]) for a in (first, again)]
     assert used[1] - used[0] in (5, 5 - used[0])
-    served.venue.budget._weight = 2400
-    answer = ask(served, "GET", "/fapi/v2/account")
-    assert answer.status_code in (429, 200)  # 200 where a minute began in between
-    if answer.status_code == 429:
-        assert 1 <= int(answer.headers["Retry-After"]) <= 61
+
+
+def used_up(served):
+    """Ask until the minute's weight is used; return the first answer that is no success."""
+    while True:
+        served.venue.budget._weight = 2400
+        answer = ask(served, "GET", "/fapi/v2/account")
+        if answer.status_code != 200:  # it is one where a minute began in between
+            return answer
+
+
+def test_over_the_limit_it_is_429_and_who_goes_on_is_banned(served):
+    answer = used_up(served)
+    assert (answer.status_code, answer.json()["code"]) == (429, -1003)
+    assert 1 <= int(answer.headers["Retry-After"]) <= 61
+    statuses = set()
+    for _ in range(60):
+        statuses.add(used_up(served).status_code)
+        if 418 in statuses:
+            break
+    assert statuses == {429, 418}
 
 
 @pytest.mark.parametrize("part", ["rest", "stream", "ws_api"])
@@ -156,6 +175,9 @@ def test_a_countdown_cancels_what_rests(served):
     deadline = time.monotonic() + 5.0
     while served.truth()["orders"][0]["status"] != "CANCELED":
         assert time.monotonic() < deadline
+    ask(served, type="LIMIT", price="50000", timeInForce="GTC")
+    time.sleep(0.3)
+    assert served.truth()["orders"][1]["status"] == "NEW", "it counts down once"
 
 
 def test_fees_are_paid_in_bnb_while_there_is_any(served):

@@ -17,7 +17,6 @@ from dolphin_realtime.config.live import (
     refuse_foreign,
 )
 from dolphin_realtime.model.errors import SettingsError
-from dolphin_realtime.venues.binance.documents import OrderState
 from dolphin_realtime.venues.binance.preflight import (
     Configured,
     Facts,
@@ -35,7 +34,8 @@ WANTED = Wanted(names=["BTCUSDT"], leverage=20, max_order_usd=100.0, max_gross_u
 BTC = Configured(symbol="BTCUSDT", margin="CROSSED", leverage=20, most_usd=Decimal(1000))
 LISTED = Listed(symbol="BTCUSDT", status="TRADING", margin_asset="USDT")
 GOOD = Facts(
-    offset_ms=400.0, uncertain_ms=1.0, trade_rights=TRADE, read_rights=READ, is_hedged=False,
+    offset_ms=400.0, uncertain_ms=1.0, trade_rights=TRADE, read_rights=READ,
+    is_same_account=True, may_trade=True, is_hedged=False,
     is_multi=False, burns_bnb=False, listed={"BTCUSDT": LISTED}, configured={"BTCUSDT": BTC},
     open_orders=[], used_weight=100, now_ms=1000,
 )  # fmt: skip
@@ -60,9 +60,13 @@ def test_a_good_account_breaks_no_rule_and_every_rule_says_something():
     ({"offset_ms": 502.0}, "clock", "502 ms off"),
     ({"offset_ms": -502.0}, "clock", "502 ms off"),
     ({"is_hedged": True}, "one_way", "NOT: positions are one-way"),
+    ({"is_same_account": False}, "one_account", "NOT: both keys see the same"),
+    ({"may_trade": False}, "may_trade", "NOT"),
     ({"is_multi": True}, "single_asset", "NOT"),
     ({"trade_rights": replaced(TRADE, trades=False)}, "trade_key", "NOT: the trading key may trade"),
-    ({"trade_rights": replaced(TRADE, withdraws=True)}, "withdrawals", "NOT: no key may withdraw"),
+    ({"trade_rights": replaced(TRADE, withdraws=True)}, "withdrawals", "NOT: no key may move money away"),
+    ({"trade_rights": replaced(TRADE, transfers=True)}, "withdrawals", "NOT"),
+    ({"read_rights": replaced(READ, transfers_widely=True)}, "withdrawals", "NOT"),
     ({"read_rights": replaced(READ, withdraws=True)}, "withdrawals", "NOT"),
     ({"trade_rights": replaced(TRADE, ip_bound=False)}, "ip_bound", "NOT"),
     ({"trade_rights": replaced(TRADE, ends_ms=999)}, "trade_key_lives", "NOT"),
@@ -74,8 +78,7 @@ def test_a_good_account_breaks_no_rule_and_every_rule_says_something():
     ({"configured": {"BTCUSDT": replaced(BTC, margin="ISOLATED")}}, "BTCUSDT", "ISOLATED"),
     ({"configured": {"BTCUSDT": replaced(BTC, leverage=10)}}, "BTCUSDT", "leverage 10, the settings say 20"),
     ({"configured": {"BTCUSDT": replaced(BTC, most_usd=Decimal(499))}}, "BTCUSDT", "up to 499"),
-    ({"open_orders": [OrderState(symbol="ETHUSDT", order_id=1, client_id="x", status="NEW",
-                                 filled=Decimal(0))]}, "open_orders", "rest at the venue: ETHUSDT"),
+    ({"open_orders": ["ETHUSDT"]}, "open_orders", "rest at the venue: ETHUSDT"),
     ({"used_weight": 1201}, "weight", "1201"),
 ])  # fmt: skip
 def test_each_rule_by_itself(fields, rule, says):
@@ -137,6 +140,21 @@ def test_what_is_wrong_at_the_venue_is_exit_1(served, environment):
     assert (done.returncode, wrong) == (1, {"one_way", "ETHUSDT"})
 
 
+def test_keys_of_two_accounts_and_an_order_that_rests_are_seen(served, environment):
+    served.venue.exchange.open_account("two", Decimal(500))
+    served.ctl("key", key=READ_KEY, account="two", secret=READ_SECRET, may_trade=False)
+    ask(served, type="LIMIT", price="50000", timeInForce="GTC")
+    wrong = {one["rule"] for one in json.loads(check(environment).stdout) if not one["ok"]}
+    assert wrong == {"one_account", "open_orders"}
+
+
+def test_an_answer_that_is_none_is_exit_3(served, environment):
+    served.ctl("fault", path="/fapi/v1/symbolConfig", kind="status", status=200, body="<html>")
+    done = check(environment)
+    assert (done.returncode, done.stdout) == (3, "")
+    assert "not what was agreed" in done.stderr
+
+
 @pytest.mark.parametrize(("more", "status", "says"), [
     ({"DOLPHIN_LIVE_VENUE": "demo"}, 2, "live, testnet or loopback"),
     ({"DOLPHIN_LIVE_VENUE": "live"}, 2, "LOOPBACK is set"),
@@ -147,6 +165,7 @@ def test_what_is_wrong_at_the_venue_is_exit_1(served, environment):
     ({"BINANCE_API_KEY": "secret-value"}, 2, "BINANCE_API_KEY in the environment"),
     ({"DOLPHIN_LIVE_LOOPBACK": "http://127.0.0.1:9"}, 3, "ConnectError"),
     ({"DOLPHIN_LIVE_LOOPBACK": "http://example.com"}, 2, "127.0.0.1"),
+    ({"DOLPHIN_LIVE_LOOPBACK": "http://127.0.0.1:9@example.com"}, 2, "127.0.0.1"),
 ])  # fmt: skip
 def test_what_is_refused_is_one_sentence(environment, more, status, says):
     done = check(environment, **more)
@@ -156,7 +175,7 @@ def test_what_is_refused_is_one_sentence(environment, more, status, says):
     assert done.stderr.count("\n") == 1
 
 
-def test_keys_that_others_may_read_are_refused(tmp_path):
+def test_keys_that_others_may_read_are_refused(tmp_path, monkeypatch):
     path = tmp_path / "key"
     path.write_text("abcd1234\nsecret\nmore\n")
     path.chmod(0o640)
@@ -165,6 +184,9 @@ def test_keys_that_others_may_read_are_refused(tmp_path):
     path.chmod(0o600)
     found = read_key("K", str(path))
     assert (found.key, found.secret, repr(found)) == ("abcd1234", "secret\nmore", "KeyPair(…1234)")
+    path.chmod(0o640)
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    assert read_key("K", str(path)) == found, "systemd hands files over with an access list"
     path.write_text("abcd1234\n")
     with pytest.raises(SettingsError, match="no key on its first line"):
         read_key("K", str(path))

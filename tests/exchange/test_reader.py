@@ -4,15 +4,18 @@ import asyncio
 import contextlib
 from decimal import Decimal
 
+import msgspec
 import pytest
 
 from dolphin_realtime.model.errors import (
     SettingsError,
     VenueBlocked,
+    VenueError,
     VenueRefused,
     VenueUnreachable,
 )
 from dolphin_realtime.venues.binance.documents import Trade
+from dolphin_realtime.venues.binance.ledger import Ledger
 from dolphin_realtime.venues.binance.reader import Pace, Reader
 from dolphin_realtime.venues.binance.rest import Rest
 from dolphin_realtime.venues.binance.signing import signer_of
@@ -20,7 +23,7 @@ from tests.exchange.conftest import KEY, READ_KEY, READ_SECRET, Served
 from tests.exchange.test_faults import ask
 from tests.exchange.test_streams import listen_key, until
 
-QUICK = Pace(check_s=0.3, away_s=0.2, renew_s=0.3)
+QUICK = Pace(check_s=0.3, away_s=0.2, renew_s=0.3, again_s=0.3)
 EVENT = {"event": "ORDER_TRADE_UPDATE"}
 
 
@@ -62,7 +65,7 @@ async def scene_of(served):
     await scene.reader.start()
     running = asyncio.create_task(scene.reader.run(stopping))
     try:
-        await until(lambda: scene.reader.why_not_whole is None)
+        await until(lambda: scene.reader.stream.why_not is None)
         yield scene
     finally:
         stopping.set()
@@ -95,6 +98,9 @@ FAULTS = {
     "the stream is away": [("away", {"parts": ["stream"]})],
     "the listen key expires": [("expire", {"account": "one"})],
     "the listen key dies without a word": [("set", {"is_deaf": True}), ("expire", {"account": "one"})],
+    "an expired key is told and its socket stays open": [
+        ("set", {"keeps_open": True}), ("expire", {"account": "one"})],
+    "the clock steps": [("set", {"offset_ms": -20_000})],
     "positions are not answered": [
         ("fault", {"kind": "status", "path": "/fapi/v3/positionRisk", "times": 3})],
     "trades are not answered": [("cut", {}), ("fault", {"kind": "cut", "path": "/fapi/v1/userTrades", "times": 3})],
@@ -111,14 +117,27 @@ async def test_after_a_fault_the_ledger_is_the_truth(scene, name):
     for do, fields in FAULTS[name]:
         await scene.ctl(do, **fields)
     for n in range(3):
-        await scene.trade(side="SELL", symbol="ETHUSDT", quantity="1", newClientOrderId=f"in-{n}")
+        order = {"side": "SELL", "symbol": "ETHUSDT", "quantity": "1", **shifted(scene)}
+        await scene.trade(newClientOrderId=f"in-{n}", **order)
         await asyncio.sleep(0.05)
-    await asyncio.sleep(0.3)
-    await scene.ctl("clear")
-    await scene.trade(newClientOrderId="after")
+    faults = scene.served.venue.faults
+    is_counted = any(do == "fault" for do, _ in FAULTS[name])
+    await until(lambda: faults.taken > 0 or not is_counted)
+    if name != "the clock steps":
+        await scene.ctl("clear")
+    await scene.trade(
+        newClientOrderId="after", **(shifted(scene) if name == "the clock steps" else {})
+    )
     await until(scene.is_true, 20.0)
-    await until(lambda: scene.reader.why_not_whole is None, 20.0)
+    await until(lambda: scene.reader.stream.why_not is None, 20.0)
+    last_at = scene.reader.compared_at
+    await until(lambda: scene.reader.compared_at != last_at)
     assert scene.reader.differences == []
+
+
+def shifted(scene):
+    """The instant of an order at the venue's own clock."""
+    return {"at_ms": scene.served.venue.now_ms()}
 
 
 async def test_what_comes_by_itself_is_in_the_ledger(scene):
@@ -131,6 +150,8 @@ async def test_what_comes_by_itself_is_in_the_ledger(scene):
     ):  # fmt: skip
         await scene.ctl(do, account="one", **fields)
     await until(scene.is_true)
+    assert scene.reader.stream.opened == 1, "all of it was told: the stream is not doubted"
+    assert scene.reader.counts == {"misread": 0, "untold": 0}
     kinds = [row.kind for row in scene.reader.ledger.income.values()]
     assert kinds.count("FUNDING_FEE") == kinds.count("TRANSFER") == 1
     assert len(scene.reader.ledger.trades) >= 3
@@ -142,7 +163,7 @@ async def test_another_client_that_deletes_a_shared_key_deafens_for_a_moment():
             await asyncio.to_thread(lambda: listen_key(served, "DELETE", KEY))
             await scene.trade()
             await until(scene.is_true, 20.0)
-            await until(lambda: scene.reader.why_not_whole is None, 20.0)
+            await until(lambda: scene.reader.stream.why_not is None, 20.0)
 
 
 async def test_a_ban_stops_every_question_until_it_is_over(scene):
@@ -192,6 +213,68 @@ async def test_an_account_with_a_past_is_taken_over_as_it_is(served):
     assert await scene.reader.catch_up() == 2
     assert ledger.positions() == {"BTCUSDT": Decimal("0.8")}
     assert await scene.reader.catch_up() == 0
+    await scene.rest.close()
+
+
+async def test_a_ledger_that_is_handed_over_goes_on_where_it_ended(served):
+    first = Scene(served)
+    await first.reader.start()
+    for n in range(2):
+        await asyncio.to_thread(lambda m=n: ask(served, newClientOrderId=f"old-{m}"))
+    await first.reader.catch_up()
+    await first.rest.close()
+    await asyncio.to_thread(lambda: ask(served, symbol="ETHUSDT", quantity="1"))
+    rest = rest_of(served)
+    heir = Reader(rest, served.ws_url, first.reader.ledger)
+    await heir.start()
+    assert await heir.catch_up() == 2, "a trade and its commission"
+    assert {
+        s: Decimal(q) for s, q in served.truth()["positions"].items()
+    } == heir.ledger.positions()
+    stale = Ledger()
+    stale.add_trade(msgspec.structs.replace(next(iter(heir.ledger.trades.values())), at_ms=1))
+    with pytest.raises(VenueError, match="more than a week ago"):
+        await Reader(rest, served.ws_url, stale).start()
+    await rest.close()
+
+
+async def test_a_reader_that_ran_for_more_than_a_week_asks_for_a_week_at_the_most(scene):
+    await scene.trade()
+    await until(scene.is_true)
+    scene.reader._since_ms = 1
+    await scene.trade(symbol="ETHUSDT", quantity="1")
+    await scene.reader.catch_up()
+    await until(scene.is_true)
+
+
+async def test_a_stream_that_stays_away_for_hours_is_tried_on(served, monkeypatch):
+    monkeypatch.setattr("dolphin_realtime.venues.binance.stream.BACKOFF_S", (1e-9, 1e-9))
+    scene, tried = Scene(served), []
+    stream = scene.reader.stream
+
+    async def refuse():
+        tried.append(1)
+        raise VenueUnreachable("away")
+
+    stream._listen_once = refuse
+    running = asyncio.create_task(stream.run())
+    await until(lambda: len(tried) > 3000 or running.done())
+    assert not running.done(), running
+    running.cancel()
+    await scene.rest.close()
+
+
+async def test_a_loop_that_fails_ends_the_reader_and_is_raised(served):
+    scene = Scene(served)
+    await scene.reader.start()
+
+    async def fail():
+        raise RuntimeError("a fault of ours")
+
+    scene.reader._watch = fail
+    with pytest.raises(RuntimeError, match="a fault of ours"):
+        await scene.reader.run(asyncio.Event())
+    assert [t for t in asyncio.all_tasks() if "UserStream" in repr(t)] == []
     await scene.rest.close()
 
 

@@ -13,6 +13,7 @@ from aiohttp import web
 from dolphin_realtime.replay.exchange import answers, events
 from dolphin_realtime.replay.exchange.faults import PARTS
 from dolphin_realtime.replay.exchange.keys import ApiKey
+from dolphin_realtime.replay.exchange.refusals import Refusal
 
 if TYPE_CHECKING:
     from dolphin_realtime.replay.exchange.server import LoopbackVenue
@@ -44,7 +45,7 @@ def _away(venue: "LoopbackVenue", fields: dict[str, Any]) -> None:
 
 def _set(venue: "LoopbackVenue", fields: dict[str, Any]) -> None:
     for name, value in fields.items():
-        if name not in ("offset_ms", "hidden_s", "is_deaf"):
+        if name not in ("offset_ms", "hidden_s", "is_deaf", "keeps_open"):
             raise ValueError(f"no setting {name!r}")
         setattr(venue.faults, name, value)
 
@@ -128,7 +129,7 @@ def control_of(
         name = fields.pop("do", "")
         try:
             found = COMMANDS[name](venue, fields)
-        except (KeyError, ValueError, TypeError, msgspec.ValidationError) as e:
+        except (KeyError, ValueError, TypeError, Refusal, msgspec.ValidationError) as e:
             return web.json_response({"error": f"{name}: {e!r}"}, status=400)
         return web.json_response({"done": name, "answer": found})
 

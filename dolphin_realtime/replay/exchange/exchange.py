@@ -136,6 +136,9 @@ class Exchange:
                     self._end(account, order, "CANCELED")
                 else:
                     self._match(account, order)
+            over = [s for s, at_ms in account.countdowns.items() if now_ms >= at_ms]
+            for symbol in over:
+                del account.countdowns[symbol]
 
     def set_leverage(self, account: Account, symbol: str, leverage: int) -> None:
         """Change a symbol's leverage."""

@@ -60,6 +60,8 @@ class Faults:
         offset_ms: Added to the venue's clock.
         hidden_s: For so long after it was placed an order is not found by a question.
         is_deaf: Whether a dead listen key leaves its socket open and says nothing.
+        keeps_open: Whether it says so and leaves the socket open all the same.
+        taken: How many requests and events failed.
     """
 
     def __init__(self) -> None:
@@ -67,7 +69,8 @@ class Faults:
         self.away: set[str] = set()
         self.offset_ms = 0
         self.hidden_s = 0.0
-        self.is_deaf = False
+        self.is_deaf = self.keeps_open = False
+        self.taken = 0
 
     def add(self, fields: dict[str, Any]) -> Fault:
         """Set a fault.
@@ -102,6 +105,7 @@ class Faults:
             if fault.after:
                 fault.after -= 1
                 continue
+            self.taken += 1
             fault.times -= 1
             if not fault.times:
                 self._set.remove(fault)

@@ -72,14 +72,16 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     """One path and method.
 
     Attributes:
-        signed: Whether a signature is asked; `is_keyed` asks for the API key alone.
+        signed: Whether a signature is asked.
         trades: Whether a key that may only read is refused.
+        is_order_question: Whether it asks for one order, which the venue may not know yet.
     """
 
     answer: Callable[[Request], Any]
     weight: int = 1
     signed: bool = True
     trades: bool = False
+    is_order_question: bool = False
 
 
 def _time(r: Request) -> Any:
@@ -268,7 +270,7 @@ ROUTES: Final[Mapping[tuple[str, str], Route]] = {
     ("GET", "/fapi/v3/positionRisk"): Route(answer=_positions_v3, weight=5),
     ("POST", "/fapi/v1/order"): Route(answer=_place, weight=0, trades=True),
     ("DELETE", "/fapi/v1/order"): Route(answer=_cancel, trades=True),
-    ("GET", "/fapi/v1/order"): Route(answer=_order),
+    ("GET", "/fapi/v1/order"): Route(answer=_order, is_order_question=True),
     ("GET", "/fapi/v1/openOrders"): Route(answer=_open_orders),
     ("GET", "/fapi/v1/openAlgoOrders"): Route(answer=_nothing),
     ("GET", "/fapi/v1/allOrders"): Route(answer=_all_orders, weight=5),

@@ -1,7 +1,7 @@
 """Serves the exchange on 127.0.0.1: REST, user streams, the websocket API, and `/ctl` for tests.
 
 From a request to its answer: limits, key, signature, time, faults, then the route. What a route
-does is in routes.py. Every answer says in a header that it is simulated.
+does is in routes.py. Every answer of a route says in a header that it is simulated.
 """
 
 import asyncio
@@ -194,17 +194,14 @@ class LoopbackVenue:
             raise Refusal(-2015)
         account = self.exchange.accounts[api.account]
         request = Request(venue=self.exchange, params=params, now_ms=now_ms, account=account)
-        answer = route.answer(request)
-        self._hide(answer, params)
-        return answer
-
-    def _hide(self, answer: Any, params: dict[str, str]) -> None:
-        """Refuse to know an order for a while after it was placed."""
-        hidden_ms = self.faults.hidden_s * 1000
-        if not hidden_ms or "origClientOrderId" not in params or not isinstance(answer, dict):
-            return
-        if self.now_ms() - answer.get("time", 0) < hidden_ms:
+        if route.is_order_question and self._is_hidden(request):
             raise Refusal(-2013)
+        return route.answer(request)
+
+    def _is_hidden(self, request: Request) -> bool:
+        """Return whether the venue does not know the order yet that it is asked for."""
+        order = self.exchange.find(request.own, request.params)
+        return self.now_ms() - order.placed_ms < self.faults.hidden_s * 1000
 
     def signed(self, key: str | None, params: dict[str, str], payload: str) -> ApiKey:
         """Return the key of a signed request of now.

@@ -111,7 +111,8 @@ class Streams:
             if listen_key in dead:
                 if event is not None:
                     queue.put_nowait(self._text(socket, listen_key, event))
-                queue.put_nowait(None)
+                if not self._faults.keeps_open:
+                    queue.put_nowait(None)
 
     def cut(self) -> None:
         """Drop every socket without a word."""
@@ -120,4 +121,4 @@ class Streams:
 
     def keys_heard(self) -> set[str]:
         """Return the listen keys of the open sockets."""
-        return {listen_key for listen_key, _ in self._queues.values()}
+        return {listen_key for listen_key, _ in list(self._queues.values())}

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 from aiohttp import web
 
-from dolphin_realtime.replay.exchange.refusals import Refusal
+from dolphin_realtime.replay.exchange.limits import LimitReached
+from dolphin_realtime.replay.exchange.refusals import KNOWN, Refusal
 from dolphin_realtime.replay.exchange.routes import ROUTES
 
 if TYPE_CHECKING:
@@ -44,6 +45,8 @@ def _answer(venue: "LoopbackVenue", text: str) -> dict[str, Any]:
         unknown = Refusal(-1102, "method")
         return {**head, "status": unknown.status, "error": unknown.body()}
     try:
+        is_order = way[0] == "POST"
+        venue.budget.spend(ROUTES[way].weight, venue.now_ms(), is_order=is_order)
         venue.asked.append((venue.now_ms(), "WS", asked["method"], params))
         payload = "&".join(
             f"{name}={params[name]}" for name in sorted(params) if name != "signature"
@@ -51,6 +54,8 @@ def _answer(venue: "LoopbackVenue", text: str) -> dict[str, Any]:
         result = venue.call(ROUTES[way], params.get("apiKey"), params, payload)
     except Refusal as e:
         return {**head, "status": e.status, "error": e.body()}
+    except LimitReached as e:
+        return {**head, "status": e.status, "error": {"code": e.code, "msg": KNOWN[e.code][1]}}
     return {**head, "status": 200, "result": result, "rateLimits": []}
 
 

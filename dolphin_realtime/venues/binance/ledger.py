@@ -2,7 +2,8 @@
 
 Which rows are there, and what they come to, belong here; asking for them does not (reader.py).
 Nothing is made up: a position is the sum of trades; a wallet is the sum of what trades realised and
-cost, and of every other income. The income rows of a trade only say that there was one.
+cost, and of every other income. The income rows of a trade only say that there was one. Margin and
+profit are USDT: a symbol with another margin asset would show as a difference of wallets.
 """
 
 from collections.abc import Iterable, Mapping
@@ -34,7 +35,7 @@ class Ledger:
     Attributes:
         positions_before: Signed units by symbol at the beginning.
         wallets_before: By asset.
-        repeats: Rows that came a second time, by stream and by REST.
+        repeats: How often a row came that was known, from the stream or from REST.
     """
 
     def __init__(
@@ -92,16 +93,17 @@ class Ledger:
                 found[row.asset] = found.get(row.asset, ZERO) + row.amount
         return {asset: amount for asset, amount in found.items() if amount}
 
-    def newest_trade(self, symbol: str) -> int | None:
-        """Return the newest trade id of a symbol, None before the first."""
-        ids = [
-            key[1] for key in (*self.trades, *self._before) if len(key) == 2 and key[0] == symbol
-        ]
-        return max(ids, default=None)
+    def newest_trades(self) -> dict[str, int]:
+        """Return the newest trade id of each symbol."""
+        found: dict[str, int] = {}
+        for symbol, number in self.trades:
+            found[symbol] = max(found.get(symbol, 0), number)
+        return found
 
-    def newest_income_ms(self) -> int:
-        """Return when the newest row of income was made, 0 before the first."""
-        return max((row.at_ms for row in self.income.values()), default=0)
+    def newest_ms(self) -> int:
+        """Return when the newest row was made, 0 before the first."""
+        instants = [trade.at_ms for trade in self.trades.values()]
+        return max([*instants, *(row.at_ms for row in self.income.values())], default=0)
 
     def differences(
         self, positions: Mapping[str, Decimal], wallets: Mapping[str, Decimal], tolerance: Decimal

@@ -10,11 +10,12 @@ from typing import Any, Final
 import msgspec
 
 from dolphin_realtime.model.errors import VenueError
-from dolphin_realtime.venues.binance.documents import OrderState
+from dolphin_realtime.venues.binance.documents import read_positions, read_wallets
 from dolphin_realtime.venues.binance.rest import Rest
 
 CLOCK_MS: Final = 500.0
 WEIGHT_MAX: Final = 1200
+RESTING: Final = ("/fapi/v1/openOrders", "/fapi/v1/openAlgoOrders")
 RIGHTS: Final = "/sapi/v1/account/apiRestrictions"
 
 
@@ -34,6 +35,8 @@ class Rights(msgspec.Struct, frozen=True, kw_only=True):
     reads: bool = msgspec.field(name="enableReading")
     trades: bool = msgspec.field(name="enableFutures")
     withdraws: bool = msgspec.field(name="enableWithdrawals")
+    transfers: bool = msgspec.field(name="enableInternalTransfer", default=False)
+    transfers_widely: bool = msgspec.field(name="permitsUniversalTransfer", default=False)
     ends_ms: int = msgspec.field(name="tradingAuthorityExpirationTime", default=0)
 
 
@@ -61,12 +64,14 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     uncertain_ms: float
     trade_rights: Rights | None
     read_rights: Rights | None
+    is_same_account: bool
+    may_trade: bool
     is_hedged: bool
     is_multi: bool
     burns_bnb: bool
     listed: dict[str, Listed]
     configured: dict[str, Configured]
-    open_orders: list[OrderState]
+    open_orders: list[str]
     used_weight: int
     now_ms: int
 
@@ -79,12 +84,16 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     says: str
 
 
+class _Resting(msgspec.Struct):
+    symbol: str
+
+
 class _Info(msgspec.Struct):
     symbols: list[Listed]
 
 
 async def gather(trade: Rest, read: Rest, rights: tuple[Rest, Rest] | None) -> Facts:
-    """Ask the venue for every fact.
+    """Ask the venue for every fact, all of the trading key's own account.
 
     Args:
         trade: Client of the trading key.
@@ -92,37 +101,52 @@ async def gather(trade: Rest, read: Rest, rights: tuple[Rest, Rest] | None) -> F
         rights: Clients of both keys at the host that tells rights; None where there is none.
 
     Raises:
-        VenueError: If the venue does not answer or refuses a question.
+        VenueError: If the venue does not answer, refuses a question, or answers what is no answer.
     """
+    try:
+        return await _gather(trade, read, rights)
+    except (msgspec.DecodeError, KeyError) as e:
+        raise VenueError(f"an answer is not what was agreed: {type(e).__name__}: {e}") from None
+
+
+async def _gather(trade: Rest, read: Rest, rights: tuple[Rest, Rest] | None) -> Facts:
     uncertain_ms = await trade.measure_clock()
     read.offset_ms = trade.offset_ms
-    config = await _json(read, "/fapi/v1/accountConfig")
+    config = await _json(trade, "/fapi/v1/accountConfig", dict[str, Any])
     info = msgspec.json.decode(await trade.public("/fapi/v1/exchangeInfo"), type=_Info)
-    configured = msgspec.json.decode(await read.get("/fapi/v1/symbolConfig"), type=list[Configured])
-    orders = msgspec.json.decode(await read.get("/fapi/v1/openOrders"), type=list[OrderState])
-    burn = await _json(read, "/fapi/v1/feeBurn")
+    configured = await _json(trade, "/fapi/v1/symbolConfig", list[Configured])
+    burn = await _json(trade, "/fapi/v1/feeBurn", dict[str, bool])
     told = [await _rights(one, trade.offset_ms) for one in rights] if rights else [None, None]
-    await trade.get("/fapi/v1/positionSide/dual")  # the trading key itself is taken
     return Facts(
         offset_ms=trade.offset_ms, uncertain_ms=uncertain_ms, trade_rights=told[0],
-        read_rights=told[1], is_hedged=bool(config["dualSidePosition"]),
-        is_multi=bool(config["multiAssetsMargin"]), burns_bnb=bool(burn["feeBurn"]),
+        read_rights=told[1], is_same_account=await _held(trade) == await _held(read),
+        may_trade=bool(config["canTrade"]), is_hedged=bool(config["dualSidePosition"]),
+        is_multi=bool(config["multiAssetsMargin"]), burns_bnb=burn["feeBurn"],
         listed={one.symbol: one for one in info.symbols},
-        configured={one.symbol: one for one in configured}, open_orders=orders,
+        configured={one.symbol: one for one in configured}, open_orders=await _resting(trade),
         used_weight=trade.used_weight, now_ms=trade.now_ms(),
     )  # fmt: skip
 
 
+async def _held(rest: Rest) -> tuple[Any, Any]:
+    """Return positions and wallets, by which two keys of one account are known."""
+    positions = read_positions(await rest.get("/fapi/v3/positionRisk"))
+    return positions, read_wallets(await rest.get("/fapi/v2/account"))
+
+
+async def _resting(rest: Rest) -> list[str]:
+    """Return the symbols with an order that rests, conditional ones included."""
+    found = [await _json(rest, path, list[_Resting]) for path in RESTING]
+    return sorted({one.symbol for orders in found for one in orders})
+
+
 async def _rights(rest: Rest, offset_ms: float) -> Rights:
     rest.offset_ms = offset_ms
-    return msgspec.json.decode(await rest.get(RIGHTS), type=Rights)
+    return await _json(rest, RIGHTS, Rights)
 
 
-async def _json(rest: Rest, path: str) -> dict[str, Any]:
-    found = msgspec.json.decode(await rest.get(path))
-    if not isinstance(found, dict):
-        raise VenueError(f"{path}: not an object")
-    return found
+async def _json[T](rest: Rest, path: str, kind: type[T]) -> T:
+    return msgspec.json.decode(await rest.get(path), type=kind)
 
 
 def judge(facts: Facts, wanted: Wanted) -> list[Finding]:
@@ -153,15 +177,21 @@ def _keys(facts: Facts) -> list[Finding]:
     rules = [
         ("trade_key", trade.trades, "the trading key may trade futures"),
         ("trade_key_lives", lives, "the trading key's authority has not ended"),
-        ("withdrawals", not (trade.withdraws or read.withdraws), "no key may withdraw"),
+        ("withdrawals", not any(map(_moves_money, (trade, read))), "no key may move money away"),
         ("ip_bound", trade.ip_bound, "the trading key is bound to addresses"),
         ("read_key", read.reads and not read.trades, "the reading key may read and not trade"),
     ]
     return [Finding(rule=rule, ok=ok, says=_said(says, ok)) for rule, ok, says in rules]
 
 
+def _moves_money(rights: Rights) -> bool:
+    return rights.withdraws or rights.transfers or rights.transfers_widely
+
+
 def _modes(facts: Facts) -> list[Finding]:
     rules = [
+        ("one_account", facts.is_same_account, "both keys see the same positions and wallets"),
+        ("may_trade", facts.may_trade, "the venue lets the account trade"),
         ("one_way", not facts.is_hedged, "positions are one-way"),
         ("single_asset", not facts.is_multi, "margin is of a single asset"),
     ]
@@ -200,7 +230,7 @@ def _caps(wanted: Wanted) -> Finding:
 
 
 def _orders(facts: Facts) -> Finding:
-    names = sorted({order.symbol for order in facts.open_orders})
+    names = facts.open_orders
     says = (
         f"orders rest at the venue: {', '.join(names)}" if names else "no order rests at the venue"
     )

@@ -7,17 +7,15 @@ listen key: another client may use the same one.
 """
 
 import asyncio
-import random
+import time
 from collections.abc import Callable
 from decimal import Decimal
 from typing import Final
 
 import msgspec
-from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import WebSocketException
 
 from dolphin_realtime.infra import log
-from dolphin_realtime.model.errors import VenueError, VenueRefused
+from dolphin_realtime.model.errors import VenueError
 from dolphin_realtime.venues.binance.documents import (
     HeldPosition,
     Income,
@@ -31,18 +29,17 @@ from dolphin_realtime.venues.binance.documents import (
 )
 from dolphin_realtime.venues.binance.ledger import Difference, Ledger
 from dolphin_realtime.venues.binance.rest import Rest
+from dolphin_realtime.venues.binance.stream import ANSWER_FAULTS, UserStream, mind_clock, said
 
 PAGE: Final = 1000
 OVERLAP_MS: Final = 60_000
-"""Income is asked again from so long before the newest row."""
+"""Rows are sought again from so long before."""
 WALLET_TOLERANCE: Final = Decimal("0.000001")
-AGAIN_S: Final = 2.0
-"""A difference counts when it is seen again after this, with no row in between."""
-BACKOFF_S: Final = (0.2, 5.0)
+WEEK_MS: Final = 7 * 86_400_000
+"""Longest span that the venue answers a question about."""
 STILL_TRIES: Final = 10
-DEAD_KEY: Final = -1125
-ANSWER_FAULTS: Final = (VenueError, msgspec.DecodeError)
-STREAM_FAULTS: Final = (*ANSWER_FAULTS, OSError, WebSocketException, TimeoutError)
+LATE_MS: Final = 1000
+"""A trade that the stream has not told after this is one that it did not tell."""
 
 
 class Pace(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,13 +47,17 @@ class Pace(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         check_s: Between two comparisons with the venue.
-        away_s: Between two questions while the stream is away.
+        away_s: Between two comparisons while the stream is away.
         renew_s: Between two renewals of the listen key.
+        again_s: Between the two looks that make a difference count.
+        steady_s: A stream that was open so long is opened anew without a pause.
     """
 
     check_s: float = 10.0
     away_s: float = 2.0
     renew_s: float = 30.0
+    again_s: float = 2.0
+    steady_s: float = 30.0
 
 
 class Reader:
@@ -64,9 +65,10 @@ class Reader:
 
     Attributes:
         ledger: What is known.
-        differences: Where the venue says otherwise, seen twice; empty while all agrees.
-        why_not_whole: Why the stream is not to be trusted now; None while it is.
-        counts: Streams opened, events misread, differences mended by catching up.
+        differences: Where the venue said otherwise, twice the same, at the last comparison.
+        compared_at: When that was, by the monotonic clock; None before the first.
+        stream: The user stream.
+        counts: Events misread, trades that only REST told.
     """
 
     def __init__(
@@ -77,21 +79,27 @@ class Reader:
         heard: Callable[[Trade | Income], None] = lambda _: None,
         pace: Pace | None = None,
     ) -> None:
-        self._rest, self._url, self._heard = rest, stream_url.rstrip("/"), heard
+        self._rest, self._heard = rest, heard
         self._pace = pace or Pace()
         self.ledger = ledger or Ledger()
         self._is_new = ledger is None
-        self._since_ms = 0
-        self._confirmed: dict[str, int] = {}
+        self._since_ms = self.ledger.newest_ms()
+        self._confirmed = self.ledger.newest_trades()
+        self._heard_ids: set[tuple[str, int]] = set()
         self._asking = asyncio.Lock()
         self._wake = asyncio.Event()
-        self._socket: ClientConnection | None = None
         self.differences: list[Difference] = []
-        self.why_not_whole: str | None = "not started"
-        self.counts = {"opened": 0, "misread": 0, "mended": 0}
+        self.stream = UserStream(
+            rest, stream_url, self._hear, self._opened, self._wake.set,
+            self._pace.renew_s, self._pace.steady_s,
+        )  # fmt: skip
+        self.compared_at: float | None = None
+        self.counts = {"misread": 0, "untold": 0}
 
     async def start(self) -> None:
         """Measure the clock, and begin the ledger with what the account holds if it is new.
+
+        A ledger that was given must be younger than a week: the venue answers no more.
 
         Raises:
             VenueError: If the venue does not answer, or the account does not stand still.
@@ -99,16 +107,21 @@ class Reader:
         await self._rest.measure_clock()
         if self._is_new:
             await self._begin()
+        elif self._since_ms < self._rest.now_ms() - WEEK_MS + OVERLAP_MS:
+            raise VenueError("the ledger ends more than a week ago: the venue cannot fill the gap")
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Listen and compare until stopped; an exception of either ends both and is raised."""
         tasks = [
-            asyncio.ensure_future(one) for one in (stopping.wait(), self._listen(), self._watch())
+            asyncio.ensure_future(one)
+            for one in (stopping.wait(), self.stream.run(), self._watch())
         ]
-        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        try:
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
         for task in done:
             task.result()
 
@@ -127,21 +140,32 @@ class Reader:
         Raises:
             VenueError: If the venue does not answer.
         """
-        if not await self._apart():
-            self.differences = []
-            return
-        if await self.catch_up():
-            self.counts["mended"] += 1
-            await self._rekey("rows were missing that the stream did not tell")
-        n_rows = self._n_rows
+        began_ms = self._rest.now_ms()
         found = await self._apart()
-        await asyncio.sleep(AGAIN_S if found else 0.0)
-        again = await self._apart() if found else []
-        self.differences = again if n_rows == self._n_rows else self.differences
+        if found:
+            await self.catch_up()
+            found = await self._apart()
+        if found:
+            await asyncio.sleep(self._pace.again_s)
+            again = await self._apart()
+            found = [one for one in again if one in found]
+        self.differences, self.compared_at = found, time.monotonic()
+        if not found:
+            self._since_ms = began_ms - OVERLAP_MS
+        await self._doubt_stream()
 
-    @property
-    def _n_rows(self) -> int:
-        return len(self.ledger.trades) + len(self.ledger.income)
+    async def _doubt_stream(self) -> None:
+        """Open the stream anew where REST told a trade that it should have told by now."""
+        before_ms = self._rest.now_ms() - LATE_MS
+        untold = {
+            key
+            for key, trade in self.ledger.trades.items()
+            if key not in self._heard_ids and trade.at_ms < before_ms
+        }
+        self._heard_ids |= untold
+        if untold and self.stream.why_not is None:
+            self.counts["untold"] += len(untold)
+            await self.stream.reopen(f"{len(untold)} trades came by REST alone")
 
     async def _apart(self) -> list[Difference]:
         positions, wallets = await self._snapshot()
@@ -169,8 +193,7 @@ class Reader:
         raise VenueError("the account did not stand still: it cannot be taken over now")
 
     async def _catch_up(self) -> int:
-        newest = self.ledger.newest_income_ms() - OVERLAP_MS
-        rows = await self._income(max(self._since_ms, newest))
+        rows = await self._income(self._first_ms(self._rest.now_ms()))
         positions = read_positions(await self._rest.get("/fapi/v3/positionRisk"))
         symbols = {row.symbol for row in rows if row.symbol} | positions.keys()
         n_new = 0
@@ -178,7 +201,12 @@ class Reader:
             for trade in await self._trades(symbol):
                 n_new += self._take(trade)
                 self._confirmed[symbol] = max(self._confirmed.get(symbol, 0), trade.id)
-        return n_new + sum(self._take(row) for row in rows)
+        n_new += sum(self._take(row) for row in rows)
+        return n_new
+
+    def _first_ms(self, now_ms: int) -> int:
+        """Return from when on rows are sought: since all last agreed, a week at the most."""
+        return max(self._since_ms, now_ms - WEEK_MS + OVERLAP_MS)
 
     async def _income(self, since_ms: int) -> list[Income]:
         found: list[Income] = []
@@ -198,7 +226,8 @@ class Reader:
         last = self._confirmed.get(symbol)
         while True:
             first: dict[str, str | int]
-            first = {"startTime": self._since_ms} if last is None else {"fromId": last + 1}
+            since_ms = self._first_ms(self._rest.now_ms())
+            first = {"startTime": since_ms} if last is None else {"fromId": last + 1}
             page = read_trades(await self._rest.get(
                 "/fapi/v1/userTrades", symbol=symbol, limit=PAGE, **first
             ))  # fmt: skip
@@ -215,72 +244,30 @@ class Reader:
             self._heard(row)
         return is_new
 
-    async def _listen(self) -> None:
-        attempt = 0
-        while True:
-            try:
-                key = await self._rest.make_listen_key()
-                async with connect(f"{self._url}/ws?listenKey={key}", open_timeout=3) as socket:
-                    self._socket = socket
-                    await self.catch_up()
-                    self.counts["opened"] += 1
-                    self.why_not_whole, attempt = None, 0
-                    await self._hear_all(socket)
-                    self.why_not_whole = "the stream was closed"
-            except STREAM_FAULTS as e:
-                self.why_not_whole = f"{type(e).__name__}: {e}"
-                log.get().warning("venue.stream_lost", why=self.why_not_whole)
-            self._socket = None
-            self._wake.set()
-            low, high = BACKOFF_S
-            await asyncio.sleep(min(high, low * 2.0**attempt) * random.uniform(0.5, 1.0))
-            attempt += 1
+    async def _opened(self) -> None:
+        await self.catch_up()
+        self._heard_ids |= self.ledger.trades.keys()
 
-    async def _hear_all(self, socket: ClientConnection) -> None:
-        renewing = asyncio.create_task(self._renew(socket))
-        try:
-            async for text in socket:
-                self._hear(text)
-        finally:
-            renewing.cancel()
-            await asyncio.gather(renewing, return_exceptions=True)
-
-    def _hear(self, text: str | bytes) -> None:
+    def _hear(self, text: str | bytes) -> str:
+        """Take an event, and return its kind; one that cannot be read is counted and sought."""
         try:
             event = read_event(text)
             trade = trade_of(event)
         except msgspec.DecodeError:
             self.counts["misread"] += 1
             self._wake.set()
-            return
+            return ""
         if trade is not None:
+            self._heard_ids.add(trade.key)
             self._take(trade)
         if event.account is not None and event.account.reason != "ORDER":
             self._wake.set()  # money moved without a trade: its income is asked for
-
-    async def _renew(self, socket: ClientConnection) -> None:
-        while True:
-            await asyncio.sleep(self._pace.renew_s)
-            try:
-                await self._rest.renew_listen_key()
-            except VenueRefused as e:
-                if e.code == DEAD_KEY:
-                    await socket.close()
-                    return
-            except VenueError as e:
-                log.get().warning("venue.key_not_renewed", why=str(e))
-
-    async def _rekey(self, why: str) -> None:
-        """Close the stream, so that it is opened anew with a living key."""
-        if self._socket is not None:
-            log.get().warning("venue.rekey", why=why)
-            self.why_not_whole = why
-            await self._socket.close()
+        return event.kind
 
     async def _watch(self) -> None:
         """Compare at the pace, sooner when something happened or the stream is away."""
         while True:
-            wait_s = self._pace.check_s if self.why_not_whole is None else self._pace.away_s
+            wait_s = self._pace.check_s if self.stream.why_not is None else self._pace.away_s
             try:
                 async with asyncio.timeout(wait_s):
                     await self._wake.wait()
@@ -288,9 +275,8 @@ class Reader:
                 pass
             self._wake.clear()
             try:
-                if self.why_not_whole is not None:
-                    await self.catch_up()
                 await self.check()
             except ANSWER_FAULTS as e:
-                log.get().warning("venue.not_compared", why=f"{type(e).__name__}: {e}")
+                log.get().warning("venue.not_compared", why=said(e))
+                await mind_clock(self._rest, e)
                 await asyncio.sleep(min(self._pace.away_s, 0.5))

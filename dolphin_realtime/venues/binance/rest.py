@@ -18,6 +18,8 @@ RECV_WINDOW_MS: Final = 3000
 RETRY_AFTER_S: Final = 10.0
 """How long the venue is left alone where it does not say how long."""
 CLOCK_TRIES: Final = 3
+WEIGHT_MAX: Final = 1800
+"""Of the 2,400 a minute of an address: the rest is left to orders."""
 USED_WEIGHT: Final = "X-MBX-USED-WEIGHT-1M"
 LISTEN_KEY: Final = "/fapi/v1/listenKey"
 
@@ -50,6 +52,7 @@ class Rest:
         self._sign = sign
         self._blocked_until = 0.0
         self.offset_ms, self.used_weight = 0.0, 0
+        self._minute = 0.0
 
     async def close(self) -> None:
         """Close the connections."""
@@ -106,15 +109,17 @@ class Rest:
         """
         return msgspec.json.decode(await self._ask("POST", LISTEN_KEY), type=_Key).key
 
-    async def renew_listen_key(self) -> None:
-        """Begin the listen key's hour again.
+    async def renew_listen_key(self) -> str:
+        """Begin the hour of the API key's listen key again, and return that key.
 
         Raises:
             VenueError: As `get`; -1125 if it is dead.
         """
-        await self._ask("PUT", LISTEN_KEY)
+        return msgspec.json.decode(await self._ask("PUT", LISTEN_KEY), type=_Key).key
 
     async def _ask(self, method: str, target: str) -> bytes:
+        if self.used_weight > WEIGHT_MAX and self._minute == time.time() // 60:
+            raise VenueBlocked(f"{self.used_weight} of the minute's weight is used")
         if self.blocked_s > 0.0:
             raise VenueBlocked(f"the venue is left alone for another {self.blocked_s:.0f} s")
         try:
@@ -123,7 +128,8 @@ class Rest:
             path = target.partition("?")[0]
             raise VenueUnreachable(f"{method} {path}: {type(e).__name__}") from None
         used = answer.headers.get(USED_WEIGHT, "")
-        self.used_weight = int(used) if used.isdigit() else self.used_weight
+        if used.isdigit():
+            self.used_weight, self._minute = int(used), time.time() // 60
         if answer.status_code in (418, 429):
             raise self._block(answer)
         if answer.status_code >= 400:
@@ -132,8 +138,8 @@ class Rest:
 
     def _block(self, answer: httpx.Response) -> VenueBlocked:
         told = answer.headers.get("Retry-After", "")
-        wait_s = float(told) if told.isdigit() else RETRY_AFTER_S
-        self._blocked_until = time.monotonic() + wait_s
+        wait_s = max(1.0, float(told) if told.isdigit() else RETRY_AFTER_S)
+        self._blocked_until = max(self._blocked_until, time.monotonic() + wait_s)
         return VenueBlocked(f"{answer.status_code}: the venue asks to wait {wait_s:.0f} s")
 
 
