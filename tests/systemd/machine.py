@@ -58,7 +58,7 @@ def stage_venv(folder: Path) -> Path:
 
 
 SHARE_OF_ONE = 1024
-PROCESSES = 20
+PROCESSES = 4
 """The machine's share of the processor is that of so many processes: a group counts as one else."""
 
 
