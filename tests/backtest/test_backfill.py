@@ -24,7 +24,7 @@ RUNS = """query($id: String!) { runsOrError(filter: {tags: [{key: "dagster/backf
   ... on Runs { results { status startTime endTime tags { key value } } } } }"""
 SENSOR = """{ sensorOrError(sensorSelector: {repositoryLocationName: "dolphin",
   repositoryName: "__repository__", sensorName: "days_backtested"}) {
-  __typename ... on Sensor { id sensorState { status } } } }"""
+  __typename ... on Sensor { id sensorState { status ticks(limit: 1) { status } } } } }"""
 STOP = "mutation($id: String!) { stopSensor(id: $id) { __typename } }"
 PARTITIONS = """{ assetNodeOrError(assetKey: {path: ["daily_backtest"]}) { ... on AssetNode {
   partitionStats { numMaterialized numFailed } } } }"""
@@ -45,6 +45,19 @@ def archive(tmp_path_factory):
     return folder
 
 
+def stop_sensor(stack):
+    """Stop the sensor that backtests what is archived; return when no look of it is under way."""
+    sensor = dagster_api.query(stack.ui_port, SENSOR)["sensorOrError"]
+    dagster_api.query(stack.ui_port, STOP, {"id": sensor["id"]})
+
+    def is_quiet():
+        state = dagster_api.query(stack.ui_port, SENSOR)["sensorOrError"]["sensorState"]
+        is_looking = any(tick["status"] == "STARTED" for tick in state["ticks"])
+        return state["status"] == "STOPPED" and not is_looking
+
+    wait_for(is_quiet, 60.0, "the sensor's end")
+
+
 @pytest.mark.timeout(240)
 def test_days_are_made_one_at_a_time(archive, tmp_path):
     days = sorted(path.stem for path in archive.iterdir())
@@ -54,8 +67,7 @@ def test_days_are_made_one_at_a_time(archive, tmp_path):
         "signal_gap_max_s": 900, "mhs_sources": "safety",
     }  # fmt: skip
     with Stack(tmp_path / "home", **settings) as stack:
-        sensor = dagster_api.query(stack.ui_port, SENSOR)["sensorOrError"]
-        dagster_api.query(stack.ui_port, STOP, {"id": sensor["id"]})
+        stop_sensor(stack)
         shutil.copytree(archive, tmp_path / "home" / "archive", dirs_exist_ok=True)
         backfill = {
             "b": {
