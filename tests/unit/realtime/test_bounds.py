@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 import msgspec
+import numpy as np
 import pytest
 
 from dolphin_realtime.model.errors import JournalError, ScanOutOfOrder
@@ -29,6 +30,7 @@ from dolphin_realtime.model.risk.posture import (
     SafetyParams,
     judge,
 )
+from dolphin_realtime.model.signal.eigen import mean_correlation
 from dolphin_realtime.model.signal.gates import book_gate, is_book_stale
 from dolphin_realtime.reports import ratios
 
@@ -249,3 +251,10 @@ def test_ratios_by_hand():
     assert (ratios.skewness([2.0, 2.0]), ratios.kurtosis([2.0, 2.0])) == (0.0, 3.0)
     assert ratios.skewness([0.0, 0.0, 3.0]) == pytest.approx(0.5**0.5)
     assert ratios.kurtosis([0.0, 0.0, 3.0]) == pytest.approx(1.5)
+
+
+@pytest.mark.parametrize(("values", "n_assets", "mean"), [
+    ([1.0], 1, 0.0), ([2.0, 0.0], 2, 1.0), ([1.0, 1.0], 2, 0.0), ([2.0, 0.5, 0.5], 3, 0.5),
+])  # fmt: skip
+def test_the_mean_correlation_by_hand(values, n_assets, mean):
+    assert mean_correlation(np.array(values), n_assets) == pytest.approx(mean)
