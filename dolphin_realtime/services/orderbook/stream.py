@@ -13,6 +13,7 @@ import msgspec
 from websockets.asyncio.client import connect
 from websockets.exceptions import WebSocketException
 
+from dolphin_realtime.infra.backoff import backoff_s
 from dolphin_realtime.model.market.order_book import DepthUpdate
 
 OPEN_TIMEOUT_S: Final = 5.0
@@ -31,11 +32,6 @@ class _Envelope(msgspec.Struct):
 
 
 _updates = msgspec.json.Decoder(_Envelope)
-
-
-def backoff_s(attempt: int, jitter: float) -> float:
-    """Return the pause before an attempt: doubling, capped, scaled by jitter in [0, 1]."""
-    return min(BACKOFF_MAX_S, BACKOFF_MIN_S * 2.0**attempt) * (0.5 + 0.5 * jitter)
 
 
 def stream_url(base: str, assets: list[str], speed_ms: int) -> str:
@@ -67,5 +63,5 @@ async def updates(url: str, on_fault: Callable[[str], None]) -> AsyncIterator[De
                     yield update
         except STREAM_FAULTS as e:
             on_fault(f"stream_lost: {type(e).__name__}: {e}")
-        await asyncio.sleep(backoff_s(attempt, random.random()))
+        await asyncio.sleep(backoff_s(attempt, random.random(), BACKOFF_MIN_S, BACKOFF_MAX_S))
         attempt += 1

@@ -15,11 +15,11 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import WebSocketException
 
 from dolphin_realtime.infra import log
+from dolphin_realtime.infra.backoff import backoff_s
 from dolphin_realtime.model.errors import VenueError, VenueRefused
 from dolphin_realtime.venues.binance.rest import Rest
 
 BACKOFF_S: Final = (0.2, 5.0)
-DOUBLINGS: Final = 8
 OPEN_S: Final = 3.0
 DEAD_KEY: Final = -1125
 CLOCK_OFF: Final = -1021
@@ -68,8 +68,7 @@ class UserStream:
             self._socket = None
             self._on_lost()
             attempt = 0 if time.monotonic() - began > self._steady_s else attempt + 1
-            low, high = BACKOFF_S
-            pause = min(high, low * 2.0 ** min(attempt, DOUBLINGS)) * random.uniform(0.5, 1.0)
+            pause = backoff_s(attempt, random.random(), *BACKOFF_S)
             await asyncio.sleep(max(pause, self._rest.blocked_s))
 
     async def reopen(self, why: str) -> None:

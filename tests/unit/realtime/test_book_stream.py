@@ -12,6 +12,7 @@ import pytest
 
 from dolphin_realtime.bench.stack import free_port
 from dolphin_realtime.factors.source_memory import SourceMemory
+from dolphin_realtime.infra.backoff import backoff_s
 from dolphin_realtime.model.errors import BookSourceError
 from dolphin_realtime.model.market.order_book import features
 from dolphin_realtime.model.market.scan import Scan
@@ -19,7 +20,12 @@ from dolphin_realtime.replay.books import RecordedBooks, ReplayClock, SeededBook
 from dolphin_realtime.replay.venue import ReplayVenue
 from dolphin_realtime.services.orderbook.keeper import BookKeeper
 from dolphin_realtime.services.orderbook.snapshots import Snapshots, host_name
-from dolphin_realtime.services.orderbook.stream import backoff_s, stream_url, updates
+from dolphin_realtime.services.orderbook.stream import (
+    BACKOFF_MAX_S,
+    BACKOFF_MIN_S,
+    stream_url,
+    updates,
+)
 from tests.shared_data import SHARED, require
 
 NOW_US = 1_723_161_256_000_000
@@ -154,9 +160,11 @@ async def test_an_unknown_symbol_has_no_book_and_the_others_have():
 
 
 def test_back_off_doubles_up_to_its_cap():
-    assert [backoff_s(n, 1.0) for n in (0, 1, 2)] == [0.2, 0.4, 0.8]
-    assert backoff_s(30, 1.0) == 20.0
-    assert backoff_s(0, 0.0) == 0.1
+    bounds = BACKOFF_MIN_S, BACKOFF_MAX_S
+    assert [backoff_s(n, 1.0, *bounds) for n in (0, 1, 2)] == [0.2, 0.4, 0.8]
+    assert backoff_s(30, 1.0, *bounds) == 20.0
+    assert backoff_s(0, 0.0, *bounds) == 0.1
+    assert backoff_s(5000, 1.0, *bounds) == 20.0, "a venue that is away for hours"
 
 
 def test_a_seeded_book_lies_around_the_next_scans_price_and_never_crosses():
