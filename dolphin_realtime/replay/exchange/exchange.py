@@ -42,6 +42,7 @@ class Exchange:
         self.orders: dict[int, Order] = {}
         self.books, self._now_ms, self._tell = books, now_ms, tell
         self._owner: dict[int, str] = {}
+        self._living: dict[int, Order] = {}
         self._order_ids = itertools.count(8_000_000_001)
         self._trade_ids: dict[str, itertools.count[int]] = {}
 
@@ -71,8 +72,7 @@ class Exchange:
         order.placed_ms = order.updated_ms = self._now_ms()
         if order.time_in_force == "GTX" and order.kind == "LIMIT":
             raise Refusal(-5022)  # no maker orders here
-        self.orders[order.id], self._owner[order.id] = order, account.name
-        self._tell_order(account, order, "NEW")
+        self._enter(account, order)
         answer = msgspec.structs.replace(order)
         self._match(account, order)
         return answer
@@ -125,7 +125,7 @@ class Exchange:
 
     def open_orders(self, account: Account) -> list[Order]:
         """Return the living orders of an account."""
-        return [o for o in self.orders_of(account) if o.status in LIVING]
+        return [o for i, o in self._living.items() if self._owner[i] == account.name]
 
     def move(self) -> None:
         """Match what rests against books that moved, and cancel what a countdown is over for."""
@@ -145,11 +145,6 @@ class Exchange:
         account.leverage[symbol] = leverage
         fields = {"ac": {"s": symbol, "l": leverage}}
         self._tell(account.name, events.config_update(self._now_ms(), fields))
-
-    def set_multi(self, account: Account, *, is_on: bool) -> None:
-        """Switch multi-assets mode."""
-        account.is_multi = is_on
-        self._tell(account.name, events.config_update(self._now_ms(), {"ai": {"j": is_on}}))
 
     def transfer(self, account: Account, asset: str, amount: Decimal) -> None:
         """Move money in, or out with a negative amount."""
@@ -188,10 +183,14 @@ class Exchange:
             quantity=min(quantity, abs(held)), kind="LIMIT", price=price, time_in_force="IOC",
             placed_ms=self._now_ms(), updated_ms=self._now_ms(),
         )  # fmt: skip
-        self.orders[order.id], self._owner[order.id] = order, account.name
-        self._tell_order(account, order, "NEW")
+        self._enter(account, order)
         execution = "CALCULATED" if client_id.startswith("autoclose-") else "TRADE"
         self._trade(account, order, price, order.quantity, execution)
+
+    def _enter(self, account: Account, order: Order) -> None:
+        self.orders[order.id] = self._living[order.id] = order
+        self._owner[order.id] = account.name
+        self._tell_order(account, order, "NEW")
 
     def _match(self, account: Account, order: Order) -> None:
         asked = order.left
@@ -230,6 +229,8 @@ class Exchange:
         self, account: Account, order: Order, execution: str, trade: Trade | None = None
     ) -> None:
         at_ms = order.updated_ms
+        if order.status not in LIVING:
+            self._living.pop(order.id, None)
         if trade is not None:
             told = events.account_update(account, "ORDER", at_ms, order.symbol)
             self._tell(account.name, told)

@@ -89,16 +89,6 @@ class _Account(msgspec.Struct, kw_only=True):
     assets: list[_Asset]
 
 
-class OrderState(msgspec.Struct, frozen=True, kw_only=True):
-    """An order as the venue knows it."""
-
-    symbol: str
-    order_id: int = msgspec.field(name="orderId")
-    client_id: str = msgspec.field(name="clientOrderId")
-    status: str
-    filled: Decimal = msgspec.field(name="executedQty")
-
-
 class _Update(msgspec.Struct, kw_only=True):
     """The ``o`` of an order update."""
 

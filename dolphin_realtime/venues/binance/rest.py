@@ -5,22 +5,21 @@ is repeated: the caller knows whether that is safe. Sources: Binance USD-M, "Gen
 """
 
 import time
+from datetime import UTC, datetime
 from typing import Final
 
 import httpx
 import msgspec
 
+from dolphin_realtime.factors.http_patience import USED_WEIGHT, pause_asked_s
 from dolphin_realtime.model.errors import VenueBlocked, VenueRefused, VenueUnreachable
 from dolphin_realtime.venues.binance.signing import Signer, signed_query
 
 TIMEOUT_S: Final = 3.0
 RECV_WINDOW_MS: Final = 3000
-RETRY_AFTER_S: Final = 10.0
-"""How long the venue is left alone where it does not say how long."""
 CLOCK_TRIES: Final = 3
 WEIGHT_MAX: Final = 1800
 """Of the 2,400 a minute of an address: the rest is left to orders."""
-USED_WEIGHT: Final = "X-MBX-USED-WEIGHT-1M"
 LISTEN_KEY: Final = "/fapi/v1/listenKey"
 
 
@@ -130,17 +129,17 @@ class Rest:
         used = answer.headers.get(USED_WEIGHT, "")
         if used.isdigit():
             self.used_weight, self._minute = int(used), time.time() // 60
-        if answer.status_code in (418, 429):
-            raise self._block(answer)
+        wait_s = pause_asked_s(answer.status_code, answer.headers, datetime.now(UTC))
+        if wait_s is not None:
+            raise self._block(answer.status_code, wait_s)
         if answer.status_code >= 400:
             raise _fault_of(answer)
         return answer.content
 
-    def _block(self, answer: httpx.Response) -> VenueBlocked:
-        told = answer.headers.get("Retry-After", "")
-        wait_s = max(1.0, float(told) if told.isdigit() else RETRY_AFTER_S)
+    def _block(self, status: int, asked_s: float) -> VenueBlocked:
+        wait_s = max(1.0, asked_s)
         self._blocked_until = max(self._blocked_until, time.monotonic() + wait_s)
-        return VenueBlocked(f"{answer.status_code}: the venue asks to wait {wait_s:.0f} s")
+        return VenueBlocked(f"{status}: the venue asks to wait {wait_s:.0f} s")
 
 
 def _fault_of(answer: httpx.Response) -> VenueRefused | VenueUnreachable:
