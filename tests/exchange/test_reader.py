@@ -231,6 +231,14 @@ async def test_a_ledger_that_is_handed_over_goes_on_where_it_ended(served):
     assert {
         s: Decimal(q) for s, q in served.truth()["positions"].items()
     } == heir.ledger.positions()
+    hole = Ledger()
+    for trade in heir.ledger.trades.values():
+        if trade.key != ("BTCUSDT", 1):
+            hole.add_trade(trade)
+    late = Reader(rest, served.ws_url, hole)
+    await late.start()
+    await late.catch_up()
+    assert set(hole.trades) == set(heir.ledger.trades), "a hole that the stream left is filled"
     stale = Ledger()
     stale.add_trade(msgspec.structs.replace(next(iter(heir.ledger.trades.values())), at_ms=1))
     with pytest.raises(VenueError, match="more than a week ago"):

@@ -93,13 +93,6 @@ class Ledger:
                 found[row.asset] = found.get(row.asset, ZERO) + row.amount
         return {asset: amount for asset, amount in found.items() if amount}
 
-    def newest_trades(self) -> dict[str, int]:
-        """Return the newest trade id of each symbol."""
-        found: dict[str, int] = {}
-        for symbol, number in self.trades:
-            found[symbol] = max(found.get(symbol, 0), number)
-        return found
-
     def newest_ms(self) -> int:
         """Return when the newest row was made, 0 before the first."""
         instants = [trade.at_ms for trade in self.trades.values()]

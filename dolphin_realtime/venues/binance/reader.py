@@ -83,8 +83,8 @@ class Reader:
         self._pace = pace or Pace()
         self.ledger = ledger or Ledger()
         self._is_new = ledger is None
-        self._since_ms = self.ledger.newest_ms()
-        self._confirmed = self.ledger.newest_trades()
+        self._since_ms = self.ledger.newest_ms() - OVERLAP_MS
+        self._confirmed: dict[str, int] = {}  # by REST: what the stream told may have holes
         self._heard_ids: set[tuple[str, int]] = set()
         self._asking = asyncio.Lock()
         self._wake = asyncio.Event()
