@@ -10,7 +10,7 @@ from decimal import Decimal
 from functools import cache
 from typing import Any, Final
 
-from nautilus_trader.common import LoggerConfig
+from nautilus_trader.common import LoggerConfig, SocketState
 from nautilus_trader.core import UUID4
 from nautilus_trader.model import (
     ClientOrderId,
@@ -57,10 +57,15 @@ def alone(what: str) -> Iterator[None]:
         _running.clear()
 
 
+BINANCE: Final = "BINANCE"
+PERPETUAL: Final = "-PERP"
+"""What NautilusTrader adds to a perpetual's name at Binance."""
+
+
 @cache
 def instrument_id(venue: str, asset: str) -> InstrumentId:
     """Return the id of an asset at a venue."""
-    return InstrumentId(Symbol(asset), Venue(venue))
+    return InstrumentId(Symbol(asset + (PERPETUAL if venue == BINANCE else "")), Venue(venue))
 
 
 def make_instrument(venue: str, asset: str, spec: InstrumentSpec) -> CryptoPerpetual:
@@ -92,6 +97,7 @@ class OrderStrategy(Strategy):
         failed: Called with the reason why the core cannot be trusted any more.
         known: Called with each asset whose instrument the core has added while running.
         restored: Called when the core has booked an order of restoring.py.
+        socket: Called with a connection's name and whether it is up; a live venue has some.
         venue: Name of the venue whose instruments it subscribes to.
     """
 
@@ -100,6 +106,7 @@ class OrderStrategy(Strategy):
     failed: Callable[[str], None]
     known: Callable[[str], None] | None = None
     restored: Callable[[], None] | None = None
+    socket: Callable[[str, bool], None] | None = None
     venue: str
 
     @classmethod
@@ -121,12 +128,20 @@ class OrderStrategy(Strategy):
         """Subscribe to new instruments if `known` is set; orders come through `submit`."""
         if self.known is not None:
             self.subscribe_instruments(Venue(self.venue))
+        if self.socket is not None:
+            self.subscribe_socket_state()
 
     def on_instrument(self, instrument: Any) -> None:
         """Report an instrument that the core has added."""
         known = self.known
         if known is not None:
             self._guarded(lambda: known(instrument.id.symbol.value))
+
+    def on_socket_state(self, event: Any) -> None:
+        """Report that a connection of the venue's client came or went."""
+        is_up = event.state == SocketState.CONNECTED
+        if self.socket is not None:
+            self.socket(event.endpoint, is_up)
 
     def submit(self, order: InFlight, size: Quantity) -> None:
         """Submit a market order to the core."""
@@ -152,7 +167,7 @@ class OrderStrategy(Strategy):
     def forget_callers(self) -> None:
         """Drop the callbacks, so that core objects are not freed later by another thread's gc."""
         del self.traded, self.closed, self.failed
-        self.known = self.restored = None
+        self.known = self.restored = self.socket = None
 
     def on_order_filled(self, event: Any) -> None:
         """Report a fill."""

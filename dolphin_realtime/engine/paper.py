@@ -4,7 +4,6 @@ All relevant options of the node are set here explicitly. The venue does no matc
 waits until the fill rule has found its quote, and fills at that price with the fee we computed.
 """
 
-import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
@@ -22,17 +21,15 @@ from nautilus_trader.live.clients import DataClientFactory, ExecutionClientFacto
 from nautilus_trader.model import Money, Price, Quantity, TraderId
 
 from dolphin_realtime.engine.nautilus import SILENT, USDT, OrderStrategy, alone, instrument_id
+from dolphin_realtime.engine.node_life import Changes, running
 from dolphin_realtime.engine.paper_clients import Feed, HoldingVenue
 from dolphin_realtime.engine.restoring import restoring
 from dolphin_realtime.engine.simulated import SimulatedEngine
-from dolphin_realtime.model.errors import EngineError
 from dolphin_realtime.model.market.instrument import InstrumentSpec
 from dolphin_realtime.model.market.venue import Venue as VenueRules
 from dolphin_realtime.model.orders import EndKind, InFlight, OrderEvent, Traded
 from dolphin_realtime.trading.execution import Outcomes, Start
 
-START_TIMEOUT_S: Final = 30.0
-STOP_TIMEOUT_S: Final = 5.0
 INSTRUMENT_TIMEOUT_S: Final = 5.0
 NO_RATE_LIMIT: Final = "1000000/00:00:01"
 FEED: Final = "EIGEN"
@@ -44,7 +41,7 @@ class PaperEngine(SimulatedEngine):
 
     def __init__(self, venue: VenueRules, outcomes: Outcomes) -> None:
         super().__init__(venue, outcomes)
-        self._changed = asyncio.Event()
+        self._changes = Changes()
         self._ends: dict[str, tuple[EndKind, str]] = {}
         self._known: set[str] = set()
         self.core_orders: dict[str, Any] = {}
@@ -63,25 +60,11 @@ class PaperEngine(SimulatedEngine):
             self._begin(start)
             node = self._build(start)
             self._cache, self._portfolio = node.cache, node.portfolio
-            handle = self._handle = node.handle()
-            task = asyncio.create_task(node.run_async())
-            await self._until_up(task, handle)
-            task.add_done_callback(self._node_ended)
             try:
-                yield
+                async with running(node, self._strategy, self._failed) as self._handle:
+                    yield
             finally:
-                task.remove_done_callback(self._node_ended)
-                handle.stop()
-                await asyncio.wait([task], timeout=STOP_TIMEOUT_S)
-                self._strategy.forget_callers()
-                del (
-                    self._strategy,
-                    self._client,
-                    self._feed,
-                    self._cache,
-                    self._portfolio,
-                    self._handle,
-                )
+                del self._strategy, self._client, self._feed, self._cache, self._portfolio
                 self.core_orders.clear()
 
     def _build(self, start: Start) -> LiveNode:
@@ -127,7 +110,7 @@ class PaperEngine(SimulatedEngine):
         self._strategy = OrderStrategy.of(start.owner, self.venue.name)
         self._strategy.traded, self._strategy.closed = self._traded, self._closed
         self._strategy.failed, self._strategy.known = self._failed, self._learnt
-        self._strategy.restored = self._changed.set
+        self._strategy.restored = self._changes.note
         node.add_strategy(self._strategy)
         self._strategy.set_external_order_instrument_ids(
             [instrument_id(self.venue.name, asset) for asset in start.positions]
@@ -142,31 +125,9 @@ class PaperEngine(SimulatedEngine):
         self._client = HoldingVenue(self.venue, start, self.arrived, **kwargs)
         return self._client
 
-    async def _until_up(self, task: asyncio.Task[Any], handle: Any) -> None:
-        try:
-            async with asyncio.timeout(START_TIMEOUT_S):
-                while not (handle.is_running and self._strategy.is_running()):
-                    if task.done():
-                        raise EngineError(f"the node ended at its start: {task.exception()}")
-                    await asyncio.sleep(0.001)
-        except TimeoutError:
-            handle.stop()
-            raise EngineError(f"the node was not up within {START_TIMEOUT_S:.0f} s") from None
-
-    def _node_ended(self, task: asyncio.Task[Any]) -> None:
-        why = None if task.cancelled() else task.exception()
-        self._failed(f"the node ended by itself: {why or 'it was stopped'}")
-
     async def until(self, is_so: Callable[[], bool], timeout_s: float) -> bool:
         """Wait until a condition holds, checked after each event; return False on timeout."""
-        try:
-            async with asyncio.timeout(timeout_s):
-                while not is_so():
-                    self._changed.clear()
-                    await self._changed.wait()
-        except TimeoutError:
-            return False
-        return True
+        return await self._changes.until(is_so, timeout_s)
 
     async def add_instruments(self, specs: Mapping[str, InstrumentSpec]) -> None:
         """Add instruments and wait until the node has them: else it would lose their orders."""
@@ -178,7 +139,7 @@ class PaperEngine(SimulatedEngine):
 
     def _learnt(self, asset: str) -> None:
         self._known.add(asset)
-        self._changed.set()
+        self._changes.note()
 
     def position(self, asset: str) -> float:
         """Return the node's net position."""
@@ -246,11 +207,11 @@ class PaperEngine(SimulatedEngine):
         super()._tell(event)
         if event.order_id not in self._orders:
             self.core_orders.pop(event.order_id, None)
-        self._changed.set()
+        self._changes.note()
 
     def _failed(self, why: str) -> None:
         super()._failed(why)
-        self._changed.set()
+        self._changes.note()
 
 
 def _factory(base: Any, make: Callable[..., Any]) -> Any:

@@ -63,6 +63,12 @@ class SendingEngine(ABC):
             first_ns = first_ns or time.monotonic_ns()
         return first_ns, time.monotonic_ns()
 
+    def _cancel_later(self, order_id: str, reason: str) -> None:
+        """Cancel a later leg of a chain, which was not sent yet."""
+        for legs in self._later.values():
+            legs[:] = [leg for leg in legs if leg.client_order_id != order_id]
+        self._ended(order_id, EndKind.CANCELED, reason)
+
     @abstractmethod
     async def until(self, is_so: Callable[[], bool], timeout_s: float) -> bool:
         """Wait until a condition holds; see `Engine.until`."""

@@ -45,9 +45,7 @@ class SimulatedEngine(SendingEngine):
         self._check(())
         is_later = order_id not in self._unanswered and order_id not in self._held
         if is_later and order_id in self._orders:
-            for legs in self._later.values():
-                legs[:] = [leg for leg in legs if leg.client_order_id != order_id]
-            self._ended(order_id, EndKind.CANCELED, reason)
+            self._cancel_later(order_id, reason)
         else:
             self._decide(order_id, reason)
 

@@ -13,21 +13,27 @@ from typing import Final
 
 import msgspec
 
-from dolphin_realtime.journal.tables import TABLES, Row, insert_of, schema
+from dolphin_realtime.journal.tables import REPLACE, TABLES, EquityRow, Row, insert_of, schema
 from dolphin_realtime.journal.upgrades import UPGRADES
 from dolphin_realtime.model.errors import JournalError
 from dolphin_realtime.model.market.paper_faults import PaperFaults
 from dolphin_realtime.model.orders import LIFE_LENGTH
 
-SCHEMA_VERSION: Final = 5
+SCHEMA_VERSION: Final = 6
 LIFE: Final = "life"
 MODE: Final = "mode"
 FAULTS: Final = "faults"
 """Name of the fact that holds the simulated venue's injected faults, as JSON."""
 PAPER: Final = "paper"
 BACKTEST: Final = "backtest"
+LIVE: Final = "live"
+MARKED_AGAIN: Final = "equity_marked_again"
+"""Instead of a table: the equity row of the last scan, after what was booked since."""
 _ALPHABET: Final = "0123456789abcdefghijklmnopqrstuvwxyz"
-_INSERTS: Final = {name: insert_of(name) for name in TABLES}
+_INSERTS: Final = {
+    **{name: insert_of(name) for name in TABLES},
+    MARKED_AGAIN: insert_of("equity", REPLACE),
+}
 
 
 def path_of(folder: Path) -> Path:
@@ -79,7 +85,7 @@ def open_new(folder: Path, mode: str = PAPER) -> sqlite3.Connection:
 
     Args:
         folder: The journal's folder.
-        mode: Paper or backtest; the mode of a journal never changes.
+        mode: Paper, backtest or live; the mode of a journal never changes.
 
     Raises:
         JournalError: If it cannot be opened, another version of Dolphin wrote it, or it has
@@ -139,6 +145,12 @@ def faults_of(db: sqlite3.Connection) -> PaperFaults:
     """Return the injected faults of the venue at which a journal was traded."""
     text = meta(db, FAULTS)
     return msgspec.json.decode(text, type=PaperFaults) if text else PaperFaults()
+
+
+def last_equity(db: sqlite3.Connection) -> EquityRow | None:
+    """Return the equity row of the last scan, None before the first."""
+    row = db.execute("SELECT * FROM equity ORDER BY rowid DESC LIMIT 1").fetchone()
+    return None if row is None else EquityRow(*row)
 
 
 def insert(db: sqlite3.Connection, rows: Mapping[str, Sequence[Row]]) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from dolphin_realtime.model.portfolio.account import TOLERANCE_USD, Account, Position
+from dolphin_realtime.model.portfolio.payments import take_paid
 from dolphin_realtime.model.portfolio.position_change import (
     Act,
     PositionChange,
@@ -18,6 +19,8 @@ from dolphin_realtime.model.portfolio.position_change import (
 )
 
 START_CASH: Final = "start_cash"
+ROUNDING: Final = 1e-7
+"""By which share of its notional a real venue may round a profit in its own way."""
 
 
 def rows_of(db: sqlite3.Connection, query: str) -> Iterator[dict[str, Any]]:
@@ -50,6 +53,8 @@ class Fold:
         self._charges, self._changes = rows_of(db, _CHARGES), rows_of(db, _CHANGES)
         self._fill, self._charge = next(self._fills, None), next(self._charges, None)
         self._change = next(self._changes, None)
+        self._payments = rows_of(db, "SELECT * FROM income ORDER BY seq")
+        self._paid = next(self._payments, None)
         self._done: dict[str, dict[str, Any]] = {}
 
     def up_to(self, timestamp_us: int) -> str | None:
@@ -58,6 +63,9 @@ class Fold:
             broken = self._take_fills(self._change["timestamp_us"]) or self._take_change()
             if broken:
                 return broken
+        while self._paid is not None and self._paid["booked_us"] <= timestamp_us:
+            take_paid(self.account, self._paid["kind"], self._paid["asset"], self._paid["amount"])
+            self._paid = next(self._payments, None)
         while self._charge is not None and self._charge["booked_us"] <= timestamp_us:
             self.account.funding += self._charge["amount"]
             self._charge = next(self._charges, None)
@@ -67,12 +75,16 @@ class Fold:
         while self._fill is not None and self._fill["booked_us"] <= timestamp_us:
             row, signed = self._fill, self._fill["quantity"]
             signed = signed if row["side"] == "BUY" else -signed
-            realised = self.account.apply_fill(
-                row["asset"], signed, row["price"], row["fee"], row["size_digits"]
-            )
+            position = self.account.positions.setdefault(row["asset"], Position())
+            realised = position.profit(signed, row["price"])
+            self.account.apply_fill(
+                row["asset"], signed, row["price"], row["fee"], row["size_digits"],
+                row["venue_realised"],
+            )  # fmt: skip
             self.account.slippage += row["quantity"] * abs(row["price"] - row["mid"])
-            if abs(realised - row["realised"]) > TOLERANCE_USD:
-                id_ = row["client_order_id"]
+            rounding = ROUNDING * row["quantity"] * row["price"] if row["seq"] else 0.0
+            if abs(realised - row["realised"]) > TOLERANCE_USD + rounding:
+                id_ = row["client_order_id"] or row["fill_id"]
                 return f"fills {id_}: realised is {row['realised']!r}, the fills before it give {realised!r}"
             self._fill = next(self._fills, None)
         return None

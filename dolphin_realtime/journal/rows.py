@@ -5,11 +5,11 @@ tables.py, rows are written in writer.py.
 """
 
 from collections import Counter
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
-from dolphin_realtime.journal.database import FAULTS
+from dolphin_realtime.journal.database import FAULTS, MARKED_AGAIN
 from dolphin_realtime.journal.tables import (
     TABLES,
     DayRow,
@@ -26,7 +26,7 @@ from dolphin_realtime.journal.tables import (
     Row,
 )
 from dolphin_realtime.model.instant import day_of
-from dolphin_realtime.model.orders import Acked, Ended, InFlight, OrderEvent, Traded, Unknown
+from dolphin_realtime.model.orders import Ended, InFlight, Traded, Unknown
 from dolphin_realtime.model.portfolio.account import DayPnl
 from dolphin_realtime.model.portfolio.fill_rule import Quote
 from dolphin_realtime.model.portfolio.plan import Plan
@@ -61,6 +61,7 @@ class Rows:
     Attributes:
         reasons: Number of decisions of the last scan, by reason.
         opening: The saved portfolio before the first scan of a day.
+        last_equity: The equity row of the last scan, None before the first.
     """
 
     def __init__(self, portfolio: Portfolio) -> None:
@@ -72,6 +73,7 @@ class Rows:
         self._last_reason: dict[str, str] = {}
         self._has_start_cash = False
         self._day: str | None = None
+        self.last_equity: EquityRow | None = None
 
     def begins_day(self, timestamp_us: int) -> bool:
         """Return whether a scan is the first one of its day here."""
@@ -81,43 +83,46 @@ class Rows:
         """Begin a scan's rows."""
         self._now_us = now_us
 
-    def fill(self, order: InFlight, fill: Traded, quote: Quote, realised: float) -> None:
-        """Add the row of a fill."""
+    @property
+    def now_us(self) -> int:
+        """The instant of the scan whose rows are collected."""
+        return self._now_us
+
+    def add(self, table: str, row: Row) -> None:
+        """Add a row to a table."""
+        self._rows[table].append(row)
+
+    def fill(self, order: InFlight, fill: Traded, quote: Quote, realised: float) -> FillRow:
+        """Return the row of a fill; `add` adds it."""
         o = order.order
-        self._rows["fills"].append(
-            FillRow(
-                fill_id=fill.fill_id,
-                client_order_id=order.client_order_id,
-                epoch=order.epoch,
-                scan_number=order.scan_number,
-                timestamp_us=quote.at_us,
-                asset=o.asset,
-                side=o.side,
-                quantity=fill.quantity,
-                price=fill.price,
-                mid=quote.mid,
-                fee=fill.fee,
-                realised=realised,
-                source=quote.source,
-                booked_us=self._now_us,
-                size_digits=self.portfolio.digits(o.asset),
-            )
+        return FillRow(
+            fill_id=fill.fill_id,
+            client_order_id=order.client_order_id,
+            epoch=order.epoch,
+            scan_number=order.scan_number,
+            timestamp_us=quote.at_us,
+            asset=o.asset,
+            side=o.side,
+            quantity=fill.quantity,
+            price=fill.price,
+            mid=quote.mid,
+            fee=fill.fee,
+            realised=realised,
+            source=quote.source,
+            booked_us=self._now_us,
+            size_digits=self.portfolio.digits(o.asset),
         )
 
-    def order_event(self, order: InFlight, event: OrderEvent) -> None:
-        """Add the row of an order's end or UNKNOWN state; acknowledgements are not journalled."""
-        if isinstance(event, Acked | Traded):
-            return
+    def order_event(self, order: InFlight, event: Ended | Unknown) -> OrderEventRow:
+        """Return the row of an order's end or UNKNOWN state; acknowledgements are not journalled."""
         state, why = _told(event)
-        self._rows["order_events"].append(
-            OrderEventRow(
-                client_order_id=order.client_order_id,
-                asset=order.order.asset,
-                timestamp_us=self._now_us,
-                state=state,
-                reason=why,
-                filled=order.filled,
-            )
+        return OrderEventRow(
+            client_order_id=order.client_order_id,
+            asset=order.order.asset,
+            timestamp_us=self._now_us,
+            state=state,
+            reason=why,
+            filled=order.filled,
         )
 
     def sent(self, orders: list[InFlight], reason: str) -> None:
@@ -164,7 +169,8 @@ class Rows:
             FundingRow(f.settlement_us, f.asset, f.quantity, f.rate, f.amount, self._now_us)
             for f in plan.funding
         ]
-        rows["equity"] = [self._equity_row(plan, key, is_acted_on=is_acted_on)]
+        self.last_equity = self._equity_row(plan, key, is_acted_on=is_acted_on)
+        rows["equity"] = [self.last_equity]
         rows["openings"] += self._opening_rows(plan, day.day)
         rows["days"] = [day_row(self.portfolio, day)]
         if not self._has_start_cash:
@@ -178,24 +184,15 @@ class Rows:
 
     def _equity_row(self, plan: Plan, key: tuple[int, int], *, is_acted_on: bool) -> EquityRow:
         """Return the equity row: account, exposure, signal scalers, number of gated assets."""
-        account, signal = self.portfolio.account, plan.signal
-        unrealised = account.unrealised(self.portfolio.prices)
-        exposures = account.exposures(self.portfolio.prices)
+        signal = plan.signal
         reasons = Counter(signal.reason)
         return EquityRow(
             *key,
             timestamp_us=self._now_us,
-            cash=account.cash,
-            realised=account.realised,
-            unrealised=unrealised,
-            fees=account.fees,
-            funding=account.funding,
-            equity=account.cash + unrealised,
+            **self._money(),
             posture=plan.limits.posture.value,
             is_acted_on=is_acted_on,
             simulated=plan.scan.simulated,
-            long_usd=sum(x for x in exposures if x > 0.0),
-            short_usd=-sum(x for x in exposures if x < 0.0),
             r_ar=signal.r_ar,
             r_vol=signal.r_vol,
             assets=len(signal.assets),
@@ -204,6 +201,21 @@ class Rows:
             entry_block=plan.limits.entry_block,
         )
 
+    def _money(self) -> dict[str, Any]:
+        """Return the account's columns of an equity row, at the last prices."""
+        account, prices = self.portfolio.account, self.portfolio.prices
+        unrealised, exposures = account.unrealised(prices), account.exposures(prices)
+        return {
+            "cash": account.cash,
+            "realised": account.realised,
+            "unrealised": unrealised,
+            "fees": account.fees,
+            "funding": account.funding,
+            "equity": account.cash + unrealised,
+            "long_usd": sum(x for x in exposures if x > 0.0),
+            "short_usd": -sum(x for x in exposures if x < 0.0),
+        }
+
     def _opening_rows(self, plan: Plan, day: str) -> list[OpeningRow]:
         """Return the opening row of a new day: portfolio before its first scan, and its prices."""
         if day == self._day:
@@ -211,6 +223,15 @@ class Rows:
         self._day = day
         prices = msgspec.json.encode(plan.prices).decode()
         return [OpeningRow(day, self._now_us, self.opening, prices)]
+
+    def mark_again(self) -> None:
+        """Replace the last scan's equity row and day, after more was booked at it."""
+        if self.last_equity is None:
+            return
+        day = self.portfolio.mark()
+        self.last_equity = self.last_equity._replace(**self._money())
+        self._rows.setdefault(MARKED_AGAIN, []).append(self.last_equity)
+        self._rows["days"].append(day_row(self.portfolio, day))
 
     def take_rows(self) -> dict[str, list[Row]]:
         """Return the rows added since the last call."""

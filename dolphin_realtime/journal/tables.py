@@ -44,7 +44,11 @@ class OrderRow(NamedTuple):
 
 
 class FillRow(NamedTuple):
-    """A fill, with the mid, the source of its quote, and the instant of the scan that booked it."""
+    """A fill, with the mid, the source of its quote, and the instant of the scan that booked it.
+
+    The last columns are those of a real venue; ``seq`` numbers what came from it. A trade from
+    outside has no client order id, and its cause as its source.
+    """
 
     fill_id: str
     client_order_id: str
@@ -61,10 +65,16 @@ class FillRow(NamedTuple):
     source: str
     booked_us: int
     size_digits: int
+    seq: int | None = None
+    venue_us: int | None = None
+    venue_order_id: int | None = None
+    venue_realised: float | None = None
+    fee_asset: str | None = None
+    fee_paid: float | None = None
 
 
 class OrderEventRow(NamedTuple):
-    """An order's end, or its UNKNOWN state."""
+    """An order's end, or its UNKNOWN state; at a real venue with its ``seq``, and when it was heard."""
 
     client_order_id: str
     asset: str
@@ -72,6 +82,8 @@ class OrderEventRow(NamedTuple):
     state: str
     reason: str
     filled: float
+    seq: int | None = None
+    heard_us: int | None = None
 
 
 class RefusalRow(NamedTuple):
@@ -96,6 +108,34 @@ class FundingRow(NamedTuple):
     quantity: float
     rate: float | None
     amount: float
+    booked_us: int
+
+
+class IncomeRow(NamedTuple):
+    """A change of a wallet at a real venue, as the venue says it."""
+
+    kind: str
+    tran_id: int
+    symbol: str
+    asset: str
+    amount: float
+    venue_us: int
+    booked_us: int
+    seq: int
+
+
+class ShadowFillRow(NamedTuple):
+    """The fill that the model gives an order which a real venue filled: it moves nothing."""
+
+    client_order_id: str
+    asset: str
+    side: str
+    quantity: float
+    price: float
+    mid: float
+    fee: float
+    timestamp_us: int
+    source: str
     booked_us: int
 
 
@@ -183,8 +223,8 @@ class MetaRow(NamedTuple):
 
 
 Row = (
-    DecisionRow | OrderRow | FillRow | OrderEventRow | RefusalRow | FundingRow
-    | PositionChangeRow | EquityRow | DayRow | OpeningRow | StateRow | MetaRow
+    DecisionRow | OrderRow | FillRow | OrderEventRow | RefusalRow | FundingRow | IncomeRow
+    | ShadowFillRow | PositionChangeRow | EquityRow | DayRow | OpeningRow | StateRow | MetaRow
 )  # fmt: skip
 
 
@@ -224,6 +264,8 @@ TABLES: Final = {
     "order_events": Table(OrderEventRow),
     "refusals": Table(RefusalRow),
     "funding": Table(FundingRow, ("settlement_us", "asset"), first=("asset", "amount")),
+    "income": Table(IncomeRow, ("kind", "tran_id", "symbol"), first=("asset", "amount")),
+    "shadow_fills": Table(ShadowFillRow, ("client_order_id",)),
     "equity": Table(EquityRow, ("epoch", "scan_number")),
     "days": Table(DayRow, ("day",), REPLACE, order=""),
     "openings": Table(OpeningRow, ("day",), "INSERT OR IGNORE", order=""),
@@ -266,8 +308,8 @@ def _create(name: str) -> str:
     return f"CREATE TABLE IF NOT EXISTS {name} ({', '.join(parts)}){end};"
 
 
-def insert_of(name: str) -> str:
-    """Return the statement that inserts a row into a table."""
+def insert_of(name: str, verb: str = "") -> str:
+    """Return the statement that inserts a row into a table, by its own verb or another."""
     columns = list(columns_of(name))
     marks = ", ".join("?" * len(columns))
-    return f"{TABLES[name].verb} INTO {name} ({', '.join(columns)}) VALUES ({marks})"
+    return f"{verb or TABLES[name].verb} INTO {name} ({', '.join(columns)}) VALUES ({marks})"

@@ -89,14 +89,32 @@ class Acked(msgspec.Struct, frozen=True):
     order_id: str
 
 
+class AtVenue(msgspec.Struct, frozen=True, kw_only=True):
+    """What a real venue says of one trade.
+
+    Attributes:
+        order_id: Its number of the order.
+        at_us: When it traded, by the venue's clock.
+        realised: Profit that it realised, before fees, USDT.
+        fee_paid: The fee in units of ``fee_asset``.
+    """
+
+    order_id: int
+    at_us: int
+    realised: float
+    fee_asset: str
+    fee_paid: float
+
+
 class Traded(msgspec.Struct, frozen=True):
-    """A full or partial fill, with an id of its own."""
+    """A full or partial fill, with an id of its own; ``venue`` is None where it is simulated."""
 
     order_id: str
     fill_id: str
     quantity: float
     price: float
     fee: float
+    venue: AtVenue | None = None
 
 
 class Ended(msgspec.Struct, frozen=True):

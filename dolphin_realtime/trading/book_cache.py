@@ -20,10 +20,15 @@ KEPT: Final = 64
 
 
 class BookCache:
-    """Books by asset, and quotes by order."""
+    """Books by asset, and quotes by order.
+
+    Attributes:
+        shadow: At a real venue: orders whose modelled fill is not known yet, by client order id.
+    """
 
     def __init__(self, portfolio: Portfolio) -> None:
         self._portfolio = portfolio
+        self.shadow: dict[str, InFlight] = {}
         self._books: dict[str, deque[Book]] = {}
         self._quotes: dict[str, Quote] = {}
 
@@ -40,7 +45,8 @@ class BookCache:
         for asset, view in views.items():
             self._books.setdefault(asset, deque(maxlen=KEPT)).append(view.book)
         wait_us = latency_us(self._portfolio.costs)
-        for order in self._portfolio.in_flight.values():
+        is_real = self._portfolio.venue.is_real
+        for order in (self.shadow if is_real else self._portfolio.in_flight).values():
             seen = views.get(order.order.asset)
             if seen is None or not seen.bids or order.client_order_id in self._quotes:
                 continue

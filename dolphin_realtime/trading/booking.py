@@ -12,7 +12,7 @@ import msgspec
 
 from dolphin_realtime.journal.rows import Rows
 from dolphin_realtime.model.errors import OrderMismatch
-from dolphin_realtime.model.orders import Ended, EndKind, InFlight, OrderEvent, Traded
+from dolphin_realtime.model.orders import Ended, EndKind, InFlight, OrderEvent, Traded, Unknown
 from dolphin_realtime.model.portfolio.fill_rule import Execution, Quote
 from dolphin_realtime.model.portfolio.portfolio import Portfolio
 from dolphin_realtime.model.risk.pre_trade import Refusal
@@ -84,7 +84,8 @@ class Booking:
                 self._fill(order, event)
             else:
                 self.portfolio.book(event)
-                self.rows.order_event(order, event)
+                if isinstance(event, Ended | Unknown):
+                    self.rows.add("order_events", self.rows.order_event(order, event))
                 if isinstance(event, Ended):
                     self._count_end(event)
         except OrderMismatch as e:
@@ -99,7 +100,7 @@ class Booking:
         event = msgspec.structs.replace(event, quantity=steps)
         realised = self.portfolio.book(event, quote.mid)
         self.n_fills += 1
-        self.rows.fill(order, event, quote, realised)
+        self.rows.add("fills", self.rows.fill(order, event, quote, realised))
 
     def _count_end(self, event: Ended) -> None:
         if event.kind is not EndKind.FILLED:

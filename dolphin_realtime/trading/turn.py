@@ -5,7 +5,7 @@ update the signal, match the orders of earlier scans, mark, write rows. The port
 fill rule says when an order fills, an engine sends it, and the caller chooses the next scan.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Final, Protocol
 
 from dolphin_realtime.infra import fault_points
@@ -126,7 +126,7 @@ class Turn:
             await self._cancel(list(self.portfolio.in_flight.values()), HALTED)
         else:
             await self._match(plan)
-        self.cache.keep(self.portfolio.in_flight.values())
+        self.cache.keep(self._awaited())
         self.booking.count(plan.refusals)
         rows = self._rows.close_scan(plan, is_acted_on=is_acted_on)
         self._journal.commit(plan.key, rows, plan)
@@ -182,6 +182,10 @@ class Turn:
             self.engine.adjust(order.asset, change.quantity, change.price or change.average or 1.0)
             await self._until(lambda: self._agrees(order.asset))
         return change
+
+    def _awaited(self) -> Collection[InFlight]:
+        """Return the orders that wait for a quote."""
+        return self.portfolio.in_flight.values()
 
     def _open(self, scan: Scan) -> None:
         """Begin a scan's rows: engine events from now on are booked at this scan."""

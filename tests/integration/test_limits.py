@@ -23,10 +23,12 @@ PROVOKED_BY = {
     "MAX_ORDER": {"max_order_usd": 20},
     "MAX_POSITION": {"max_position_share": 1e-4},
     "MAX_GROSS": {"max_gross_share": 1e-3},
+    "MAX_GROSS_USD": {"max_gross_usd": 100},
     "MAX_NET": {"max_net_share": 1e-4},
     "MAX_ORDERS_PER_MINUTE": {"max_orders_per_minute": 1},
     "DUPLICATE_ORDER": {"duplicate_window_s": 86_400},
     "DAILY_LOSS": {"max_daily_loss_share": 1e-9},
+    "DAILY_LOSS_USD": {"max_daily_loss_usd": 1e-6},
     "ORDER_UNKNOWN": {"paper_unknown_filled_share": 0.9},
 }
 

@@ -12,6 +12,8 @@ from typing import Final
 import msgspec
 
 OTHER_PRICE_PRECISION: Final = 9
+MODELLED_DIGITS: Final = 3
+"""Decimal places that a modelled price has beyond the venue's tick (see SHIPPED)."""
 MAX_STEPS: Final = 1e15
 """An order of more steps than this is refused: such a quantity comes from an absurd price."""
 OTHER_SIZE_PRECISION: Final = 6

@@ -41,6 +41,7 @@ class Venue(msgspec.Struct, frozen=True, kw_only=True):
         other: Rules of any other valid name; None if such a name cannot be traded.
         taker_fee_bps: Fee of a market order.
         faults: Injected faults; for a simulated venue only.
+        is_real: Whether fills, fees and funding are what the venue says; else they are modelled.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Venue(msgspec.Struct, frozen=True, kw_only=True):
     other: InstrumentSpec | None
     taker_fee_bps: float
     faults: PaperFaults = PaperFaults()
+    is_real: bool = False
 
     def spec(self, asset: str) -> InstrumentSpec | None:
         """Return the rules of a name, None if it cannot be traded here."""

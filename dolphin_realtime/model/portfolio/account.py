@@ -1,4 +1,4 @@
-"""A paper account: positions by average cost, cash, fees, funding and their identities.
+"""An account: positions by average cost, cash, fees, funding and their identities.
 
 Bookkeeping of fills and settlements belongs here; choosing orders does not (portfolio.py).
 Money is USDT, quantities are units of the base, signed: positive is long.
@@ -31,10 +31,7 @@ class Position(msgspec.Struct):
                 each fill, so that rounding errors do not add up.
         """
         before = self.quantity
-        realised = 0.0
-        if before * signed_quantity < 0.0:
-            closed = min(abs(signed_quantity), abs(before))
-            realised = closed * (price - self.average_price) * (1.0 if before > 0.0 else -1.0)
+        realised = self.profit(signed_quantity, price)
         after = round(before + signed_quantity, digits)
         if after == 0.0:
             after, self.average_price = 0.0, 0.0
@@ -46,6 +43,13 @@ class Position(msgspec.Struct):
         self.quantity = after
         self.realised += realised
         return realised
+
+    def profit(self, signed_quantity: float, price: float) -> float:
+        """Return the profit that a fill would realise, before fees."""
+        if self.quantity * signed_quantity >= 0.0:
+            return 0.0
+        closed = min(abs(signed_quantity), abs(self.quantity))
+        return closed * (price - self.average_price) * (1.0 if self.quantity > 0.0 else -1.0)
 
     def unrealised(self, price: float) -> float:
         """Return the open profit at ``price``."""
@@ -60,6 +64,7 @@ class Account(msgspec.Struct):
         fees: Fees paid so far.
         funding: Funding paid so far (negative: received).
         slippage: Sum of quantity * |fill - mid|, for reports; already inside the prices.
+        transfers: Money moved in so far, out negative; at a real venue only.
     """
 
     start_cash: float
@@ -68,18 +73,37 @@ class Account(msgspec.Struct):
     funding: float = 0.0
     slippage: float = 0.0
     positions: dict[str, Position] = {}
+    transfers: float = 0.0
 
     @property
     def cash(self) -> float:
-        """start_cash + realised - fees - funding."""
-        return self.start_cash + self.realised - self.fees - self.funding
+        """start_cash + realised - fees - funding + transfers."""
+        return self.start_cash + self.realised - self.fees - self.funding + self.transfers
 
     def apply_fill(
-        self, asset: str, signed_quantity: float, price: float, fee: float, digits: int
+        self,
+        asset: str,
+        signed_quantity: float,
+        price: float,
+        fee: float,
+        digits: int,
+        said: float | None = None,
     ) -> float:
-        """Book one fill and return the profit it realised, before fees."""
+        """Book one fill and return the profit it realised, before fees.
+
+        Args:
+            asset: The asset.
+            signed_quantity: Units, positive for a purchase.
+            price: USDT a unit.
+            fee: USDT.
+            digits: Decimal places of the instrument's size.
+            said: The profit as a real venue booked it, which rounds it in its own way.
+        """
         position = self.positions.setdefault(asset, Position())
         realised = position.apply(signed_quantity, price, digits)
+        if said is not None:
+            position.realised += said - realised
+            realised = said
         self.realised += realised
         self.fees += fee
         return realised

@@ -47,6 +47,14 @@ class EquityCurve(msgspec.Struct):
         self.peak, self.changed = max(self.peak, equity), 0.0
         return self.day
 
+    def move(self, amount: float) -> None:
+        """Move peak and day with money that was moved in or out: it is no profit and no loss."""
+        self.peak += amount
+        if self.day is not None:
+            self.day.start_equity += amount
+            self.day.peak_equity += amount
+            self.day.equity += amount
+
     def drawdown(self, equity: float) -> float:
         """Return the loss from the peak."""
         return 1.0 - equity / self.peak if self.peak > 0.0 else 0.0

@@ -10,7 +10,7 @@ from typing import Final
 
 import msgspec
 
-from dolphin_realtime.model.market.instrument import InstrumentSpec
+from dolphin_realtime.model.market.instrument import OTHER, InstrumentSpec
 from dolphin_realtime.model.market.scan import Scan
 from dolphin_realtime.model.market.venue import Venue, paper_venue
 from dolphin_realtime.model.orders import (
@@ -130,12 +130,8 @@ class Portfolio:
     ) -> Plan:
         """Process a scan that is too old to act on: all steps but the decisions.
 
-        Args:
-            scan: A scan that was missed, or handled by a process that died.
-            orders: The orders that this process had sent at the scan; they are in flight again.
-            limits: The trading permission at that time.
-            book: Order books at the scan.
-            factors: External factors at the scan.
+        ``orders`` had been sent at it by a process that died: they are in flight again. The other
+        arguments are as they were at the scan.
         """
         plan = self._advance(scan, limits, book, factors)
         plan.orders = orders
@@ -158,7 +154,9 @@ class Portfolio:
         plan.prices = sound_prices(draft)
         self.marks.begin_scan(scan.timestamp_us, self.account, self.equity)
         known, held = {**self.prices, **plan.prices}, self.account.held()
-        plan.funding = self.funding.settle(held, known, factors, self.last_us, scan.timestamp_us)
+        if not self.venue.is_real:
+            before_us, now_us = self.last_us, scan.timestamp_us
+            plan.funding = self.funding.settle(held, known, factors, before_us, now_us)
         self.account.funding += sum(charge.amount for charge in plan.funding)
         plan.factors = factors
         self.market_posture.update(draft.flags, scan.timestamp_us)
@@ -188,7 +186,7 @@ class Portfolio:
 
     def digits(self, asset: str) -> int:
         """Return the decimal places of an asset's size: its step is the last of them."""
-        return self.instruments[asset].size_precision
+        return self.instruments.get(asset, OTHER).size_precision
 
     def match(self, snapshot: MarketSnapshot) -> tuple[list[Execution], list[InFlight]]:
         """Return (fills, orders to cancel as UNFILLED) among the orders of earlier scans."""
@@ -219,7 +217,8 @@ class Portfolio:
         self.changes.pop(asset, None)
         signed = quantity if order.order.side == "BUY" else -quantity
         digits = self.digits(asset)
-        realised = self.account.apply_fill(asset, signed, fill.price, fill.fee, digits)
+        said = None if fill.venue is None else fill.venue.realised
+        realised = self.account.apply_fill(asset, signed, fill.price, fill.fee, digits, said)
         self.account.slippage += quantity * abs(fill.price - mid)
         if self.marks.day is not None:
             self.marks.day.trades += 1

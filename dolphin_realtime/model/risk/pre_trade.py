@@ -31,10 +31,12 @@ class PreTradeParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
         max_order_usd: Largest notional of one order.
         max_position_share: Largest position in one asset.
         max_gross_share: Largest sum of absolute positions.
+        max_gross_usd: The same in USDT.
         max_net_share: Largest signed sum of positions, in either direction.
         max_orders_per_minute: Largest number of orders in any minute of market time.
         duplicate_window_s: No second opening order of an asset and side within this time.
         max_daily_loss_share: Loss of the UTC day after which nothing is opened.
+        max_daily_loss_usd: The same in USDT.
     """
 
     allow: str = ""
@@ -42,10 +44,12 @@ class PreTradeParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     max_order_usd: Positive = 25_000.0
     max_position_share: Share = 0.1
     max_gross_share: Share = 1.5
+    max_gross_usd: Positive = 1e12
     max_net_share: Share = 0.6
     max_orders_per_minute: Annotated[int, msgspec.Meta(ge=1)] = 1000
     duplicate_window_s: Annotated[float, msgspec.Meta(ge=0)] = 1.0
     max_daily_loss_share: Share = 0.03
+    max_daily_loss_usd: Positive = 1e12
 
     @property
     def allowed(self) -> frozenset[str]:
@@ -192,7 +196,15 @@ def _position(order: OrderIntent, s: Exposure, p: PreTradeParams) -> tuple[float
 
 
 def _gross(order: OrderIntent, s: Exposure, p: PreTradeParams) -> tuple[float, float]:
-    return s.share(s.gross - abs(s.held(order.asset)) + abs(s.after(order))), p.max_gross_share
+    return s.share(_gross_after(order, s)), p.max_gross_share
+
+
+def _gross_usd(order: OrderIntent, s: Exposure, p: PreTradeParams) -> tuple[float, float]:
+    return _gross_after(order, s), p.max_gross_usd
+
+
+def _gross_after(order: OrderIntent, s: Exposure) -> float:
+    return s.gross - abs(s.held(order.asset)) + abs(s.after(order))
 
 
 def _net(order: OrderIntent, s: Exposure, p: PreTradeParams) -> tuple[float, float]:
@@ -218,6 +230,12 @@ def _daily_loss(order: OrderIntent, s: Exposure, p: PreTradeParams) -> tuple[flo
     return s.day_loss_share, p.max_daily_loss_share
 
 
+def _daily_loss_usd(order: OrderIntent, s: Exposure, p: PreTradeParams) -> tuple[float, float]:  # noqa: ARG001
+    kept = 1.0 - s.day_loss_share
+    start = s.equity / kept if kept > 0.0 else math.inf
+    return (start - s.equity if s.day_loss_share else 0.0), p.max_daily_loss_usd
+
+
 LIMITS: Final = (
     PreTradeLimit(code="NOT_FINITE", setting="", measure=_steps, guards_exits=True),
     PreTradeLimit(code="NOT_ALLOWED", setting="allow", measure=_allowed),
@@ -225,6 +243,7 @@ LIMITS: Final = (
     PreTradeLimit(code="MAX_ORDER", setting="max_order_usd", measure=_order_usd),
     PreTradeLimit(code="MAX_POSITION", setting="max_position_share", measure=_position),
     PreTradeLimit(code="MAX_GROSS", setting="max_gross_share", measure=_gross),
+    PreTradeLimit(code="MAX_GROSS_USD", setting="max_gross_usd", measure=_gross_usd),
     PreTradeLimit(code="MAX_NET", setting="max_net_share", measure=_net),
     PreTradeLimit(
         code="MAX_ORDERS_PER_MINUTE",
@@ -234,6 +253,7 @@ LIMITS: Final = (
     PreTradeLimit(code="DUPLICATE_ORDER", setting="duplicate_window_s", measure=_duplicates),
     PreTradeLimit(code="ORDER_UNKNOWN", setting="", measure=_unknown_orders),
     PreTradeLimit(code="DAILY_LOSS", setting="max_daily_loss_share", measure=_daily_loss),
+    PreTradeLimit(code="DAILY_LOSS_USD", setting="max_daily_loss_usd", measure=_daily_loss_usd),
 )
 """All limits in the order of checking; the first one that is broken gives the refusal's code."""
 

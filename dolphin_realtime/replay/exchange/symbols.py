@@ -10,10 +10,8 @@ from typing import Any, Final
 
 import msgspec
 
-from dolphin_realtime.model.market.instrument import OTHER, SHIPPED
+from dolphin_realtime.model.market.instrument import MODELLED_DIGITS, OTHER, SHIPPED
 
-MODELLED_DIGITS: Final = 3
-"""Decimal places that a modelled price has beyond the venue's tick."""
 ONBOARD_MS: Final = 1_569_398_400_000
 DELIVERY_MS: Final = 4_133_404_800_000
 QUOTE: Final = "USDT"

@@ -89,8 +89,13 @@ class _Account(msgspec.Struct, kw_only=True):
     assets: list[_Asset]
 
 
-class _Update(msgspec.Struct, kw_only=True):
-    """The ``o`` of an order update."""
+class OrderUpdate(msgspec.Struct, frozen=True, kw_only=True):
+    """The ``o`` of an order update: the order's state, and a trade where it has one.
+
+    Attributes:
+        ordered: Units that the venue works on; it lowers a reduce-only order.
+        filled: Units filled so far.
+    """
 
     symbol: str = msgspec.field(name="s")
     client_id: str = msgspec.field(name="c")
@@ -98,6 +103,7 @@ class _Update(msgspec.Struct, kw_only=True):
     execution: str = msgspec.field(name="x")
     status: str = msgspec.field(name="X")
     order_id: int = msgspec.field(name="i")
+    ordered: Decimal = msgspec.field(name="q", default=Decimal(0))
     quantity: Decimal = msgspec.field(name="l")
     filled: Decimal = msgspec.field(name="z")
     price: Decimal = msgspec.field(name="L")
@@ -108,6 +114,17 @@ class _Update(msgspec.Struct, kw_only=True):
     fee_asset: str = msgspec.field(name="N", default="USDT")
 
 
+class FoundOrder(msgspec.Struct, frozen=True, kw_only=True):
+    """An order as the venue answers about it."""
+
+    symbol: str
+    order_id: int = msgspec.field(name="orderId")
+    client_id: str = msgspec.field(name="clientOrderId")
+    status: str
+    ordered: Decimal = msgspec.field(name="origQty")
+    filled: Decimal = msgspec.field(name="executedQty")
+
+
 class _AccountChange(msgspec.Struct, kw_only=True):
     reason: str = msgspec.field(name="m")
 
@@ -116,7 +133,7 @@ class Event(msgspec.Struct, kw_only=True):
     """An event of the user stream: its kind, and what of it is used."""
 
     kind: str = msgspec.field(name="e")
-    order: _Update | None = msgspec.field(name="o", default=None)
+    order: OrderUpdate | None = msgspec.field(name="o", default=None)
     account: _AccountChange | None = msgspec.field(name="a", default=None)
 
 
@@ -146,6 +163,15 @@ def read_income(body: bytes) -> list[Income]:
         msgspec.DecodeError: If the answer is not what was agreed.
     """
     return msgspec.json.decode(body, type=list[Income])
+
+
+def read_order(body: bytes) -> FoundOrder:
+    """Return the order of `order`.
+
+    Raises:
+        msgspec.DecodeError: If the answer is not what was agreed.
+    """
+    return msgspec.json.decode(body, type=FoundOrder)
 
 
 def read_positions(body: bytes) -> dict[str, HeldPosition]:

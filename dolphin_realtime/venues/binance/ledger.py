@@ -36,6 +36,7 @@ class Ledger:
         positions_before: Signed units by symbol at the beginning.
         wallets_before: By asset.
         repeats: How often a row came that was known, from the stream or from REST.
+        newest_ms: When the newest row was made, 0 before the first.
     """
 
     def __init__(
@@ -48,7 +49,8 @@ class Ledger:
         self.trades: dict[tuple[str, int], Trade] = {}
         self.income: dict[tuple[str, int, str], Income] = {}
         self._before: set[tuple[str, int] | tuple[str, int, str]] = set()
-        self.repeats = 0
+        self.repeats, self.newest_ms = 0, 0
+        self._positions, self._wallets = dict(self.positions_before), dict(self.wallets_before)
 
     def leave_out(self, trades: Iterable[Trade], income: Iterable[Income]) -> None:
         """Count rows as a part of the beginning."""
@@ -65,6 +67,10 @@ class Ledger:
                 self.trades[key] = msgspec.structs.replace(known, client_id=trade.client_id)
             return False
         self.trades[key] = trade
+        self.newest_ms = max(self.newest_ms, trade.at_ms)
+        self._positions[trade.symbol] = self._positions.get(trade.symbol, ZERO) + trade.signed
+        self._move(QUOTE, trade.realised)
+        self._move(trade.fee_asset, -trade.fee)
         return True
 
     def add_income(self, row: Income) -> bool:
@@ -73,30 +79,21 @@ class Ledger:
             self.repeats += 1
             return False
         self.income[row.key] = row
+        self.newest_ms = max(self.newest_ms, row.at_ms)
+        if row.kind not in OF_TRADES:
+            self._move(row.asset, row.amount)
         return True
+
+    def _move(self, asset: str, amount: Decimal) -> None:
+        self._wallets[asset] = self._wallets.get(asset, ZERO) + amount
 
     def positions(self) -> dict[str, Decimal]:
         """Return the signed units of every open position."""
-        found = dict(self.positions_before)
-        for trade in self.trades.values():
-            found[trade.symbol] = found.get(trade.symbol, ZERO) + trade.signed
-        return {symbol: units for symbol, units in found.items() if units}
+        return {symbol: units for symbol, units in self._positions.items() if units}
 
     def wallets(self) -> dict[str, Decimal]:
         """Return every wallet that is not empty."""
-        found = dict(self.wallets_before)
-        for trade in self.trades.values():
-            found[QUOTE] = found.get(QUOTE, ZERO) + trade.realised
-            found[trade.fee_asset] = found.get(trade.fee_asset, ZERO) - trade.fee
-        for row in self.income.values():
-            if row.kind not in OF_TRADES:
-                found[row.asset] = found.get(row.asset, ZERO) + row.amount
-        return {asset: amount for asset, amount in found.items() if amount}
-
-    def newest_ms(self) -> int:
-        """Return when the newest row was made, 0 before the first."""
-        instants = [trade.at_ms for trade in self.trades.values()]
-        return max([*instants, *(row.at_ms for row in self.income.values())], default=0)
+        return {asset: amount for asset, amount in self._wallets.items() if amount}
 
     def differences(
         self, positions: Mapping[str, Decimal], wallets: Mapping[str, Decimal], tolerance: Decimal

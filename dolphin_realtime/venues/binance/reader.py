@@ -19,6 +19,7 @@ from dolphin_realtime.model.errors import VenueError
 from dolphin_realtime.venues.binance.documents import (
     HeldPosition,
     Income,
+    OrderUpdate,
     Trade,
     read_event,
     read_income,
@@ -40,6 +41,10 @@ WEEK_MS: Final = 7 * 86_400_000
 STILL_TRIES: Final = 10
 LATE_MS: Final = 1000
 """A trade that the stream has not told after this is one that it did not tell."""
+
+
+Heard = Trade | Income | OrderUpdate
+"""What a reader tells: each trade and each row of income once, and every update of an order."""
 
 
 class Pace(msgspec.Struct, frozen=True, kw_only=True):
@@ -76,16 +81,16 @@ class Reader:
         rest: Rest,
         stream_url: str,
         ledger: Ledger | None = None,
-        heard: Callable[[Trade | Income], None] = lambda _: None,
+        heard: Callable[[Heard], None] = lambda _: None,
         pace: Pace | None = None,
     ) -> None:
         self._rest, self._heard = rest, heard
         self._pace = pace or Pace()
         self.ledger = ledger or Ledger()
         self._is_new = ledger is None
-        self._since_ms = self.ledger.newest_ms() - OVERLAP_MS
+        self._since_ms = self.ledger.newest_ms - OVERLAP_MS
         self._confirmed: dict[str, int] = {}  # by REST: what the stream told may have holes
-        self._heard_ids: set[tuple[str, int]] = set()
+        self._untold: dict[tuple[str, int], int] = {}  # by REST alone, and when it traded
         self._asking = asyncio.Lock()
         self._wake = asyncio.Event()
         self.differences: list[Difference] = []
@@ -157,12 +162,9 @@ class Reader:
     async def _doubt_stream(self) -> None:
         """Open the stream anew where REST told a trade that it should have told by now."""
         before_ms = self._rest.now_ms() - LATE_MS
-        untold = {
-            key
-            for key, trade in self.ledger.trades.items()
-            if key not in self._heard_ids and trade.at_ms < before_ms
-        }
-        self._heard_ids |= untold
+        untold = [key for key, at_ms in self._untold.items() if at_ms < before_ms]
+        for key in untold:
+            del self._untold[key]
         if untold and self.stream.why_not is None:
             self.counts["untold"] += len(untold)
             await self.stream.reopen(f"{len(untold)} trades came by REST alone")
@@ -199,7 +201,7 @@ class Reader:
         n_new = 0
         for symbol in sorted(symbols | self.ledger.positions().keys()):
             for trade in await self._trades(symbol):
-                n_new += self._take(trade)
+                n_new += self.take(trade)
                 self._confirmed[symbol] = max(self._confirmed.get(symbol, 0), trade.id)
         n_new += sum(self._take(row) for row in rows)
         return n_new
@@ -236,6 +238,13 @@ class Reader:
                 return found
             last = page[-1].id
 
+    def take(self, trade: Trade) -> bool:
+        """Take a trade that REST told; return whether it is new."""
+        is_new = self._take(trade)
+        if is_new:
+            self._untold[trade.key] = trade.at_ms
+        return is_new
+
     def _take(self, row: Trade | Income) -> bool:
         is_new = (
             self.ledger.add_trade(row) if isinstance(row, Trade) else self.ledger.add_income(row)
@@ -246,7 +255,7 @@ class Reader:
 
     async def _opened(self) -> None:
         await self.catch_up()
-        self._heard_ids |= self.ledger.trades.keys()
+        self._untold.clear()
 
     def _hear(self, text: str | bytes) -> str:
         """Take an event, and return its kind; one that cannot be read is counted and sought."""
@@ -258,8 +267,10 @@ class Reader:
             self._wake.set()
             return ""
         if trade is not None:
-            self._heard_ids.add(trade.key)
+            self._untold.pop(trade.key, None)
             self._take(trade)
+        if event.order is not None:
+            self._heard(event.order)
         if event.account is not None and event.account.reason != "ORDER":
             self._wake.set()  # money moved without a trade: its income is asked for
         return event.kind

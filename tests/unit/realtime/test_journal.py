@@ -8,6 +8,7 @@ import pytest
 from dolphin_realtime.journal import database
 from dolphin_realtime.journal.check import check
 from dolphin_realtime.journal.intents import Intent
+from dolphin_realtime.journal.tables import FillRow, OrderEventRow
 from dolphin_realtime.journal.writer import Journal, ScanRecord
 from dolphin_realtime.model.errors import JournalError
 from dolphin_realtime.model.orders import InFlight, OrderIntent
@@ -65,25 +66,12 @@ def write(folder):
             scan_number=2,
             rows={
                 "fills": [
-                    (
-                        "X-1-1-A-O-1",
-                        "X-1-1-A-O",
-                        1,
-                        1,
-                        2_000_000,
-                        "A",
-                        "BUY",
-                        2.0,
-                        10.0,
-                        9.9,
-                        0.5,
-                        0.0,
-                        "scan",
-                        2_000_000,
-                        6,
+                    FillRow(
+                        "X-1-1-A-O-1", "X-1-1-A-O", 1, 1, 2_000_000, "A", "BUY", 2.0, 10.0, 9.9,
+                        0.5, 0.0, "scan", 2_000_000, 6,
                     )
                 ],
-                "order_events": [("X-1-1-A-O", "A", 2_000_000, "FILLED", "", 2.0)],
+                "order_events": [OrderEventRow("X-1-1-A-O", "A", 2_000_000, "FILLED", "", 2.0)],
                 "equity": [equity_row(2, 2_000_000, 99.5, 0.0, 3.0, 0.5, 102.5)],
                 "days": [("1970-01-01", 0.0, 3.0, 0.5, 0.0, 102.5, 1, 0.0)],
             },
@@ -117,7 +105,7 @@ def test_what_is_committed_comes_back(tmp_path):
         ("UPDATE days SET fees = 1", "days 1970-01-01: fees"),
         ("UPDATE days SET equity = 1", "days 1970-01-01: equity"),
         (
-            "INSERT INTO order_events VALUES ('X-1-1-A-O', 'A', 1, 'CANCELED', 'x', 0.0)",
+            "INSERT INTO order_events VALUES ('X-1-1-A-O', 'A', 1, 'CANCELED', 'x', 0.0, NULL, NULL)",
             "order_events X-1-1-A-O: has two ends",
         ),
         (
@@ -183,7 +171,7 @@ def test_a_journal_of_another_version_is_refused(tmp_path):
     with sqlite3.connect(database.path_of(tmp_path)) as db:
         db.execute("PRAGMA user_version = 1")
     db.close()
-    with pytest.raises(JournalError, match="has schema 1, this Dolphin writes 5"):
+    with pytest.raises(JournalError, match="has schema 1, this Dolphin writes 6"):
         Journal(tmp_path, lambda _: None)
 
 

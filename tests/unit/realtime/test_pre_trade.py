@@ -63,6 +63,12 @@ CASES = {
         {"max_gross_share": 0.1},
         {"max_gross_share": 0.111},
     ),
+    "MAX_GROSS_USD": (
+        exposure(notionals={"A": 5_000.0, "B": -5_000.0}),
+        order(10.0),
+        {"max_gross_usd": 10_999.0},
+        {"max_gross_usd": 11_000.0},
+    ),
     "MAX_NET": (
         exposure(notionals={"B": 9_500.0}),
         order(10.0),
@@ -83,6 +89,12 @@ CASES = {
     ),
     "ORDER_UNKNOWN": (exposure(unknown=frozenset({"A"})), order(), {}, {}),
     "DAILY_LOSS": (exposure(day_loss_share=0.031), order(), {}, {"max_daily_loss_share": 0.04}),
+    "DAILY_LOSS_USD": (
+        exposure(day_loss_share=0.02, equity=98_000.0),
+        order(),
+        {"max_daily_loss_usd": 1_999.0},
+        {"max_daily_loss_usd": 2_001.0},
+    ),
 }
 
 

@@ -35,7 +35,7 @@ def test_a_journal_of_schema_3_is_brought_up_with_every_row(folder):
     columns = "client_order_id, timestamp_us, asset, side, quantity, price, mid, fee, realised, source, booked_us"
     before = rows(folder, f"SELECT {columns} FROM fills ORDER BY rowid")
     cancels = rows(folder, "SELECT * FROM cancels ORDER BY timestamp_us, client_order_id")
-    with pytest.raises(JournalError, match="has schema 3, this Dolphin reads 5"):
+    with pytest.raises(JournalError, match="has schema 3, this Dolphin reads 6"):
         check(folder)
     database.open_new(folder).close()
     assert rows(folder, f"SELECT {columns} FROM fills ORDER BY rowid") == before
