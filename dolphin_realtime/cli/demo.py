@@ -1,13 +1,17 @@
 """What makes a stack a demo: its settings, its home, and empty state at each start."""
 
 import os
+import secrets
 import shutil
+import string
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
 from dolphin_realtime.config.factor_sources import HOSTS, PREFIX
+from dolphin_realtime.config.live import PREFIX as LIVE
+from dolphin_realtime.config.live import UNDERSTOOD
 from dolphin_realtime.config.settings import Settings, load
 from dolphin_realtime.infra.ports import next_free
 from dolphin_realtime.model.errors import ServiceError, SettingsError
@@ -17,6 +21,15 @@ from dolphin_realtime.replay.worlds.library import world
 DEMO_MARKER: Final = "DEMO"
 VENUE_PORT: Final = 5750
 FACTORS_PORT: Final = 5800
+EXCHANGE_PORT: Final = 5850
+LETTERS: Final = string.ascii_letters + string.digits
+DEMO_CAPS: Final = {
+    "MAX_ORDER_USD": "25000",
+    "MAX_GROSS_USD": "150000",
+    "MAX_ORDERS_PER_MINUTE": "1000",
+    "MAX_DAILY_LOSS_USD": "5000",
+    "LEVERAGE": "20",
+}
 WORLD: Final = "DOLPHIN_REPLAY_WORLD"
 DEMO_DAYS: Final = ("2025-05-12", "2025-05-13", "2025-05-14", "2025-05-15")
 DEMO_ENV: Final = {
@@ -66,6 +79,47 @@ def demo_settings(settings: Settings) -> Settings:
     }
     os.environ.update({n: v for n, v in outside.items() if n not in os.environ})
     return msgspec.structs.replace(load(), ui_port=free)
+
+
+def trade_live(settings: Settings, *, is_demo: bool, is_understood: bool) -> None:
+    """Make one instance trade live; in a demo at the replay's own loopback venue.
+
+    Raises:
+        ServiceError: If no port is free.
+    """
+    os.environ["DOLPHIN_MODE"] = "live"
+    if is_understood:
+        os.environ[f"{LIVE}I_UNDERSTAND"] = UNDERSTOOD
+    if not is_demo:
+        return
+    port = next_free(EXCHANGE_PORT)
+    if port is None:
+        raise ServiceError(f"no free port from {EXCHANGE_PORT} on")
+    keys = {name: str(settings.home / "keys" / name) for name in ("trade", "read")}
+    asked = {
+        "DOLPHIN_REPLAY_EXCHANGE_PORT": str(port),
+        "DOLPHIN_REPLAY_EXCHANGE_TRADE_KEY": keys["trade"],
+        "DOLPHIN_REPLAY_EXCHANGE_READ_KEY": keys["read"],
+        f"{LIVE}VENUE": "loopback",
+        f"{LIVE}LOOPBACK": f"http://127.0.0.1:{port}",
+        f"{LIVE}INSTANCE": settings.instance_names[0],
+        f"{LIVE}TRADE_KEY_FILE": keys["trade"],
+        f"{LIVE}READ_KEY_FILE": keys["read"],
+        f"{LIVE}ALLOW": ",".join(_replayed_assets()),
+        **{f"{LIVE}{name}": value for name, value in DEMO_CAPS.items()},
+    }
+    os.environ.update({n: v for n, v in asked.items() if n not in os.environ})
+
+
+def make_keys(settings: Settings) -> None:
+    """Write the keys of the demo's account at the loopback venue."""
+    folder = settings.home / "keys"
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in ("trade", "read"):
+        key = "".join(secrets.choice(LETTERS) for _ in range(32))
+        path = folder / name
+        path.touch(mode=0o600)
+        path.write_text(f"{name}-{key}\n{secrets.token_hex(32)}\n")
 
 
 def choose_world(name: str, *, is_demo: bool) -> None:

@@ -15,14 +15,13 @@ from dolphin_realtime.config.live import (
     LiveSettings,
     addresses_of,
     check_caps,
+    check_named,
     read_key,
     refuse_foreign,
 )
 from dolphin_realtime.config.settings import load_group
-from dolphin_realtime.model.errors import SettingsError
+from dolphin_realtime.venues.binance.clients import clients_of
 from dolphin_realtime.venues.binance.preflight import Facts, Finding, Wanted, gather, judge
-from dolphin_realtime.venues.binance.rest import Rest
-from dolphin_realtime.venues.binance.signing import signer_of
 
 
 @click.group()
@@ -49,8 +48,7 @@ def check(as_json: bool) -> None:
     check_caps(settings)
     trade = read_key(f"{PREFIX}TRADE_KEY_FILE", settings.trade_key_file)
     read = read_key(f"{PREFIX}READ_KEY_FILE", settings.read_key_file)
-    if settings.venue == "live" and trade.key[-4:] != settings.account:
-        raise SettingsError(f"{PREFIX}ACCOUNT is not the end of the trading key: another account?")
+    check_named(settings, trade)
     facts = asyncio.run(_facts(addresses, trade, read))
     wanted = Wanted(
         names=settings.names, leverage=settings.leverage, max_order_usd=settings.max_order_usd,
@@ -62,10 +60,7 @@ def check(as_json: bool) -> None:
 
 
 async def _facts(addresses: Addresses, trade: KeyPair, read: KeyPair) -> Facts:
-    bases = [addresses.rest] + ([addresses.rights] if addresses.rights else [])
-    clients = [
-        Rest(base, pair.key, signer_of(pair.secret)) for base in bases for pair in (trade, read)
-    ]
+    clients = clients_of(addresses, trade, read)
     try:
         rights = (clients[2], clients[3]) if addresses.rights else None
         return await gather(clients[0], clients[1], rights)

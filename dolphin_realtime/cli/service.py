@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+import msgspec
 import uvloop
 
 from dolphin_realtime.cli.app import say
@@ -75,7 +76,8 @@ def _instance(name: str | None) -> str:
 
 def _trader(settings: Settings, instance: str, mode: str | None) -> None:
     module = import_module(row_of(TRADER).module)
-    module.refuse_live(settings, mode)
+    if mode is not None:
+        settings = msgspec.structs.replace(settings, mode=mode)
     name = trader_of(instance)
     log.configure(name)
     _run(name, settings, partial(module.run, instance=instance))
@@ -94,9 +96,9 @@ def _trader_from_files(
     from dolphin_realtime.scans.days import read_scans
     from dolphin_realtime.services.trader.from_files import read_history, trade_files
     from dolphin_realtime.services.trader.inputs import read_inputs
-    from dolphin_realtime.services.trader.service import refuse_live
 
-    refuse_live(settings, mode)
+    if "live" in (settings.mode, mode):
+        raise SettingsError("--scans trades files on paper: leave --mode and DOLPHIN_MODE at paper")
     log.configure(trader_of(instance))
     books, history = read_history(book, factors)
     reading = Reading()

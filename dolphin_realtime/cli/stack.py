@@ -28,21 +28,41 @@ DOWN_TIMEOUT_S = 90.0
     "--for", "for_s", type=click.FloatRange(min=1), help="Stop after SECONDS, print a summary."
 )
 @click.option("--world", metavar="NAME", help="With --demo: simulated market events, e.g. bad-day.")
+@click.option(
+    "--live", is_flag=True, help="One instance trades live; with --demo at a simulated venue."
+)
+@click.option(
+    "--i-understand-this-trades-real-money",
+    "is_understood",
+    is_flag=True,
+    help="Needed with --live at the real venue.",
+)
 @click.option("--no-dagster", is_flag=True, help="Only the realtime services.")
 @click.option("--json", "as_json", is_flag=True, help="The summary as one line of JSON.")
-def up(demo: bool, for_s: float | None, world: str | None, no_dagster: bool, as_json: bool) -> None:
+def up(
+    demo: bool,
+    for_s: float | None,
+    world: str | None,
+    live: bool,
+    is_understood: bool,
+    no_dagster: bool,
+    as_json: bool,
+) -> None:
     """Start every service in order, each once ready, and stay in the foreground until Ctrl-C.
 
     \b
     Examples: dolphin up --demo --for 120
+              dolphin up --demo --live --for 300     in live mode, at a simulated venue on loopback
               dolphin up --demo --world bad-day       a wick, a redenomination, a halt, a hole, …
     """
-    from dolphin_realtime.cli.demo import choose_world
+    from dolphin_realtime.cli.demo import choose_world, trade_live
     from dolphin_realtime.cli.up import run_stack
 
     if world is not None:
         choose_world(world, is_demo=demo)
 
+    if live:
+        trade_live(load(), is_demo=demo, is_understood=is_understood)
     settings = load()
     status = asyncio.run(
         run_stack(settings, is_demo=demo, for_s=for_s, with_dagster=not no_dagster, as_json=as_json)

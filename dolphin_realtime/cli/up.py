@@ -21,13 +21,16 @@ from dolphin_realtime.cli.demo import (
     WORLD,
     begin_again,
     demo_settings,
+    make_keys,
     refuse_mixed_home,
 )
 from dolphin_realtime.cli.overview import Overview, read_documents
 from dolphin_realtime.cli.running import ANSWER_S
 from dolphin_realtime.cli.status_view import lines_of, view
+from dolphin_realtime.config.live import PREFIX as LIVE
+from dolphin_realtime.config.live import LiveSettings
 from dolphin_realtime.config.services import BRIDGE, DAEMON, WEBSERVER
-from dolphin_realtime.config.settings import Settings
+from dolphin_realtime.config.settings import Settings, load_group
 from dolphin_realtime.config.trader_parameters import load_parameters
 from dolphin_realtime.grid import connection
 from dolphin_realtime.grid.member.jar import ensure_jar
@@ -103,7 +106,7 @@ class Front:
                 )
             client, instances = self._client, self.settings.instance_names
             connection.within(ANSWER_S, lambda: read_documents(overview, client, instances))
-        except (GridError, *_GRID_FAULTS) as e:
+        except (GridError, OSError, RuntimeError, KeyError, TypeError) as e:
             overview.grid_error = str(e)
             self._forget_client()
         return overview
@@ -161,6 +164,13 @@ class Front:
         s = self.settings
         return s.orderbook_simulated or ("order books" if s.orderbook_ws else "no order books")
 
+    def _venue(self) -> str:
+        if self.settings.mode == "paper":
+            return "paper venue"
+        live = load_group(LiveSettings, LIVE)
+        simulated = " (SIMULATED)" if live.venue == "loopback" else ""
+        return f"{live.instance} live at {live.venue}{simulated}, the others on paper"
+
     def summary(self, overview: Overview) -> dict[str, Any]:
         """Return what happened since the start."""
         after = totals(self.settings)
@@ -182,11 +192,8 @@ class Front:
             "restarts": sum(s.restarts for s in overview.services),
             "red_checks": red,
             "simulated": scan.get("simulated"),
-            "source": f"{'replayed prices' if self.is_demo else 'live scans'}, {self._books()}{', simulated factors' if self.is_demo else ''}, paper venue",
+            "source": f"{'replayed prices' if self.is_demo else 'live scans'}, {self._books()}{', simulated factors' if self.is_demo else ''}, {self._venue()}",
         }
-
-
-_GRID_FAULTS = (OSError, RuntimeError, KeyError, TypeError)
 
 
 def failures(summary: dict[str, Any], world: str = "") -> list[str]:
@@ -230,6 +237,7 @@ async def run_stack(
     runner = Runner(settings, is_demo=is_demo, with_dagster=with_dagster)
     if is_demo:
         begin_again(settings)
+        make_keys(settings)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, runner.ending.set)

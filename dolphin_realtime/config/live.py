@@ -12,10 +12,12 @@ from typing import Annotated, Final
 
 import msgspec
 
+from dolphin_realtime.config.settings import Settings, load_group
 from dolphin_realtime.model.errors import SettingsError
 
 PREFIX: Final = "DOLPHIN_LIVE_"
 MAX_NAMES: Final = 50
+UNDERSTOOD: Final = "this-trades-real-money"
 LOOPBACK: Final = re.compile(r"http://127\.0\.0\.1:\d{1,5}")
 
 
@@ -24,6 +26,8 @@ class LiveSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
     Attributes:
         venue: live, testnet or loopback: one of three sets of addresses.
+        instance: The one trader instance that trades the account; the others trade on paper.
+        i_understand: For ``live``: UNDERSTOOD, set by a flag of the command line.
         loopback: Base address of the loopback venue, for that set alone.
         trade_key_file: API key, and on the lines after it the secret or an Ed25519 key in PEM.
         read_key_file: The same of a key that may only read.
@@ -31,11 +35,14 @@ class LiveSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         allow: Names that may be traded, separated by commas.
         max_order_usd: Largest notional of one order.
         max_gross_usd: Largest sum of absolute positions.
+        max_orders_per_minute: Largest number of orders in any minute.
         max_daily_loss_usd: Loss of the UTC day after which nothing is opened.
         leverage: The leverage that every allowed name must have.
     """
 
     venue: str = ""
+    instance: str = ""
+    i_understand: str = ""
     loopback: str = ""
     trade_key_file: str = ""
     read_key_file: str = ""
@@ -43,6 +50,7 @@ class LiveSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     allow: str = ""
     max_order_usd: Annotated[float, msgspec.Meta(ge=0)] = 0.0
     max_gross_usd: Annotated[float, msgspec.Meta(ge=0)] = 0.0
+    max_orders_per_minute: Annotated[int, msgspec.Meta(ge=0)] = 0
     max_daily_loss_usd: Annotated[float, msgspec.Meta(ge=0)] = 0.0
     leverage: Annotated[int, msgspec.Meta(ge=0, le=125)] = 0
 
@@ -91,14 +99,31 @@ def check_caps(live: LiveSettings) -> None:
     """
     missing = [
         f"{PREFIX}{name.upper()}"
-        for name in ("max_order_usd", "max_gross_usd", "max_daily_loss_usd", "leverage",
-                     "trade_key_file", "read_key_file")
+        for name in ("max_order_usd", "max_gross_usd", "max_orders_per_minute",
+                     "max_daily_loss_usd", "leverage", "trade_key_file", "read_key_file")
         if not getattr(live, name)
     ] + ([] if live.names else [f"{PREFIX}ALLOW"])  # fmt: skip
     if missing:
         raise SettingsError(f"{', '.join(missing)}: not set, and without a default")
     if len(live.names) > MAX_NAMES:
         raise SettingsError(f"{PREFIX}ALLOW has {len(live.names)} names; {MAX_NAMES} at the most")
+
+
+def live_settings(settings: Settings, instance: str) -> LiveSettings | None:
+    """Return the live settings if this instance trades a real account, None if it trades on paper.
+
+    Raises:
+        SettingsError: If the mode is live and no instance of the stack is named.
+    """
+    if settings.mode != "live":
+        return None
+    live = load_group(LiveSettings, PREFIX)
+    if live.instance not in settings.instance_names:
+        raise SettingsError(
+            f"DOLPHIN_MODE is live, and {PREFIX}INSTANCE is {live.instance!r}: it names the one of "
+            f"{', '.join(settings.instance_names)} that trades the account"
+        )
+    return live if live.instance == instance else None
 
 
 class KeyPair(msgspec.Struct, frozen=True):
@@ -110,6 +135,27 @@ class KeyPair(msgspec.Struct, frozen=True):
     def __repr__(self) -> str:
         """Return a text without a secret."""
         return f"KeyPair(…{self.key[-4:]})"
+
+
+def check_named(live: LiveSettings, trade_key: KeyPair) -> None:
+    """Refuse a real account that a person did not name.
+
+    Raises:
+        SettingsError: If it is another one than the trading key's.
+    """
+    if live.venue == "live" and trade_key.key[-4:] != live.account:
+        raise SettingsError(f"{PREFIX}ACCOUNT is not the end of the trading key: another account?")
+
+
+def check_meant(live: LiveSettings, trade_key: KeyPair) -> None:
+    """Refuse to trade a real account that a person did not name and mean.
+
+    Raises:
+        SettingsError: Naming what is missing.
+    """
+    check_named(live, trade_key)
+    if live.venue == "live" and live.i_understand != UNDERSTOOD:
+        raise SettingsError(f"this trades real money: say so with --i-understand-{UNDERSTOOD}")
 
 
 def read_key(name: str, file: str) -> KeyPair:

@@ -78,7 +78,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         sweep_workers: Local processes of a sweep; 0: one less than there are processors.
         ray_address: Ray cluster that sweeps run on, e.g. 127.0.0.1:6379; empty: local processes.
         trace: Folder that latency stamps are written to at exit; empty: no stamps are kept.
-        mode: paper; live is refused.
+        mode: paper; live: one instance trades a real account (DOLPHIN_LIVE_*), the others on paper.
     """
 
     home: Path = Path("var")

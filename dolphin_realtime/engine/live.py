@@ -10,7 +10,7 @@ import re
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, Final
 
 from nautilus_trader.model import ClientId, Quantity
@@ -55,8 +55,12 @@ class LiveEngine(SendingEngine):
         self._changes = Changes()
         self._sent_at: deque[float] = deque(maxlen=ORDERS_IN_10_S)
         self._cache: Any = None
+        self._portfolio: Any = None
+        self._strategy: Any = None
+        self._node: AsyncExitStack | None = None
         self.watch = VenueWatch(settings.owner, reader, rest, self._apply, self._tell_outside)
         self.node_stream_lost_at: float | None = None
+        self._kept: list[Heard] | None = []
 
     @asynccontextmanager
     async def running(self, start: Start) -> AsyncIterator[None]:
@@ -68,18 +72,36 @@ class LiveEngine(SendingEngine):
         """
         with alone(f"the live engine of {start.owner}"):
             self.specs.update(start.specs)
-            self._strategy = self._make_strategy(start.owner)
-            node = build(self._settings, self.specs, self._strategy)
-            self._cache, self._portfolio = node.cache, node.portfolio
             watching = asyncio.create_task(self._watch())
             try:
-                async with running(node, self._strategy, self._failed):
-                    yield
+                await self._start_node()
+                yield
             finally:
+                await self._stop_node()
                 watching.cancel()
                 await asyncio.gather(watching, return_exceptions=True)
-                self._cache = None
-                del self._strategy, self._portfolio
+
+    async def _start_node(self) -> None:
+        strategy = self._make_strategy(self._settings.owner)
+        node = build(self._settings, self.specs, strategy)
+        cache, portfolio, stack = node.cache, node.portfolio, AsyncExitStack()
+        await stack.enter_async_context(running(node, strategy, self._failed))
+        self._node, self._cache, self._portfolio = stack, cache, portfolio
+        self._strategy, self.node_stream_lost_at = strategy, None
+
+    async def _stop_node(self) -> None:
+        stack, self._node = self._node, None
+        self._cache = self._portfolio = self._strategy = None
+        if stack is not None:
+            await stack.aclose()
+
+    async def restart_node(self) -> None:
+        """Build the node anew: what it holds is wrong; orders sent meanwhile end REJECTED."""
+        await self._stop_node()
+        try:
+            await self._start_node()
+        except EngineError as e:
+            self._failed(f"the node could not be built anew: {e}")
 
     def _make_strategy(self, owner: str) -> OrderStrategy:
         strategy = OrderStrategy.of(owner, BINANCE)
@@ -88,13 +110,22 @@ class LiveEngine(SendingEngine):
         return strategy
 
     def take(self, row: Heard) -> None:
-        """Take what the reader heard; never raises into it."""
+        """Take what the reader heard, or keep it until `release`; never raises into it."""
+        if self._kept is not None:
+            self._kept.append(row)
+            return
         try:
             self.watch.take(row)
         except Exception as e:  # noqa: BLE001 - one row must not end the reader
             self._failed(
                 f"{type(e).__name__} while the venue's {type(row).__name__} was taken: {e}"
             )
+
+    def release(self) -> None:
+        """Take what was kept: the orders that it may belong to are known now."""
+        kept, self._kept = self._kept or [], None
+        for row in kept:
+            self.take(row)
 
     def resume(self, orders: Sequence[InFlight]) -> None:
         """Follow the orders that an earlier process may have sent; none is sent again."""
@@ -133,6 +164,8 @@ class LiveEngine(SendingEngine):
 
     def purge(self) -> None:
         """Drop closed orders, positions and account events from the node's memory."""
+        if self._cache is None:
+            return
         now_ns = time.time_ns()
         self._cache.purge_closed_positions(now_ns, 0)
         self._cache.purge_closed_orders(now_ns, 0)
@@ -140,13 +173,16 @@ class LiveEngine(SendingEngine):
 
     def node_positions(self) -> dict[str, float]:
         """Return the node's own positions by asset: they are compared, and never booked."""
+        if self._portfolio is None:
+            return {}
         ids = {asset: instrument_id(BINANCE, asset) for asset in self.specs}
         held = {a: float(self._portfolio.net_position(i)) for a, i in ids.items()}
         return {asset: quantity for asset, quantity in held.items() if quantity}
 
     def reconnect_node(self) -> None:
         """Have the node open its user stream anew."""
-        self._strategy.reconnect_socket(ClientId(BINANCE), USER_STREAM)
+        if self._strategy is not None:
+            self._strategy.reconnect_socket(ClientId(BINANCE), USER_STREAM)
 
     async def _watch(self) -> None:
         try:
@@ -166,6 +202,8 @@ class LiveEngine(SendingEngine):
         now, first = time.monotonic(), self._sent_at[0] if self._sent_at else 0.0
         if len(self._sent_at) == ORDERS_IN_10_S and now - first < 10.0:
             return f"{ORDERS_IN_10_S} orders were sent in 10 s"
+        if self._strategy is None:
+            return "the node is being built anew"
         self._sent_at.append(now)
         return super()._unsendable(order)
 

@@ -8,6 +8,7 @@ from typing import Any, Final
 from nautilus_trader.live import LiveNode
 
 from dolphin_realtime.engine.nautilus import OrderStrategy
+from dolphin_realtime.infra import log
 from dolphin_realtime.model.errors import EngineError
 
 START_TIMEOUT_S: Final = 30.0
@@ -57,14 +58,16 @@ async def running(
 
     handle = node.handle()
     task = asyncio.create_task(node.run_async())
-    await _until_up(task, handle, strategy)
-    task.add_done_callback(ended)
     try:
+        await _until_up(task, handle, strategy)
+        task.add_done_callback(ended)
         yield handle
     finally:
         task.remove_done_callback(ended)
         handle.stop()
         await asyncio.wait([task], timeout=STOP_TIMEOUT_S)
+        if task.done() and not task.cancelled() and task.exception() is not None:
+            log.get().warning("trader.node_stopped", why=str(task.exception()))
         strategy.forget_callers()
 
 
@@ -76,5 +79,4 @@ async def _until_up(task: asyncio.Task[Any], handle: Any, strategy: OrderStrateg
                     raise EngineError(f"the node ended at its start: {task.exception()}")
                 await asyncio.sleep(0.001)
     except TimeoutError:
-        handle.stop()
         raise EngineError(f"the node was not up within {START_TIMEOUT_S:.0f} s") from None

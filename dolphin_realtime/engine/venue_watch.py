@@ -78,6 +78,11 @@ class VenueWatch:
         """The orders of which it is not known whether they are at the venue."""
         return [life for life in self.lives.by_id.values() if life.is_unknown]
 
+    @property
+    def is_asking(self) -> bool:
+        """Whether the end of an order, or the order of a trade, is still sought."""
+        return bool(self.lives.by_id or self._numbers)
+
     def node_lacks(self, now: float) -> tuple[int, int]:
         """Return how many trades only the reader and only the node had in time; count them once."""
         found = []

@@ -15,6 +15,7 @@ import msgspec
 from dolphin_realtime.journal import database
 from dolphin_realtime.journal.fold import Fold, rows_of
 from dolphin_realtime.journal.tables import TABLES
+from dolphin_realtime.journal.venue_check import check_venue
 from dolphin_realtime.model.instant import from_us
 from dolphin_realtime.model.portfolio.account import TOLERANCE_USD, Account
 
@@ -40,7 +41,7 @@ def check(folder: Path) -> CheckResult:
                 for table in TABLES
                 if table not in ("state", "meta")
             )
-            for look in (_orders, _scans, _money, _days, _ends, _state):
+            for look in (_orders, _scans, _money, check_venue, _days, _ends, _state):
                 found = look(db)
                 if found is not None:
                     return CheckResult(ok=False, rows=n_rows, first_break=found)

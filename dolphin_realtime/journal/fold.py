@@ -19,8 +19,6 @@ from dolphin_realtime.model.portfolio.position_change import (
 )
 
 START_CASH: Final = "start_cash"
-ROUNDING: Final = 1e-7
-"""By which share of its notional a real venue may round a profit in its own way."""
 
 
 def rows_of(db: sqlite3.Connection, query: str) -> Iterator[dict[str, Any]]:
@@ -39,6 +37,12 @@ def start_cash(db: sqlite3.Connection) -> float:
 
 _CHARGES: Final = "SELECT * FROM funding ORDER BY booked_us, settlement_us, rowid"
 _CHANGES: Final = "SELECT * FROM position_changes ORDER BY rowid"
+
+
+def realised_break(row: dict[str, Any], realised: float) -> str:
+    """Return that a fill realised something else than the fills before it give."""
+    id_ = row["client_order_id"] or row["fill_id"]
+    return f"fills {id_}: realised is {row['realised']!r}, the fills before it give {realised!r}"
 
 
 class Fold:
@@ -75,17 +79,13 @@ class Fold:
         while self._fill is not None and self._fill["booked_us"] <= timestamp_us:
             row, signed = self._fill, self._fill["quantity"]
             signed = signed if row["side"] == "BUY" else -signed
-            position = self.account.positions.setdefault(row["asset"], Position())
-            realised = position.profit(signed, row["price"])
-            self.account.apply_fill(
+            realised = self.account.apply_fill(
                 row["asset"], signed, row["price"], row["fee"], row["size_digits"],
                 row["venue_realised"],
             )  # fmt: skip
             self.account.slippage += row["quantity"] * abs(row["price"] - row["mid"])
-            rounding = ROUNDING * row["quantity"] * row["price"] if row["seq"] else 0.0
-            if abs(realised - row["realised"]) > TOLERANCE_USD + rounding:
-                id_ = row["client_order_id"] or row["fill_id"]
-                return f"fills {id_}: realised is {row['realised']!r}, the fills before it give {realised!r}"
+            if abs(realised - row["realised"]) > TOLERANCE_USD:
+                return realised_break(row, realised)
             self._fill = next(self._fills, None)
         return None
 

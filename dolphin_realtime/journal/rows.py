@@ -175,7 +175,7 @@ class Rows:
         rows["days"] = [day_row(self.portfolio, day)]
         if not self._has_start_cash:
             faults = msgspec.json.encode(self.portfolio.venue.faults).decode()
-            rows["meta"] = [
+            rows["meta"] += [
                 MetaRow("start_cash", repr(account.start_cash)),
                 MetaRow(FAULTS, faults),
             ]

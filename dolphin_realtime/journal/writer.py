@@ -18,7 +18,7 @@ from typing import Final
 import msgspec
 
 from dolphin_realtime.infra import fault_points
-from dolphin_realtime.journal.database import LIFE, insert, meta, open_new
+from dolphin_realtime.journal.database import LIFE, PAPER, insert, meta, open_new
 from dolphin_realtime.journal.intents import IntentFile
 from dolphin_realtime.journal.reserve import Reserve
 from dolphin_realtime.journal.tables import Row
@@ -49,6 +49,7 @@ class Journal:
     Args:
         folder: The journal's folder.
         on_commit: Called in the helper thread with each record that is on disk.
+        mode: Paper or live; a journal keeps its mode for life.
 
     Raises:
         JournalError: If another process holds it, it cannot be opened, or another version of
@@ -58,7 +59,9 @@ class Journal:
         life: Four random characters, drawn when the journal was created; part of every order's id.
     """
 
-    def __init__(self, folder: Path, on_commit: Callable[[ScanRecord], None]) -> None:
+    def __init__(
+        self, folder: Path, on_commit: Callable[[ScanRecord], None], mode: str = PAPER
+    ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._on_commit = on_commit
         self._lock = (folder / "lock").open("w")
@@ -68,7 +71,7 @@ class Journal:
             self._lock.close()
             raise JournalError(f"{folder} is in use by another trader of this instance") from e
         try:
-            self._db = open_new(folder)
+            self._db = open_new(folder, mode)
         except JournalError:
             self._lock.close()
             raise
@@ -85,6 +88,13 @@ class Journal:
         """Return the portfolio as it stood after the last committed scan."""
         row = self._db.execute("SELECT desk FROM state").fetchone()
         return None if row is None else row[0]
+
+    @property
+    def before_start(self) -> sqlite3.Connection:
+        """The database, for reading and for its own facts until `start`."""
+        if self._thread.is_alive():
+            raise AssertionError("the journal's thread has the database")
+        return self._db
 
     def start(self) -> None:
         """Start the helper thread; nothing may be read from the database afterwards."""

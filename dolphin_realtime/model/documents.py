@@ -89,6 +89,44 @@ class LastSignal(msgspec.Struct, kw_only=True):
     n_signals: int
 
 
+class VenueFinding(msgspec.Struct, kw_only=True):
+    """What a real venue's state calls for; without a posture it blocks entries alone."""
+
+    code: str
+    posture: str | None = None
+    why: str
+
+
+class LiveState(msgspec.Struct, kw_only=True):
+    """What a live trader knows of its venue and its account.
+
+    Attributes:
+        account: Last characters of the trading key.
+        simulated: How the venue is simulated; None for a real one.
+        stream: Why the reader's stream is not whole, None while it is.
+        unknown: Orders of which it is not known whether they are at the venue.
+        outside: Trades from outside that nobody has adopted.
+        node_apart: Names in which NautilusTrader's own position is another one.
+        node_differences: Trades that only one of NautilusTrader and the reader had in time.
+        margin: Maintenance margin over margin balance.
+        weight: Request weight used in this minute.
+    """
+
+    venue: str
+    account: str
+    simulated: str | None = None
+    stream: str | None = None
+    unknown: int = 0
+    outside: int = 0
+    node_apart: list[str] = []
+    node_differences: int = 0
+    wallet_apart: float = 0.0
+    margin: float = 0.0
+    weight: int = 0
+    max_gross_usd: float = 0.0
+    findings: list[VenueFinding] = []
+
+
 class StateDocument(msgspec.Struct, kw_only=True):
     """DOLPHIN_STATE_<INSTANCE>["latest_nautilus"]: what a trader holds, and its condition.
 
@@ -105,6 +143,7 @@ class StateDocument(msgspec.Struct, kw_only=True):
         handled_at: When the last scan was handled, wall time.
         latency_us: Percentiles of the time from callback to last order.
         since: UTC day, in market time, that the figures of PNL cover.
+        live: What a live trader knows of its venue; None on paper.
     """
 
     updated_at: Aware
@@ -138,6 +177,7 @@ class StateDocument(msgspec.Struct, kw_only=True):
     fills: int = 0
     latency_us: dict[str, float] = {}
     since: str | None = None
+    live: LiveState | None = None
 
     def is_stalled(self, bridged_at: datetime | None) -> bool:
         """Return whether no scan was handled for STALLED_S before the newest one was bridged."""

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Final
 
 import msgspec
 
+from dolphin_realtime.config.live import read_key
 from dolphin_realtime.config.services import REPLAY
 from dolphin_realtime.config.settings import Settings, load_group
 from dolphin_realtime.infra import log
@@ -54,8 +55,9 @@ class ReplaySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
         archive_days: Whole days before the replayed one that are archived at the start.
         venue_port: Loopback port of the replayed venue's depth stream; 0: no venue.
         exchange_port: Loopback port of the venue that takes orders on those books (ADR 16);
-            0: none. Its account is `demo`, with the keys of exchange_keys.
-        exchange_keys: API key and secret of a trading key, separated by a colon.
+            0: none. Its account is `demo`, which begins with 100,000 USDT.
+        exchange_trade_key: File of a key that trades it, as a live trader's key files.
+        exchange_read_key: File of a key that may only read.
         books: Folder of recorded order books; other assets' books are seeded.
         factors_port: Loopback port of the replayed factors' sources; 0: no sources.
         factors: Parquet of recorded daily factors; what it lacks is seeded.
@@ -71,7 +73,8 @@ class ReplaySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     archive_days: int = 3
     venue_port: Annotated[int, msgspec.Meta(ge=0, le=65535)] = 0
     exchange_port: Annotated[int, msgspec.Meta(ge=0, le=65535)] = 0
-    exchange_keys: str = "demo-key:demo-secret"
+    exchange_trade_key: str = ""
+    exchange_read_key: str = ""
     books: str = ""
     factors_port: Annotated[int, msgspec.Meta(ge=0, le=65535)] = 0
     factors: str = ""
@@ -168,11 +171,15 @@ def _venue(replay: ReplaySettings, clock: ReplayClock, assets: list[str]) -> Ite
 def _exchange(
     replay: ReplaySettings, symbols: dict[str, Symbol], venue: ReplayVenue
 ) -> LoopbackVenue:
-    """Return the venue that takes orders on the shown books, with one account and its key."""
-    key, _, secret = replay.exchange_keys.partition(":")
+    """Return the venue that takes orders on the shown books, with one account and its keys."""
     exchange = LoopbackVenue(symbols, venue.shown)
     exchange.exchange.open_account("demo", Decimal(100_000))
-    exchange.keyring.add(ApiKey(key=key, account="demo", secret=secret))
+    for file, may_trade in ((replay.exchange_trade_key, True), (replay.exchange_read_key, False)):
+        if file:
+            pair = read_key("DOLPHIN_REPLAY_EXCHANGE_…_KEY", file)
+            exchange.keyring.add(
+                ApiKey(key=pair.key, account="demo", secret=pair.secret, may_trade=may_trade)
+            )
     return exchange
 
 

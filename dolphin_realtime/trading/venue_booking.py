@@ -10,6 +10,7 @@ from collections.abc import Callable
 import msgspec
 
 from dolphin_realtime.journal.rows import Rows
+from dolphin_realtime.journal.venue_check import trade_id
 from dolphin_realtime.journal.venue_rows import VenueRows
 from dolphin_realtime.model.errors import OrderMismatch
 from dolphin_realtime.model.orders import Ended, InFlight, OrderEvent, Traded, Unknown
@@ -22,6 +23,7 @@ from dolphin_realtime.model.portfolio.venue_account import (
     book_paid,
     usdt_of,
 )
+from dolphin_realtime.trading.average_cost import AverageCosts
 from dolphin_realtime.trading.booking import Booking
 
 VenueEvent = OrderEvent | Outside | Paid
@@ -34,7 +36,8 @@ class VenueBooking(Booking):
         queue: Events that came and are not booked yet.
         wake: Called when an event came.
         venue_rows: The rows of what the venue says.
-        outside: Trades from outside that were booked since the start, the newest last.
+        outside: Trades from outside that were booked and not noted yet.
+        averages: The average entry prices, in the venue's own order of trades.
     """
 
     def __init__(self, portfolio: Portfolio, rows: Rows) -> None:
@@ -43,6 +46,7 @@ class VenueBooking(Booking):
         self.queue: deque[VenueEvent] = deque()
         self.wake: Callable[[], None] = lambda: None
         self.outside: deque[Outside] = deque(maxlen=100)
+        self.averages = AverageCosts()
 
     def book(self, event: VenueEvent) -> None:
         """Keep an event until it is booked."""
@@ -97,7 +101,18 @@ class VenueBooking(Booking):
             self._book_outside(_late(order, event))
             raise
         self.n_fills += 1
+        self._put_in_order(asset, event.fill_id, order.order.side, quantity, event.price)
         self.venue_rows.traded(order, event, mid, realised)
+
+    def _put_in_order(
+        self, asset: str, fill_id: str, side: str, quantity: float, price: float
+    ) -> None:
+        """Set the average entry price to what the venue's order of trades gives."""
+        signed = quantity if side == "BUY" else -quantity
+        digits = self.portfolio.digits(asset)
+        average = self.averages.add(asset, trade_id(fill_id), signed, price, digits)
+        position = self.portfolio.account.positions[asset]
+        position.average_price = average if position.quantity else 0.0
 
     def _fee(self, asset: str, event: Traded) -> float:
         return usdt_of(self.portfolio, asset, event.venue.fee_paid if event.venue else event.fee)
@@ -108,6 +123,7 @@ class VenueBooking(Booking):
         mid = self.portfolio.prices.get(trade.asset, trade.price)
         realised = book_outside(self.portfolio, trade)
         self.n_fills += 1
+        self._put_in_order(trade.asset, trade.fill_id, trade.side, trade.quantity, trade.price)
         self.outside.append(trade)
         self.venue_rows.outside(trade, mid, realised)
 

@@ -49,9 +49,9 @@ class Served:
         url: Base of its REST paths.
     """
 
-    def __init__(self, *, keys_by_account=False):
-        self.books = Books()
-        self.venue = LoopbackVenue(symbols_of(ASSETS), self.books, keys_by_account=keys_by_account)
+    def __init__(self, *, keys_by_account=False, assets=ASSETS, books=None):
+        self.books = books or Books()
+        self.venue = LoopbackVenue(symbols_of(assets), self.books, keys_by_account=keys_by_account)
         self.account = self.venue.exchange.open_account("one", Decimal(100_000), Decimal(10))
         self.venue.keyring.add(ApiKey(key=KEY, account="one", secret=SECRET))
         self.venue.keyring.add(

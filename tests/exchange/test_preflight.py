@@ -110,7 +110,7 @@ def environment(served, tmp_path):
     mine = {
         "VENUE": "loopback", "LOOPBACK": served.url, "TRADE_KEY_FILE": str(files["trade"]),
         "READ_KEY_FILE": str(files["read"]), "ALLOW": "BTCUSDT,ETHUSDT", "MAX_ORDER_USD": "100",
-        "MAX_GROSS_USD": "500", "MAX_DAILY_LOSS_USD": "50", "LEVERAGE": "20",
+        "MAX_GROSS_USD": "500", "MAX_DAILY_LOSS_USD": "50", "MAX_ORDERS_PER_MINUTE": "60", "LEVERAGE": "20",
     }  # fmt: skip
     return {f"DOLPHIN_LIVE_{name}": value for name, value in mine.items()}
 

@@ -16,7 +16,8 @@ from dolphin_realtime.model.errors import (
 )
 from dolphin_realtime.venues.binance.documents import Trade
 from dolphin_realtime.venues.binance.ledger import Ledger
-from dolphin_realtime.venues.binance.reader import Pace, Reader
+from dolphin_realtime.venues.binance.pace import Pace
+from dolphin_realtime.venues.binance.reader import Reader
 from dolphin_realtime.venues.binance.rest import Rest
 from dolphin_realtime.venues.binance.signing import signer_of
 from tests.exchange.conftest import KEY, READ_KEY, READ_SECRET, Served

@@ -19,10 +19,13 @@ def replay(tmp_path):
     """Ports of a running replay: depth stream, exchange."""
     depth = next_free(22_000)
     exchange = next_free(depth + 1)
+    key = tmp_path / "key"
+    key.write_text("a\nb\n")
+    key.chmod(0o600)
     env = {
         **os.environ, "DOLPHIN_HOME": str(tmp_path), "DOLPHIN_REPLAY_ARCHIVE_DAYS": "0",
         "DOLPHIN_REPLAY_VENUE_PORT": str(depth), "DOLPHIN_REPLAY_EXCHANGE_PORT": str(exchange),
-        "DOLPHIN_REPLAY_EXCHANGE_KEYS": "a:b",
+        "DOLPHIN_REPLAY_EXCHANGE_TRADE_KEY": str(key),
     }  # fmt: skip
     command = [sys.executable, "-m", "dolphin_realtime.cli", "service", "replay"]
     with subprocess.Popen(

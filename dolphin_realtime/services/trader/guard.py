@@ -32,6 +32,7 @@ class Guard:
     Attributes:
         block: The entry block of the last scan, or None.
         blocked_since: Wall time of the first scan in a row with that block.
+        venue_block: Returns why a real venue's state lets nothing be opened, or None.
     """
 
     def __init__(
@@ -44,6 +45,7 @@ class Guard:
         self.cadence_s = cadence_min_s
         self.block: str | None = None
         self.blocked_since: datetime | None = None
+        self.venue_block: Callable[[], str | None] = lambda: None
 
     def on_safety(self, value: str) -> None:
         """Store a DOLPHIN_SAFETY document; if it is unreadable the posture is unknown."""
@@ -108,4 +110,4 @@ class Guard:
             skew_s = abs((scan.bridge_ts - from_us(scan.timestamp_us)).total_seconds())
             if skew_s > CLOCK_SKEW_S:
                 return "CLOCK_SKEW"
-        return self._trouble()
+        return self._trouble() or self.venue_block()

@@ -5,6 +5,7 @@ Building and publishing the two documents belongs here; the journal is the autho
 
 import asyncio
 from collections import Counter
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -16,6 +17,7 @@ from dolphin_realtime.model.documents import (
     HeldPosition,
     JournalState,
     LastSignal,
+    LiveState,
     PnlDocument,
     StateDocument,
     UnpricedPosition,
@@ -34,7 +36,9 @@ from dolphin_realtime.services.trader.scan_processor import ScanProcessor
 REFRESH_S: Final = 2.0
 
 
-def state_document(session: ScanProcessor, guard: Guard, mode: str) -> StateDocument:
+def state_document(
+    session: ScanProcessor, guard: Guard, live: LiveState | None = None
+) -> StateDocument:
     """Return DOLPHIN_STATE_<INSTANCE>["latest_nautilus"]."""
     portfolio, booking, now = session.portfolio, session.booking, datetime.now(UTC)
     posture = guard.posture(now)
@@ -42,7 +46,7 @@ def state_document(session: ScanProcessor, guard: Guard, mode: str) -> StateDocu
     journal = session.journal
     return StateDocument(
         updated_at=now,
-        mode=mode,
+        mode="paper" if live is None else "live",
         scan_number=scan_number,
         epoch=epoch,
         posture=posture.value if posture else None,
@@ -74,6 +78,7 @@ def state_document(session: ScanProcessor, guard: Guard, mode: str) -> StateDocu
         fills=booking.n_fills,
         latency_us=percentiles(session.latencies_us),
         since=portfolio.marks.day.day if portfolio.marks.day else None,
+        live=live,
     )
 
 
@@ -166,8 +171,15 @@ def set_figures(figures: Figures, state: StateDocument) -> None:
 class StatePublisher:
     """Publishes STATE and PNL after each journalled scan, and at least every REFRESH_S."""
 
-    def __init__(self, context: ServiceContext, session: ScanProcessor, guard: Guard) -> None:
+    def __init__(
+        self,
+        context: ServiceContext,
+        session: ScanProcessor,
+        guard: Guard,
+        live: Callable[[], LiveState | None] = lambda: None,
+    ) -> None:
         self._context, self._session, self._guard = context, session, guard
+        self._live = live
         self._dirty = asyncio.Event()
 
     def soon(self) -> None:
@@ -188,7 +200,7 @@ class StatePublisher:
             await self._next()
 
     async def _put(self, states: Any, days: Any) -> None:
-        state = state_document(self._session, self._guard, self._context.settings.mode)
+        state = state_document(self._session, self._guard, self._live())
         set_figures(self._context.figures, state)
         await states.set(maps.LATEST_STATE, wire.encode(state))
         pnl = pnl_document(self._session)

@@ -29,6 +29,8 @@ from dolphin_realtime.trading.book_cache import BookCache
 from dolphin_realtime.trading.booking import Booking
 from dolphin_realtime.trading.execution import Engine
 from dolphin_realtime.trading.turn import Turn
+from dolphin_realtime.trading.venue_booking import VenueBooking
+from dolphin_realtime.trading.venue_turn import VenueTurn
 
 LATENCY_WINDOW: Final = 1000
 
@@ -71,7 +73,12 @@ class ScanProcessor:
     ) -> None:  # fmt: skip
         self.portfolio, self.journal, self._trace, self.cache = portfolio, journal, trace, cache
         self.booking, self.engine = booking, engine
-        self.turn = Turn(portfolio, booking, engine, cache, DiskJournal(portfolio, journal))
+        disk = DiskJournal(portfolio, journal)
+        self.turn: Turn = (
+            VenueTurn(portfolio, booking, engine, cache, disk)
+            if isinstance(booking, VenueBooking)
+            else Turn(portfolio, booking, engine, cache, disk)
+        )
         self.latencies_us: deque[float] = deque(maxlen=LATENCY_WINDOW)
         self.n_scans = 0
         self.handled_at = datetime.now(UTC)
@@ -151,6 +158,11 @@ class ScanProcessor:
 
     def _fail(self, what: str, why: Exception) -> None:
         self.booking.failed(f"{what}: {type(why).__name__}: {why}")
+
+
+def make_venue_booking(portfolio: Portfolio) -> VenueBooking:
+    """Return the booking of a portfolio at a real venue."""
+    return VenueBooking(portfolio, Rows(portfolio))
 
 
 def make_booking(portfolio: Portfolio) -> Booking:

@@ -6,16 +6,21 @@ Only the sequence of starting and stopping belongs here.
 import asyncio
 import gc
 from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime
+from typing import Protocol
 
-from dolphin_realtime.config.settings import Settings
+from dolphin_realtime.config.live import live_settings
 from dolphin_realtime.engine.paper import PaperEngine
 from dolphin_realtime.grid import maps
 from dolphin_realtime.grid.latest_feed import LatestFeed
 from dolphin_realtime.infra.trace import Trace
+from dolphin_realtime.journal.database import PAPER
 from dolphin_realtime.journal.writer import Journal, ScanRecord
-from dolphin_realtime.model.errors import ScanError, SettingsError
+from dolphin_realtime.model.documents import LiveState
+from dolphin_realtime.model.errors import ScanError
 from dolphin_realtime.model.portfolio import saved as portfolio_state
+from dolphin_realtime.model.portfolio.portfolio import Portfolio
 from dolphin_realtime.runtime.service_context import ServiceContext
 from dolphin_realtime.services.trader.guard import Guard
 from dolphin_realtime.services.trader.position_commands import PositionDoor
@@ -24,30 +29,30 @@ from dolphin_realtime.services.trader.publish_state import StatePublisher
 from dolphin_realtime.services.trader.scan_processor import ScanProcessor, make_booking
 from dolphin_realtime.services.trader.scan_sequencer import ScanRing, ScanSequencer
 from dolphin_realtime.trading.book_cache import BookCache
-from dolphin_realtime.trading.execution import Start
+from dolphin_realtime.trading.booking import Booking
+from dolphin_realtime.trading.execution import Engine, Start
 from dolphin_realtime.trading.factor_cache import FactorCache
 from dolphin_realtime.trading.warm_up import make_portfolio, warm_up
 
 
-def refuse_live(settings: Settings, mode: str | None = None) -> None:
-    """Raise if live trading is requested: this version trades on paper only.
+class TraderEngine(Engine, Protocol):
+    """An engine that a trader runs around its work."""
 
-    Raises:
-        SettingsError: If the mode is live.
-    """
-    if "live" in (settings.mode, mode):
-        raise SettingsError("live mode is not part of this version; use --mode paper")
+    def running(self, start: Start) -> AbstractAsyncContextManager[None]:
+        """Run the engine around a block of work."""
 
 
 class TraderService:
-    """One trader instance in its service context."""
+    """One trader instance on paper in its service context; live_trader.py has the live one."""
+
+    mode = PAPER
 
     def __init__(self, context: ServiceContext, instance: str) -> None:
         self.context = context
         self.loop = asyncio.get_running_loop()
         settings = context.settings
-        self.journal = Journal(settings.journal_dir(instance), self._committed)
-        self.portfolio = make_portfolio(instance)
+        self.journal = Journal(settings.journal_dir(instance), self._committed, self.mode)
+        self.portfolio = self._make_portfolio(instance)
         self.portfolio.life = self.journal.life
         saved = self.journal.load_portfolio()
         if saved is not None:
@@ -55,8 +60,7 @@ class TraderService:
         self.is_restored = saved is not None
         self.trace = Trace(settings.trace, f"trader-{instance}")
         self.factors = FactorCache()
-        booking = make_booking(self.portfolio)
-        self.engine = PaperEngine(self.portfolio.venue, booking)
+        booking, self.engine = self._make_engine()
         cache = BookCache(self.portfolio)
         self.session = ScanProcessor(
             self.portfolio, self.journal, self.trace, cache, booking, self.engine
@@ -69,7 +73,17 @@ class TraderService:
         self.inbox = ScanSequencer(context, self.session, self.guard, self.factors)
         self.watch = PostureWatch(self.guard, self.session, self.inbox.act)
         self.door = PositionDoor(self.session, self.inbox.act)
-        self.publisher = StatePublisher(context, self.session, self.guard)
+        self.publisher = StatePublisher(context, self.session, self.guard, self._live_state)
+
+    def _make_portfolio(self, instance: str) -> Portfolio:
+        return make_portfolio(instance)
+
+    def _make_engine(self) -> tuple[Booking, TraderEngine]:
+        booking = make_booking(self.portfolio)
+        return booking, PaperEngine(self.portfolio.venue, booking)
+
+    def _live_state(self) -> LiveState | None:
+        return None
 
     def _committed(self, record: ScanRecord) -> None:  # noqa: ARG002 - the helper thread's callback
         self.loop.call_soon_threadsafe(self.publisher.soon)
@@ -87,10 +101,10 @@ class TraderService:
         self.inbox.recover(intents)
         self.journal.start()
         async with self.engine.running(Start.of(self.portfolio)):
-            await self._trade(len(intents))
+            n_in_flight = self.session.turn.resume()
+            await self._trade(n_in_flight, len(intents))
 
-    async def _trade(self, n_intents: int) -> None:
-        n_in_flight = self.session.turn.resume()
+    async def _trade(self, n_in_flight: int, n_intents: int) -> None:
         feeds = await self._feeds()
         door = await self.door.serve(self.context.settings.run_dir, self.portfolio.instance)
         gc.collect()
@@ -168,5 +182,11 @@ class TraderService:
 
 
 async def run(context: ServiceContext, instance: str) -> None:
-    """Run the trader in its service context."""
-    await TraderService(context, instance).run()
+    """Run the trader in its service context, live if the settings say so."""
+    live = live_settings(context.settings, instance)
+    if live is None:
+        await TraderService(context, instance).run()
+    else:
+        from dolphin_realtime.services.trader.live_trader import run_live  # Binance, if it is used
+
+        await run_live(context, instance, live)

@@ -29,6 +29,7 @@ from dolphin_realtime.venues.binance.documents import (
     trade_of,
 )
 from dolphin_realtime.venues.binance.ledger import Difference, Ledger
+from dolphin_realtime.venues.binance.pace import Pace
 from dolphin_realtime.venues.binance.rest import Rest
 from dolphin_realtime.venues.binance.stream import ANSWER_FAULTS, UserStream, mind_clock, said
 
@@ -47,24 +48,6 @@ Heard = Trade | Income | OrderUpdate
 """What a reader tells: each trade and each row of income once, and every update of an order."""
 
 
-class Pace(msgspec.Struct, frozen=True, kw_only=True):
-    """How often the venue is asked, in seconds.
-
-    Attributes:
-        check_s: Between two comparisons with the venue.
-        away_s: Between two comparisons while the stream is away.
-        renew_s: Between two renewals of the listen key.
-        again_s: Between the two looks that make a difference count.
-        steady_s: A stream that was open so long is opened anew without a pause.
-    """
-
-    check_s: float = 10.0
-    away_s: float = 2.0
-    renew_s: float = 30.0
-    again_s: float = 2.0
-    steady_s: float = 30.0
-
-
 class Reader:
     """The ledger of one account, kept up to date while it runs.
 
@@ -72,6 +55,7 @@ class Reader:
         ledger: What is known.
         differences: Where the venue said otherwise, twice the same, at the last comparison.
         compared_at: When that was, by the monotonic clock; None before the first.
+        unanswered: Comparisons in a row that the venue did not answer.
         stream: The user stream.
         counts: Events misread, trades that only REST told.
     """
@@ -99,6 +83,7 @@ class Reader:
             self._pace.renew_s, self._pace.steady_s,
         )  # fmt: skip
         self.compared_at: float | None = None
+        self.unanswered = 0
         self.counts = {"misread": 0, "untold": 0}
 
     async def start(self) -> None:
@@ -130,12 +115,17 @@ class Reader:
         for task in done:
             task.result()
 
-    async def catch_up(self) -> int:
-        """Ask for every row that may be missing; return how many were new.
+    @property
+    def agreed_ms(self) -> int:
+        """From when on rows may be missing, by the venue's clock."""
+        return self._since_ms + OVERLAP_MS
 
-        Raises:
-            VenueError: If the venue does not answer.
-        """
+    def wake(self) -> None:
+        """Compare soon."""
+        self._wake.set()
+
+    async def catch_up(self) -> int:
+        """Ask for every row that may be missing; return how many were new. Raises VenueError."""
         async with self._asking:
             return await self._catch_up()
 
@@ -147,6 +137,10 @@ class Reader:
         """
         began_ms = self._rest.now_ms()
         found = await self._apart()
+        names = {one.name for one in found if one.what == "position"}
+        if names:
+            await self._catch_up_with(names)
+            found = await self._apart()
         if found:
             await self.catch_up()
             found = await self._apart()
@@ -198,12 +192,20 @@ class Reader:
         rows = await self._income(self._first_ms(self._rest.now_ms()))
         positions = read_positions(await self._rest.get("/fapi/v3/positionRisk"))
         symbols = {row.symbol for row in rows if row.symbol} | positions.keys()
+        n_new = await self._take_trades(symbols | self.ledger.positions().keys())
+        return n_new + sum(self._take(row) for row in rows)
+
+    async def _catch_up_with(self, symbols: set[str]) -> None:
+        """Ask for the trades of some symbols alone: that is cheap."""
+        async with self._asking:
+            await self._take_trades(symbols)
+
+    async def _take_trades(self, symbols: set[str]) -> int:
         n_new = 0
-        for symbol in sorted(symbols | self.ledger.positions().keys()):
+        for symbol in sorted(symbols):
             for trade in await self._trades(symbol):
                 n_new += self.take(trade)
                 self._confirmed[symbol] = max(self._confirmed.get(symbol, 0), trade.id)
-        n_new += sum(self._take(row) for row in rows)
         return n_new
 
     def _first_ms(self, now_ms: int) -> int:
@@ -287,7 +289,9 @@ class Reader:
             self._wake.clear()
             try:
                 await self.check()
+                self.unanswered = 0
             except ANSWER_FAULTS as e:
+                self.unanswered += 1
                 log.get().warning("venue.not_compared", why=said(e))
                 await mind_clock(self._rest, e)
                 await asyncio.sleep(min(self._pace.away_s, 0.5))

@@ -19,7 +19,10 @@ TIMEOUT_S: Final = 3.0
 RECV_WINDOW_MS: Final = 3000
 CLOCK_TRIES: Final = 3
 WEIGHT_MAX: Final = 1800
-"""Of the 2,400 a minute of an address: the rest is left to orders."""
+"""Of the 2,400 a minute of an address: above it only what cannot wait is asked."""
+WEIGHT_URGENT: Final = 2300
+"""Above it nothing is asked: the rest is left to orders."""
+URGENT: Final = ("/fapi/v1/listenKey", "/fapi/v1/order", "/fapi/v1/time")
 LISTEN_KEY: Final = "/fapi/v1/listenKey"
 
 
@@ -117,14 +120,15 @@ class Rest:
         return msgspec.json.decode(await self._ask("PUT", LISTEN_KEY), type=_Key).key
 
     async def _ask(self, method: str, target: str) -> bytes:
-        if self.used_weight > WEIGHT_MAX and self._minute == time.time() // 60:
+        path = target.partition("?")[0]
+        most = WEIGHT_URGENT if path in URGENT else WEIGHT_MAX
+        if self.used_weight > most and self._minute == time.time() // 60:
             raise VenueBlocked(f"{self.used_weight} of the minute's weight is used")
         if self.blocked_s > 0.0:
             raise VenueBlocked(f"the venue is left alone for another {self.blocked_s:.0f} s")
         try:
             answer = await self._client.request(method, target)
         except httpx.HTTPError as e:
-            path = target.partition("?")[0]
             raise VenueUnreachable(f"{method} {path}: {type(e).__name__}") from None
         used = answer.headers.get(USED_WEIGHT, "")
         if used.isdigit():

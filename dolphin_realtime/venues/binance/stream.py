@@ -52,6 +52,7 @@ class UserStream:
         self._socket: ClientConnection | None = None
         self.why_not: str | None = "not started"
         self.opened = 0
+        self._whole = asyncio.Event()
 
     async def run(self) -> None:
         """Keep the stream open for ever; a stream that was steady is reopened without a pause."""
@@ -66,10 +67,20 @@ class UserStream:
                 await mind_clock(self._rest, e)
             log.get().warning("venue.stream_lost", why=self.why_not)
             self._socket = None
+            self._whole.clear()
             self._on_lost()
             attempt = 0 if time.monotonic() - began > self._steady_s else attempt + 1
             pause = backoff_s(attempt, random.random(), *BACKOFF_S)
             await asyncio.sleep(max(pause, self._rest.blocked_s))
+
+    async def until_whole(self, timeout_s: float) -> bool:
+        """Wait until it is to be trusted; return False on timeout."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._whole.wait()
+        except TimeoutError:
+            return False
+        return True
 
     async def reopen(self, why: str) -> None:
         """Close the stream, so that it is opened anew with a living key."""
@@ -85,6 +96,7 @@ class UserStream:
             await self._on_open()
             self.opened += 1
             self.why_not = None
+            self._whole.set()
             renewing = asyncio.create_task(self._renew(key))
             try:
                 async for text in socket:

@@ -1,0 +1,236 @@
+"""Watches the account while a live trader runs: measures facts, and tells what they call for.
+
+The table of facts and postures is in model/risk/live_findings.py; comparing the ledger with the
+venue is the reader's. Nothing here changes the book.
+"""
+
+import asyncio
+import sqlite3
+import time
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any, Final
+
+import msgspec
+
+from dolphin_realtime.engine.live import LiveEngine
+from dolphin_realtime.journal import database
+from dolphin_realtime.journal.tables import MetaRow
+from dolphin_realtime.model.documents import LiveState, VenueFinding
+from dolphin_realtime.model.errors import VenueError, VenueRefused
+from dolphin_realtime.model.portfolio.venue_account import Cause
+from dolphin_realtime.model.risk.live_findings import (
+    NODE_APART,
+    Finding,
+    LiveFacts,
+    OutsideTrade,
+    findings,
+)
+from dolphin_realtime.runtime.service_context import ServiceContext
+from dolphin_realtime.services.trader.live_account import LiveAccount
+from dolphin_realtime.services.trader.live_ledger import ADOPTED, AGREED, not_adopted
+from dolphin_realtime.services.trader.scan_processor import ScanProcessor
+from dolphin_realtime.trading.venue_booking import VenueBooking
+from dolphin_realtime.venues.binance.condition import Condition, ask_condition
+from dolphin_realtime.venues.binance.reader import Reader
+
+TURN_S: Final = 0.5
+ASK_S: Final = 30.0
+"""Between two questions about modes, leverage and margin."""
+AGREE_S: Final = 60.0
+RECONNECT_S: Final = 30.0
+RENEW_S: Final = 60.0
+RUNBOOK: Final = "docs/runbook.md#the-venue"
+
+
+class LiveWatch:
+    """One account's watch.
+
+    Attributes:
+        found: What the facts of the last turn call for.
+    """
+
+    def __init__(
+        self, context: ServiceContext, account: LiveAccount, reader: Reader, engine: LiveEngine,
+        session: ScanProcessor,
+    ) -> None:  # fmt: skip
+        self._context, self._account, self._reader = context, account, reader
+        self._engine, self._session = engine, session
+        self._booking: VenueBooking = session.booking  # type: ignore[assignment]
+        self._outside: list[tuple[str, Cause, int]] = []
+        self._condition = Condition()
+        self._unanswered = self._refused = 0
+        self._asked_at = self._agreed_at = self._reconnected_at = self._renewed_at = 0.0
+        self._renewing: asyncio.Task[None] | None = None
+        self._wallet_apart_at: float | None = None
+        self._stream_lost_at: float | None = None
+        self.found: list[Finding] = []
+        self.facts = LiveFacts()
+
+    def begin(self, db: sqlite3.Connection) -> None:
+        """Take over the trades from outside that nobody has adopted yet."""
+        for asset, source, at_us in not_adopted(db):
+            self._outside.append((asset, Cause(source.split()[1].rstrip(":")), at_us))
+        self._adopted_seq = database.meta(db, ADOPTED)
+
+    def entry_block(self) -> str | None:
+        """Return why the venue's state lets nothing be opened, None if it does."""
+        return self.found[0].code if self.found else None
+
+    async def run(self) -> None:
+        """Watch for ever; a fault of its own blocks entries."""
+        self._tell_start()
+        while True:
+            try:
+                await self._turn()
+            except Exception as e:
+                self._booking.failed(f"the account is not watched: {type(e).__name__}: {e}")
+                raise
+            await asyncio.sleep(TURN_S)
+
+    async def _turn(self) -> None:
+        now = time.monotonic()
+        if now - self._asked_at >= ASK_S and not self._account.read.blocked_s:
+            self._asked_at = now
+            await self._ask()
+        self._note_outside()
+        self._repair(now)
+        self._renew_node(now)
+        self._keep_agreement(now)
+        self.facts = self._measure(now)
+        before, self.found = {f.code for f in self.found}, findings(self.facts)
+        self._alert(before)
+
+    async def _ask(self) -> None:
+        try:
+            self._condition = await ask_condition(self._account.read)
+        except VenueRefused as e:
+            self._refused = e.code
+        except (VenueError, msgspec.DecodeError):
+            self._unanswered += 1
+        else:
+            self._unanswered = self._refused = 0
+
+    def _note_outside(self) -> None:
+        while self._booking.outside:
+            trade = self._booking.outside.popleft()
+            self._outside.append((trade.asset, trade.cause, trade.venue.at_us))
+
+    def _repair(self, now: float) -> None:
+        """Open a stream anew where the other one has trades that it lacks."""
+        node_lacks, reader_lacks = self._engine.watch.node_lacks(now)
+        if node_lacks and now - self._reconnected_at > RECONNECT_S:
+            self._reconnected_at = now
+            self._engine.reconnect_node()
+        if reader_lacks:
+            self._reader.wake()
+
+    def _renew_node(self, now: float) -> None:
+        """Build the node anew where its own positions are wrong in many names, or we hold nothing."""
+        is_calm = not (
+            self._engine.watch.is_asking
+            or self._reader.differences
+            or self._reader.stream.why_not
+            or (self._renewing is not None and not self._renewing.done())
+        )
+        held = self._reader.ledger.positions()
+        is_due = len(self.facts.node_apart) > NODE_APART or (self.facts.node_apart and not held)
+        if is_due and is_calm and now - self._renewed_at > RENEW_S:
+            self._renewed_at = now
+            self._context.log.warning("trader.node_renewed", apart=self.facts.node_apart)
+            self._renewing = asyncio.create_task(self._engine.restart_node())
+
+    def _keep_agreement(self, now: float) -> None:
+        """Journal from when on rows are to be sought after a restart."""
+        if now - self._agreed_at >= AGREE_S and not self._reader.differences:
+            self._agreed_at = now
+            self._booking.rows.add("meta", MetaRow(AGREED, str(self._reader.agreed_ms)))
+
+    def _measure(self, now: float) -> LiveFacts:
+        reader, read, condition = self._reader, self._account.read, self._condition
+        wallet = max((abs(d.ledger - d.venue) for d in reader.differences if d.what == "wallet"),
+                     default=Decimal(0))  # fmt: skip
+        self._wallet_apart_at = (self._wallet_apart_at or now) if wallet else None
+        lost = reader.stream.why_not is not None
+        self._stream_lost_at = (self._stream_lost_at or now) if lost else None
+        live = self._account.live
+        return LiveFacts(
+            unknown_s=tuple(now - life.since for life in self._engine.watch.unknown),
+            outside=self._standing(),
+            apart=tuple(f"{d.name}: ledger {d.ledger}, venue {d.venue}"
+                        for d in reader.differences if d.what == "position"),
+            wallet_apart=float(wallet), wallet_apart_s=_since(self._wallet_apart_at, now),
+            equity=self._session.portfolio.equity(),
+            stream_lost_s=_since(self._stream_lost_at, now),
+            node_stream_lost_s=_since(self._engine.node_stream_lost_at, now),
+            unanswered=max(self._unanswered, reader.unanswered), refused=self._refused,
+            blocked_s=read.blocked_s, clock_ms=condition.clock_ms,
+            wrong_modes=condition.wrong_modes,
+            wrong_leverage=condition.wrong_leverage(live.names, live.leverage),
+            margin=condition.margin, node_apart=self._node_apart(),
+        )  # fmt: skip
+
+    def _standing(self) -> tuple[OutsideTrade, ...]:
+        now_us = time.time() * 1e6
+        return tuple(
+            OutsideTrade(asset=asset, cause=cause, age_s=max(0.0, (now_us - at_us) / 1e6))
+            for asset, cause, at_us in self._outside
+        )
+
+    def _node_apart(self) -> tuple[str, ...]:
+        """Return the names in which node and ledger differ while nothing is on its way."""
+        if self._engine.watch.lives.by_id:
+            return self.facts.node_apart
+        ours = {a: float(q) for a, q in self._reader.ledger.positions().items()}
+        node = self._engine.node_positions()
+        names = [a for a in self._account.specs if ours.get(a, 0.0) != node.get(a, 0.0)]
+        return tuple(sorted(names))
+
+    def adopt(self, who: str, reason: str) -> int:
+        """Adopt the trades from outside that were booked so far; return how many there were."""
+        self._note_outside()
+        n_adopted, self._outside = len(self._outside), []
+        fact = {"seq": self._booking.venue_rows.seq, "who": who, "reason": reason,
+                "at": datetime.now(UTC).isoformat()}  # fmt: skip
+        self._booking.rows.add("meta", MetaRow(ADOPTED, msgspec.json.encode(fact).decode()))
+        return n_adopted
+
+    def state(self) -> LiveState:
+        """Return what STATE says of the venue."""
+        live, facts = self._account.live, self.facts
+        return LiveState(
+            venue=live.venue, account=self._account.trade_key.key[-4:],
+            simulated="loopback venue" if live.venue == "loopback" else None,
+            stream=self._reader.stream.why_not, unknown=len(facts.unknown_s),
+            outside=len(facts.outside), node_apart=list(facts.node_apart),
+            node_differences=self._engine.watch.n_node_apart, wallet_apart=facts.wallet_apart,
+            margin=facts.margin, weight=self._account.read.used_weight,
+            max_gross_usd=self._session.portfolio.pre_trade.max_gross_usd,
+            findings=[VenueFinding(code=f.code, posture=f.posture, why=f.why) for f in self.found],
+        )  # fmt: skip
+
+    def _tell_start(self) -> None:
+        live, portfolio = self._account.live, self._session.portfolio
+        facts: dict[str, Any] = {
+            "why": f"live trading began at {live.venue}, account …{self._account.trade_key.key[-4:]}",
+            "max_order_usd": portfolio.pre_trade.max_order_usd,
+            "max_gross_usd": portfolio.pre_trade.max_gross_usd,
+            "positions": portfolio.account.held(),
+        }
+        self._context.alert(self._context.name, "live_start", "red", facts, RUNBOOK)
+        self._context.alert(self._context.name, "live_start", "recovered", facts, RUNBOOK)
+
+    def _alert(self, before: set[str]) -> None:
+        now = {f.code: f for f in self.found}
+        for code in now.keys() - before:
+            why = {"why": f"{code}: {now[code].why}"}
+            self._context.alert(self._context.name, f"venue_{code.lower()}", "red", why, RUNBOOK)
+        for code in before - now.keys():
+            facts = {"why": f"{code} is over"}
+            self._context.alert(
+                self._context.name, f"venue_{code.lower()}", "recovered", facts, RUNBOOK
+            )
+
+
+def _since(at: float | None, now: float) -> float:
+    return 0.0 if at is None else now - at
