@@ -71,7 +71,7 @@ COMMANDS: Final = {
     "flatten": Command("safety", "Close every position of every trader now, and open nothing until `dolphin resume`"),
     "position": Command("position", "Handle a held asset whose price is not sound: redenominated, at a new level, delisted"),
     "resume": Command("safety", "Withdraw a commanded posture; it then rises step by step"),
-    "live": Command("live", "Check an account at the venue before anything trades on it; asks and changes nothing"),
+    "live": Command("live", "The account that a live trader trades: fit for it, brought to it, and out of it in an emergency"),
     "journal": Command("journal", "The journal of an instance: the only authoritative record of its trades and positions"),
     "compare": Command("journal", "Compare two instances on the same scans: which orders are alike, and figures side by side"),
     "signals": Command("offline", "Turn scans (folder of scan files, Arrow file or archive) into signals, offline"),

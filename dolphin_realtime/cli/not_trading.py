@@ -91,7 +91,9 @@ def _of_instance(instance: str, state: StateDocument | None, overview: Overview)
     if block:
         name = block.reason
         refused += _refused(overview, BRIDGE) if name == "STALE_SCAN" else ""
-        text = f"{name}: {instance}: {BLOCKS.get(name, 'see dolphin logs')}{refused}"
+        venue = {f.code: f.why for f in state.live.findings} if state.live else {}
+        why = BLOCKS.get(name) or venue.get(name, "see dolphin logs")
+        text = f"{name}: {instance}: {why}{refused}"
         return Reason(text, block.since.isoformat())
     if set(state.reasons) == {"WARMING_UP"}:
         return Reason(f"WARMING_UP: {instance} has too little history")

@@ -10,7 +10,7 @@ from rich.text import Text
 from dolphin_realtime.cli.not_trading import not_trading
 from dolphin_realtime.cli.overview import Overview
 from dolphin_realtime.grid import wire
-from dolphin_realtime.model.documents import PnlDocument, StateDocument
+from dolphin_realtime.model.documents import LiveState, PnlDocument, StateDocument
 from dolphin_realtime.model.instant import span
 
 HEALTH_STYLE: Final = {
@@ -111,6 +111,8 @@ def _instance_lines(
     lines = [
         Text(f"{head}{state.in_flight} orders in flight, {state.fills} fills since start{speed}")
     ]
+    if state.live is not None:
+        lines += _venue_lines(state.live)
     if pnl is not None:
         money = (
             f"realised {pnl.realised:,.2f}, unrealised {pnl.unrealised:,.2f}, fees {pnl.fees:,.2f}"
@@ -124,6 +126,20 @@ def _instance_lines(
         gates = ", ".join(f"{gate} of {n}" for gate, n in sorted(missing.items()))
         lines.append(Text(f"          gates open for lack of input: {gates} (dolphin factors)"))
     return lines
+
+
+def _venue_lines(live: LiveState) -> list[Text]:
+    """Return what a live trader knows of its venue, and what that calls for."""
+    told = f"          at {live.venue}, account …{live.account}, gross up to {live.max_gross_usd:,.0f} USDT"
+    if live.unknown:
+        told += f", {live.unknown} orders unknown"
+    lines = [Text(told + (f", stream: {live.stream}" if live.stream else ", stream whole"))]
+    if live.simulated:
+        lines.append(Text(f"          SIMULATED {live.simulated}", style="magenta"))
+    return lines + [
+        Text(f"          {f.code} ({f.posture or 'opens nothing'}): {f.why}", style="red")
+        for f in live.findings
+    ]
 
 
 def _price_lines(state: StateDocument) -> list[str]:

@@ -13,6 +13,7 @@ import msgspec
 
 from dolphin_realtime.model.freshness import STALLED_S
 from dolphin_realtime.model.instant import Aware
+from dolphin_realtime.model.risk.posture import Posture
 
 Fraction = Annotated[float, msgspec.Meta(ge=0.0, le=1.0)]
 
@@ -93,7 +94,7 @@ class VenueFinding(msgspec.Struct, kw_only=True):
     """What a real venue's state calls for; without a posture it blocks entries alone."""
 
     code: str
-    posture: str | None = None
+    posture: Posture | None = None
     why: str
 
 

@@ -9,6 +9,7 @@ import time
 from collections.abc import Collection
 from typing import Final
 
+from dolphin_realtime.journal.tables import MetaRow
 from dolphin_realtime.model.errors import PositionRefused
 from dolphin_realtime.model.market.scan import Scan
 from dolphin_realtime.model.orders import InFlight
@@ -58,6 +59,11 @@ class VenueTurn(Turn):
         self._rows.open_scan(self.portfolio.last_us)
         self.booking.book_queued()
         self._rows.mark_again()
+        self._commit_between()
+
+    def note(self, row: MetaRow) -> None:
+        """Journal a fact of the account; called between scans."""
+        self._rows.add("meta", row)
         self._commit_between()
 
     def recover(self, orders: list[InFlight]) -> None:

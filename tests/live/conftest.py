@@ -11,6 +11,7 @@ import httpx
 import msgspec
 import pytest
 
+from dolphin_realtime.bench.stack import Stack
 from dolphin_realtime.config.live import LiveSettings
 from dolphin_realtime.config.settings import Settings
 from dolphin_realtime.journal import database
@@ -26,7 +27,7 @@ from dolphin_realtime.services.trader.live_trader import LiveTrader
 from dolphin_realtime.venues.binance.order_life import PREFIX
 from dolphin_realtime.venues.binance.pace import Pace
 from tests.exchange.conftest import KEY, READ_KEY, READ_SECRET, SECRET, Served
-from tests.integration.conftest import LOWERED, sample_market
+from tests.integration.conftest import FAST, LOWERED, Desk, eventually, sample_market
 
 QUICK = Pace(check_s=0.3, away_s=0.2, renew_s=0.3, again_s=0.2)
 LEVEL_USD = 40_000.0
@@ -290,3 +291,32 @@ def checked(home, instance="BLUE"):
     found = check(home / "journal" / instance)
     assert found.ok, found.first_break
     return found.rows
+
+
+class LiveDesk(Desk):
+    """A real stack whose trader is live at the venue, with a hand on its scans and its books."""
+
+    def __init__(self, home, served, market, **settings):
+        market.archive(home)
+        live = live_of(served, home / "keys", market.assets)
+        told = {f"live_{name}": value for name, value in msgspec.to_builtins(live).items() if value}
+        own = {**FAST, **LOWERED, "mode": "live", **told, **settings}
+        super().__init__(Stack(home, "--no-dagster", **own), market._market, market.first_us)
+        self.home, self.served = home, served
+
+    def next_scan(self):
+        scan = super().next_scan()
+        self.served.books.show(scan)
+        return scan
+
+    def quiet(self, timeout_s=40.0):
+        """Wait until the journal is the venue's truth and no order is without an end."""
+        open_orders = (
+            "SELECT count(*) FROM orders WHERE client_order_id NOT IN"
+            " (SELECT client_order_id FROM order_events WHERE state <> 'UNKNOWN')"
+        )
+        eventually(
+            lambda: untrue(self.served, self.home) == "" and self.query(open_orders) == [(0,)],
+            timeout_s,
+            lambda: f"the truth: {untrue(self.served, self.home)}, {self.query(open_orders)} open",
+        )

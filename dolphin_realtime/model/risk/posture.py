@@ -13,7 +13,8 @@ import msgspec
 HEALTHY: Final = ("GREEN", "DEGRADED", "STARTING")
 REASON_CODES: Final = (
     "NO_SCAN", "STALE_SCAN", "STATE_UNKNOWN", "HEALTH_CRITICAL", "HEALTH_DEAD", "HEALTH_UNKNOWN",
-    "DRAWDOWN", "DAILY_LOSS", "REJECTS", "VOLATILITY_SHOCK", "RECONCILIATION", "MANUAL", "FLATTEN",
+    "DRAWDOWN", "DAILY_LOSS", "REJECTS", "VOLATILITY_SHOCK", "RECONCILIATION", "VENUE", "MANUAL",
+    "FLATTEN",
 )  # fmt: skip
 """The codes with which the reasons of a posture begin; each is tested on a running stack."""
 Share = Annotated[float, msgspec.Meta(gt=0, le=1)]
@@ -124,6 +125,7 @@ class InstanceFacts(msgspec.Struct, frozen=True, kw_only=True):
         rejected: Rejected orders among its last ten.
         mismatch: How portfolio and engine disagree, None if they agree.
         is_shocked: Whether a volatility shock was less than 15 minutes ago in market time.
+        venue: What a real venue's state calls for: posture, and why.
     """
 
     name: str
@@ -133,6 +135,7 @@ class InstanceFacts(msgspec.Struct, frozen=True, kw_only=True):
     rejected: int = 0
     mismatch: str | None = None
     is_shocked: bool = False
+    venue: tuple[tuple[Posture, str], ...] = ()
 
 
 class SafetyInputs(msgspec.Struct, frozen=True, kw_only=True):
@@ -194,6 +197,7 @@ def _instance_reasons(one: InstanceFacts, p: SafetyParams) -> list[Found]:
     found: list[Found] = []
     if one.mismatch is not None:
         found.append((Posture.HALTED, f"RECONCILIATION: {one.name}: {one.mismatch}"))
+    found += [(posture, f"VENUE: {one.name}: {why}") for posture, why in one.venue]
     tiers = (
         (Posture.HALTED, p.drawdown_halted_share),
         (Posture.CLOSE_ONLY, p.drawdown_close_only_share),

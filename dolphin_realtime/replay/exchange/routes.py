@@ -100,6 +100,16 @@ def _multi(r: Request) -> Any:
     return {"multiAssetsMargin": r.own.is_multi}
 
 
+def _set_dual(r: Request) -> Any:
+    r.own.is_hedged = r.text("dualSidePosition").lower() == "true"
+    return {"code": 200, "msg": "success"}
+
+
+def _set_multi(r: Request) -> Any:
+    r.own.is_multi = r.text("multiAssetsMargin").lower() == "true"
+    return {"code": 200, "msg": "success"}
+
+
 def _burn(r: Request) -> Any:
     return {"feeBurn": r.own.burns_bnb}
 
@@ -279,6 +289,8 @@ ROUTES: Final[Mapping[tuple[str, str], Route]] = {
     ("POST", "/fapi/v1/countdownCancelAll"): Route(answer=_countdown, weight=10, trades=True),
     ("GET", "/fapi/v1/userTrades"): Route(answer=_trades, weight=5),
     ("GET", "/fapi/v1/income"): Route(answer=_income, weight=30),
+    ("POST", "/fapi/v1/positionSide/dual"): Route(answer=_set_dual, trades=True),
+    ("POST", "/fapi/v1/multiAssetsMargin"): Route(answer=_set_multi, trades=True),
     ("POST", "/fapi/v1/leverage"): Route(answer=_leverage, trades=True),
     ("POST", "/fapi/v1/marginType"): Route(answer=_margin_type, trades=True),
 }

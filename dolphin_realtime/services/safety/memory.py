@@ -110,4 +110,9 @@ def facts_of(
         rejected=state.rejected_of_last_10,
         mismatch=state.mismatch,
         is_shocked=state.is_shocked,
+        venue=tuple(
+            (one.posture, f"{one.code}: {one.why}")
+            for one in (state.live.findings if state.live else [])
+            if one.posture is not None
+        ),
     )

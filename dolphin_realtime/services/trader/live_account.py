@@ -29,7 +29,7 @@ from dolphin_realtime.model.market.instrument import InstrumentSpec
 from dolphin_realtime.model.market.venue import Venue
 from dolphin_realtime.model.risk.pre_trade import PreTradeParams
 from dolphin_realtime.venues.binance.clients import clients_of
-from dolphin_realtime.venues.binance.preflight import Wanted, gather, judge
+from dolphin_realtime.venues.binance.preflight import gather, judge, wanted_of
 from dolphin_realtime.venues.binance.rest import Rest
 from dolphin_realtime.venues.binance.rules import tradable, venue_of
 
@@ -123,12 +123,4 @@ async def _judged(
     return LiveAccount(
         live=live, addresses=addresses, read=clients[1], trade_key=trade, venue=venue,
         specs=tradable(venue, live.names),
-    )  # fmt: skip
-
-
-def wanted_of(live: LiveSettings) -> Wanted:
-    """Return what the settings ask of an account."""
-    return Wanted(
-        names=live.names, leverage=live.leverage, max_order_usd=live.max_order_usd,
-        max_gross_usd=live.max_gross_usd,
     )  # fmt: skip

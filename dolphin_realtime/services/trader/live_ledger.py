@@ -25,8 +25,12 @@ from dolphin_realtime.venues.binance.ledger import Ledger
 from dolphin_realtime.venues.binance.order_life import PREFIX
 
 WALLETS: Final = "start_wallets"
+BEFORE: Final = "rows_before"
+"""Keys of the venue's rows that the wallets of the start hold already."""
 AGREED: Final = "agreed_ms"
 """When ledger and venue last agreed: rows are sought from then on."""
+OPENED: Final = "opened_ms"
+"""When the account was opened."""
 CORE: Final = "core"
 ADOPTED: Final = "adopted"
 """Number of the last trade from outside that a person has adopted, with who and why."""
@@ -45,6 +49,7 @@ def ledger_of(db: sqlite3.Connection) -> Ledger | None:
     if not wallets:
         return None
     ledger = Ledger({}, msgspec.json.decode(wallets, type=dict[str, Decimal]))
+    ledger.before = {tuple(key) for key in msgspec.json.decode(database.meta(db, BEFORE))}
     for row in db.execute(_TRADES):
         ledger.add_trade(_trade(row))
     for kind, tran_id, symbol, asset, amount, at_us in db.execute(_INCOME):
@@ -75,7 +80,9 @@ def open_account(db: sqlite3.Connection, portfolio: Portfolio, ledger: Ledger, n
     portfolio.account.start_cash = portfolio.marks.peak = cash
     facts = {
         WALLETS: msgspec.json.encode({name: str(x) for name, x in wallets.items()}).decode(),
+        BEFORE: msgspec.json.encode(sorted(ledger.before, key=str)).decode(),
         AGREED: str(now_ms),
+        OPENED: str(now_ms),
         CORE: f"nautilus_trader {version('nautilus_trader')}",
         START_CASH: repr(cash),
     }

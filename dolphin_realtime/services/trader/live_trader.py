@@ -23,6 +23,7 @@ from dolphin_realtime.model.portfolio.portfolio import Portfolio
 from dolphin_realtime.runtime.service_context import ServiceContext
 from dolphin_realtime.services.trader import live_ledger
 from dolphin_realtime.services.trader.live_account import LiveAccount, opened
+from dolphin_realtime.services.trader.live_door import LiveDoor
 from dolphin_realtime.services.trader.live_watch import LiveWatch
 from dolphin_realtime.services.trader.scan_processor import make_venue_booking
 from dolphin_realtime.services.trader.service import TraderService
@@ -51,6 +52,7 @@ class LiveTrader(TraderService):
         self.turn = self.session.turn  # type: ignore[assignment]
         self.watch_live = LiveWatch(context, account, self.reader, self.engine, self.session)
         self.booking.wake = self._wake
+        self.door = LiveDoor(self.session, self.inbox.act, self.watch_live)
         self.guard.venue_block = self.watch_live.entry_block
 
     def _make_portfolio(self, instance: str) -> Portfolio:

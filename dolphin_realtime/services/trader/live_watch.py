@@ -28,9 +28,16 @@ from dolphin_realtime.model.risk.live_findings import (
 )
 from dolphin_realtime.runtime.service_context import ServiceContext
 from dolphin_realtime.services.trader.live_account import LiveAccount
-from dolphin_realtime.services.trader.live_ledger import ADOPTED, AGREED, not_adopted
+from dolphin_realtime.services.trader.live_ledger import (
+    ADOPTED,
+    AGREED,
+    OPENED,
+    RAISED,
+    not_adopted,
+)
 from dolphin_realtime.services.trader.scan_processor import ScanProcessor
 from dolphin_realtime.trading.venue_booking import VenueBooking
+from dolphin_realtime.trading.venue_turn import VenueTurn
 from dolphin_realtime.venues.binance.condition import Condition, ask_condition
 from dolphin_realtime.venues.binance.reader import Reader
 
@@ -48,6 +55,7 @@ class LiveWatch:
 
     Attributes:
         found: What the facts of the last turn call for.
+        opened_at: When the journal's account was opened.
     """
 
     def __init__(
@@ -71,7 +79,8 @@ class LiveWatch:
         """Take over the trades from outside that nobody has adopted yet."""
         for asset, source, at_us in not_adopted(db):
             self._outside.append((asset, Cause(source.split()[1].rstrip(":")), at_us))
-        self._adopted_seq = database.meta(db, ADOPTED)
+        opened_ms = int(database.meta(db, OPENED))
+        self.opened_at = datetime.fromtimestamp(opened_ms / 1000, UTC)
 
     def entry_block(self) -> str | None:
         """Return why the venue's state lets nothing be opened, None if it does."""
@@ -190,10 +199,22 @@ class LiveWatch:
         """Adopt the trades from outside that were booked so far; return how many there were."""
         self._note_outside()
         n_adopted, self._outside = len(self._outside), []
+        self._note(ADOPTED, who, reason)
+        return n_adopted
+
+    def raise_cap(self, who: str, reason: str) -> float:
+        """Lift the cap of the first day to that of the settings; return it."""
+        portfolio, cap = self._session.portfolio, self._account.live.max_gross_usd
+        portfolio.pre_trade = msgspec.structs.replace(portfolio.pre_trade, max_gross_usd=cap)
+        self._note(RAISED, who, reason)
+        return cap
+
+    def _note(self, name: str, who: str, reason: str) -> None:
+        """Journal what a person decided about the account."""
         fact = {"seq": self._booking.venue_rows.seq, "who": who, "reason": reason,
                 "at": datetime.now(UTC).isoformat()}  # fmt: skip
-        self._booking.rows.add("meta", MetaRow(ADOPTED, msgspec.json.encode(fact).decode()))
-        return n_adopted
+        turn: VenueTurn = self._session.turn  # type: ignore[assignment]
+        turn.note(MetaRow(name, msgspec.json.encode(fact).decode()))
 
     def state(self) -> LiveState:
         """Return what STATE says of the venue."""

@@ -35,6 +35,7 @@ class Ledger:
     Attributes:
         positions_before: Signed units by symbol at the beginning.
         wallets_before: By asset.
+        before: Keys of rows that are a part of the beginning.
         repeats: How often a row came that was known, from the stream or from REST.
         newest_ms: When the newest row was made, 0 before the first.
     """
@@ -48,20 +49,20 @@ class Ledger:
         self.wallets_before = dict(wallets_before or {})
         self.trades: dict[tuple[str, int], Trade] = {}
         self.income: dict[tuple[str, int, str], Income] = {}
-        self._before: set[tuple[str, int] | tuple[str, int, str]] = set()
+        self.before: set[tuple[str, int] | tuple[str, int, str]] = set()
         self.repeats, self.newest_ms = 0, 0
         self._positions, self._wallets = dict(self.positions_before), dict(self.wallets_before)
 
     def leave_out(self, trades: Iterable[Trade], income: Iterable[Income]) -> None:
         """Count rows as a part of the beginning."""
-        self._before.update(t.key for t in trades)
-        self._before.update(row.key for row in income)
+        self.before.update(t.key for t in trades)
+        self.before.update(row.key for row in income)
 
     def add_trade(self, trade: Trade) -> bool:
         """Add a trade; return whether it is new. A client id that comes later is kept."""
         key = trade.key
         known = self.trades.get(key)
-        if known is not None or key in self._before:
+        if known is not None or key in self.before:
             self.repeats += 1
             if known is not None and known.client_id is None and trade.client_id is not None:
                 self.trades[key] = msgspec.structs.replace(known, client_id=trade.client_id)
@@ -75,7 +76,7 @@ class Ledger:
 
     def add_income(self, row: Income) -> bool:
         """Add a row of income; return whether it is new."""
-        if row.key in self.income or row.key in self._before:
+        if row.key in self.income or row.key in self.before:
             self.repeats += 1
             return False
         self.income[row.key] = row

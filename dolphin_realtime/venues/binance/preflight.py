@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import msgspec
 
+from dolphin_realtime.config.live import LiveSettings
 from dolphin_realtime.model.errors import VenueError
 from dolphin_realtime.venues.binance.documents import read_positions, read_wallets
 from dolphin_realtime.venues.binance.rest import Rest
@@ -90,6 +91,14 @@ class _Resting(msgspec.Struct):
 
 class _Info(msgspec.Struct):
     symbols: list[Listed]
+
+
+def wanted_of(live: LiveSettings) -> Wanted:
+    """Return what the settings ask of an account."""
+    return Wanted(
+        names=live.names, leverage=live.leverage, max_order_usd=live.max_order_usd,
+        max_gross_usd=live.max_gross_usd,
+    )  # fmt: skip
 
 
 async def gather(trade: Rest, read: Rest, rights: tuple[Rest, Rest] | None) -> Facts:

@@ -95,6 +95,15 @@ class Rest:
         params |= {"recvWindow": RECV_WINDOW_MS, "timestamp": self.now_ms()}
         return await self._ask("GET", f"{path}?{signed_query(params, self._sign)}")
 
+    async def send(self, method: str, path: str, **params: str | int) -> bytes:
+        """Send a signed command, once, and return its answer.
+
+        Raises:
+            VenueError: As `get`; what became of it is not known where there was no answer.
+        """
+        params |= {"recvWindow": RECV_WINDOW_MS, "timestamp": self.now_ms()}
+        return await self._ask(method, f"{path}?{signed_query(params, self._sign)}")
+
     async def public(self, path: str) -> bytes:
         """Return the answer to a question that needs no signature.
 

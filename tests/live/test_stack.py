@@ -1,0 +1,128 @@
+"""A whole stack in live mode: what the operator sees and does, and a trader that is killed."""
+
+import json
+import os
+import random
+import signal
+import time
+
+import pytest
+
+from tests.integration.conftest import eventually, state_of
+from tests.live.conftest import LiveDesk, checked, sent_twice, untrue
+
+
+@pytest.fixture
+def live(tmp_path, at_venue, market):
+    desk = LiveDesk(tmp_path / "home", at_venue, market)
+    with desk.stack:
+        eventually(lambda: desk.posture() is not None)
+        desk.wait_trading()
+        yield desk
+        desk.close()
+
+
+def venue_of(desk):
+    return (state_of(desk, "BLUE") or {}).get("live") or {}
+
+
+def reasons(desk):
+    document = desk.document("DOLPHIN_SAFETY", "latest")
+    return [r for r in document["reasons"] if r.startswith("VENUE")] if document else []
+
+
+def held(desk):
+    """Feed scans until something is held; return its name."""
+    for _ in range(30):
+        desk.feed(1)
+        found = [p["asset"] for p in state_of(desk, "BLUE")["positions"]]
+        if found:
+            desk.quiet()
+            return found[0]
+    raise AssertionError("nothing is held")
+
+
+@pytest.mark.timeout(300)
+def test_an_order_from_elsewhere_closes_the_door_until_a_person_adopts_it(live):
+    asset = held(live)
+    live.served.ctl(
+        "order", account="one", symbol=asset, side="BUY", type="MARKET", newClientOrderId="web_7",
+        quantity={"BTCUSDT": "0.1", "ETHUSDT": "1"}.get(asset, "3"),
+    )  # fmt: skip
+    eventually(lambda: any("OUTSIDE: FOREIGN" in r for r in reasons(live)), 30.0, "the reason")
+    eventually(lambda: live.posture() == "CLOSE_ONLY")
+    told = live.cli("status").stdout
+    assert "OUTSIDE (CLOSE_ONLY): FOREIGN" in told
+    assert "SIMULATED loopback venue" in told
+    live.quiet()
+    alerts = (live.home / "run_logs" / "alerts.jsonl").read_text()
+    assert "venue_outside" in alerts
+    assert "live trading began at loopback" in alerts
+    done = live.cli("live", "adopt", "--reason", "bought by hand")
+    assert "1 trades from outside adopted" in done.stdout, done.stderr
+    eventually(lambda: not reasons(live))
+    live.feed(1)
+    live.wait_trading()
+    refused = live.cli("live", "raise", "--reason", "more")
+    assert "its first day is not over" in refused.stderr
+    refused = live.cli("position", "settle", asset, "--price", "1", "--reason", "x")
+    assert "a position is what the venue says" in refused.stderr
+    live.check_journal()
+
+
+@pytest.mark.timeout(300)
+def test_panic_flattens_with_the_trader_stopped_and_the_grid_down(live):
+    held(live)
+    pids = {name: live.stack.service(name).pid for name in ("trader@BLUE", "safety", "hazelcast")}
+    for pid in pids.values():
+        os.kill(pid, signal.SIGSTOP)
+    began = time.monotonic()
+    try:
+        done = live.cli("live", "panic", "--flatten", "--reason", "drill")
+        took_s = time.monotonic() - began
+        assert live.served.truth()["positions"] == {}
+    finally:
+        for pid in pids.values():
+            os.kill(pid, signal.SIGCONT)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "flat" in done.stdout
+    ledger = (live.home / "safety" / "ledger.jsonl").read_text()
+    assert '"posture":"HALTED","reason":"drill"' in ledger
+    print(f"flat {took_s:.1f} s after the command was typed")
+    live.quiet()
+    last = [json.loads(line) for line in ledger.splitlines()][-1]
+    assert last["action"] == "set"
+
+
+@pytest.mark.timeout(600)
+def test_a_trader_that_is_killed_comes_back_with_the_venues_truth(live):
+    rng, n_kills = random.Random(1), int(os.environ.get("LIVE_KILLS", "5"))
+    killed = 0
+    held(live)
+    while killed < n_kills:
+        live.feed(1, wait=False)
+        time.sleep(rng.uniform(0.0, 0.06))
+        before = live.stack.service("trader@BLUE")
+        os.kill(before.pid, signal.SIGKILL)
+        killed += 1
+        live.served.venue.budget._weight = 0  # a start costs about 250 of 2,400 a minute
+        eventually(
+            lambda: (
+                (now := live.stack.service("trader@BLUE")).restarts == before.restarts + 1
+                and now.state == "running"
+            ),
+            60.0,
+            "the trader back",
+        )
+        live.feed(1, wait=True)
+        live.quiet(60.0)
+        assert sent_twice(live.served) == set()
+        live.feed(2)
+    live.quiet(60.0)
+    assert untrue(live.served, live.home) == ""
+    late = "SELECT count(*) FROM fills WHERE source LIKE 'OUTSIDE%'"
+    assert live.query(late) == [(0,)]
+    ends = dict(live.query("SELECT state, count(*) FROM order_events GROUP BY state"))
+    print(f"{killed} kills, ends {ends}")
+    live.close()
+    checked(live.home)
