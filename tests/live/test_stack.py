@@ -94,6 +94,12 @@ def test_panic_flattens_with_the_trader_stopped_and_the_grid_down(live):
     assert last["action"] == "set"
 
 
+def is_back(desk, restarts):
+    """Whether the trader runs again, after so many restarts."""
+    now = desk.stack.service("trader@BLUE")
+    return now.restarts == restarts and now.state == "running"
+
+
 @pytest.mark.timeout(600)
 def test_a_trader_that_is_killed_comes_back_with_the_venues_truth(live):
     rng, n_kills = random.Random(1), int(os.environ.get("LIVE_KILLS", "5"))
@@ -106,14 +112,7 @@ def test_a_trader_that_is_killed_comes_back_with_the_venues_truth(live):
         os.kill(before.pid, signal.SIGKILL)
         killed += 1
         live.served.venue.budget._weight = 0  # a start costs about 250 of 2,400 a minute
-        eventually(
-            lambda: (
-                (now := live.stack.service("trader@BLUE")).restarts == before.restarts + 1
-                and now.state == "running"
-            ),
-            60.0,
-            "the trader back",
-        )
+        eventually(lambda n=before.restarts + 1: is_back(live, n), 60.0, "the trader back")
         live.feed(1, wait=True)
         live.quiet(60.0)
         assert sent_twice(live.served) == set()
