@@ -15,6 +15,7 @@ from dolphin_realtime.infra.process import direct_loopback
 from dolphin_realtime.model.errors import (
     DeliveryError,
     DolphinError,
+    EngineError,
     GridError,
     JournalError,
     MemberError,
@@ -39,6 +40,7 @@ EXIT_STATUS: Final[dict[type[DolphinError], int]] = {
     ScanError: 1,
     SourceError: 3,
     VenueError: 3,
+    EngineError: 1,
 }
 MALFORMED: Final = (KeyError, TypeError, ValueError, AttributeError)
 """What reading a document of the grid raises if it is malformed."""

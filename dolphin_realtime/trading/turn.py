@@ -79,6 +79,7 @@ class Turn:
             plan.give_up("JOURNAL_FAILED")
             return plan
         plan.sent_ns = self.engine.send(plan.orders)
+        fault_points.reach("sent")
         self._mark_sent()
         return plan
 

@@ -9,6 +9,7 @@ import time
 from collections.abc import Collection
 from typing import Final
 
+from dolphin_realtime.infra import fault_points
 from dolphin_realtime.journal.tables import MetaRow
 from dolphin_realtime.model.errors import PositionRefused
 from dolphin_realtime.model.market.scan import Scan
@@ -58,6 +59,7 @@ class VenueTurn(Turn):
             return
         self._rows.open_scan(self.portfolio.last_us)
         self.booking.book_queued()
+        fault_points.reach("booked")
         self._rows.mark_again()
         self._commit_between()
 

@@ -8,6 +8,7 @@ import time
 
 import pytest
 
+from dolphin_realtime.venues.binance.order_life import PREFIX
 from tests.integration.conftest import eventually, state_of
 from tests.live.conftest import LiveDesk, checked, sent_twice, untrue
 
@@ -125,3 +126,33 @@ def test_a_trader_that_is_killed_comes_back_with_the_venues_truth(live):
     print(f"{killed} kills, ends {ends}")
     live.close()
     checked(live.home)
+
+
+STEPS = ("intent", "sent", "order", "booked", "journal", "state")
+"""Intent written; orders handed over; before the scan is finished; a fill heard and not committed;
+before and after the journal's transaction."""
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("step", STEPS)
+def test_a_trader_that_is_killed_at_a_step_leaves_nothing_out(tmp_path, at_venue, market, step):
+    desk = LiveDesk(tmp_path / "home", at_venue, market, fault_points=f"{step}@12=kill")
+    with desk.stack:
+        eventually(lambda: desk.posture() is not None)
+        for _ in range(40):
+            desk.feed(1, wait=False)
+            time.sleep(0.15)
+            if desk.stack.service("trader@BLUE").restarts:
+                break
+        eventually(lambda: is_back(desk, 1), 60.0, "the trader back")
+        desk.feed(1)
+        desk.wait_trading()
+        desk.feed(3)
+        desk.quiet()
+        assert sent_twice(desk.served) == set()
+        assert desk.query("SELECT count(*) FROM fills WHERE client_order_id = ''") == [(0,)]
+        ids = {o["clientOrderId"].removeprefix(PREFIX) for o in desk.served.truth()["orders"]}
+        intended = {i for (i,) in desk.query("SELECT client_order_id FROM orders")}
+        assert ids <= intended, "an order without an intent"
+        desk.close()
+    checked(desk.home)

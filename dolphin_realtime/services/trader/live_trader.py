@@ -11,6 +11,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
+import msgspec
+
 from dolphin_realtime.config.live import LiveSettings
 from dolphin_realtime.config.trader_parameters import load_parameters
 from dolphin_realtime.engine.live import LiveEngine
@@ -118,7 +120,10 @@ class LiveTrader(TraderService):
             await asyncio.gather(reading, return_exceptions=True)
 
     async def _open(self) -> list[Any]:
-        """Bring the journal's account up; return the orders whose scan was never journalled."""
+        """Bring the journal's account up; return the orders whose scan was never journalled.
+
+        Such a scan is not traded again: its orders may be at the venue, under the same ids.
+        """
         db = self.journal.before_start
         await self.reader.start()
         if self.is_new_account:
@@ -129,6 +134,7 @@ class LiveTrader(TraderService):
         self.watch_live.begin(db)
         known, last = live_ledger.ordered(db), self.portfolio.last_key
         intents: list[Intent] = self.journal.intents.recover(last if self.is_restored else None)
+        self.inbox.recover([msgspec.structs.replace(i, orders=[]) for i in intents])
         self.journal.start()
         return [o for i in intents for o in i.orders if o.client_order_id not in known]
 

@@ -226,5 +226,6 @@ class ScanSequencer:
     async def _give_up_intents(self) -> None:
         """Send recovered orders whose scan is lost again; they fill by the same rule."""
         for intent in self._intents.values():
-            self._session.turn.recover(intent.orders)
+            if intent.orders:
+                self._session.turn.recover(intent.orders)
         self._intents.clear()
