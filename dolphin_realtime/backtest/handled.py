@@ -10,7 +10,8 @@ import msgspec
 from dolphin_realtime.journal.database import reading
 from dolphin_realtime.journal.fold import rows_of
 from dolphin_realtime.journal.tables import UNFILLED
-from dolphin_realtime.reports.period import Span, rows_in
+from dolphin_realtime.reports.period import rows_in
+from dolphin_realtime.reports.span import Span
 
 Key = tuple[int, str, str]
 """(instant of the decision, asset, leg); (0, asset, id) if it was in flight when the span began."""

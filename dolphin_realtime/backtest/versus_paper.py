@@ -25,7 +25,7 @@ from dolphin_realtime.model.portfolio import saved as portfolio_state
 from dolphin_realtime.model.portfolio.portfolio import Portfolio
 from dolphin_realtime.reports import versus
 from dolphin_realtime.reports.figures import figures
-from dolphin_realtime.reports.period import Span
+from dolphin_realtime.reports.span import Span
 from dolphin_realtime.reports.versus import Difference, Versus
 from dolphin_realtime.reports.write import replace_table
 from dolphin_realtime.scans.days import ScanDays

@@ -125,12 +125,16 @@ class IncomeRow(NamedTuple):
 
 
 class ShadowFillRow(NamedTuple):
-    """The fill that the model gives an order which a real venue filled: it moves nothing."""
+    """The fill that the model gives an order at a real venue: it moves nothing.
+
+    ``decided`` is the price of the scan that decided it.
+    """
 
     client_order_id: str
     asset: str
     side: str
     quantity: float
+    decided: float
     price: float
     mid: float
     fee: float

@@ -71,12 +71,12 @@ class VenueRows:
                 paid.at_us, paid.symbol, quantity, None, -paid.amount, now_us
             ))  # fmt: skip
 
-    def shadow(self, execution: Execution, fee: float) -> None:
-        """Add the fill that the model gives an order."""
+    def shadow(self, execution: Execution, decided: float, fee: float) -> None:
+        """Add the fill that the model gives an order, decided at a scan's price."""
         order, quote = execution.order, execution.quote
         self._rows.add("shadow_fills", ShadowFillRow(
             client_order_id=order.client_order_id, asset=quote.asset, side=order.order.side,
-            quantity=order.order.quantity,
+            quantity=order.order.quantity, decided=decided,
             price=quote.ask if order.order.side == "BUY" else quote.bid, mid=quote.mid, fee=fee,
             timestamp_us=quote.at_us, source=quote.source, booked_us=self._rows.now_us,
         ))  # fmt: skip

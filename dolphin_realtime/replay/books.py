@@ -95,9 +95,13 @@ class SeededBooks:
 
 
 class OnTick:
-    """Another source's books with every price on its asset's tick: bids down, asks up."""
+    """Another source's books as a venue shows them: prices on its tick, sizes in its steps.
 
-    def __init__(self, source: BookSource, digits: Mapping[str, int]) -> None:
+    ``digits`` are the decimal places of each asset's tick and step. Bids are rounded down, asks
+    up, sizes to the nearest step; a level of less than a step is left out.
+    """
+
+    def __init__(self, source: BookSource, digits: Mapping[str, tuple[int, int]]) -> None:
         self._source, self._digits = source, digits
 
     def book(self, asset: str, tick: int) -> Sides | None:
@@ -105,12 +109,17 @@ class OnTick:
         sides = self._source.book(asset, tick)
         if sides is None:
             return None
-        unit = 10.0 ** self._digits[asset]
+        price_digits, size_digits = self._digits[asset]
+        unit = 10.0**price_digits
         bids, asks = (
-            merged([(way(round(p * unit, 6)) / unit, q) for p, q in side])
+            [
+                (price, size)
+                for price, q in merged([(way(round(p * unit, 6)) / unit, q) for p, q in side])
+                if price > 0.0 and (size := round(q, size_digits)) > 0.0
+            ]
             for way, side in ((math.floor, sides[0]), (math.ceil, sides[1]))
         )
-        return [level for level in bids if level[0] > 0.0], asks
+        return bids, asks
 
 
 class RecordedBooks:

@@ -149,7 +149,8 @@ def _venue(replay: ReplaySettings, clock: ReplayClock, assets: list[str]) -> Ite
     beside: AbstractAsyncContextManager[Any] = nullcontext()
     if replay.exchange_port:
         symbols = symbols_of(assets)
-        source = OnTick(source, {name: one.price_digits for name, one in symbols.items()})
+        digits = {name: (one.price_digits, one.size_digits) for name, one in symbols.items()}
+        source = OnTick(source, digits)
     venue = ReplayVenue(source, clock, assets)
     if replay.exchange_port:
         beside = _exchange(replay, symbols, venue).serving(replay.exchange_port)

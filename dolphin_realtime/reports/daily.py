@@ -10,7 +10,8 @@ from dolphin_realtime.config.settings import Settings
 from dolphin_realtime.journal.database import reading
 from dolphin_realtime.model.errors import JournalError
 from dolphin_realtime.reports.figures import Figures
-from dolphin_realtime.reports.period import Span, rows_in
+from dolphin_realtime.reports.period import rows_in
+from dolphin_realtime.reports.span import Span
 from dolphin_realtime.reports.write import JSON, Report, write_report
 from dolphin_realtime.scans.coverage import DayCoverage, coverage_of, reasons_of
 from dolphin_realtime.scans.ledger import SUFFIX, ledger_folder, read_lines

@@ -1,7 +1,7 @@
 """A period's figures, computed here for every view that shows them. Pure.
 
 Money is USDT; shares and returns are fractions. net = gross - slippage - fees - funding =
-end equity - start equity. Backtest and paper journals give the same figures.
+end equity - start equity - what was moved in. Backtest and paper journals give the same figures.
 """
 
 import math
@@ -18,7 +18,9 @@ from dolphin_realtime.model.instant import day_of
 from dolphin_realtime.model.percentiles import percentiles
 from dolphin_realtime.model.portfolio.saved import Books
 from dolphin_realtime.reports import ratios
-from dolphin_realtime.reports.period import Period, Span, read_period
+from dolphin_realtime.reports.live import LiveFigures
+from dolphin_realtime.reports.period import Period, read_period
+from dolphin_realtime.reports.span import Span
 from dolphin_realtime.reports.trades import LONG, TradeFigures, figures_of_trades
 
 NOT_ENOUGH: Final = f"not enough data: fewer than {ratios.MIN_DAYS} daily returns"
@@ -59,6 +61,8 @@ class Figures(msgspec.Struct, kw_only=True):
         per_asset: Net by asset; None if the portfolio state at the period's ends is unknown.
         reasons: Decisions without an order, by reason.
         notes: What is simulated.
+        transferred: Money moved in (out: negative); no profit, no loss, and not in returns.
+        live: What a real venue made of the orders; None on paper.
         off_usd: The larger of two errors: gross against the profit at the fills' mids, and net
             against the sum over assets; None if the portfolio state at the ends is unknown.
         caveats: What else a reader must know, e.g. that the day is not over.
@@ -104,6 +108,8 @@ class Figures(msgspec.Struct, kw_only=True):
     reasons: dict[str, int] = {}
     postures: dict[str, int] = {}
     notes: list[str] = []
+    transferred: float = 0.0
+    live: LiveFigures | None = None
     off_usd: float | None = None
     caveats: list[str] = []
 
@@ -137,7 +143,9 @@ def _money(period: Period) -> Figures:
     volume = math.fsum(f["quantity"] * f["price"] for f in period.fills)
     return Figures(
         start_equity=start,
-        end_equity=end,
+        end_equity=end + period.transferred,
+        transferred=period.transferred,
+        live=period.live,
         net=end - start,
         gross=end - start + slippage + fees + funding,
         slippage=slippage,

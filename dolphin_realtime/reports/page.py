@@ -10,13 +10,13 @@ from typing import Final
 
 from plotly.offline import get_plotlyjs
 
-from dolphin_realtime.model.instant import from_us
 from dolphin_realtime.reports import plots
 from dolphin_realtime.reports.figures import Figures
+from dolphin_realtime.reports.live_tables import live_tables
 from dolphin_realtime.reports.period import Period
+from dolphin_realtime.reports.tables import Row, instant, number, share, table, usd
 from dolphin_realtime.reports.trades import TradeFigures
 
-Row = tuple[str, str]
 _DECISIONS: Final = "Decisions without an order (news, or with a signal or position)"
 _STYLE: Final = """
 :root { color-scheme: light; }
@@ -36,35 +36,6 @@ td + td, th + th { text-align: right; font-variant-numeric: tabular-nums; }
 .bad { color: #b3261e; } .good { color: #1a7f37; }
 .plot { margin: 8px 0 20px; }
 """
-
-
-def usd(value: float) -> str:
-    """Return an amount as text."""
-    return f"{value:,.2f}"
-
-
-def share(value: float | None) -> str:
-    """Return a fraction as per cent, a dash for None."""
-    return "–" if value is None else f"{100.0 * value:.3f} %"
-
-
-def number(value: float | None, digits: int = 2) -> str:
-    """Return a number as text, a dash for None."""
-    return "–" if value is None else f"{value:,.{digits}f}"
-
-
-def instant(microseconds: int | None) -> str:
-    """Return an instant as text, a dash for None."""
-    return "–" if microseconds is None else f"{from_us(microseconds):%Y-%m-%d %H:%M:%S} UTC"
-
-
-def table(title: str, rows: Iterable[Row]) -> str:
-    """Return a section of two columns."""
-    cells = "".join(
-        f"<tr><td>{html.escape(name)}</td><td>{html.escape(value)}</td></tr>"
-        for name, value in rows
-    )
-    return f"<section><h2>{html.escape(title)}</h2><table>{cells}</table></section>"
 
 
 def page(title: str, subtitle: str, notes: list[str], body: str) -> str:
@@ -140,6 +111,7 @@ def _tables(f: Figures) -> Iterable[str]:
             ("− fees", usd(f.fees)),
             ("− funding", usd(f.funding)),
             ("= net", usd(f.net)),
+            ("moved in or out, in none of these", usd(f.transferred)),
             ("turnover of start equity", number(f.turnover)),
             ("drawdown from", instant(f.drawdown_peak_us)),
             ("drawdown to", instant(f.drawdown_trough_us)),
@@ -157,6 +129,7 @@ def _tables(f: Figures) -> Iterable[str]:
             ("hold BTC", share(f.benchmark.btc)),
         ],
     )
+    yield from live_tables(f)
     for title, trades in (
         ("Trades", f.trades), ("Long", f.long_trades), ("Short", f.short_trades)
     ):  # fmt: skip

@@ -6,21 +6,21 @@ The journal's market time never decreases, so a day is found by bisection.
 
 import json
 import sqlite3
-from typing import Any, Final, Self
+from typing import Any, Final
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from dolphin_realtime.journal.database import faults_of
+from dolphin_realtime.journal.database import LIVE, MODE, faults_of, meta
 from dolphin_realtime.journal.fold import rows_of, start_cash
 from dolphin_realtime.journal.tables import UNFILLED
-from dolphin_realtime.model.instant import DAY_US, day_us
 from dolphin_realtime.model.portfolio.saved import Books, books
 from dolphin_realtime.model.portfolio.unpriced import UNPRICED, UNPRICED_SCANS
+from dolphin_realtime.reports.live import LiveFigures, read_live
+from dolphin_realtime.reports.span import Span
 from dolphin_realtime.reports.trades import Trade, trades_of
 
-FOREVER: Final = 1 << 62
 _SERIES: Final = (
     "timestamp_us", "equity", "fees", "funding", "long_usd", "short_usd", "r_ar", "r_vol",
     "assets", "gated", "latency_us",
@@ -33,22 +33,6 @@ _CLOCK: Final = {
     "refusals": "timestamp_us",
 }
 """The column of each append-only table whose values never decrease."""
-
-
-class Span(msgspec.Struct, frozen=True):
-    """Instants [first_us, last_us) of market time."""
-
-    first_us: int = 0
-    last_us: int = FOREVER
-
-    @classmethod
-    def of_days(cls, first: str, last: str) -> Self:
-        """Return the span of whole UTC days, both included.
-
-        Raises:
-            ValueError: If a day is not YYYY-MM-DD.
-        """
-        return cls(day_us(first), day_us(last) + DAY_US)
 
 
 class Period(msgspec.Struct, kw_only=True):
@@ -70,6 +54,8 @@ class Period(msgspec.Struct, kw_only=True):
         postures: Scans by posture.
         notes: How scans and fills are simulated.
         changes: Position changes by operator commands.
+        transferred: Money moved in (out: negative) at a real venue; the equity is without it.
+        live: What a real venue made of the orders; None on paper.
         unpriced: Held assets without a sound price: reason, number of scans, first and last.
     """
 
@@ -90,6 +76,8 @@ class Period(msgspec.Struct, kw_only=True):
     notes: list[str]
     changes: list[dict[str, Any]]
     unpriced: list[dict[str, Any]]
+    transferred: float = 0.0
+    live: LiveFigures | None = None
 
     @property
     def n_scans(self) -> int:
@@ -119,11 +107,13 @@ def read_period(db: sqlite3.Connection, span: Span | None = None) -> Period:
     of_span = [c for c in changes if c["timestamp_us"] >= span.first_us]
     booked.update(c["id"] for c in of_span)
     opening, first_prices = _opening(db, first)
+    series = _series(db, first, end)
+    transferred = _leave_out_transfers(db, series, span)
     return Period(
         start_equity=before[0],
         start_fees=before[1],
         start_funding=before[2],
-        series=_series(db, first, end),
+        series=series,
         fills=in_span,
         closed=[t for t in trades if t.closed_by in booked],
         still_open=[t for t in trades if t.closed_us is None],
@@ -137,14 +127,42 @@ def read_period(db: sqlite3.Connection, span: Span | None = None) -> Period:
         notes=_notes(db, span),
         changes=of_span,
         unpriced=_unpriced(db, span),
+        transferred=transferred,
+        live=_live(db, span, series, before[0]),
     )
+
+
+def _live(
+    db: sqlite3.Connection, span: Span, series: dict[str, NDArray[np.float64]], start: float
+) -> LiveFigures | None:
+    if meta(db, MODE) != LIVE:
+        return None
+    n = len(series["equity"])
+    net = float(series["equity"][-1]) - start if n else 0.0
+    return read_live(db, span, net)
+
+
+def _leave_out_transfers(
+    db: sqlite3.Connection, series: dict[str, NDArray[np.float64]], span: Span
+) -> float:
+    """Take what was moved in or out in a span out of its equity; return how much that was."""
+    query = (
+        "SELECT booked_us, amount FROM income WHERE kind = 'TRANSFER' AND asset = 'USDT'"
+        f" AND booked_us >= {span.first_us} AND booked_us < {span.last_us}"
+    )
+    moved = db.execute(query).fetchall()
+    for booked_us, amount in moved:
+        series["equity"] -= np.where(series["timestamp_us"] >= booked_us, amount, 0.0)
+    return float(sum(amount for _, amount in moved))
 
 
 def daily_returns(db: sqlite3.Connection) -> dict[str, float]:
     """Return the return of every day of an open journal, from the day before's close."""
     returns, before = {}, start_cash(db)
     for day, equity in db.execute("SELECT day, equity FROM days ORDER BY day"):
-        returns[day] = equity / before - 1.0 if before > 0.0 else 0.0
+        moved = _leave_out_transfers(db, {"equity": np.zeros(0), "timestamp_us": np.zeros(0)},
+                                     Span.of_days(day, day))  # fmt: skip
+        returns[day] = (equity - moved) / before - 1.0 if before > 0.0 else 0.0
         before = equity
     return returns
 

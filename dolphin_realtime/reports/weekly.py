@@ -18,8 +18,10 @@ from dolphin_realtime.journal.database import reading
 from dolphin_realtime.model.instant import DAY_US, day_of, day_us, from_us
 from dolphin_realtime.reports import plots
 from dolphin_realtime.reports.figures import Figures, figures_of
-from dolphin_realtime.reports.page import number, page, share, table, usd
-from dolphin_realtime.reports.period import Period, Span, daily_returns, read_period
+from dolphin_realtime.reports.page import page
+from dolphin_realtime.reports.period import Period, daily_returns, read_period
+from dolphin_realtime.reports.span import Span
+from dolphin_realtime.reports.tables import number, share, table, usd
 from dolphin_realtime.reports.versus import Versus, read_versus
 from dolphin_realtime.reports.write import HTML, JSON
 

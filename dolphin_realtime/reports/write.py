@@ -17,7 +17,8 @@ from dolphin_realtime.journal.export import TIME
 from dolphin_realtime.reports.caveats import caveats_of
 from dolphin_realtime.reports.figures import Figures, figures_of
 from dolphin_realtime.reports.page import render
-from dolphin_realtime.reports.period import Period, Span, read_period
+from dolphin_realtime.reports.period import Period, read_period
+from dolphin_realtime.reports.span import Span
 from dolphin_realtime.reports.trades import Trade
 from dolphin_realtime.scans.coverage import DayCoverage
 

@@ -5,7 +5,8 @@ import html
 import plotly.graph_objects as go
 
 from dolphin_realtime.reports import plots
-from dolphin_realtime.reports.page import number, page, table, usd
+from dolphin_realtime.reports.page import page
+from dolphin_realtime.reports.tables import number, table, usd
 from dolphin_realtime.sweep.verdict import SetFigures, Verdict
 
 _HEAD = (

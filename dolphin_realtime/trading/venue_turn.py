@@ -45,12 +45,14 @@ class VenueTurn(Turn):
     ) -> None:
         super().__init__(portfolio, booking, engine, cache, journal)
         self.booking = booking
+        self._decided: dict[str, float] = {}
 
     def begin(self, scan: Scan, limits: TradingPermission, factors: Factors | None = None) -> Plan:
         """Decide on a scan and send its orders, after all that came before it is booked."""
         self.book_queued()
         plan = super().begin(scan, limits, factors)
         self.cache.shadow.update({o.client_order_id: o for o in plan.orders})
+        self._decided.update({o.client_order_id: plan.prices[o.order.asset] for o in plan.orders})
         return plan
 
     def book_queued(self) -> None:
@@ -128,6 +130,6 @@ class VenueTurn(Turn):
             order, quote = execution.order, execution.quote
             price = quote.ask if order.order.side == "BUY" else quote.bid
             fee = portfolio.venue.fee(order.order.quantity, price)
-            self.booking.venue_rows.shadow(execution, fee)
+            self.booking.venue_rows.shadow(execution, self._decided[order.client_order_id], fee)
         for order in (*lapses, *(e.order for e in fills)):
-            del self.cache.shadow[order.client_order_id]
+            del self.cache.shadow[order.client_order_id], self._decided[order.client_order_id]

@@ -82,7 +82,7 @@ class One:
 
 
 def test_bids_are_rounded_down_and_asks_up_to_the_tick():
-    assert OnTick(One(), {"A": 1}).book("A", 7) == (
+    assert OnTick(One(), {"A": (1, 1)}).book("A", 7) == (
         [(99.9, 3.0)], [(100.1, 3.0)]
     )  # fmt: skip
-    assert OnTick(One(), {"A": 2}).book("A", 7) == One().book("A", 7)
+    assert OnTick(One(), {"A": (2, 1)}).book("A", 7) == One().book("A", 7)

@@ -41,14 +41,15 @@ class ScanBooks:
     """Books around the newest scan's prices, on the venue's tick: five levels, 1 bp apart."""
 
     def __init__(self, assets):
-        self.digits = {name: one.price_digits for name, one in symbols_of(assets).items()}
+        self.symbols = symbols_of(assets)
         self.mids, self.number = {}, 1
 
     def __call__(self, asset):
         mid = self.mids.get(asset)
         if mid is None:
             return 0, ([], [])
-        digits, size = self.digits[asset], LEVEL_USD / mid
+        symbol = self.symbols[asset]
+        digits, size = symbol.price_digits, round(LEVEL_USD / mid, symbol.size_digits)
         sides = [
             [(round(mid * (1 + sign * (n + 1) * 1e-4), digits), size) for n in range(5)]
             for sign in (-1, 1)
