@@ -6,6 +6,7 @@ has answered for good, and is never sent again.
 """
 
 import asyncio
+import gc
 import re
 import time
 from collections import deque
@@ -82,6 +83,7 @@ class LiveEngine(SendingEngine):
                 await asyncio.gather(watching, return_exceptions=True)
 
     async def _start_node(self) -> None:
+        _collect()
         strategy = self._make_strategy(self._settings.owner)
         node = build(self._settings, self.specs, strategy)
         cache, portfolio, stack = node.cache, node.portfolio, AsyncExitStack()
@@ -259,3 +261,15 @@ class LiveEngine(SendingEngine):
     def _failed(self, why: str) -> None:
         super()._failed(why)
         self._changes.note()
+
+
+def _collect() -> None:
+    """Free a node that was stopped: its clients hold it in cycles, also where gc was frozen.
+
+    While it lives another one cannot be built on this thread, and it may be freed on this one only.
+    """
+    frozen = gc.get_freeze_count()
+    gc.unfreeze()
+    gc.collect()
+    if frozen:
+        gc.freeze()

@@ -8,6 +8,8 @@ microseconds UTC, money USDT, quantities units of the base.
 import types
 from typing import Any, Final, NamedTuple, get_args, get_type_hints
 
+from dolphin_realtime.journal.live_tables import IncomeRow, InputRow, ShadowFillRow
+
 UNFILLED: Final = "state NOT IN ('FILLED', 'UNKNOWN')"
 """Of `order_events`: ends that are not a whole fill."""
 
@@ -111,38 +113,6 @@ class FundingRow(NamedTuple):
     booked_us: int
 
 
-class IncomeRow(NamedTuple):
-    """A change of a wallet at a real venue, as the venue says it."""
-
-    kind: str
-    tran_id: int
-    symbol: str
-    asset: str
-    amount: float
-    venue_us: int
-    booked_us: int
-    seq: int
-
-
-class ShadowFillRow(NamedTuple):
-    """The fill that the model gives an order at a real venue: it moves nothing.
-
-    ``decided`` is the price of the scan that decided it.
-    """
-
-    client_order_id: str
-    asset: str
-    side: str
-    quantity: float
-    decided: float
-    price: float
-    mid: float
-    fee: float
-    timestamp_us: int
-    source: str
-    booked_us: int
-
-
 class PositionChangeRow(NamedTuple):
     """An operator's change of a position: before and after, who made it, and why."""
 
@@ -228,7 +198,7 @@ class MetaRow(NamedTuple):
 
 Row = (
     DecisionRow | OrderRow | FillRow | OrderEventRow | RefusalRow | FundingRow | IncomeRow
-    | ShadowFillRow | PositionChangeRow | EquityRow | DayRow | OpeningRow | StateRow | MetaRow
+    | ShadowFillRow | InputRow | PositionChangeRow | EquityRow | DayRow | OpeningRow | StateRow | MetaRow
 )  # fmt: skip
 
 
@@ -270,6 +240,7 @@ TABLES: Final = {
     "funding": Table(FundingRow, ("settlement_us", "asset"), first=("asset", "amount")),
     "income": Table(IncomeRow, ("kind", "tran_id", "symbol"), first=("asset", "amount")),
     "shadow_fills": Table(ShadowFillRow, ("client_order_id",)),
+    "inputs": Table(InputRow, ("timestamp_us",), order=""),
     "equity": Table(EquityRow, ("epoch", "scan_number")),
     "days": Table(DayRow, ("day",), REPLACE, order=""),
     "openings": Table(OpeningRow, ("day",), "INSERT OR IGNORE", order=""),

@@ -4,20 +4,41 @@ The journal is thereby the ordered list of a live trader's inputs: of two rows w
 ``booked_us`` the one with the smaller ``seq`` came first. Rows of a scan are in rows.py.
 """
 
+import zlib
 from datetime import UTC, datetime
 from typing import Any, Final
 
+import msgspec
+
+from dolphin_realtime.journal.live_tables import IncomeRow, InputRow, ShadowFillRow
 from dolphin_realtime.journal.rows import Rows
-from dolphin_realtime.journal.tables import (
-    FillRow,
-    FundingRow,
-    IncomeRow,
-    ShadowFillRow,
-)
+from dolphin_realtime.journal.tables import FillRow, FundingRow
 from dolphin_realtime.model.instant import to_us
 from dolphin_realtime.model.orders import AtVenue, Ended, InFlight, Traded, Unknown
 from dolphin_realtime.model.portfolio.fill_rule import Execution, Quote
 from dolphin_realtime.model.portfolio.venue_account import Outside, Paid
+from dolphin_realtime.model.signal.gates import Book, Factors, Reading
+
+
+class KnownFactors(msgspec.Struct, frozen=True):
+    """The factors of a scan as they are journalled."""
+
+    funding: dict[str, Reading]
+    dvol_btc: Reading | None
+
+
+def pack_inputs(books: dict[str, Book], factors: Factors | None) -> tuple[bytes, bytes]:
+    """Return books and factors as they are journalled."""
+    known = None if factors is None else KnownFactors(dict(factors.funding), factors.dvol_btc)
+    return tuple(zlib.compress(msgspec.msgpack.encode(one), 1) for one in (books, known))  # type: ignore[return-value]
+
+
+def unpack_inputs(books: bytes, factors: bytes) -> tuple[dict[str, Book], Factors | None]:
+    """Return books and factors from what was journalled."""
+    held = msgspec.msgpack.decode(zlib.decompress(books), type=dict[str, Book])
+    known = msgspec.msgpack.decode(zlib.decompress(factors), type=KnownFactors | None)
+    return held, None if known is None else Factors(funding=known.funding, dvol_btc=known.dvol_btc)
+
 
 VENUE: Final = "venue"
 """Source of a fill that is the venue's."""
@@ -32,6 +53,7 @@ class VenueRows:
 
     def __init__(self, rows: Rows) -> None:
         self._rows, self.seq = rows, 0
+        self._last: tuple[bytes, bytes] | None = None
 
     def traded(self, order: InFlight, fill: Traded, mid: float, realised: float) -> None:
         """Add a fill of an order of ours."""
@@ -70,6 +92,13 @@ class VenueRows:
             self._rows.add("funding", FundingRow(
                 paid.at_us, paid.symbol, quantity, None, -paid.amount, now_us
             ))  # fmt: skip
+
+    def inputs(self, at_us: int, books: dict[str, Book], factors: Factors | None) -> None:
+        """Add what a scan is decided with; what did not change is not written again."""
+        now = pack_inputs(books, factors)
+        last, self._last = self._last or (b"", b""), now
+        changed = [new if new != old else None for new, old in zip(now, last, strict=True)]
+        self._rows.add("inputs", InputRow(at_us, *changed))
 
     def shadow(self, execution: Execution, decided: float, fee: float) -> None:
         """Add the fill that the model gives an order, decided at a scan's price."""

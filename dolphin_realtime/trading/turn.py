@@ -20,7 +20,7 @@ from dolphin_realtime.model.portfolio.position_change import PositionChange
 from dolphin_realtime.model.portfolio.position_orders import PositionOrder, carry_out
 from dolphin_realtime.model.risk.permission import TradingPermission
 from dolphin_realtime.model.risk.posture import Posture
-from dolphin_realtime.model.signal.gates import Factors
+from dolphin_realtime.model.signal.gates import Book, Factors
 from dolphin_realtime.trading.book_cache import BookCache
 from dolphin_realtime.trading.booking import Booking
 from dolphin_realtime.trading.execution import Engine
@@ -71,7 +71,7 @@ class Turn:
             ScanOutOfOrder: If the scan is not later than the last one.
         """
         self._open(scan)
-        plan = self.portfolio.decide(scan, limits, self.cache.books(scan.timestamp_us), factors)
+        plan = self.portfolio.decide(scan, limits, self._books(scan, factors), factors)
         if not plan.orders:
             return plan
         if not self._journal.intend(*plan.key, plan.orders, plan.limits):
@@ -96,9 +96,7 @@ class Turn:
             ScanOutOfOrder: If the scan is not later than the last one.
         """
         self._open(scan)
-        plan = self.portfolio.catch_up(
-            scan, orders, limits, self.cache.books(scan.timestamp_us), factors
-        )
+        plan = self.portfolio.catch_up(scan, orders, limits, self._books(scan, factors), factors)
         if plan.is_new and orders:
             self._resume(orders)
         return plan
@@ -183,6 +181,10 @@ class Turn:
             self.engine.adjust(order.asset, change.quantity, change.price or change.average or 1.0)
             await self._until(lambda: self._agrees(order.asset))
         return change
+
+    def _books(self, scan: Scan, factors: Factors | None) -> dict[str, Book]:  # noqa: ARG002
+        """Return the books that a scan may use."""
+        return self.cache.books(scan.timestamp_us)
 
     def _awaited(self) -> Collection[InFlight]:
         """Return the orders that wait for a quote."""

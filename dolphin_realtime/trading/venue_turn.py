@@ -20,7 +20,7 @@ from dolphin_realtime.model.portfolio.portfolio import Portfolio
 from dolphin_realtime.model.portfolio.position_change import PositionChange
 from dolphin_realtime.model.portfolio.position_orders import PositionOrder
 from dolphin_realtime.model.risk.permission import TradingPermission
-from dolphin_realtime.model.signal.gates import Factors
+from dolphin_realtime.model.signal.gates import Book, Factors
 from dolphin_realtime.trading.book_cache import BookCache
 from dolphin_realtime.trading.execution import Engine
 from dolphin_realtime.trading.turn import Turn, TurnJournal
@@ -46,6 +46,7 @@ class VenueTurn(Turn):
         super().__init__(portfolio, booking, engine, cache, journal)
         self.booking = booking
         self._decided: dict[str, float] = {}
+        self._inputs: tuple[int, dict[str, Book], Factors | None] = (0, {}, None)
 
     def begin(self, scan: Scan, limits: TradingPermission, factors: Factors | None = None) -> Plan:
         """Decide on a scan and send its orders, after all that came before it is booked."""
@@ -54,6 +55,12 @@ class VenueTurn(Turn):
         self.cache.shadow.update({o.client_order_id: o for o in plan.orders})
         self._decided.update({o.client_order_id: plan.prices[o.order.asset] for o in plan.orders})
         return plan
+
+    async def finish(self, plan: Plan, *, is_acted_on: bool = True) -> None:
+        """End a scan, and journal with what it was decided."""
+        if plan.is_new:
+            self.booking.venue_rows.inputs(*self._inputs)
+        await super().finish(plan, is_acted_on=is_acted_on)
 
     def book_queued(self) -> None:
         """Book what the venue said since; called between scans."""
@@ -105,6 +112,12 @@ class VenueTurn(Turn):
             left_s = deadline - time.monotonic()
             await self.engine.until(lambda: bool(self.booking.queue), left_s)
             self.book_queued()
+
+    def _books(self, scan: Scan, factors: Factors | None) -> dict[str, Book]:
+        """Return the books that a scan may use; `finish` journals them, as an input of the day."""
+        books = super()._books(scan, factors)
+        self._inputs = (scan.timestamp_us, books, factors)
+        return books
 
     def _awaited(self) -> Collection[InFlight]:
         return self.cache.shadow.values()

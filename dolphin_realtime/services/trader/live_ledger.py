@@ -19,6 +19,7 @@ from dolphin_realtime.journal.venue_rows import VenueRows
 from dolphin_realtime.model.errors import VenueError
 from dolphin_realtime.model.portfolio.payments import QUOTE
 from dolphin_realtime.model.portfolio.portfolio import Portfolio
+from dolphin_realtime.model.risk.pre_trade import PreTradeParams
 from dolphin_realtime.trading.average_cost import AverageCosts
 from dolphin_realtime.venues.binance.documents import Income, Trade
 from dolphin_realtime.venues.binance.ledger import Ledger
@@ -32,6 +33,8 @@ AGREED: Final = "agreed_ms"
 OPENED: Final = "opened_ms"
 """When the account was opened."""
 CORE: Final = "core"
+LIMITS: Final = "limits"
+"""The pre-trade limits with the account's caps, as of the last start."""
 ADOPTED: Final = "adopted"
 """Number of the last trade from outside that a person has adopted, with who and why."""
 RAISED: Final = "first_day_cap_raised"
@@ -101,6 +104,13 @@ def go_on(
     rows.last_equity = database.last_equity(db)
     newest = "SELECT max(seq) FROM (SELECT seq FROM fills UNION ALL SELECT seq FROM order_events"
     venue_rows.seq = db.execute(f"{newest} UNION ALL SELECT seq FROM income)").fetchone()[0] or 0  # noqa: S608
+
+
+def keep_limits(db: sqlite3.Connection, limits: PreTradeParams) -> None:
+    """Journal the limits in force: without them a day cannot be replayed."""
+    text = msgspec.json.encode(limits).decode()
+    with db:
+        db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (LIMITS, text))
 
 
 def ordered(db: sqlite3.Connection) -> set[str]:

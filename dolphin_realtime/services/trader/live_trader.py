@@ -131,6 +131,7 @@ class LiveTrader(TraderService):
             live_ledger.open_account(db, self.portfolio, self.reader.ledger, now_ms)
         booking = self.booking
         live_ledger.go_on(db, booking.rows, booking.venue_rows, booking.averages)
+        live_ledger.keep_limits(db, self.portfolio.pre_trade)
         self.watch_live.begin(db)
         known, last = live_ledger.ordered(db), self.portfolio.last_key
         intents: list[Intent] = self.journal.intents.recover(last if self.is_restored else None)
