@@ -259,6 +259,27 @@ def positions_are_priced(instance: str) -> Rule:
     return rule
 
 
+def venue_is_well(instance: str) -> Rule:
+    """Return a rule: what a live trader knows of its venue calls for no posture; on paper it holds."""
+
+    def rule(snapshot: Snapshot) -> Verdict:
+        state = snapshot.states.get(instance)
+        young = _young(state.updated_at if state else None, SHOWN_DOCUMENT_S, snapshot)
+        if not young.passed or state is None:
+            return young
+        live = state.live
+        if live is None:
+            return Verdict(True, {"live": 0.0})
+        facts: Facts = {
+            "live": 1.0, "unknown_orders": float(live.unknown), "outside": float(live.outside),
+            "node_differences": float(live.node_differences), "margin": live.margin,
+        }  # fmt: skip
+        found = [f"{one.code}: {one.why}" for one in live.findings if one.posture is not None]
+        return _red("; ".join(found)[:FACT_LENGTH], facts) if found else Verdict(True, facts)
+
+    return rule
+
+
 def _blocked(block: EntryBlock | None, snapshot: Snapshot) -> str | None:
     """Return what has long kept a trader from opening positions, None if nothing has."""
     if block is None or _young(block.since, SHOWN_BLOCK_S, snapshot).passed:

@@ -20,6 +20,7 @@ from dolphin_dagster.realtime.rules import (
     scan_is_fresh,
     sensor_is_well,
     state_holds,
+    venue_is_well,
 )
 from dolphin_dagster.realtime.snapshot import Snapshot
 from dolphin_realtime.config.services import (
@@ -125,7 +126,7 @@ def _books() -> Iterator[CheckRule]:
     )
 
 
-def _traders(instance: str) -> Iterator[CheckRule]:
+def _traders(instance: str, *, is_live: bool) -> Iterator[CheckRule]:
     trader = trader_of(instance)
     yield _alive(trader)
     yield CheckRule(
@@ -146,6 +147,16 @@ def _traders(instance: str) -> Iterator[CheckRule]:
         do="`dolphin position`, or wait for its next sound price",
         rule=positions_are_priced(instance),
     )
+    if is_live:
+        yield CheckRule(
+            asset=_asset(trader),
+            heading="trader",
+            name="venue_is_well",
+            means="nothing that is known of the venue or of the account there calls for a posture",
+            look="`dolphin status` names each finding; `dolphin live check`",
+            do="what the runbook says of the finding; `dolphin live panic` in an emergency",
+            rule=venue_is_well(instance),
+        )
     yield CheckRule(
         asset=journal(instance),
         heading="journal",
@@ -160,7 +171,8 @@ def _traders(instance: str) -> Iterator[CheckRule]:
 def make_rules(settings: Settings) -> list[CheckRule]:
     """Return every check of the services that a stack's settings name."""
     books = list(_books()) if settings.orderbook_ws else []
-    traders = [rule for instance in settings.instance_names for rule in _traders(instance)]
+    is_live = settings.mode == "live"
+    traders = [rule for name in settings.instance_names for rule in _traders(name, is_live=is_live)]
     return [*_feed(), *_watchers(), *books, *traders]
 
 

@@ -12,8 +12,10 @@ from typing import Any, Final
 import click
 import msgspec
 
+from dolphin_realtime.backtest.live_decisions import replay_live
+from dolphin_realtime.backtest.versus_paper import scans_of
 from dolphin_realtime.cli.app import say
-from dolphin_realtime.cli.running import load_here
+from dolphin_realtime.cli.running import instance_option, load_here
 from dolphin_realtime.config.live import (
     PREFIX,
     LiveSettings,
@@ -160,6 +162,24 @@ def _tell(act: str, reason: str) -> dict[str, Any]:
     if not answer.get("ok"):
         raise SettingsError(str(answer.get("error")))
     return answer
+
+
+@live.command()
+@click.argument("day")
+@instance_option("Whose live day.")
+def replay(day: str, instance: str) -> None:
+    """Decide a live DAY again from its journal and its scans: the same orders, to the last digit?
+
+    Exit status: 0 the same, 1 not, with the first difference.
+    """
+    settings = load_here()
+    scans = scans_of(settings, day).scans(day)
+    found = replay_live(settings.journal_dir(instance), instance, day, scans)
+    if found.first_difference is None:
+        say(f"{found.scans} scans, {found.orders} orders: the same to the last digit", fg="green")
+    else:
+        say(f"after {found.scans} scans: {found.first_difference}", err=True, fg="red")
+    sys.exit(0 if found.first_difference is None else 1)
 
 
 @live.command()

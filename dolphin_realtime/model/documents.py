@@ -107,6 +107,7 @@ class LiveState(msgspec.Struct, kw_only=True):
         stream: Why the reader's stream is not whole, None while it is.
         unknown: Orders of which it is not known whether they are at the venue.
         outside: Trades from outside that nobody has adopted.
+        compared_at: When ledger and venue were last compared; None before the first time.
         node_apart: Names in which NautilusTrader's own position is another one.
         node_differences: Trades that only one of NautilusTrader and the reader had in time.
         margin: Maintenance margin over margin balance.
@@ -119,6 +120,7 @@ class LiveState(msgspec.Struct, kw_only=True):
     stream: str | None = None
     unknown: int = 0
     outside: int = 0
+    compared_at: Aware | None = None
     node_apart: list[str] = []
     node_differences: int = 0
     wallet_apart: float = 0.0

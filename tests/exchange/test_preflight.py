@@ -200,11 +200,11 @@ def test_sets_of_addresses_are_never_mixed():
         addresses_of(LiveSettings(venue="testnet", loopback="http://127.0.0.1:1"))
     check_caps(LiveSettings(
         trade_key_file="a", read_key_file="b", allow="A", max_order_usd=1.0, max_gross_usd=1.0,
-        max_daily_loss_usd=1.0, leverage=1,
+        max_daily_loss_usd=1.0, max_orders_per_minute=9, leverage=1,
     ))  # fmt: skip
     with pytest.raises(SettingsError, match="51 names"):
         check_caps(LiveSettings(
             trade_key_file="a", read_key_file="b", allow=",".join(map(str, range(51))),
-            max_order_usd=1.0, max_gross_usd=1.0, max_daily_loss_usd=1.0, leverage=1,
+            max_order_usd=1.0, max_gross_usd=1.0, max_daily_loss_usd=1.0, max_orders_per_minute=9, leverage=1,
         ))  # fmt: skip
     refuse_foreign({"PATH": "x"})

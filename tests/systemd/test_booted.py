@@ -279,7 +279,7 @@ def test_uninstalling_leaves_state_settings_and_keys_and_installing_again_trades
     left = server.machine.run("sh", "-c", "ls -d /etc/systemd/system/dolphin* || true").stdout
     assert left == ""
     assert server.state("trader@BLUE") == "stopped"
-    for path in (journal, "/etc/dolphin/dolphin.env", "/etc/dolphin/credentials/exchange_key.BLUE"):
+    for path in (journal, "/etc/dolphin/dolphin.env", "/etc/dolphin/credentials/trade_key.BLUE"):
         server.machine.run("test", "-e", path)
     server.machine.dolphin("systemd", "install")
     server.systemctl("start", "dolphin.target")

@@ -25,6 +25,7 @@ from dolphin_realtime.replay.service import ReplaySettings
 from dolphin_realtime.services.meta_health import notifier as service_telling
 from dolphin_realtime.services.meta_health import recovery_runner
 from dolphin_realtime.services.safety import notifier as posture_telling
+from dolphin_realtime.services.trader import live_watch
 
 ROOT = Path(__file__).parents[2]
 GROUPS = {
@@ -53,7 +54,13 @@ def test_every_setting_is_documented_and_no_other():
 
 def test_every_check_has_its_heading_in_the_runbook():
     headings = set(re.findall(r"^## (\S+)$", (ROOT / "docs/runbook.md").read_text(), re.MULTILINE))
-    everything = load({"DOLPHIN_ORDERBOOK_WS": "ws://127.0.0.1", "DOLPHIN_INSTANCES": "BLUE,GREEN"})
+    everything = load(
+        {
+            "DOLPHIN_ORDERBOOK_WS": "ws://127.0.0.1",
+            "DOLPHIN_INSTANCES": "BLUE,GREEN",
+            "DOLPHIN_MODE": "live",
+        }
+    )
     graph = build_definitions(everything).resolve_asset_graph()
     linked = set()
     for key in graph.asset_check_keys:
@@ -74,6 +81,7 @@ def test_alerts_and_their_headings_are_the_same_set():
         posture_telling.RUNBOOK,
         service_telling.RUNBOOK,
         unit_failed.RUNBOOK,
+        live_watch.RUNBOOK,
     }
     rules = yaml.safe_load((ROOT / "deploy/prometheus/rules.yml").read_text())["groups"][0]["rules"]
     ruled = {rule["annotations"]["runbook"] for rule in rules}

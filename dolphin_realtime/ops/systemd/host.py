@@ -6,7 +6,14 @@ from dolphin_realtime.model.health.recovery import OBSERVER
 from dolphin_realtime.ops.managers.systemd import ENVIRONMENT, PREFIX, unit_of
 from dolphin_realtime.ops.runner.services import Spec
 from dolphin_realtime.ops.systemd.hardening import HARDENING
-from dolphin_realtime.ops.systemd.unit import CREDENTIALS, OBSERVER_USER, TRADER, USER, Place
+from dolphin_realtime.ops.systemd.unit import (
+    CREDENTIALS,
+    OBSERVER_USER,
+    TRADER,
+    USER,
+    VENUE_KEYS,
+    Place,
+)
 
 SLICES: Final = {
     "dolphin.slice": (
@@ -96,7 +103,7 @@ def render_folders(specs: list[Spec], place: Place) -> str:
     for spec in specs:
         if spec.name.startswith(TRADER):
             instance = spec.name.removeprefix(TRADER)
-            lines += [f"f {CREDENTIALS}/exchange_key.{instance} 0600 root root -"]
+            lines += [f"f {CREDENTIALS}/{k}.{instance} 0600 root root -" for k in VENUE_KEYS]
     return "\n".join(lines) + "\n"
 
 

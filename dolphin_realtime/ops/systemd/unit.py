@@ -8,6 +8,7 @@ from typing import Final
 
 import msgspec
 
+from dolphin_realtime.config.live import PREFIX as LIVE
 from dolphin_realtime.infra.process import direct_loopback
 from dolphin_realtime.model.health.recovery import OBSERVER
 from dolphin_realtime.ops.managers.systemd import ENVIRONMENT, PREFIX, TARGET, unit_of
@@ -17,6 +18,7 @@ from dolphin_realtime.ops.systemd.hardening import HARDENING
 USER: Final = "dolphin"
 OBSERVER_USER: Final = "dolphin-mhs"
 CREDENTIALS: Final = Path("/etc/dolphin/credentials")
+VENUE_KEYS: Final = ("trade_key", "read_key")
 START_LIMIT_S: Final = 60
 START_LIMIT_BURST: Final = 3
 RESTART_S: Final = 5
@@ -107,7 +109,8 @@ def _service(spec: Spec, place: Place, steps: list[Spec]) -> list[str]:
     if spec.name.startswith(TRADER):
         lines += [
             f"EnvironmentFile=-{ENVIRONMENT.parent}/%i.env",
-            f"LoadCredential=exchange_key:{CREDENTIALS}/exchange_key.%i",
+            *(f"LoadCredential={key}:{CREDENTIALS}/{key}.%i" for key in VENUE_KEYS),
+            *(f"Environment={LIVE}{k.upper()}_FILE=%d/{k}" for k in VENUE_KEYS),
         ]
     lines += [f"LoadCredential={name}:{path}" for name, path in spec.secrets.items()]
     if PASSFILE in spec.secrets:

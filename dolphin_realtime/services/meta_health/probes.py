@@ -22,7 +22,7 @@ from dolphin_realtime.services.meta_health.sensors.control_plane import (
     read_code,
     read_control_plane,
 )
-from dolphin_realtime.services.meta_health.sensors.freshness import enabled_sources, read_freshness
+from dolphin_realtime.services.meta_health.sensors.freshness import read_freshness, sources_of
 from dolphin_realtime.services.meta_health.sensors.heartbeat import read_heartbeats
 from dolphin_realtime.services.meta_health.sensors.processes import read_processes
 
@@ -44,7 +44,7 @@ class Probes:
     def __init__(self, context: ServiceContext, manager: ServiceManager) -> None:
         s = context.settings
         self._context, self._manager = context, manager
-        self.sources = enabled_sources(s.mhs_sources)
+        self.sources = sources_of(s)
         self.watched = watched(s)
         self._reader = GridReader(context.client, s.instance_names)
         self._last_services: list[ServiceStatus] = []

@@ -87,6 +87,7 @@ class GridReader:
         }
         sources[f"{maps.SAFETY}/{maps.LATEST}"] = safety
         sources[f"{maps.ALL_STATES}/{maps.LATEST_STATE}"] = _oldest(states)
+        sources[f"{maps.ALL_STATES}/venue"] = _compared(states)
         return Snapshot(
             scan=features[maps.LATEST_SCAN],
             safety=safety,
@@ -96,6 +97,13 @@ class GridReader:
             sources=sources,
             unparsable=self._unparsable,
         )
+
+
+def _compared(states: dict[str, StateDocument | None]) -> dict[str, Any] | None:
+    """Return when the live trader last compared its ledger with the venue, None if none did."""
+    live = [state.live for state in states.values() if state is not None and state.live]
+    found = [one.compared_at for one in live if one.compared_at is not None]
+    return {"compared_at": min(found).isoformat()} if found else None
 
 
 def _oldest(states: dict[str, StateDocument | None]) -> dict[str, Any] | None:

@@ -7,7 +7,7 @@ venue is the reader's. Nothing here changes the book.
 import asyncio
 import sqlite3
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
@@ -47,7 +47,7 @@ ASK_S: Final = 30.0
 AGREE_S: Final = 60.0
 RECONNECT_S: Final = 30.0
 RENEW_S: Final = 60.0
-RUNBOOK: Final = "docs/runbook.md#the-venue"
+RUNBOOK: Final = "docs/runbook.md#when-the-venue-is-not-well"
 
 
 class LiveWatch:
@@ -223,12 +223,16 @@ class LiveWatch:
             venue=live.venue, account=self._account.trade_key.key[-4:],
             simulated="loopback venue" if live.venue == "loopback" else None,
             stream=self._reader.stream.why_not, unknown=len(facts.unknown_s),
-            outside=len(facts.outside), node_apart=list(facts.node_apart),
+            outside=len(facts.outside), compared_at=self._compared_at(), node_apart=list(facts.node_apart),
             node_differences=self._engine.watch.n_node_apart, wallet_apart=facts.wallet_apart,
             margin=facts.margin, weight=self._account.read.used_weight,
             max_gross_usd=self._session.portfolio.pre_trade.max_gross_usd,
             findings=[VenueFinding(code=f.code, posture=f.posture, why=f.why) for f in self.found],
         )  # fmt: skip
+
+    def _compared_at(self) -> datetime | None:
+        at = self._reader.compared_at
+        return None if at is None else datetime.now(UTC) - timedelta(seconds=time.monotonic() - at)
 
     def _tell_start(self) -> None:
         live, portfolio = self._account.live, self._session.portfolio

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dolphin_realtime.config.settings import Settings
 from dolphin_realtime.model.documents import (
     Heartbeat,
     StateDocument,
@@ -24,7 +25,11 @@ from dolphin_realtime.model.health.scores import (
 from dolphin_realtime.ops.managers.interface import ServiceStatus
 from dolphin_realtime.services.meta_health.reading import Reading, Snapshot
 from dolphin_realtime.services.meta_health.sensors.control_plane import cross_check
-from dolphin_realtime.services.meta_health.sensors.freshness import enabled_sources, read_freshness
+from dolphin_realtime.services.meta_health.sensors.freshness import (
+    enabled_sources,
+    read_freshness,
+    sources_of,
+)
 from dolphin_realtime.services.meta_health.sensors.heartbeat import read_heartbeats
 from dolphin_realtime.services.meta_health.sensors.processes import read_processes
 
@@ -101,7 +106,7 @@ def test_share_of_nothing_is_zero():
     assert share({"a": 1.0, "b": 0.0}) == 0.5
 
 
-@pytest.mark.parametrize("source", enabled_sources("scan,obf,extf,esof,safety,state"))
+@pytest.mark.parametrize("source", enabled_sources("scan,obf,extf,esof,safety,state,venue"))
 def test_each_source_at_below_and_above_its_bounds(source):
     def scored(age):
         return read_freshness(snapshot(**{source.name: age}), [source], NOW).scores[source.name]
@@ -112,7 +117,7 @@ def test_each_source_at_below_and_above_its_bounds(source):
 
 
 def snapshot(**ages):
-    sources = enabled_sources("scan,obf,extf,esof,safety,state")
+    sources = enabled_sources("scan,obf,extf,esof,safety,state,venue")
     documents = {
         f"{s.map_name}/{s.key}": {s.field: (NOW - timedelta(seconds=ages[s.name])).isoformat()}
         for s in sources
@@ -139,6 +144,16 @@ def test_ng6_down_and_all_else_well_is_five_eighths():
     assert status_of(score_of(found, sources)) == "DEGRADED"
 
 
+def test_in_live_mode_the_venue_is_expected_on_paper_it_is_not():
+    def enabled(**settings):
+        return [s.name for s in sources_of(Settings(**settings)) if s.enabled]
+
+    assert "venue" not in enabled()
+    assert enabled(mode="live")[-1] == "venue"
+    own = [s for s in sources_of(Settings(mode="live", mhs_sources="scan,venue=5/9")) if s.enabled]
+    assert [(s.name, s.stale_s, s.dead_s) for s in own][1:] == [("venue", 5.0, 9.0)]
+
+
 def test_a_disabled_source_is_left_out_and_shown():
     sources = enabled_sources("scan,safety,state")
     found = read_freshness(snapshot(scan=1, safety=1, state=1), sources, NOW)
@@ -159,7 +174,7 @@ def aged(state, source):
 
 def m3(states):
     sources = enabled_sources(",".join(NAMES))
-    ages = {s.name: aged(states[s.name], s) for s in sources}
+    ages = {s.name: aged(states[s.name], s) for s in sources if s.enabled}
     return score_of(read_freshness(snapshot(**ages), sources, NOW), sources)
 
 

@@ -6,12 +6,14 @@ from typing import Final
 
 import msgspec
 
-from dolphin_realtime.config.settings import listed
+from dolphin_realtime.config.settings import Settings, listed
 from dolphin_realtime.grid import maps, wire
 from dolphin_realtime.model.errors import SettingsError
 from dolphin_realtime.model.health.scores import Source, age_score
 from dolphin_realtime.services.meta_health.reading import Reading, Snapshot
 
+VENUE: Final = "venue"
+"""When a live trader last compared its ledger with the venue."""
 SOURCES: Final = (
     Source(
         name="scan", map_name=maps.FEATURES, key=maps.LATEST_SCAN, field="bridge_ts", weight=3.0
@@ -35,7 +37,22 @@ SOURCES: Final = (
     ),
     Source(name="safety", map_name=maps.SAFETY, key=maps.LATEST, field="ts"),
     Source(name="state", map_name=maps.ALL_STATES, key=maps.LATEST_STATE, field="updated_at"),
-)
+    Source(
+        name=VENUE, map_name=maps.ALL_STATES, key=VENUE, field="compared_at",
+        stale_s=90.0, dead_s=300.0,
+    ),
+)  # fmt: skip
+
+
+def sources_of(settings: Settings) -> list[Source]:
+    """Return all sources; in live mode the venue is one of those that are expected.
+
+    Raises:
+        SettingsError: As `enabled_sources`.
+    """
+    is_named = VENUE in [part.partition("=")[0] for part in listed(settings.mhs_sources)]
+    more = f",{VENUE}" if settings.mode == "live" and not is_named else ""
+    return enabled_sources(settings.mhs_sources + more)
 
 
 def enabled_sources(setting: str) -> list[Source]:
