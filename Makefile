@@ -5,7 +5,7 @@ FOR ?=
 WORLD ?=
 
 .DEFAULT_GOAL := help
-.PHONY: exchange unit integration worlds prove-worlds share prove-share help setup dev demo test window production runs prove-runs backtests factors recovery systemd e2e check fuzz chaos chaos-short prove-fuzz prove-backtests prove-reference record-reference prove-recovery render mutants format lock clean
+.PHONY: live prove-live exchange unit integration worlds prove-worlds share prove-share help setup dev demo test window production runs prove-runs backtests factors recovery systemd e2e check fuzz chaos chaos-short prove-fuzz prove-backtests prove-reference record-reference prove-recovery render mutants format lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /|/' | awk -F'|' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -16,8 +16,8 @@ setup: ## make .venv with everything a stack needs
 dev: ## make .venv with the tools of tests and checks as well
 	@scripts/bootstrap dev
 
-demo: setup ## replay the sample, trade it on paper, serve the Dagster UI; FOR=120 ends by itself, WORLD=bad-day has events
-	@$(BIN)/dolphin up --demo $(if $(FOR),--for $(FOR)) $(if $(WORLD),--world $(WORLD))
+demo: setup ## replay the sample, trade it on paper, serve the Dagster UI; FOR=120 ends by itself, WORLD=bad-day has events, LIVE=1 trades live at a simulated venue
+	@$(BIN)/dolphin up --demo $(if $(LIVE),--live) $(if $(FOR),--for $(FOR)) $(if $(WORLD),--world $(WORLD))
 
 unit: dev ## unit tests alone
 	@$(BIN)/pytest --durations=20 tests/unit
@@ -73,6 +73,12 @@ chaos: dev ## the same with 50 random kills and 10 deaths of the member; CHAOS_K
 
 exchange: dev ## the loopback venue, judged by Binance's SDK, ccxt and NautilusTrader as its clients
 	@$(BIN)/pytest tests/exchange
+
+live: dev ## a live trader on the loopback venue: every fault, kills, interlocks, each cure taken out
+	@LIVE_HOURS=$${LIVE_HOURS:-0.1} $(BIN)/pytest -n 2 --timeout=300 tests/live
+
+prove-live: dev ## the same with every step of a kill, 100 kills, and a day at sixty-fold speed: prints the tables
+	@LIVE_STEPS=all LIVE_KILLS=100 LIVE_HOURS=24 $(BIN)/pytest -s --timeout=3600 tests/live
 
 worlds: dev ## markets with wicks, redenominations, halts, holes: backtest, trader, archive, report, an operator
 	@$(BIN)/pytest -s tests/worlds

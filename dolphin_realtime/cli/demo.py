@@ -10,9 +10,9 @@ from typing import Final
 import msgspec
 
 from dolphin_realtime.config.factor_sources import HOSTS, PREFIX
+from dolphin_realtime.config.live import LIVE_FILE, UNDERSTOOD, LiveSettings
 from dolphin_realtime.config.live import PREFIX as LIVE
-from dolphin_realtime.config.live import UNDERSTOOD
-from dolphin_realtime.config.settings import Settings, load
+from dolphin_realtime.config.settings import Settings, load, load_group
 from dolphin_realtime.infra.ports import next_free
 from dolphin_realtime.model.errors import ServiceError, SettingsError
 from dolphin_realtime.replay.market import SAMPLE, load_prices
@@ -111,8 +111,10 @@ def trade_live(settings: Settings, *, is_demo: bool, is_understood: bool) -> Non
     os.environ.update({n: v for n, v in asked.items() if n not in os.environ})
 
 
-def make_keys(settings: Settings) -> None:
-    """Write the keys of the demo's account at the loopback venue."""
+def make_account(settings: Settings) -> None:
+    """Write the keys of the demo's account, and its live settings for another terminal."""
+    live = load_group(LiveSettings, LIVE)
+    (settings.home / LIVE_FILE).write_bytes(msgspec.json.encode(live))
     folder = settings.home / "keys"
     folder.mkdir(parents=True, exist_ok=True)
     for name in ("trade", "read"):

@@ -17,6 +17,7 @@ from dolphin_realtime.backtest.versus_paper import scans_of
 from dolphin_realtime.cli.app import say
 from dolphin_realtime.cli.running import instance_option, load_here
 from dolphin_realtime.config.live import (
+    LIVE_FILE,
     PREFIX,
     LiveSettings,
     addresses_of,
@@ -71,7 +72,11 @@ async def _clients(live: LiveSettings) -> AsyncIterator[list[Rest]]:
 
 
 def _settings() -> LiveSettings:
-    return load_group(LiveSettings, PREFIX)
+    """Return the environment's live settings; without any, those of a demo in DOLPHIN_HOME."""
+    live, kept = load_group(LiveSettings, PREFIX), load_here().home / LIVE_FILE
+    if live == LiveSettings() and kept.is_file():
+        return msgspec.json.decode(kept.read_bytes(), type=LiveSettings)
+    return live
 
 
 def _simulated(live: LiveSettings) -> str:

@@ -21,7 +21,7 @@ from dolphin_realtime.cli.demo import (
     WORLD,
     begin_again,
     demo_settings,
-    make_keys,
+    make_account,
     refuse_mixed_home,
 )
 from dolphin_realtime.cli.overview import Overview, read_documents
@@ -237,7 +237,7 @@ async def run_stack(
     runner = Runner(settings, is_demo=is_demo, with_dagster=with_dagster)
     if is_demo:
         begin_again(settings)
-        make_keys(settings)
+        make_account(settings)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, runner.ending.set)

@@ -17,6 +17,8 @@ from dolphin_realtime.model.errors import SettingsError
 
 PREFIX: Final = "DOLPHIN_LIVE_"
 MAX_NAMES: Final = 50
+LIVE_FILE: Final = "live.json"
+"""In a demo's home: its live settings, which hold no key."""
 UNDERSTOOD: Final = "this-trades-real-money"
 LOOPBACK: Final = re.compile(r"http://127\.0\.0\.1:\d{1,5}")
 
