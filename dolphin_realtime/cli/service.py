@@ -12,6 +12,7 @@ import msgspec
 import uvloop
 
 from dolphin_realtime.cli.app import say
+from dolphin_realtime.config.live import check_caps, live_settings
 from dolphin_realtime.config.services import SERVICES, TRADER, row_of, trader_of
 from dolphin_realtime.config.settings import Settings, load
 from dolphin_realtime.infra import log
@@ -78,6 +79,9 @@ def _trader(settings: Settings, instance: str, mode: str | None) -> None:
     module = import_module(row_of(TRADER).module)
     if mode is not None:
         settings = msgspec.structs.replace(settings, mode=mode)
+    live = live_settings(settings, instance)
+    if live is not None:
+        check_caps(live)
     name = trader_of(instance)
     log.configure(name)
     _run(name, settings, partial(module.run, instance=instance))

@@ -95,12 +95,17 @@ def test_a_wrong_cluster_name_is_said(tmp_path):
         said(desk.cli("service", "bridge"), "'whale'", "DOLPHIN_CLUSTER_NAME")
 
 
-def test_live_mode_is_refused(tmp_path):
+def test_live_mode_says_what_it_lacks_before_anything_else(tmp_path):
     said(
         dolphin("service", "trader", "BLUE", "--mode", "live", home=tmp_path),
-        "live mode is not part",
-    )
+        "DOLPHIN_LIVE_INSTANCE is ''", "names the one of BLUE",
+    )  # fmt: skip
+    named = {"DOLPHIN_MODE": "live", "DOLPHIN_LIVE_INSTANCE": "BLUE"}
     said(
-        dolphin("service", "trader", "BLUE", home=tmp_path, DOLPHIN_MODE="live"),
-        "live mode is not part",
+        dolphin("service", "trader", "BLUE", home=tmp_path, **named),
+        "DOLPHIN_LIVE_MAX_ORDER_USD, DOLPHIN_LIVE_MAX_GROSS_USD", "not set, and without a default",
+    )  # fmt: skip
+    said(
+        dolphin("service", "trader", "BLUE", "--scans", ".", home=tmp_path, **named),
+        "--scans trades files on paper",
     )
