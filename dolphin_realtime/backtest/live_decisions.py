@@ -8,7 +8,7 @@ anything. Orders are compared to the last digit.
 import sqlite3
 from collections.abc import Collection, Coroutine, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 
@@ -17,10 +17,11 @@ from dolphin_realtime.journal.database import meta, reading
 from dolphin_realtime.journal.fold import rows_of
 from dolphin_realtime.journal.rows import RECOVERED, Rows
 from dolphin_realtime.journal.tables import Row
-from dolphin_realtime.journal.venue_rows import unpack_inputs
+from dolphin_realtime.journal.venue_rows import FOUND, LIMITS, unpack_inputs
 from dolphin_realtime.model.market.scan import Scan
 from dolphin_realtime.model.orders import (
     FLATTEN_LEG,
+    Acked,
     AtVenue,
     Ended,
     EndKind,
@@ -40,7 +41,6 @@ from dolphin_realtime.trading.book_cache import BookCache
 from dolphin_realtime.trading.venue_booking import VenueBooking, VenueEvent
 from dolphin_realtime.trading.venue_turn import VenueTurn
 
-LIMITS: Final = "limits"
 Order = tuple[str, str, str, float]
 """(client order id, asset, side, quantity)."""
 
@@ -98,11 +98,14 @@ class _Day:
                 "SELECT timestamp_us, posture, entry_block, is_acted_on FROM equity"
             )
         }
+        self._limits = sorted(
+            (int(name.removeprefix(LIMITS)), msgspec.json.decode(text, type=PreTradeParams))
+            for name, text in db.execute("SELECT name, value FROM meta WHERE name LIKE 'limits %'")
+        )
         self.events: dict[int, list[tuple[int, VenueEvent]]] = {}
         for at_us, seq, event in _events(db):
             self.events.setdefault(at_us, []).append((seq, event))
         self.orders: dict[int, list[Order]] = {}
-        self.flattened: set[int] = set()
         self.recovered: dict[str, InFlight] = {}
         recovered = set(db.execute(
                 "SELECT epoch, scan_number, asset FROM decisions WHERE reason = ?", (RECOVERED,)
@@ -110,11 +113,15 @@ class _Day:
         for row in rows_of(db, "SELECT * FROM orders ORDER BY client_order_id"):
             self._add_order(row, recovered)
 
+    def limits_at(self, at_us: int) -> PreTradeParams:
+        """Return the limits in force at a scan: those of the last start or change before it."""
+        return next((p for since, p in reversed(self._limits) if since < at_us), PreTradeParams())
+
     def _add_order(self, row: dict[str, Any], recovered: set[tuple[int, int, str]]) -> None:
         order_id, at_us = row["client_order_id"], row["timestamp_us"]
         if row["leg"].startswith(FLATTEN_LEG):
-            self.flattened.add(at_us)
-        elif (row["epoch"], row["scan_number"], row["asset"]) in recovered:
+            return
+        if (row["epoch"], row["scan_number"], row["asset"]) in recovered:
             self.recovered[order_id] = InFlight(
                 client_order_id=order_id, epoch=row["epoch"], scan_number=row["scan_number"],
                 decided_us=at_us, order=OrderIntent(
@@ -135,18 +142,17 @@ def replay_live(folder: Path, instance: str, day: str, scans: Iterable[Scan]) ->
     """
     portfolio = opening_portfolio(folder, instance, day)
     with reading(folder) as db:
-        known, limits, life = _Day(db), meta(db, LIMITS), meta(db, "life")
+        known, life = _Day(db), meta(db, "life")
     portfolio.life = life
-    portfolio.pre_trade = msgspec.json.decode(limits, type=PreTradeParams)
     portfolio.venue = msgspec.structs.replace(portfolio.venue, is_real=True)
     nothing: Any = _Nothing()
     booking = VenueBooking(portfolio, Rows(portfolio))
     turn = _GivenTurn(portfolio, booking, nothing, BookCache(portfolio), nothing)
     result, opened_us = Replayed(), portfolio.last_us
-    _book(turn, portfolio, known, opened_us)
     for scan in scans:
         if scan.timestamp_us not in known.permitted or scan.timestamp_us <= opened_us:
             continue
+        portfolio.pre_trade = known.limits_at(scan.timestamp_us)
         plan = _one(turn, portfolio, scan, known)
         result.scans += 1
         result.orders += len(plan.orders)
@@ -181,19 +187,14 @@ def _compared(plan: Plan, known: _Day, at_us: int) -> str | None:
 
 
 def _book(turn: _GivenTurn, portfolio: Portfolio, known: _Day, at_us: int) -> None:
-    """Book what the venue said after a scan, in its order; a flatten comes after what was in flight."""
-    events = sorted(known.events.get(at_us, []), key=lambda one: one[0])
-    of_flatten = [e for _, e in events if f"-{FLATTEN_LEG}" in getattr(e, "order_id", "")]
-    for _, event in events:
-        if event in of_flatten:
-            continue
+    """Book what the venue said after a scan, in its order; a flatten comes before its first event."""
+    for _, event in sorted(known.events.get(at_us, []), key=lambda one: one[0]):
+        order_id = getattr(event, "order_id", "")
+        is_of_flatten = order_id.rpartition("-")[2].startswith(FLATTEN_LEG)
+        if is_of_flatten and order_id not in portfolio.in_flight:
+            portfolio.flatten()
         _take_over(portfolio, known, event)
         turn.booking.book(event)
-    turn.book_queued()
-    if at_us in known.flattened:
-        portfolio.flatten()
-        for event in of_flatten:
-            turn.booking.book(event)
         turn.book_queued()
 
 
@@ -219,7 +220,9 @@ def _events(db: sqlite3.Connection) -> Iterator[tuple[int, int, VenueEvent]]:
         yield row["booked_us"], row["seq"], _trade(row)
     for row in rows_of(db, "SELECT * FROM order_events WHERE seq IS NOT NULL"):
         event: VenueEvent
-        if row["state"] == "UNKNOWN":
+        if row["reason"] == FOUND:
+            event = Acked(row["client_order_id"])
+        elif row["state"] == "UNKNOWN":
             event = Unknown(row["client_order_id"], row["reason"])
         else:
             event = Ended(row["client_order_id"], EndKind(row["state"]), row["reason"])

@@ -28,14 +28,18 @@ from dolphin_realtime.config.live import (
 )
 from dolphin_realtime.config.settings import Settings, load_group
 from dolphin_realtime.infra.local_socket import ask, trader_socket
-from dolphin_realtime.model.errors import ServiceError, SettingsError, VenueError
+from dolphin_realtime.model.errors import ServiceError, SettingsError
 from dolphin_realtime.model.risk.posture import OperatorCommand, Posture
+from dolphin_realtime.ops.managers import systemd
+from dolphin_realtime.ops.systemd.unit import CREDENTIALS, VENUE_KEYS
 from dolphin_realtime.services.safety.commands import SOCKET, CommandLog
 from dolphin_realtime.venues.binance import panic as last_resort
 from dolphin_realtime.venues.binance.clients import clients_of
 from dolphin_realtime.venues.binance.preflight import Facts, Finding, gather, judge, wanted_of
 from dolphin_realtime.venues.binance.rest import Rest
 from dolphin_realtime.venues.binance.setup import set_up
+from dolphin_realtime.venues.binance.signing import signer_of
+from dolphin_realtime.venues.binance.stream import ANSWER_FAULTS
 
 HALT_S: Final = 2.0
 """How long a panic waits for the safety service before it writes HALTED itself."""
@@ -72,10 +76,14 @@ async def _clients(live: LiveSettings) -> AsyncIterator[list[Rest]]:
 
 
 def _settings() -> LiveSettings:
-    """Return the environment's live settings; without any, those of a demo in DOLPHIN_HOME."""
-    live, kept = load_group(LiveSettings, PREFIX), load_here().home / LIVE_FILE
+    """Return the live settings: the environment's, else the units', else those of a demo's home."""
+    env = {**(systemd.environment() if systemd.is_installed() else {}), **os.environ}
+    live, kept = load_group(LiveSettings, PREFIX, env), load_here().home / LIVE_FILE
     if live == LiveSettings() and kept.is_file():
         return msgspec.json.decode(kept.read_bytes(), type=LiveSettings)
+    keys = {f"{name}_file": f"{CREDENTIALS}/{name}.{live.instance}" for name in VENUE_KEYS}
+    if systemd.is_installed() and not (live.trade_key_file or live.read_key_file):
+        return msgspec.structs.replace(live, **keys)
     return live
 
 
@@ -228,18 +236,19 @@ def _halt(settings: Settings, reason: str) -> str:
 
 async def _panic(live: LiveSettings, *, flatten: bool) -> list[str]:
     """Cancel, and close if asked to; return what is left, in words."""
-    async with _clients(live) as clients:
-        rest = clients[0]
-        try:
-            await rest.measure_clock()
-        except VenueError as e:
-            say(f"the venue's clock is not told: {e}")
-        left = []
-        try:
-            await last_resort.cancel_all(rest, say)
-        except VenueError as e:
-            left.append(f"orders may rest: {e}")
-        if flatten:
-            held = await last_resort.flatten(rest, say)
-            left += [f"{quantity} {symbol}" for symbol, quantity in held.items()]
-        return left
+    trade = read_key(f"{PREFIX}TRADE_KEY_FILE", live.trade_key_file)
+    check_named(live, trade)
+    rest = Rest(addresses_of(live).rest, trade.key, signer_of(trade.secret), spares=False)
+    left = []
+    try:
+        await rest.measure_clock()
+    except ANSWER_FAULTS as e:
+        say(f"the venue's clock is not told: {e}")
+    try:
+        await last_resort.cancel_all(rest, say)
+    except ANSWER_FAULTS as e:
+        left.append(f"orders may rest: {e}")
+    if flatten:
+        left += await last_resort.flatten(rest, say)
+    await rest.close()
+    return left

@@ -6,7 +6,6 @@ has answered for good, and is never sent again.
 """
 
 import asyncio
-import gc
 import re
 import time
 from collections import deque
@@ -18,14 +17,16 @@ from nautilus_trader.model import ClientId, Quantity
 
 from dolphin_realtime.engine.live_node import NodeSettings, build
 from dolphin_realtime.engine.nautilus import BINANCE, OrderStrategy, alone, instrument_id
-from dolphin_realtime.engine.node_life import Changes, running
+from dolphin_realtime.engine.node_life import Changes, free_node, running
 from dolphin_realtime.engine.sending import SendingEngine
 from dolphin_realtime.engine.venue_watch import VenueWatch
+from dolphin_realtime.infra import log
 from dolphin_realtime.model.errors import EngineError
 from dolphin_realtime.model.market.instrument import InstrumentSpec
 from dolphin_realtime.model.market.venue import Venue
 from dolphin_realtime.model.orders import Acked, Ended, EndKind, InFlight, OrderEvent, Traded
 from dolphin_realtime.model.portfolio.fill_rule import Execution
+from dolphin_realtime.model.risk.live_findings import KEY_CODES
 from dolphin_realtime.model.risk.posture import forbidden
 from dolphin_realtime.trading.execution import Outcomes, Start
 from dolphin_realtime.venues.binance.order_life import UNSURE_CODES
@@ -34,6 +35,8 @@ from dolphin_realtime.venues.binance.rest import Rest
 
 ORDERS_IN_10_S: Final = 250
 """Of the 300 that the venue allows."""
+LATER_LEG_S: Final = 5.0
+"""A later leg of a chain does not leave after this: the scan that decided it is old."""
 USER_STREAM: Final = "binance-futures-user-streams"
 TRADING_SOCKET: Final = "binance-futures-trading"
 """A connection that must not be: orders would leave by it."""
@@ -46,6 +49,9 @@ class LiveEngine(SendingEngine):
     Attributes:
         watch: What is heard and asked about orders.
         node_stream_lost_at: When the node's own stream went, monotonic; None while it is there.
+        node_away: Why there is no node to send with, None while there is one.
+        entry_block: Returns why nothing may be opened now, or None.
+        key_refused: Code with which the venue refused the trading key, 0 if it never did.
     """
 
     def __init__(
@@ -61,6 +67,10 @@ class LiveEngine(SendingEngine):
         self._node: AsyncExitStack | None = None
         self.watch = VenueWatch(settings.owner, reader, rest, self._apply, self._tell_outside)
         self.node_stream_lost_at: float | None = None
+        self.node_away: str | None = "not started"
+        self.key_refused = 0
+        self.entry_block: Callable[[], str | None] = lambda: None
+        self._taken_at: dict[str, float] = {}
         self._kept: list[Heard] | None = []
 
     @asynccontextmanager
@@ -83,13 +93,13 @@ class LiveEngine(SendingEngine):
                 await asyncio.gather(watching, return_exceptions=True)
 
     async def _start_node(self) -> None:
-        _collect()
+        free_node()
         strategy = self._make_strategy(self._settings.owner)
         node = build(self._settings, self.specs, strategy)
         cache, portfolio, stack = node.cache, node.portfolio, AsyncExitStack()
-        await stack.enter_async_context(running(node, strategy, self._failed))
+        await stack.enter_async_context(running(node, strategy, self._node_over))
         self._node, self._cache, self._portfolio = stack, cache, portfolio
-        self._strategy, self.node_stream_lost_at = strategy, None
+        self._strategy, self.node_stream_lost_at, self.node_away = strategy, None, None
 
     async def _stop_node(self) -> None:
         stack, self._node = self._node, None
@@ -98,12 +108,17 @@ class LiveEngine(SendingEngine):
             await stack.aclose()
 
     async def restart_node(self) -> None:
-        """Build the node anew: what it holds is wrong; orders sent meanwhile end REJECTED."""
-        await self._stop_node()
+        """Build the node anew: it ended, or what it holds is wrong; orders meanwhile end REJECTED."""
+        self.node_away = "it is being built anew"
         try:
+            await self._stop_node()
             await self._start_node()
-        except EngineError as e:
-            self._failed(f"the node could not be built anew: {e}")
+        except Exception as e:  # noqa: BLE001 - the core raises what it likes; it is tried again
+            self._node_over(f"it could not be built anew: {type(e).__name__}: {e}")
+
+    def _node_over(self, why: str) -> None:
+        self.node_away = why
+        log.get().warning("trader.node_away", why=why)
 
     def _make_strategy(self, owner: str) -> OrderStrategy:
         strategy = OrderStrategy.of(owner, BINANCE)
@@ -194,20 +209,36 @@ class LiveEngine(SendingEngine):
 
     def _leave(self, order: InFlight) -> None:
         """Hand one order over, if the posture as it is now allows it."""
-        refusal = forbidden(self._posture, is_reduce_only=order.order.is_reduce_only)
+        is_exit = order.order.is_reduce_only
+        refusal = forbidden(self._posture, is_reduce_only=is_exit)
+        if refusal is None and not is_exit:
+            refusal = self.entry_block() or self._too_late(order)
         if refusal is not None:
             self._ended(order.client_order_id, EndKind.REJECTED, f"FENCED: {refusal}")
             return
         super()._leave(order)
 
+    def _take_on(self, chain: list[InFlight]) -> None:
+        super()._take_on(chain)
+        self._taken_at.update({o.client_order_id: time.monotonic() for o in chain[1:]})
+
+    def _too_late(self, order: InFlight) -> str | None:
+        """Return why a later leg does not leave any more: what decided it is old."""
+        since = self._taken_at.get(order.client_order_id)
+        waited_s = 0.0 if since is None else time.monotonic() - since
+        return f"the leg before it took {waited_s:.1f} s" if waited_s > LATER_LEG_S else None
+
     def _unsendable(self, order: InFlight) -> str | None:
+        why = super()._unsendable(order)
+        if why is not None:
+            return why
         now, first = time.monotonic(), self._sent_at[0] if self._sent_at else 0.0
         if len(self._sent_at) == ORDERS_IN_10_S and now - first < 10.0:
             return f"{ORDERS_IN_10_S} orders were sent in 10 s"
-        if self._strategy is None:
-            return "the node is being built anew"
+        if self._strategy is None or self.node_away is not None:
+            return f"there is no node: {self.node_away}"
         self._sent_at.append(now)
-        return super()._unsendable(order)
+        return None
 
     def _hand_over(self, order: InFlight) -> None:
         spec = self.specs[order.order.asset]
@@ -232,16 +263,20 @@ class LiveEngine(SendingEngine):
 
     def _forget(self, order_id: str) -> None:
         self.watch.lives.drop(order_id)
+        self._taken_at.pop(order_id, None)
 
     def _node_traded(self, fill: Traded) -> None:
         self.watch.node_saw(fill.order_id, fill.fill_id)
 
     def _node_closed(self, order_id: str, kind: EndKind, reason: str) -> None:
         """Take a refusal that is one; what the code does not say for sure is asked about."""
-        if kind is not EndKind.REJECTED or order_id not in self._orders:
+        life = self.watch.lives.by_id.get(order_id)
+        if kind is not EndKind.REJECTED or life is None or life.is_heard:
             return
         found = CODE.search(reason)
         code = int(found.group()) if found else None
+        if code in KEY_CODES:
+            self.key_refused = code
         if reason.startswith("DENIED") or (code is not None and code not in UNSURE_CODES):
             self._apply([Ended(order_id, EndKind.REJECTED, f"{code or 'DENIED'}: {reason}")])
         else:
@@ -261,15 +296,3 @@ class LiveEngine(SendingEngine):
     def _failed(self, why: str) -> None:
         super()._failed(why)
         self._changes.note()
-
-
-def _collect() -> None:
-    """Free a node that was stopped: its clients hold it in cycles, also where gc was frozen.
-
-    While it lives another one cannot be built on this thread, and it may be freed on this one only.
-    """
-    frozen = gc.get_freeze_count()
-    gc.unfreeze()
-    gc.collect()
-    if frozen:
-        gc.freeze()

@@ -1,6 +1,7 @@
 """A NautilusTrader node in the trader's own loop: started, waited for, stopped."""
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any, Final
@@ -80,3 +81,15 @@ async def _until_up(task: asyncio.Task[Any], handle: Any, strategy: OrderStrateg
                 await asyncio.sleep(0.001)
     except TimeoutError:
         raise EngineError(f"the node was not up within {START_TIMEOUT_S:.0f} s") from None
+
+
+def free_node() -> None:
+    """Free a node that was stopped: its clients hold it in cycles, also where gc was frozen.
+
+    While it lives another one cannot be built on this thread, and it may be freed on this one only.
+    """
+    frozen = gc.get_freeze_count()
+    gc.unfreeze()
+    gc.collect()
+    if frozen:
+        gc.freeze()

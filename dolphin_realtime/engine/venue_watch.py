@@ -11,19 +11,26 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from dolphin_realtime.infra import log
-from dolphin_realtime.model.errors import VenueError, VenueRefused
+from dolphin_realtime.model.errors import VenueRefused
 from dolphin_realtime.model.orders import OrderEvent
 from dolphin_realtime.model.portfolio.venue_account import Cause, Outside, Paid
 from dolphin_realtime.venues.binance.documents import Income, OrderUpdate, Trade
-from dolphin_realtime.venues.binance.order_life import PREFIX, OrderLife, OrderLives, at_venue
-from dolphin_realtime.venues.binance.order_query import UNKNOWN_ORDER, find_order, order_trades
+from dolphin_realtime.venues.binance.order_life import (
+    PAUSES_S,
+    PREFIX,
+    OrderLife,
+    OrderLives,
+    at_venue,
+)
+from dolphin_realtime.venues.binance.queries import UNKNOWN_ORDER, find_order, order_trades
 from dolphin_realtime.venues.binance.reader import Heard, Reader
 from dolphin_realtime.venues.binance.rest import Rest
 from dolphin_realtime.venues.binance.stream import ANSWER_FAULTS, said
 
 TURN_S: Final = 0.1
 ABREAST: Final = 4
-NUMBER_TRIES: Final = 10
+NUMBER_S: Final = 10.0
+"""An order that the venue does not find by its own number for so long is somebody else's."""
 NODE_LATE_S: Final = 2.0
 """A trade that only one of node and reader has after this counts as a difference."""
 CAUSES: Final = {
@@ -55,7 +62,7 @@ class VenueWatch:
         self._apply, self._outside = apply, outside
         self.lives = OrderLives()
         self._numbers: dict[tuple[str, int], list[Trade]] = {}
-        self._tries: dict[tuple[str, int], int] = {}
+        self._asked_number: dict[tuple[str, int], tuple[float, float, int]] = {}
         self._of_node: dict[tuple[str, str], float] = {}
         self._of_reader: dict[tuple[str, str], float] = {}
         self.n_outside = self.n_node_apart = 0
@@ -70,13 +77,24 @@ class VenueWatch:
             self._outside(_paid(row), None)
 
     def node_saw(self, order_id: str, trade_id: str) -> None:
-        """Note a trade of the node's."""
-        self._seen((order_id, trade_id), self._of_node, self._of_reader)
+        """Note a trade of the node's; those of other orders are not compared."""
+        if order_id.startswith(self._owner):
+            self._seen((order_id, trade_id), self._of_node, self._of_reader)
 
     @property
     def unknown(self) -> list[OrderLife]:
         """The orders of which it is not known whether they are at the venue."""
         return [life for life in self.lives.by_id.values() if life.is_unknown]
+
+    def unplaced_s(self, now: float) -> float:
+        """Return for how long the order of some trade has been sought, 0 if none is."""
+        return max((now - self._asked_number.get(n, (now, now, 0))[0] for n in self._numbers),
+                   default=0.0)  # fmt: skip
+
+    @property
+    def is_placing(self) -> bool:
+        """Whether a trade is heard of and its order is not known yet."""
+        return bool(self._numbers)
 
     @property
     def is_asking(self) -> bool:
@@ -109,7 +127,7 @@ class VenueWatch:
         due = self.lives.due(now)[:ABREAST]
         for life in due:
             self.lives.asked(life, now)
-        numbers = list(self._numbers)[: ABREAST - len(due)]
+        numbers = self._due_numbers(now, ABREAST - len(due))
         await asyncio.gather(*map(self._ask_life, due), *map(self._ask_number, numbers))
 
     async def _ask_life(self, life: OrderLife) -> None:
@@ -132,30 +150,49 @@ class VenueWatch:
 
     async def _ask_number(self, number: tuple[str, int]) -> None:
         """Ask whose order it is that a trade was told of without a client id."""
-        tries = self._tries[number] = self._tries.get(number, 0) + 1
         try:
             found = await find_order(self._rest, *number)
-        except VenueError as e:
+        except ANSWER_FAULTS as e:
             is_gone = isinstance(e, VenueRefused) and e.code == UNKNOWN_ORDER
-            if not is_gone or tries < NUMBER_TRIES:
+            if not is_gone or not self._is_nobodys(number):
                 log.get().warning("venue.number_not_asked", number=number[1], why=said(e))
                 return
             client_id = ""
         else:
             client_id = found.client_id
-        del self._tries[number]
-        for trade in self._numbers.pop(number):
+        self._asked_number.pop(number, None)
+        for trade in self._numbers.pop(number, []):
             self._place(trade, client_id)
 
+    def _due_numbers(self, now: float, most: int) -> list[tuple[str, int]]:
+        """Return the numbers that are to be asked about now, and note that they are."""
+        due: list[tuple[str, int]] = []
+        for number in self._numbers:
+            if len(due) == most:
+                break
+            since, next_at, n_asked = self._asked_number.get(number, (now, now, 0))
+            if next_at <= now:
+                pause_s = PAUSES_S[min(n_asked + 1, len(PAUSES_S) - 1)]
+                self._asked_number[number] = (since, now + pause_s, n_asked + 1)
+                due.append(number)
+        return due
+
+    def _is_nobodys(self, number: tuple[str, int]) -> bool:
+        """Return whether no order of ours can be the one with a number that is not found."""
+        since = self._asked_number[number][0]
+        is_ours_open = any(
+            life.symbol == number[0] and not life.is_heard for life in self.lives.by_id.values()
+        )
+        return not is_ours_open and time.monotonic() - since > NUMBER_S
+
     def _take_trade(self, trade: Trade) -> None:
-        number = trade.symbol, trade.order_id
         order_id = self.lives.of(trade)
         if order_id is not None:
             self._tell(order_id, trade)
         elif trade.client_id is not None:
             self._place(trade, trade.client_id)
         else:
-            self._numbers.setdefault(number, []).append(trade)
+            self._numbers.setdefault((trade.symbol, trade.order_id), []).append(trade)
 
     def _place(self, trade: Trade, client_id: str) -> None:
         """Tell a trade to the order that its client id names, or as one from outside."""

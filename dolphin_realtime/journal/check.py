@@ -55,8 +55,8 @@ _ORDER_BREAKS: Final = (
         FROM fills f LEFT JOIN orders o USING (client_order_id)
         WHERE f.client_order_id <> '' AND (
               o.asset IS NOT f.asset OR o.side IS NOT f.side OR NOT f.quantity <= o.quantity
-           OR f.timestamp_us < o.timestamp_us OR f.timestamp_us > f.booked_us
-           OR (f.seq IS NULL AND f.timestamp_us = o.timestamp_us))"""),
+           OR f.timestamp_us > f.booked_us
+           OR (f.seq IS NULL AND f.timestamp_us <= o.timestamp_us))"""),
     ("""SELECT 'order_events ' || client_order_id || ': has two ends, or was never ordered'
         FROM order_events WHERE state <> 'UNKNOWN' GROUP BY client_order_id
         HAVING count(*) > 1 OR client_order_id NOT IN (SELECT client_order_id FROM orders)"""),

@@ -59,15 +59,21 @@ class IntentFile:
         """Wait until what was appended is on the disk."""
         self._lines.sync()
 
-    def recover(self, after: tuple[int, int] | None) -> list[Intent]:
+    def recover(self, after: tuple[int, int] | None, *, with_last: bool = False) -> list[Intent]:
         """Return the intents later than the last journalled scan, in order; drop the others.
 
-        A line cut off by a crash is skipped: its orders were never sent.
+        A line cut off by a crash is skipped: its orders were never sent. ``with_last`` keeps those
+        of the last scan as well: a flatten between scans has its key.
         """
         found = [
             intent
             for intent in files.read_lines(self._path, Intent)
-            if intent is not None and (after is None or (intent.epoch, intent.scan_number) > after)
+            if intent is not None
+            and (
+                after is None
+                or (intent.epoch, intent.scan_number) > after
+                or (with_last and (intent.epoch, intent.scan_number) == after)
+            )
         ]
         self._rewrite(found)
         return found

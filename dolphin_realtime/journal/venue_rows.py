@@ -40,6 +40,10 @@ def unpack_inputs(books: bytes, factors: bytes) -> tuple[dict[str, Book], Factor
     return held, None if known is None else Factors(funding=known.funding, dvol_btc=known.dvol_btc)
 
 
+LIMITS: Final = "limits "
+"""Begin of the name of a fact: the pre-trade limits in force after the scan whose instant follows."""
+FOUND: Final = "FOUND: the venue has it"
+"""Reason of the row with which an unknown order is known again."""
 VENUE: Final = "venue"
 """Source of a fill that is the venue's."""
 

@@ -135,6 +135,8 @@ class StateDocument(msgspec.Struct, kw_only=True):
 
     Attributes:
         entry_block: The trader's own reason to open nothing, apart from the posture.
+        account: The journal's life: another one is another account.
+        transfers: Money moved in so far (out: negative), at a real venue.
         in_flight: Number of orders without an outcome.
         peak_equity: Highest equity since the last resume; drawdown and day_loss are fractions.
         rejected_of_last_10: Rejected orders among the last ten that filled or were rejected.
@@ -161,6 +163,8 @@ class StateDocument(msgspec.Struct, kw_only=True):
     untradable: Untradable = msgspec.field(default_factory=Untradable)
     in_flight: int = 0
     cash: float
+    account: str = ""
+    transfers: float = 0.0
     fees: float = 0.0
     equity: float
     last_signal: LastSignal | None = None

@@ -89,7 +89,7 @@ def read_live(db: sqlite3.Connection, span: Span, net: float) -> LiveFigures:
     found = shortfall(pairs, len(ours) - len(pairs))
     found.opportunity = _opportunity(db, span, shadows)
     transfers = db.execute(
-        "SELECT coalesce(sum(amount), 0.0) FROM income WHERE kind = 'TRANSFER' AND asset = 'USDT'"
+        "SELECT coalesce(sum(amount), 0.0) FROM income WHERE kind LIKE '%TRANSFER%' AND asset = 'USDT'"
         " AND booked_us >= ? AND booked_us < ?",
         within,
     ).fetchone()[0]
@@ -173,7 +173,9 @@ def _unknown_s(db: sqlite3.Connection, span: Span) -> dict[str, float]:
 
 
 def _adopted(db: sqlite3.Connection) -> list[str]:
-    rows = db.execute("SELECT value FROM meta WHERE name = 'adopted'").fetchall()
+    rows = db.execute(
+        "SELECT value FROM meta WHERE name LIKE 'adopted %' ORDER BY rowid"
+    ).fetchall()
     facts = [msgspec.json.decode(row[0]) for row in rows]
     return [
         f"{f['who']} adopted what came from outside at {f['at'][:19]}: {f['reason']}" for f in facts

@@ -147,7 +147,7 @@ def _leave_out_transfers(
 ) -> float:
     """Take what was moved in or out in a span out of its equity; return how much that was."""
     query = (
-        "SELECT booked_us, amount FROM income WHERE kind = 'TRANSFER' AND asset = 'USDT'"
+        "SELECT booked_us, amount FROM income WHERE kind LIKE '%TRANSFER%' AND asset = 'USDT'"
         f" AND booked_us >= {span.first_us} AND booked_us < {span.last_us}"
     )
     moved = db.execute(query).fetchall()

@@ -138,6 +138,10 @@ class Turn:
             await self._cancel(list(self.portfolio.in_flight.values()), HALTED)
             self._commit_between()
 
+    def needs_flatten(self, flatten_id: str) -> bool:
+        """Return whether a flatten is still to be carried out."""
+        return flatten_id != self.portfolio.flattened_id
+
     async def flatten(self, flatten_id: str) -> int | None:
         """Cancel what is in flight and close every position, reduce-only.
 
@@ -145,7 +149,7 @@ class Turn:
             How many orders were sent; None if none was, because this id was carried out before
             or the intent could not be written.
         """
-        if flatten_id == self.portfolio.flattened_id:
+        if not self.needs_flatten(flatten_id):
             return None
         self._rows.open_scan(self.portfolio.last_us)
         await self._cancel(list(self.portfolio.in_flight.values()), FLATTENED)

@@ -11,9 +11,9 @@ import msgspec
 
 from dolphin_realtime.journal.rows import Rows
 from dolphin_realtime.journal.venue_check import trade_id
-from dolphin_realtime.journal.venue_rows import VenueRows
+from dolphin_realtime.journal.venue_rows import FOUND, VenueRows
 from dolphin_realtime.model.errors import OrderMismatch
-from dolphin_realtime.model.orders import Ended, InFlight, OrderEvent, Traded, Unknown
+from dolphin_realtime.model.orders import Ended, InFlight, OrderEvent, OrderState, Traded, Unknown
 from dolphin_realtime.model.portfolio.portfolio import Portfolio
 from dolphin_realtime.model.portfolio.venue_account import (
     Cause,
@@ -45,7 +45,7 @@ class VenueBooking(Booking):
         self.venue_rows = VenueRows(rows)
         self.queue: deque[VenueEvent] = deque()
         self.wake: Callable[[], None] = lambda: None
-        self.outside: deque[Outside] = deque(maxlen=100)
+        self.outside: deque[Outside] = deque()
         self.averages = AverageCosts()
 
     def book(self, event: VenueEvent) -> None:
@@ -85,6 +85,8 @@ class VenueBooking(Booking):
             return
         if isinstance(event, Ended | Unknown):
             self.venue_rows.event(order, event)
+        elif order.state is OrderState.UNKNOWN:
+            self.venue_rows.event(order, Unknown(event.order_id, FOUND))
         if isinstance(event, Ended):
             self._count_end(event)
 

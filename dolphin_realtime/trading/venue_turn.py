@@ -17,7 +17,7 @@ from dolphin_realtime.model.orders import InFlight
 from dolphin_realtime.model.portfolio.fill_rule import MarketSnapshot, due
 from dolphin_realtime.model.portfolio.plan import Plan
 from dolphin_realtime.model.portfolio.portfolio import Portfolio
-from dolphin_realtime.model.portfolio.position_change import PositionChange
+from dolphin_realtime.model.portfolio.position_change import Act, PositionChange
 from dolphin_realtime.model.portfolio.position_orders import PositionOrder
 from dolphin_realtime.model.risk.permission import TradingPermission
 from dolphin_realtime.model.signal.gates import Book, Factors
@@ -27,7 +27,9 @@ from dolphin_realtime.trading.turn import Turn, TurnJournal
 from dolphin_realtime.trading.venue_booking import VenueBooking
 
 DRAIN_S: Final = 5.0
-"""How long a flatten waits for orders in flight; what is left is only ever reduced."""
+"""How long a flatten waits for orders in flight."""
+FLATTEN_AGAIN_S: Final = 5.0
+"""A flatten that left something is repeated after so long, then after twice as long."""
 
 
 class VenueTurn(Turn):
@@ -46,6 +48,7 @@ class VenueTurn(Turn):
         super().__init__(portfolio, booking, engine, cache, journal)
         self.booking = booking
         self._decided: dict[str, float] = {}
+        self._flattened_at, self._again_s = 0.0, FLATTEN_AGAIN_S
         self._inputs: tuple[int, dict[str, Book], Factors | None] = (0, {}, None)
 
     def begin(self, scan: Scan, limits: TradingPermission, factors: Factors | None = None) -> Plan:
@@ -84,9 +87,22 @@ class VenueTurn(Turn):
         self._commit_between()
 
     async def flatten(self, flatten_id: str) -> int | None:
-        """Close every position, reduce-only, once what is in flight has ended or DRAIN_S passed."""
+        """Close every position, reduce-only, once what is in flight has ended or DRAIN_S passed.
+
+        It is repeated while anything is left: an order may be refused, or an unknown one fill later.
+        """
         await self._drain()
-        return await super().flatten(flatten_id)
+        is_again = flatten_id == self.portfolio.flattened_id
+        self._again_s = min(2 * self._again_s, 60.0) if is_again else FLATTEN_AGAIN_S
+        n_orders = await super().flatten(flatten_id)
+        self._flattened_at = time.monotonic()
+        return n_orders
+
+    def needs_flatten(self, flatten_id: str) -> bool:
+        """Return whether a flatten is still to be carried out, or left something."""
+        is_left = bool(self.portfolio.account.held()) and not self.portfolio.in_flight
+        is_due = time.monotonic() - self._flattened_at > self._again_s
+        return super().needs_flatten(flatten_id) or (is_left and is_due)
 
     async def halt(self) -> None:
         """Drop the legs that were not sent yet; what was sent cannot be called back."""
@@ -94,11 +110,13 @@ class VenueTurn(Turn):
         self.book_queued()
 
     async def change_position(self, order: PositionOrder) -> PositionChange:
-        """Refuse: a live position is what the venue says.
+        """Accept a price; refuse all that would change what is held: that is what the venue says.
 
         Raises:
-            PositionRefused: Always.
+            PositionRefused: If the command is another one, or cannot be carried out.
         """
+        if order.act is Act.ACCEPT:
+            return await super().change_position(order)
         raise PositionRefused(
             f"{order.asset}: in live mode a position is what the venue says; trade it there, "
             "then dolphin live adopt"

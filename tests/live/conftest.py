@@ -24,6 +24,7 @@ from dolphin_realtime.replay.pace import archive_days
 from dolphin_realtime.runtime.service_context import ServiceContext
 from dolphin_realtime.services.trader.live_account import opened
 from dolphin_realtime.services.trader.live_trader import LiveTrader
+from dolphin_realtime.services.trader.live_watch import STARTING
 from dolphin_realtime.venues.binance.order_life import PREFIX
 from dolphin_realtime.venues.binance.pace import Pace
 from tests.exchange.conftest import KEY, READ_KEY, READ_SECRET, SECRET, Served
@@ -251,6 +252,7 @@ async def trading(home, served, market, **more):
                 trader.booking.wake = lambda: None
                 booking = asyncio.create_task(scene.book())
                 try:
+                    await until(lambda: STARTING not in trader.watch_live.found)
                     yield scene
                 finally:
                     booking.cancel()

@@ -14,7 +14,7 @@ from dolphin_realtime.model.risk.permission import TradingPermission
 from dolphin_realtime.venues.binance.condition import Condition
 from dolphin_realtime.venues.binance.order_life import PREFIX
 from dolphin_realtime.venues.binance.reader import Reader
-from tests.live.conftest import ids_at, trading, until, untrue
+from tests.live.conftest import ids_at, sent_twice, trading, until, untrue
 from tests.live.test_fault_matrix import SILENT, post
 
 
@@ -122,31 +122,57 @@ async def test_without_the_index_of_income_what_was_closed_while_away_is_missed(
     async with trading(tmp_path, at_venue, market) as scene:
         await scene.until_traded()
         await scene.quiet()
-    truth = at_venue.truth()["positions"]
-    for symbol, quantity in truth.items():
-        side = "SELL" if float(quantity) > 0 else "BUY"
-        for turn in (side, "BUY" if side == "SELL" else "SELL"):  # closed, and opened again
-            at_venue.ctl("order", account="one", symbol=symbol, side=turn, type="MARKET",
-                         quantity=quantity.lstrip("-"), newClientOrderId=f"web_{symbol}{turn}")  # fmt: skip
+    held = at_venue.truth()["positions"]
+    flat = next(a for a in market.assets if a not in held)
+    for side in ("BUY", "SELL"):  # opened and closed while the trader is away
+        at_venue.ctl("order", account="one", symbol=flat, side=side, type="MARKET", quantity="50",
+                     newClientOrderId=f"web_{side}")  # fmt: skip
 
     async def no_income(self, since_ms):
         return []
 
     with monkeypatch.context() as m:
         m.setattr(Reader, "_income", no_income)
-        m.setattr(Reader, "_trades", lambda self, symbol: no_income(self, 0))
         async with trading(tmp_path, at_venue, market) as scene:
             await scene.trader.reader.check()
             assert [d.what for d in scene.trader.reader.differences] == ["wallet"]
             assert untrue(at_venue, tmp_path) != ""
     async with trading(tmp_path, at_venue, market) as scene:
         await scene.quiet()
-        assert len(scene.trader.watch_live.facts.outside) == 2 * len(truth)
+        assert len(scene.trader.watch_live.facts.outside) == 2
+
+
+async def test_without_questions_at_the_start_what_a_dead_process_sent_stays_open(
+    tmp_path, at_venue, market, lowered, monkeypatch
+):
+    """Its orders never arrived: only a question says so."""
+    market.archive(tmp_path)
+    async with trading(tmp_path, at_venue, market) as scene:
+        await scene.until_traded()
+        await scene.quiet()
+        await scene.ctl("fault", kind="cut", path="/fapi/v1/order", method="POST", times=99)
+        scene.trader.booking.book = lambda event: None  # it dies before it hears anything
+        plan = await scene.until_traded()
+    at_venue.ctl("clear")
+
+    async def nothing(self, life):
+        pass
+
+    with monkeypatch.context() as m:
+        m.setattr(VenueWatch, "_ask_life", nothing)
+        m.setattr("dolphin_realtime.services.trader.live_trader.SETTLE_S", 1.0)
+        async with trading(tmp_path, at_venue, market) as scene:
+            assert len(scene.trader.portfolio.in_flight) == len(plan.orders)
+    async with trading(tmp_path, at_venue, market) as scene:
+        await scene.quiet()
+        assert scene.trader.portfolio.in_flight == {}
+        assert sent_twice(at_venue) == set()
 
 
 async def test_without_the_look_at_the_modes_hedge_mode_is_traded_on(scene, monkeypatch):
     monkeypatch.setattr("dolphin_realtime.services.trader.live_watch.ASK_S", 0.3)
     await scene.ctl("mode", account="one", is_hedged=True)
+    scene.trader.reader.config_changed.set()
     await until(lambda: any(f.code == "ACCOUNT_MODE" for f in scene.trader.watch_live.found))
     monkeypatch.setattr(Condition, "wrong_modes", ())
     await until(lambda: scene.trader.watch_live.found == [])

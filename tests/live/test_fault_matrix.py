@@ -9,6 +9,7 @@ import asyncio
 import pytest
 
 from dolphin_realtime.model.orders import OrderState
+from dolphin_realtime.model.risk.posture import Posture
 from tests.exchange.conftest import Served
 from tests.live.conftest import (
     ScanBooks,
@@ -61,16 +62,16 @@ MATRIX = {
     "events late": (event("delay", seconds=0.5, times=60), set()),
     "a trade before its order": (event("trade_first", times=5), set()),
     "streams cut": ([("cut", {})], set()),
-    "streams away": ([("away", {"parts": ["stream"]})], {"VENUE_STREAM"}),
+    "streams away": ([("away", {"parts": ["stream"]})], {("VENUE_STREAM", None)}),
     "listen keys expire": ([("expire", {"account": "one"})], set()),
     "listen keys die without a word": (
         [("set", {"is_deaf": True}), ("expire", {"account": "one"})], set()),
     # questions
-    "rest away": ([("away", {"parts": ["rest"]})], {"VENUE_AWAY"}),
+    "rest away": ([("away", {"parts": ["rest"]})], {("VENUE_AWAY", None)}),
     "positions not answered": (
-        [("fault", {"kind": "status", "path": "/fapi/v3/positionRisk", "times": 4})], {"VENUE_AWAY"}),
-    "banned": ([("ban", {"seconds": 2})], {"VENUE_BLOCKED"}),
-    "clock 20 s off": ([("set", {"offset_ms": 20_000})], {"VENUE_CLOCK"}),
+        [("fault", {"kind": "status", "path": "/fapi/v3/positionRisk", "times": 4})], {("VENUE_AWAY", None)}),
+    "banned": ([("ban", {"seconds": 2})], {("VENUE_BLOCKED", None)}),
+    "clock 20 s off": ([("set", {"offset_ms": 20_000})], {("VENUE_CLOCK", None)}),
     # the account
     "funding": ([("fund", {"account": "one", "symbol": "HELD", "rate": "0.0001"})], set()),
     "a transfer": ([("transfer", {"account": "one", "asset": "USDT", "amount": "-500"})], set()),
@@ -79,16 +80,16 @@ MATRIX = {
          ("mode", {"account": "one", "burns_bnb": True})], set()),
     "an order from elsewhere": (
         [("order", {"account": "one", "symbol": "HELD", "side": "BUY", "type": "MARKET",
-                    "quantity": "MORE", "newClientOrderId": "web_1"})], {"OUTSIDE"}),
-    "hedge mode": ([("mode", {"account": "one", "is_hedged": True})], {"ACCOUNT_MODE"}),
-    "multi-assets mode": ([("mode", {"account": "one", "is_multi": True})], {"ACCOUNT_MODE"}),
+                    "quantity": "MORE", "newClientOrderId": "web_1"})], {("OUTSIDE", Posture.CLOSE_ONLY)}),
+    "hedge mode": ([("mode", {"account": "one", "is_hedged": True})], {("ACCOUNT_MODE", Posture.HALTED)}),
+    "multi-assets mode": ([("mode", {"account": "one", "is_multi": True})], {("ACCOUNT_MODE", Posture.HALTED)}),
     "two ADLs under one id": (
         [("take_over", {"account": "one", "symbol": "HELD", "client_id": "adl_autoclose"}),
          ("take_over", {"account": "one", "symbol": "HELD", "client_id": "adl_autoclose"})],
-        {"OUTSIDE"}),
+        {("OUTSIDE", Posture.CLOSE_ONLY)}),
     "a liquidation": (
         [("take_over", {"account": "one", "symbol": "HELD", "client_id": "autoclose-1"})],
-        {"OUTSIDE"}),
+        {("OUTSIDE", Posture.CLOSE_ONLY)}),
     "a margin call": ([("margin_call", {"account": "one"})], set()),
 }  # fmt: skip
 UNDO = {"hedge mode": {"is_hedged": False}, "multi-assets mode": {"is_multi": False}}
@@ -128,22 +129,25 @@ async def play(scene, name):
 
     async def watch():
         while True:
-            found.update((f.code, f.posture) for f in scene.trader.watch_live.found)
+            now = scene.trader.watch_live.found
+            found.update((f.code, f.posture) for f in now if f.code != "VENUE_UNSEEN")
             await asyncio.sleep(0.02)
 
     watching = asyncio.create_task(watch())
     for do, fields in steps:
         await scene.ctl(do, **filled_in(scene, fields, asset))
-    scene.trader.watch_live._asked_at = 0.0
+    scene.trader.reader.config_changed.set()
     for _ in range(12):
         await scene.scan()
         await asyncio.sleep(0.1)
-    await until(lambda: wanted <= {code for code, _ in found}, 20.0, lambda: f"{wanted} of {found}")
+    await until(lambda: wanted <= found, 20.0, lambda: f"{wanted} of {found}")
     if name != "fees in BNB":
         await scene.ctl("clear")
     if name in UNDO:
         await scene.ctl("mode", account="one", **UNDO[name])
     watching.cancel()
+    postures = {posture for _, posture in wanted} | {None}
+    assert {posture for _, posture in found} <= postures, found
     return found
 
 

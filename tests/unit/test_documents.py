@@ -25,7 +25,7 @@ from dolphin_realtime.replay.service import ReplaySettings
 from dolphin_realtime.services.meta_health import notifier as service_telling
 from dolphin_realtime.services.meta_health import recovery_runner
 from dolphin_realtime.services.safety import notifier as posture_telling
-from dolphin_realtime.services.trader import live_watch
+from dolphin_realtime.services.trader import live_alerts
 
 ROOT = Path(__file__).parents[2]
 GROUPS = {
@@ -81,7 +81,7 @@ def test_alerts_and_their_headings_are_the_same_set():
         posture_telling.RUNBOOK,
         service_telling.RUNBOOK,
         unit_failed.RUNBOOK,
-        live_watch.RUNBOOK,
+        live_alerts.RUNBOOK,
     }
     rules = yaml.safe_load((ROOT / "deploy/prometheus/rules.yml").read_text())["groups"][0]["rules"]
     ruled = {rule["annotations"]["runbook"] for rule in rules}

@@ -35,9 +35,11 @@ class EquityCurve(msgspec.Struct):
         """
         day = from_us(timestamp_us).date().isoformat()
         if self.day is None or self.day.day != day:
-            start = equity() if self.day is None else self.day.equity
+            if self.day is None:  # whatever came before the first scan is of the first day
+                self.day = DayPnl(day, equity(), 0.0, 0.0, 0.0)
+                return
             realised = account.realised - self.changed  # booked between scans: of the new day
-            self.day = DayPnl(day, start, realised, account.fees, account.funding)
+            self.day = DayPnl(day, self.day.equity, realised, account.fees, account.funding)
 
     def mark(self, equity: float) -> DayPnl:
         """Add the equity after a scan and return the day's figures."""

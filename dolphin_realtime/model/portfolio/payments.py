@@ -11,14 +11,18 @@ QUOTE: Final = "USDT"
 TOLD_BY_TRADES: Final = ("REALIZED_PNL", "COMMISSION")
 """Kinds of payment that only repeat what a trade's own row says."""
 FUNDING: Final = "FUNDING_FEE"
-TRANSFER: Final = "TRANSFER"
+
+
+def is_transfer(kind: str) -> bool:
+    """Return whether a payment is money that was moved in or out (TRANSFER, INTERNAL_TRANSFER, …)."""
+    return "TRANSFER" in kind
 
 
 def take_paid(account: Account, kind: str, asset: str, amount: float) -> None:
     """Book a payment other than funding: a transfer is no profit and no loss, the rest a cost."""
     if asset != QUOTE or kind in (*TOLD_BY_TRADES, FUNDING):
         return
-    if kind == TRANSFER:
+    if is_transfer(kind):
         account.transfers += amount
     else:
         account.fees -= amount

@@ -242,7 +242,7 @@ class Portfolio:
 
     def flatten(self) -> list[InFlight]:
         """Put orders in flight that close every position, each time under new ids; return them."""
-        self.n_flattened += 1
+        self.n_flattened += bool(self.account.held())
         epoch, number = self.last_key or (0, 0)
         leg = f"{FLATTEN_LEG}{base36(self.n_flattened, 1)}"
         return [

@@ -4,12 +4,13 @@ The records and their effect on a portfolio belong here; asking the venue does n
 (venues/binance/). Money is USDT unless an asset is named, quantities are units of the base.
 """
 
+from collections.abc import Iterable
 from enum import StrEnum
 
 import msgspec
 
-from dolphin_realtime.model.orders import AtVenue
-from dolphin_realtime.model.portfolio.payments import FUNDING, QUOTE, TRANSFER, take_paid
+from dolphin_realtime.model.orders import FLATTEN_LEG, AtVenue, InFlight
+from dolphin_realtime.model.portfolio.payments import FUNDING, QUOTE, is_transfer, take_paid
 from dolphin_realtime.model.portfolio.portfolio import Portfolio
 
 
@@ -79,8 +80,14 @@ def book_paid(portfolio: Portfolio, paid: Paid) -> None:
     take_paid(portfolio.account, paid.kind, paid.asset, paid.amount)
     if paid.is_funding:
         portfolio.account.funding -= paid.amount
-    elif paid.kind == TRANSFER and paid.asset == QUOTE:
+    elif is_transfer(paid.kind) and paid.asset == QUOTE:
         portfolio.marks.move(paid.amount)
+
+
+def count_flattens(portfolio: Portfolio, orders: Iterable[InFlight]) -> None:
+    """Note the orders of a flatten that were sent and not saved: their ids are in use."""
+    legs = [o.order.leg for o in orders if o.order.leg.startswith(FLATTEN_LEG)]
+    portfolio.n_flattened = max([portfolio.n_flattened, *(int(leg[1:], 36) for leg in legs)])
 
 
 def usdt_of(portfolio: Portfolio, asset: str, amount: float) -> float:

@@ -15,6 +15,7 @@ UNKNOWN_MANY: Final = 3
 UNKNOWN_BLOCK_S: Final = 30.0
 UNKNOWN_CLOSE_S: Final = 120.0
 ADL_S: Final = 900.0
+UNPLACED_S: Final = 2.0
 STREAM_BLOCK_S: Final = 5.0
 STREAM_CLOSE_S: Final = 60.0
 NODE_BLOCK_S: Final = 60.0
@@ -43,11 +44,13 @@ class LiveFacts(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         unknown_s: Ages of the orders whose state is unknown.
+        unplaced_s: For how long a trade is known whose order is not: the book lacks it.
         outside: Trades from outside that nobody has adopted.
         apart: Positions in which ledger and venue differ, in words.
         wallet_apart: By how much the wallets differ, and ``wallet_apart_s`` since when.
         stream_lost_s: Since when the reader's stream is not whole, 0 while it is.
         node_stream_lost_s: The same of the node's.
+        node_away: Why there is no node to send with; empty while there is one.
         unanswered: Questions in a row without an answer.
         refused: Code with which the venue refused the last question, 0 if it did not.
         blocked_s: For how much longer the venue wants no question.
@@ -59,6 +62,7 @@ class LiveFacts(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     unknown_s: tuple[float, ...] = ()
+    unplaced_s: float = 0.0
     outside: tuple[OutsideTrade, ...] = ()
     apart: tuple[str, ...] = ()
     wallet_apart: float = 0.0
@@ -66,6 +70,7 @@ class LiveFacts(msgspec.Struct, frozen=True, kw_only=True):
     equity: float = 0.0
     stream_lost_s: float = 0.0
     node_stream_lost_s: float = 0.0
+    node_away: str = ""
     unanswered: int = 0
     refused: int = 0
     blocked_s: float = 0.0
@@ -89,7 +94,7 @@ def findings(facts: LiveFacts) -> list[Finding]:
     return [
         *_account(facts),
         *_orders(facts),
-        *[_outside(one) for one in facts.outside if _stands(one)],
+        *_outside([one for one in facts.outside if _stands(one)]),
         *_books(facts),
         *_connections(facts),
     ]
@@ -110,6 +115,15 @@ def _account(f: LiveFacts) -> list[Finding]:
 
 
 def _orders(f: LiveFacts) -> list[Finding]:
+    found = []
+    if f.unplaced_s > UNPLACED_S:
+        posture = Posture.CLOSE_ONLY if f.unplaced_s > STREAM_CLOSE_S else None
+        why = f"the order of a trade is sought for {f.unplaced_s:.0f} s"
+        found.append(_of("TRADE_UNPLACED", posture, why))
+    return found + _unknown(f)
+
+
+def _unknown(f: LiveFacts) -> list[Finding]:
     oldest_s = max(f.unknown_s, default=0.0)
     if len(f.unknown_s) <= UNKNOWN_MANY and oldest_s <= UNKNOWN_BLOCK_S:
         return []
@@ -123,9 +137,14 @@ def _stands(one: OutsideTrade) -> bool:
     return one.cause is not Cause.ADL or one.age_s < ADL_S
 
 
-def _outside(one: OutsideTrade) -> Finding:
-    ends = "it ends by itself" if one.cause is Cause.ADL else "dolphin live adopt --reason TEXT"
-    return _of("OUTSIDE", Posture.CLOSE_ONLY, f"{one.cause} in {one.asset}: {ends}")
+def _outside(trades: list[OutsideTrade]) -> list[Finding]:
+    """Return one finding for all trades from outside: the last one of each cause is named."""
+    if not trades:
+        return []
+    named = {one.cause: f"{one.cause} in {one.asset}" for one in trades}
+    ends = "it ends by itself" if set(named) == {Cause.ADL} else "dolphin live adopt --reason TEXT"
+    why = f"{', '.join(named.values())} ({len(trades)} trades): {ends}"
+    return [_of("OUTSIDE", Posture.CLOSE_ONLY, why)]
 
 
 def _books(f: LiveFacts) -> list[Finding]:
@@ -137,7 +156,7 @@ def _books(f: LiveFacts) -> list[Finding]:
     elif f.wallet_apart > WALLET_USD and f.wallet_apart_s >= WALLET_S:
         found.append(_of("WALLET_APART", Posture.REDUCED, f"by {f.wallet_apart:.2f}"))
     if len(f.node_apart) > NODE_APART:
-        found.append(_of("NODE_APART", None, f"in {', '.join(f.node_apart)}: restart the trader"))
+        found.append(_of("NODE_APART", None, f"in {', '.join(f.node_apart)}: it is built anew"))
     return found
 
 
@@ -146,6 +165,8 @@ def _connections(f: LiveFacts) -> list[Finding]:
     if f.stream_lost_s > STREAM_BLOCK_S:
         posture = Posture.CLOSE_ONLY if f.stream_lost_s > STREAM_CLOSE_S else None
         found.append(_of("VENUE_STREAM", posture, f"not whole for {f.stream_lost_s:.0f} s"))
+    if f.node_away:
+        found.append(_of("NODE_AWAY", Posture.CLOSE_ONLY, f"NautilusTrader: {f.node_away}"))
     if f.node_stream_lost_s > NODE_BLOCK_S:
         found.append(_of("NODE_STREAM", None, f"away for {f.node_stream_lost_s:.0f} s"))
     if f.unanswered >= UNANSWERED:

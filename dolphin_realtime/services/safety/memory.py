@@ -63,23 +63,49 @@ class KeptPosture:
         files.replace(self._path, posture.value.encode())
 
 
+def _read[T](path: Path, kind: type[dict[str, T]]) -> dict[str, T]:
+    """Return a file's content, nothing if it is absent or unreadable."""
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=kind)
+    except (FileNotFoundError, msgspec.DecodeError):
+        return {}
+
+
 class Peaks:
-    """The highest equity of each instance since the last resume."""
+    """The highest equity of each instance since the last resume.
+
+    Another journal begins with its own peak, and money that was moved in or out moves the peak: it
+    is no profit and no loss. Both are remembered in ``accounts.json`` beside the peaks.
+    """
 
     def __init__(self, path: Path) -> None:
-        self._path = path
-        self._peaks: dict[str, float] = {}
-        if path.is_file():
-            try:
-                self._peaks = msgspec.json.decode(path.read_bytes(), type=dict[str, float])
-            except msgspec.DecodeError:
-                self._peaks = {}  # the traders' own peaks are used instead
+        self._path, self._beside = path, path.with_name("accounts.json")
+        self._peaks = _read(path, dict[str, float])  # else the traders' own peaks are used
+        self._accounts = _read(self._beside, dict[str, tuple[str, float]])
 
-    def note(self, name: str, equity: float, own_peak: float) -> None:
-        """Save an equity that is a new peak; a new instance starts with its own peak."""
+    def note(
+        self, name: str, equity: float, own_peak: float, account: str = "", moved: float = 0.0
+    ) -> None:
+        """Save an equity that is a new peak; a new instance starts with its own peak.
+
+        Args:
+            name: The instance.
+            equity: Its equity.
+            own_peak: The peak that its trader knows.
+            account: Its journal's life.
+            moved: Money moved in so far, out negative.
+        """
+        known = self._accounts.get(name)
+        if known is not None and known[0] != account:
+            self._peaks.pop(name, None)
+        elif known is not None and known[1] != moved and name in self._peaks:
+            self._peaks[name] += moved - known[1]
         peak = max(self._peaks.get(name, own_peak), equity)
-        if peak != self._peaks.get(name):
+        if peak != self._peaks.get(name) or known != (account, moved):
             self._set(name, peak)
+        if known != (account, moved):
+            self._accounts[name] = (account, moved)
+            files.replace(self._beside, msgspec.json.encode(self._accounts))
 
     def drawdown(self, name: str, equity: float) -> float:
         """Return the loss from the peak as a fraction; 0 without a peak, 1 if it is not > 0."""

@@ -169,7 +169,8 @@ class Safety:
         for name, newest in self._states.items():
             state = newest.document
             if state is not None:
-                self._peaks.note(name, state.equity, state.peak_equity)
+                moved = (state.account, state.transfers)
+                self._peaks.note(name, state.equity, state.peak_equity, *moved)
 
     def _inputs(self, now: datetime) -> SafetyInputs:
         is_young = self._is_young(now)

@@ -24,7 +24,7 @@ from dolphin_realtime.config.live import (
     refuse_foreign,
 )
 from dolphin_realtime.infra import log
-from dolphin_realtime.model.errors import SettingsError, VenueError
+from dolphin_realtime.model.errors import SettingsError, VenueBlocked, VenueError
 from dolphin_realtime.model.market.instrument import InstrumentSpec
 from dolphin_realtime.model.market.venue import Venue
 from dolphin_realtime.model.risk.pre_trade import PreTradeParams
@@ -106,7 +106,7 @@ async def _patiently(
                 raise
         except VenueError as e:
             log.get().warning("trader.venue_not_ready", why=str(e))
-        await asyncio.sleep(max(PAUSE_S, clients[1].blocked_s))
+        await asyncio.sleep(max(PAUSE_S, *(client.blocked_s for client in clients)))
     raise VenueError("the venue did not let itself be asked")
 
 
@@ -115,11 +115,17 @@ async def _judged(
 ) -> LiveAccount:
     rights = (clients[2], clients[3]) if addresses.rights else None
     facts = await gather(clients[0], clients[1], rights)
-    refused = [one.says for one in judge(facts, wanted_of(live)) if not one.ok]
+    found = [one for one in judge(facts, wanted_of(live)) if not one.ok]
+    refused = [one.says for one in found]
+    if [one.rule for one in found] == ["weight"]:
+        raise VenueBlocked(refused[0])  # over within a minute
     if refused:
         raise SettingsError("this account may not be traded: " + "; ".join(refused))
     info = await clients[1].public("/fapi/v1/exchangeInfo")
-    venue = venue_of(info, trade.key[-4:], fee_bps)
+    try:
+        venue = venue_of(info, trade.key[-4:], fee_bps)
+    except msgspec.DecodeError as e:
+        raise VenueError(f"exchangeInfo is not what was agreed: {e}") from None
     return LiveAccount(
         live=live, addresses=addresses, read=clients[1], trade_key=trade, venue=venue,
         specs=tradable(venue, live.names),

@@ -12,14 +12,14 @@ from typing import Final
 import msgspec
 
 from dolphin_realtime.journal import database
-from dolphin_realtime.journal.fold import START_CASH
+from dolphin_realtime.journal.fold import START_CASH, start_cash
 from dolphin_realtime.journal.rows import Rows
+from dolphin_realtime.journal.tables import MetaRow
 from dolphin_realtime.journal.venue_check import trade_id
-from dolphin_realtime.journal.venue_rows import VenueRows
+from dolphin_realtime.journal.venue_rows import LIMITS, VenueRows
 from dolphin_realtime.model.errors import VenueError
 from dolphin_realtime.model.portfolio.payments import QUOTE
 from dolphin_realtime.model.portfolio.portfolio import Portfolio
-from dolphin_realtime.model.risk.pre_trade import PreTradeParams
 from dolphin_realtime.trading.average_cost import AverageCosts
 from dolphin_realtime.venues.binance.documents import Income, Trade
 from dolphin_realtime.venues.binance.ledger import Ledger
@@ -33,8 +33,6 @@ AGREED: Final = "agreed_ms"
 OPENED: Final = "opened_ms"
 """When the account was opened."""
 CORE: Final = "core"
-LIMITS: Final = "limits"
-"""The pre-trade limits with the account's caps, as of the last start."""
 ADOPTED: Final = "adopted"
 """Number of the last trade from outside that a person has adopted, with who and why."""
 RAISED: Final = "first_day_cap_raised"
@@ -60,7 +58,7 @@ def ledger_of(db: sqlite3.Connection) -> Ledger | None:
             kind=kind, tran_id=tran_id, symbol=symbol, asset=asset, amount=_exact(amount),
             at_ms=at_us // 1000,
         ))  # fmt: skip
-    ledger.newest_ms = max(ledger.newest_ms, int(database.meta(db, AGREED)))
+    ledger.newest_ms = int(database.meta(db, AGREED))  # what came later may have holes
     return ledger
 
 
@@ -106,11 +104,21 @@ def go_on(
     venue_rows.seq = db.execute(f"{newest} UNION ALL SELECT seq FROM income)").fetchone()[0] or 0  # noqa: S608
 
 
-def keep_limits(db: sqlite3.Connection, limits: PreTradeParams) -> None:
-    """Journal the limits in force: without them a day cannot be replayed."""
-    text = msgspec.json.encode(limits).decode()
+def begin_again(db: sqlite3.Connection, portfolio: Portfolio) -> None:
+    """Begin a portfolio whose account was opened by a process that saved no scan."""
+    portfolio.account.start_cash = portfolio.marks.peak = start_cash(db)
+
+
+def limits_row(portfolio: Portfolio) -> MetaRow:
+    """Return the limits in force from now on: without them a day cannot be replayed."""
+    text = msgspec.json.encode(portfolio.pre_trade).decode()
+    return MetaRow(f"{LIMITS}{portfolio.last_us}", text)
+
+
+def keep_limits(db: sqlite3.Connection, portfolio: Portfolio) -> None:
+    """Journal the limits with which a trader starts."""
     with db:
-        db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (LIMITS, text))
+        db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", limits_row(portfolio))
 
 
 def ordered(db: sqlite3.Connection) -> set[str]:

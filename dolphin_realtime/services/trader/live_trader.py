@@ -7,7 +7,7 @@ again, and only then is the node built and the next scan traded.
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
@@ -17,11 +17,13 @@ from dolphin_realtime.config.live import LiveSettings
 from dolphin_realtime.config.trader_parameters import load_parameters
 from dolphin_realtime.engine.live import LiveEngine
 from dolphin_realtime.engine.live_node import NodeSettings
+from dolphin_realtime.infra import log
 from dolphin_realtime.journal.database import LIVE
 from dolphin_realtime.journal.intents import Intent
 from dolphin_realtime.model.documents import LiveState
 from dolphin_realtime.model.orders import owner_of
 from dolphin_realtime.model.portfolio.portfolio import Portfolio
+from dolphin_realtime.model.portfolio.venue_account import count_flattens
 from dolphin_realtime.runtime.service_context import ServiceContext
 from dolphin_realtime.services.trader import live_ledger
 from dolphin_realtime.services.trader.live_account import LiveAccount, opened
@@ -33,7 +35,9 @@ from dolphin_realtime.trading.execution import Start
 from dolphin_realtime.trading.venue_booking import VenueBooking
 from dolphin_realtime.trading.venue_turn import VenueTurn
 from dolphin_realtime.venues.binance.reader import Reader
+from dolphin_realtime.venues.binance.stream import ANSWER_FAULTS, said
 
+START_TRIES: Final = 10
 STREAM_S: Final = 15.0
 SETTLE_S: Final = 20.0
 """How long a start waits for the stream, and for answers about orders of a dead process."""
@@ -52,13 +56,18 @@ class LiveTrader(TraderService):
         super().__init__(context, instance)
         self.portfolio.instruments.update(account.specs)
         self.turn = self.session.turn  # type: ignore[assignment]
-        self.watch_live = LiveWatch(context, account, self.reader, self.engine, self.session)
+        raised = account.limits(self.own_limits, is_raised=True).max_gross_usd
+        self.watch_live = LiveWatch(
+            context, account, self.reader, self.engine, self.session, raised
+        )
         self.booking.wake = self._wake
         self.door = LiveDoor(self.session, self.inbox.act, self.watch_live)
         self.guard.venue_block = self.watch_live.entry_block
+        self.engine.entry_block = lambda: self._trouble() or self.watch_live.entry_block()
 
     def _make_portfolio(self, instance: str) -> Portfolio:
         p, account = load_parameters(instance), self.account
+        self.own_limits = p.limits
         is_raised = live_ledger.is_raised(self.journal.before_start)
         limits = account.limits(p.limits, is_raised=is_raised)
         return Portfolio(instance, p.signal, p.target, p.costs, limits, account.venue)
@@ -125,19 +134,25 @@ class LiveTrader(TraderService):
         Such a scan is not traded again: its orders may be at the venue, under the same ids.
         """
         db = self.journal.before_start
-        await self.reader.start()
+        await _patiently(self.reader.start)
         if self.is_new_account:
             now_ms = self.account.read.now_ms()
             live_ledger.open_account(db, self.portfolio, self.reader.ledger, now_ms)
+        elif not self.is_restored:
+            live_ledger.begin_again(db, self.portfolio)
         booking = self.booking
         live_ledger.go_on(db, booking.rows, booking.venue_rows, booking.averages)
-        live_ledger.keep_limits(db, self.portfolio.pre_trade)
+        live_ledger.keep_limits(db, self.portfolio)
         self.watch_live.begin(db)
         known, last = live_ledger.ordered(db), self.portfolio.last_key
-        intents: list[Intent] = self.journal.intents.recover(last if self.is_restored else None)
+        intents: list[Intent] = self.journal.intents.recover(
+            last if self.is_restored else None, with_last=True
+        )
         self.inbox.recover([msgspec.structs.replace(i, orders=[]) for i in intents])
         self.journal.start()
-        return [o for i in intents for o in i.orders if o.client_order_id not in known]
+        orders = [o for i in intents for o in i.orders if o.client_order_id not in known]
+        count_flattens(self.portfolio, orders)
+        return orders
 
     async def _catch_up(self, orders: list[Any]) -> None:
         """Learn what became of everything that an earlier process sent."""
@@ -151,7 +166,7 @@ class LiveTrader(TraderService):
             await self.engine.watch.turn()
             self.turn.book_queued()
             await asyncio.sleep(0.05)
-        await self.reader.check()
+        await _patiently(self.reader.check)
         self.turn.book_queued()
         self.context.log.info(
             "trader.caught_up_with_the_venue", orders=len(orders), left=len(self.portfolio.in_flight),
@@ -163,9 +178,23 @@ class LiveTrader(TraderService):
             self.booking.failed(f"the venue is not read any more: {task.exception()}")
 
 
+async def _patiently(ask: Callable[[], Awaitable[None]]) -> None:
+    """Ask again where the venue does not answer, START_TRIES times; the last fault is raised."""
+    for left in reversed(range(START_TRIES)):
+        try:
+            return await ask()
+        except ANSWER_FAULTS as e:
+            if not left:
+                raise
+            log.get().warning("trader.venue_not_ready", why=said(e))
+            await asyncio.sleep(2.0)
+    return None
+
+
 def _named(start: Start, account: LiveAccount) -> Start:
-    """Return a start with the instruments that may be traded, and no others."""
-    return Start(start.owner, start.cash, start.positions, account.specs)
+    """Return a start with the instruments that may be traded, and those that are held."""
+    held = {a: account.venue.listed[a] for a in start.positions if a in account.venue.listed}
+    return Start(start.owner, start.cash, start.positions, {**held, **account.specs})
 
 
 async def run_live(context: ServiceContext, instance: str, live: LiveSettings) -> None:

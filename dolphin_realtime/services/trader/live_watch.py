@@ -8,8 +8,7 @@ import asyncio
 import sqlite3
 import time
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
@@ -17,10 +16,13 @@ from dolphin_realtime.engine.live import LiveEngine
 from dolphin_realtime.journal import database
 from dolphin_realtime.journal.tables import MetaRow
 from dolphin_realtime.model.documents import LiveState, VenueFinding
-from dolphin_realtime.model.errors import VenueError, VenueRefused
+from dolphin_realtime.model.errors import VenueRefused
+from dolphin_realtime.model.portfolio.payments import QUOTE
 from dolphin_realtime.model.portfolio.venue_account import Cause
 from dolphin_realtime.model.risk.live_findings import (
+    ADL_S,
     NODE_APART,
+    UNANSWERED,
     Finding,
     LiveFacts,
     OutsideTrade,
@@ -28,11 +30,13 @@ from dolphin_realtime.model.risk.live_findings import (
 )
 from dolphin_realtime.runtime.service_context import ServiceContext
 from dolphin_realtime.services.trader.live_account import LiveAccount
+from dolphin_realtime.services.trader.live_alerts import UNSEEN, tell_findings, tell_start
 from dolphin_realtime.services.trader.live_ledger import (
     ADOPTED,
     AGREED,
     OPENED,
     RAISED,
+    limits_row,
     not_adopted,
 )
 from dolphin_realtime.services.trader.scan_processor import ScanProcessor
@@ -40,14 +44,17 @@ from dolphin_realtime.trading.venue_booking import VenueBooking
 from dolphin_realtime.trading.venue_turn import VenueTurn
 from dolphin_realtime.venues.binance.condition import Condition, ask_condition
 from dolphin_realtime.venues.binance.reader import Reader
+from dolphin_realtime.venues.binance.stream import ANSWER_FAULTS
 
 TURN_S: Final = 0.5
 ASK_S: Final = 30.0
-"""Between two questions about modes, leverage and margin."""
+"""Longest time between two questions about modes, leverage and margin."""
 AGREE_S: Final = 60.0
 RECONNECT_S: Final = 30.0
 RENEW_S: Final = 60.0
-RUNBOOK: Final = "docs/runbook.md#when-the-venue-is-not-well"
+
+
+STARTING: Final = Finding(code=UNSEEN, posture=None, why="the account is not looked at yet")
 
 
 class LiveWatch:
@@ -60,19 +67,20 @@ class LiveWatch:
 
     def __init__(
         self, context: ServiceContext, account: LiveAccount, reader: Reader, engine: LiveEngine,
-        session: ScanProcessor,
+        session: ScanProcessor, raised_usd: float,
     ) -> None:  # fmt: skip
         self._context, self._account, self._reader = context, account, reader
-        self._engine, self._session = engine, session
+        self._engine, self._session, self._raised_usd = engine, session, raised_usd
         self._booking: VenueBooking = session.booking  # type: ignore[assignment]
         self._outside: list[tuple[str, Cause, int]] = []
         self._condition = Condition()
         self._unanswered = self._refused = 0
-        self._asked_at = self._agreed_at = self._reconnected_at = self._renewed_at = 0.0
+        self._is_asked = False
+        self._agreed_at = self._reconnected_at = self._renewed_at = 0.0
         self._renewing: asyncio.Task[None] | None = None
         self._wallet_apart_at: float | None = None
         self._stream_lost_at: float | None = None
-        self.found: list[Finding] = []
+        self.found = [STARTING]
         self.facts = LiveFacts()
 
     def begin(self, db: sqlite3.Connection) -> None:
@@ -88,34 +96,53 @@ class LiveWatch:
 
     async def run(self) -> None:
         """Watch for ever; a fault of its own blocks entries."""
-        self._tell_start()
-        while True:
-            try:
-                await self._turn()
-            except Exception as e:
-                self._booking.failed(f"the account is not watched: {type(e).__name__}: {e}")
-                raise
-            await asyncio.sleep(TURN_S)
+        tell_start(self._context, self._account, self._session.portfolio)
+        asking = asyncio.create_task(self._ask_on())
+        try:
+            while True:
+                if asking.done():
+                    asking.result()
+                self._turn()
+                await asyncio.sleep(TURN_S)
+        except Exception as e:
+            self._booking.failed(f"the account is not watched: {type(e).__name__}: {e}")
+            raise
+        finally:
+            asking.cancel()
+            await asyncio.gather(asking, return_exceptions=True)
 
-    async def _turn(self) -> None:
+    async def _ask_on(self) -> None:
+        """Ask about modes, leverage and margin, at once where the stream says that they changed."""
+        while True:
+            if not self._account.read.blocked_s:
+                await self._ask()
+                self._is_asked = True
+            self._reader.config_changed.clear()
+            try:
+                async with asyncio.timeout(ASK_S):
+                    await self._reader.config_changed.wait()
+            except TimeoutError:
+                continue
+
+    def _turn(self) -> None:
         now = time.monotonic()
-        if now - self._asked_at >= ASK_S and not self._account.read.blocked_s:
-            self._asked_at = now
-            await self._ask()
         self._note_outside()
         self._repair(now)
         self._renew_node(now)
         self._keep_agreement(now)
         self.facts = self._measure(now)
         before, self.found = {f.code for f in self.found}, findings(self.facts)
-        self._alert(before)
+        if not self._is_asked and self._unanswered < UNANSWERED:
+            self.found.append(STARTING)
+        tell_findings(self._context, before, self.found)
 
     async def _ask(self) -> None:
         try:
             self._condition = await ask_condition(self._account.read)
         except VenueRefused as e:
             self._refused = e.code
-        except (VenueError, msgspec.DecodeError):
+            self._unanswered += 1
+        except ANSWER_FAULTS:
             self._unanswered += 1
         else:
             self._unanswered = self._refused = 0
@@ -124,6 +151,8 @@ class LiveWatch:
         while self._booking.outside:
             trade = self._booking.outside.popleft()
             self._outside.append((trade.asset, trade.cause, trade.venue.at_us))
+        old_us = (time.time() - ADL_S) * 1e6
+        self._outside = [x for x in self._outside if x[1] is not Cause.ADL or x[2] > old_us]
 
     def _repair(self, now: float) -> None:
         """Open a stream anew where the other one has trades that it lacks."""
@@ -135,48 +164,63 @@ class LiveWatch:
             self._reader.wake()
 
     def _renew_node(self, now: float) -> None:
-        """Build the node anew where its own positions are wrong in many names, or we hold nothing."""
+        """Build the node anew where it ended, or its positions are wrong in many names or in vain."""
+        if self._renewing is not None and not self._renewing.done():
+            return
         is_calm = not (
-            self._engine.watch.is_asking
-            or self._reader.differences
-            or self._reader.stream.why_not
-            or (self._renewing is not None and not self._renewing.done())
+            self._engine.watch.is_asking or self._reader.differences or self._reader.stream.why_not
         )
-        held = self._reader.ledger.positions()
-        is_due = len(self.facts.node_apart) > NODE_APART or (self.facts.node_apart and not held)
-        if is_due and is_calm and now - self._renewed_at > RENEW_S:
+        apart, held = self.facts.node_apart, self._reader.ledger.positions()
+        is_wrong = is_calm and (len(apart) > NODE_APART or (apart and not held))
+        listed = self._account.venue.listed
+        lacks = {a: listed[a] for a in held if a in listed and a not in self._engine.specs}
+        self._engine.specs.update(lacks)  # a name from outside: without it no exit could leave
+        if (is_wrong or lacks or self._engine.node_away) and now - self._renewed_at > RENEW_S:
             self._renewed_at = now
             self._context.log.warning("trader.node_renewed", apart=self.facts.node_apart)
             self._renewing = asyncio.create_task(self._engine.restart_node())
 
     def _keep_agreement(self, now: float) -> None:
         """Journal from when on rows are to be sought after a restart."""
-        if now - self._agreed_at >= AGREE_S and not self._reader.differences:
+        is_whole = not (
+            self._reader.differences or self._engine.watch.is_placing or self._booking.queue
+        )
+        if now - self._agreed_at >= AGREE_S and is_whole:
             self._agreed_at = now
             self._booking.rows.add("meta", MetaRow(AGREED, str(self._reader.agreed_ms)))
 
     def _measure(self, now: float) -> LiveFacts:
         reader, read, condition = self._reader, self._account.read, self._condition
-        wallet = max((abs(d.ledger - d.venue) for d in reader.differences if d.what == "wallet"),
-                     default=Decimal(0))  # fmt: skip
+        wallet = self._wallet_apart()
         self._wallet_apart_at = (self._wallet_apart_at or now) if wallet else None
         lost = reader.stream.why_not is not None
         self._stream_lost_at = (self._stream_lost_at or now) if lost else None
         live = self._account.live
         return LiveFacts(
             unknown_s=tuple(now - life.since for life in self._engine.watch.unknown),
-            outside=self._standing(),
+            unplaced_s=self._engine.watch.unplaced_s(now), outside=self._standing(),
             apart=tuple(f"{d.name}: ledger {d.ledger}, venue {d.venue}"
                         for d in reader.differences if d.what == "position"),
-            wallet_apart=float(wallet), wallet_apart_s=_since(self._wallet_apart_at, now),
+            wallet_apart=wallet, wallet_apart_s=_since(self._wallet_apart_at, now),
             equity=self._session.portfolio.equity(),
             stream_lost_s=_since(self._stream_lost_at, now),
             node_stream_lost_s=_since(self._engine.node_stream_lost_at, now),
-            unanswered=max(self._unanswered, reader.unanswered), refused=self._refused,
+            node_away=self._engine.node_away or "",
+            unanswered=max(self._unanswered, reader.unanswered),
+            refused=self._engine.key_refused or self._refused,
             blocked_s=read.blocked_s, clock_ms=condition.clock_ms,
             wrong_modes=condition.wrong_modes,
             wrong_leverage=condition.wrong_leverage(live.names, live.leverage),
             margin=condition.margin, node_apart=self._node_apart(),
+        )  # fmt: skip
+
+    def _wallet_apart(self) -> float:
+        """Return by how much wallets differ, USDT; an asset without a price counts as one USDT."""
+        prices = self._session.portfolio.prices
+        return max(
+            (float(abs(d.ledger - d.venue)) * prices.get(f"{d.name}{QUOTE}", 1.0)
+             for d in self._reader.differences if d.what == "wallet"),
+            default=0.0,
         )  # fmt: skip
 
     def _standing(self) -> tuple[OutsideTrade, ...]:
@@ -204,17 +248,21 @@ class LiveWatch:
 
     def raise_cap(self, who: str, reason: str) -> float:
         """Lift the cap of the first day to that of the settings; return it."""
-        portfolio, cap = self._session.portfolio, self._account.live.max_gross_usd
+        portfolio, cap = self._session.portfolio, self._raised_usd
         portfolio.pre_trade = msgspec.structs.replace(portfolio.pre_trade, max_gross_usd=cap)
+        self._booking.rows.add("meta", limits_row(portfolio))
         self._note(RAISED, who, reason)
         return cap
 
     def _note(self, name: str, who: str, reason: str) -> None:
-        """Journal what a person decided about the account."""
-        fact = {"seq": self._booking.venue_rows.seq, "who": who, "reason": reason,
+        """Journal what a person decided about the account, beside what was decided before."""
+        seq = self._booking.venue_rows.seq
+        fact = {"seq": seq, "who": who, "reason": reason,
                 "at": datetime.now(UTC).isoformat()}  # fmt: skip
         turn: VenueTurn = self._session.turn  # type: ignore[assignment]
-        turn.note(MetaRow(name, msgspec.json.encode(fact).decode()))
+        text = msgspec.json.encode(fact).decode()
+        self._booking.rows.add("meta", MetaRow(f"{name} {seq}", text))
+        turn.note(MetaRow(name, text))
 
     def state(self) -> LiveState:
         """Return what STATE says of the venue."""
@@ -233,28 +281,6 @@ class LiveWatch:
     def _compared_at(self) -> datetime | None:
         at = self._reader.compared_at
         return None if at is None else datetime.now(UTC) - timedelta(seconds=time.monotonic() - at)
-
-    def _tell_start(self) -> None:
-        live, portfolio = self._account.live, self._session.portfolio
-        facts: dict[str, Any] = {
-            "why": f"live trading began at {live.venue}, account …{self._account.trade_key.key[-4:]}",
-            "max_order_usd": portfolio.pre_trade.max_order_usd,
-            "max_gross_usd": portfolio.pre_trade.max_gross_usd,
-            "positions": portfolio.account.held(),
-        }
-        self._context.alert(self._context.name, "live_start", "red", facts, RUNBOOK)
-        self._context.alert(self._context.name, "live_start", "recovered", facts, RUNBOOK)
-
-    def _alert(self, before: set[str]) -> None:
-        now = {f.code: f for f in self.found}
-        for code in now.keys() - before:
-            why = {"why": f"{code}: {now[code].why}"}
-            self._context.alert(self._context.name, f"venue_{code.lower()}", "red", why, RUNBOOK)
-        for code in before - now.keys():
-            facts = {"why": f"{code} is over"}
-            self._context.alert(
-                self._context.name, f"venue_{code.lower()}", "recovered", facts, RUNBOOK
-            )
 
 
 def _since(at: float | None, now: float) -> float:

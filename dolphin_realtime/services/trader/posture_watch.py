@@ -31,7 +31,7 @@ class PostureWatch:
         if order is None or posture in (None, Posture.HALTED):
             return
         flatten_id, reason = order.get("id"), order.get("reason", "")
-        if flatten_id and flatten_id != self._session.portfolio.flattened_id:
+        if flatten_id and self._session.turn.needs_flatten(flatten_id):
             self._act(lambda: self._session.flatten(flatten_id, reason))
 
     def apply(self, posture: Posture | None) -> None:

@@ -57,6 +57,8 @@ def state_document(
         untradable=_untradable(portfolio),
         in_flight=len(portfolio.in_flight),
         cash=portfolio.account.cash,
+        account=portfolio.life,
+        transfers=portfolio.account.transfers,
         fees=portfolio.account.fees,
         equity=portfolio.equity(),
         last_signal=_last_signal(portfolio),

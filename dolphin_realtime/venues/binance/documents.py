@@ -13,6 +13,16 @@ TRADED: Final = ("TRADE", "CALCULATED")
 """Executions of an order update that carry a trade; CALCULATED is a liquidation."""
 
 
+def _check(*numbers: Decimal) -> None:
+    """Refuse a number that is none.
+
+    Raises:
+        ArithmeticError: If one is infinite or not a number.
+    """
+    if not all(number.is_finite() for number in numbers):
+        raise ArithmeticError("the venue wrote a number that is none")
+
+
 class Trade(msgspec.Struct, frozen=True, kw_only=True):
     """One trade of the account, from REST or from the stream.
 
@@ -31,6 +41,9 @@ class Trade(msgspec.Struct, frozen=True, kw_only=True):
     realised: Decimal
     at_ms: int
     client_id: str | None = None
+
+    def __post_init__(self) -> None:
+        _check(self.quantity, self.price, self.fee, self.realised)
 
     @property
     def key(self) -> tuple[str, int]:
@@ -52,6 +65,9 @@ class Income(msgspec.Struct, frozen=True, kw_only=True):
     amount: Decimal = msgspec.field(name="income")
     at_ms: int = msgspec.field(name="time")
     symbol: str = ""
+
+    def __post_init__(self) -> None:
+        _check(self.amount)
 
     @property
     def key(self) -> tuple[str, int, str]:
@@ -79,10 +95,16 @@ class HeldPosition(msgspec.Struct, frozen=True, kw_only=True):
     quantity: Decimal = msgspec.field(name="positionAmt")
     entry: Decimal = msgspec.field(name="entryPrice")
 
+    def __post_init__(self) -> None:
+        _check(self.quantity)
+
 
 class _Asset(msgspec.Struct, kw_only=True):
     asset: str
     wallet: Decimal = msgspec.field(name="walletBalance")
+
+    def __post_init__(self) -> None:
+        _check(self.wallet)
 
 
 class _Account(msgspec.Struct, kw_only=True):

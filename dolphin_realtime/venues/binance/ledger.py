@@ -75,15 +75,21 @@ class Ledger:
         return True
 
     def add_income(self, row: Income) -> bool:
-        """Add a row of income; return whether it is new."""
+        """Add a row of income; return whether it is new. What trades tell themselves is not kept."""
+        if row.kind in OF_TRADES:
+            return False
         if row.key in self.income or row.key in self.before:
             self.repeats += 1
             return False
         self.income[row.key] = row
         self.newest_ms = max(self.newest_ms, row.at_ms)
-        if row.kind not in OF_TRADES:
-            self._move(row.asset, row.amount)
+        self._move(row.asset, row.amount)
         return True
+
+    def forget(self, before_ms: int) -> None:
+        """Drop rows that the venue does not tell any more; what they come to stays."""
+        _forget(self.trades, before_ms)
+        _forget(self.income, before_ms)
 
     def _move(self, asset: str, amount: Decimal) -> None:
         self._wallets[asset] = self._wallets.get(asset, ZERO) + amount
@@ -116,3 +122,11 @@ class Ledger:
                 if abs(one - other) > most:
                     found.append(Difference(what=what, name=name, ledger=one, venue=other))
         return found
+
+
+def _forget[K, R: (Trade, Income)](rows: dict[K, R], before_ms: int) -> None:
+    while rows:
+        key = next(iter(rows))
+        if rows[key].at_ms >= before_ms:
+            return
+        del rows[key]

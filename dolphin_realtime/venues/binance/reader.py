@@ -22,24 +22,24 @@ from dolphin_realtime.venues.binance.documents import (
     OrderUpdate,
     Trade,
     read_event,
-    read_income,
     read_positions,
-    read_trades,
     read_wallets,
     trade_of,
 )
 from dolphin_realtime.venues.binance.ledger import Difference, Ledger
 from dolphin_realtime.venues.binance.pace import Pace
+from dolphin_realtime.venues.binance.queries import all_income, all_trades
 from dolphin_realtime.venues.binance.rest import Rest
 from dolphin_realtime.venues.binance.stream import ANSWER_FAULTS, UserStream, mind_clock, said
 
-PAGE: Final = 1000
 OVERLAP_MS: Final = 60_000
 """Rows are sought again from so long before."""
 WALLET_TOLERANCE: Final = Decimal("0.000001")
 WEEK_MS: Final = 7 * 86_400_000
 """Longest span that the venue answers a question about."""
 STILL_TRIES: Final = 10
+CONFIG_UPDATE: Final = "ACCOUNT_CONFIG_UPDATE"
+MARGIN_CALL: Final = "MARGIN_CALL"
 LATE_MS: Final = 1000
 """A trade that the stream has not told after this is one that it did not tell."""
 
@@ -55,6 +55,7 @@ class Reader:
         ledger: What is known.
         differences: Where the venue said otherwise, twice the same, at the last comparison.
         compared_at: When that was, by the monotonic clock; None before the first.
+        config_changed: Set when the stream says that modes, leverage or margin need a look.
         unanswered: Comparisons in a row that the venue did not answer.
         stream: The user stream.
         counts: Events misread, trades that only REST told.
@@ -84,6 +85,7 @@ class Reader:
         )  # fmt: skip
         self.compared_at: float | None = None
         self.unanswered = 0
+        self.config_changed = asyncio.Event()
         self.counts = {"misread": 0, "untold": 0}
 
     async def start(self) -> None:
@@ -98,7 +100,10 @@ class Reader:
         if self._is_new:
             await self._begin()
         elif self._since_ms < self._rest.now_ms() - WEEK_MS + OVERLAP_MS:
-            raise VenueError("the ledger ends more than a week ago: the venue cannot fill the gap")
+            raise VenueError(
+                "the ledger ends more than a week ago, the venue cannot fill the gap: close what is "
+                "held at the venue, and begin a new journal (docs/live.md)"
+            )
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Listen and compare until stopped; an exception of either ends both and is raised."""
@@ -151,6 +156,7 @@ class Reader:
         self.differences, self.compared_at = found, time.monotonic()
         if not found:
             self._since_ms = began_ms - OVERLAP_MS
+            self.ledger.forget(began_ms - WEEK_MS - OVERLAP_MS)
         await self._doubt_stream()
 
     async def _doubt_stream(self) -> None:
@@ -213,32 +219,12 @@ class Reader:
         return max(self._since_ms, now_ms - WEEK_MS + OVERLAP_MS)
 
     async def _income(self, since_ms: int) -> list[Income]:
-        found: list[Income] = []
-        page = 1
-        while True:
-            rows = read_income(await self._rest.get(
-                "/fapi/v1/income", startTime=since_ms, limit=PAGE, page=page
-            ))  # fmt: skip
-            found += rows
-            if len(rows) < PAGE:
-                return found
-            page += 1
+        return await all_income(self._rest, since_ms)
 
     async def _trades(self, symbol: str) -> list[Trade]:
         """Return a symbol's trades after the last one that REST has told."""
-        found: list[Trade] = []
-        last = self._confirmed.get(symbol)
-        while True:
-            first: dict[str, str | int]
-            since_ms = self._first_ms(self._rest.now_ms())
-            first = {"startTime": since_ms} if last is None else {"fromId": last + 1}
-            page = read_trades(await self._rest.get(
-                "/fapi/v1/userTrades", symbol=symbol, limit=PAGE, **first
-            ))  # fmt: skip
-            found += page
-            if len(page) < PAGE:
-                return found
-            last = page[-1].id
+        since_ms = self._first_ms(self._rest.now_ms())
+        return await all_trades(self._rest, symbol, since_ms, self._confirmed.get(symbol))
 
     def take(self, trade: Trade) -> bool:
         """Take a trade that REST told; return whether it is new."""
@@ -264,7 +250,7 @@ class Reader:
         try:
             event = read_event(text)
             trade = trade_of(event)
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, ArithmeticError):
             self.counts["misread"] += 1
             self._wake.set()
             return ""
@@ -273,6 +259,8 @@ class Reader:
             self._take(trade)
         if event.order is not None:
             self._heard(event.order)
+        if event.kind in (CONFIG_UPDATE, MARGIN_CALL):
+            self.config_changed.set()
         if event.account is not None and event.account.reason != "ORDER":
             self._wake.set()  # money moved without a trade: its income is asked for
         return event.kind

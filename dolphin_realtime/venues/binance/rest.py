@@ -42,16 +42,22 @@ class _Key(msgspec.Struct):
 class Rest:
     """A client with one API key.
 
+    Args:
+        base_url: Address of the venue.
+        api_key: The key.
+        sign: Signs with its secret.
+        spares: Whether some of the minute's weight is left to others; not in an emergency.
+
     Attributes:
         offset_ms: The venue's clock less the host's, as last measured.
         used_weight: Request weight of the current minute, as the venue last said.
     """
 
-    def __init__(self, base_url: str, api_key: str, sign: Signer) -> None:
+    def __init__(self, base_url: str, api_key: str, sign: Signer, *, spares: bool = True) -> None:
         self._client = httpx.AsyncClient(
             base_url=base_url, timeout=TIMEOUT_S, headers={"X-MBX-APIKEY": api_key}, trust_env=False
         )
-        self._sign = sign
+        self._sign, self._spares = sign, spares
         self._blocked_until = 0.0
         self.offset_ms, self.used_weight = 0.0, 0
         self._minute = 0.0
@@ -131,7 +137,7 @@ class Rest:
     async def _ask(self, method: str, target: str) -> bytes:
         path = target.partition("?")[0]
         most = WEIGHT_URGENT if path in URGENT else WEIGHT_MAX
-        if self.used_weight > most and self._minute == time.time() // 60:
+        if self._spares and self.used_weight > most and self._minute == time.time() // 60:
             raise VenueBlocked(f"{self.used_weight} of the minute's weight is used")
         if self.blocked_s > 0.0:
             raise VenueBlocked(f"the venue is left alone for another {self.blocked_s:.0f} s")

@@ -24,7 +24,8 @@ OPEN_S: Final = 3.0
 DEAD_KEY: Final = -1125
 CLOCK_OFF: Final = -1021
 EXPIRED: Final = "listenKeyExpired"
-ANSWER_FAULTS: Final = (VenueError, msgspec.DecodeError)
+ANSWER_FAULTS: Final = (VenueError, msgspec.DecodeError, ArithmeticError)
+"""No answer, a refusal, or an answer that is none; a number that is none is an ArithmeticError."""
 STREAM_FAULTS: Final = (*ANSWER_FAULTS, OSError, WebSocketException, TimeoutError)
 
 
