@@ -93,8 +93,8 @@ class VenueTurn(Turn):
         """
         await self._drain()
         is_again = flatten_id == self.portfolio.flattened_id
-        self._again_s = min(2 * self._again_s, 60.0) if is_again else FLATTEN_AGAIN_S
         n_orders = await super().flatten(flatten_id)
+        self._again_s = min(2 * self._again_s, 60.0) if is_again else FLATTEN_AGAIN_S
         self._flattened_at = time.monotonic()
         return n_orders
 
