@@ -1,8 +1,8 @@
 """The NautilusTrader node that sends orders to Binance USD-M, every relevant option set here.
 
 Orders leave by HTTP and are sent once: over the websocket API rc7 keeps what it could not write and
-sends it later, by which an order that was given up still executes. `assert_safe` looks at what was
-built, so that a default that returns in an upgrade stops the start. Nothing that the node books is
+sends it later, by which an order that was given up still executes. `assert_safe` looks at the
+configuration as it was made, so that a default that returns in an upgrade stops the start. Nothing that the node books is
 Dolphin's book (ADR 17).
 """
 

@@ -190,3 +190,10 @@ async def test_the_open_leg_does_not_leave_when_nothing_may_be_opened(scene):
 def test_every_kind_of_moved_money_is_no_profit():
     assert all(map(is_transfer, ("TRANSFER", "INTERNAL_TRANSFER", "STRATEGY_UMFUTURES_TRANSFER")))
     assert not is_transfer("FUNDING_FEE")
+
+
+async def test_a_book_that_lacks_what_the_ledger_has_halts(scene, monkeypatch):
+    monkeypatch.setattr("dolphin_realtime.services.trader.live_watch.BOOK_S", 1.0)
+    asset = await held_asset(scene)
+    scene.trader.portfolio.account.positions[asset].quantity *= 2
+    await until(lambda: any(f.code == "BOOK_APART" for f in scene.trader.watch_live.found))

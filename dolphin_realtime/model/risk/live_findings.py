@@ -47,6 +47,7 @@ class LiveFacts(msgspec.Struct, frozen=True, kw_only=True):
         unplaced_s: For how long a trade is known whose order is not: the book lacks it.
         outside: Trades from outside that nobody has adopted.
         apart: Positions in which ledger and venue differ, in words.
+        book_apart: Names in which the portfolio holds another quantity than the ledger.
         wallet_apart: By how much the wallets differ, and ``wallet_apart_s`` since when.
         stream_lost_s: Since when the reader's stream is not whole, 0 while it is.
         node_stream_lost_s: The same of the node's.
@@ -65,6 +66,7 @@ class LiveFacts(msgspec.Struct, frozen=True, kw_only=True):
     unplaced_s: float = 0.0
     outside: tuple[OutsideTrade, ...] = ()
     apart: tuple[str, ...] = ()
+    book_apart: tuple[str, ...] = ()
     wallet_apart: float = 0.0
     wallet_apart_s: float = 0.0
     equity: float = 0.0
@@ -151,6 +153,8 @@ def _books(f: LiveFacts) -> list[Finding]:
     found = []
     if f.apart:
         found.append(_of("LEDGER_APART", Posture.HALTED, "; ".join(f.apart)))
+    if f.book_apart:
+        found.append(_of("BOOK_APART", Posture.HALTED, f"{', '.join(f.book_apart)}: not booked"))
     if f.wallet_apart > max(WALLET_USD, WALLET_SHARE * f.equity):
         found.append(_of("WALLET_APART", Posture.CLOSE_ONLY, f"by {f.wallet_apart:.2f}"))
     elif f.wallet_apart > WALLET_USD and f.wallet_apart_s >= WALLET_S:

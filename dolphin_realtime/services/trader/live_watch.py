@@ -29,16 +29,9 @@ from dolphin_realtime.model.risk.live_findings import (
     findings,
 )
 from dolphin_realtime.runtime.service_context import ServiceContext
+from dolphin_realtime.services.trader import live_ledger
 from dolphin_realtime.services.trader.live_account import LiveAccount
 from dolphin_realtime.services.trader.live_alerts import UNSEEN, tell_findings, tell_start
-from dolphin_realtime.services.trader.live_ledger import (
-    ADOPTED,
-    AGREED,
-    OPENED,
-    RAISED,
-    limits_row,
-    not_adopted,
-)
 from dolphin_realtime.services.trader.scan_processor import ScanProcessor
 from dolphin_realtime.trading.venue_booking import VenueBooking
 from dolphin_realtime.trading.venue_turn import VenueTurn
@@ -50,6 +43,8 @@ TURN_S: Final = 0.5
 ASK_S: Final = 30.0
 """Longest time between two questions about modes, leverage and margin."""
 AGREE_S: Final = 60.0
+BOOK_S: Final = 5.0
+"""What the ledger has and the portfolio has not after this was not booked."""
 RECONNECT_S: Final = 30.0
 RENEW_S: Final = 60.0
 
@@ -78,6 +73,7 @@ class LiveWatch:
         self._is_asked = False
         self._agreed_at = self._reconnected_at = self._renewed_at = 0.0
         self._renewing: asyncio.Task[None] | None = None
+        self._book_apart_at: float | None = None
         self._wallet_apart_at: float | None = None
         self._stream_lost_at: float | None = None
         self.found = [STARTING]
@@ -85,9 +81,9 @@ class LiveWatch:
 
     def begin(self, db: sqlite3.Connection) -> None:
         """Take over the trades from outside that nobody has adopted yet."""
-        for asset, source, at_us in not_adopted(db):
+        for asset, source, at_us in live_ledger.not_adopted(db):
             self._outside.append((asset, Cause(source.split()[1].rstrip(":")), at_us))
-        opened_ms = int(database.meta(db, OPENED))
+        opened_ms = int(database.meta(db, live_ledger.OPENED))
         self.opened_at = datetime.fromtimestamp(opened_ms / 1000, UTC)
 
     def entry_block(self) -> str | None:
@@ -187,7 +183,7 @@ class LiveWatch:
         )
         if now - self._agreed_at >= AGREE_S and is_whole:
             self._agreed_at = now
-            self._booking.rows.add("meta", MetaRow(AGREED, str(self._reader.agreed_ms)))
+            self._booking.rows.add("meta", MetaRow(live_ledger.AGREED, str(self._reader.agreed_ms)))
 
     def _measure(self, now: float) -> LiveFacts:
         reader, read, condition = self._reader, self._account.read, self._condition
@@ -201,7 +197,7 @@ class LiveWatch:
             unplaced_s=self._engine.watch.unplaced_s(now), outside=self._standing(),
             apart=tuple(f"{d.name}: ledger {d.ledger}, venue {d.venue}"
                         for d in reader.differences if d.what == "position"),
-            wallet_apart=wallet, wallet_apart_s=_since(self._wallet_apart_at, now),
+            book_apart=self._book_apart(now), wallet_apart=wallet, wallet_apart_s=_since(self._wallet_apart_at, now),
             equity=self._session.portfolio.equity(),
             stream_lost_s=_since(self._stream_lost_at, now),
             node_stream_lost_s=_since(self._engine.node_stream_lost_at, now),
@@ -213,6 +209,18 @@ class LiveWatch:
             wrong_leverage=condition.wrong_leverage(live.names, live.leverage),
             margin=condition.margin, node_apart=self._node_apart(),
         )  # fmt: skip
+
+    def _book_apart(self, now: float) -> tuple[str, ...]:
+        """Return the names in which the portfolio has not what the ledger has, for BOOK_S."""
+        portfolio = self._session.portfolio
+        ours, ledger = portfolio.account.held(), self._reader.ledger.positions()
+        names = tuple(
+            name for name in sorted(ours.keys() | ledger.keys())
+            if round(ours.get(name, 0.0) - float(ledger.get(name, 0)), portfolio.digits(name))
+        )  # fmt: skip
+        is_late = names and not (self._booking.queue or self._engine.watch.is_placing)
+        self._book_apart_at = (self._book_apart_at or now) if is_late else None
+        return names if _since(self._book_apart_at, now) > BOOK_S else ()
 
     def _wallet_apart(self) -> float:
         """Return by how much wallets differ, USDT; an asset without a price counts as one USDT."""
@@ -243,15 +251,15 @@ class LiveWatch:
         """Adopt the trades from outside that were booked so far; return how many there were."""
         self._note_outside()
         n_adopted, self._outside = len(self._outside), []
-        self._note(ADOPTED, who, reason)
+        self._note(live_ledger.ADOPTED, who, reason)
         return n_adopted
 
     def raise_cap(self, who: str, reason: str) -> float:
         """Lift the cap of the first day to that of the settings; return it."""
         portfolio, cap = self._session.portfolio, self._raised_usd
         portfolio.pre_trade = msgspec.structs.replace(portfolio.pre_trade, max_gross_usd=cap)
-        self._booking.rows.add("meta", limits_row(portfolio))
-        self._note(RAISED, who, reason)
+        self._booking.rows.add("meta", live_ledger.limits_row(portfolio))
+        self._note(live_ledger.RAISED, who, reason)
         return cap
 
     def _note(self, name: str, who: str, reason: str) -> None:
