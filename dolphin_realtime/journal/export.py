@@ -18,7 +18,9 @@ from dolphin_realtime.journal.tables import TABLES, columns_of
 TIME: Final = pa.timestamp("us", tz="UTC")
 KINDS: Final = {int: pa.int64(), bool: pa.bool_(), float: pa.float64(), str: pa.string()}
 BATCH_ROWS: Final = 50_000
-FILES: Final = [name for name, table in TABLES.items() if table.order]
+LIVE_FILES: Final = ("income", "shadow_fills")
+"""Tables that only a live journal fills."""
+FILES: Final = [n for n, table in TABLES.items() if table.order and n not in LIVE_FILES]
 INSTANT: Final = ("timestamp_us", "settlement_us")
 """Columns that are exported as `timestamp`: when the row's event happened."""
 
@@ -47,7 +49,9 @@ def export(folder: Path, instance: str, out: Path) -> dict[str, int]:
     """
     with database.reading(folder) as db:
         out.mkdir(parents=True, exist_ok=True)
-        return {name: _write(db, name, instance, out / f"{name}.parquet") for name in FILES}
+        is_live = database.meta(db, database.MODE) == database.LIVE
+        names = [*FILES, *(LIVE_FILES if is_live else ())]
+        return {name: _write(db, name, instance, out / f"{name}.parquet") for name in names}
 
 
 def _write(db: sqlite3.Connection, table: str, instance: str, path: Path) -> int:

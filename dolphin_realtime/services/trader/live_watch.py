@@ -22,7 +22,6 @@ from dolphin_realtime.model.portfolio.venue_account import Cause
 from dolphin_realtime.model.risk.live_findings import (
     ADL_S,
     NODE_APART,
-    UNANSWERED,
     Finding,
     LiveFacts,
     OutsideTrade,
@@ -42,6 +41,7 @@ from dolphin_realtime.venues.binance.stream import ANSWER_FAULTS
 TURN_S: Final = 0.5
 ASK_S: Final = 30.0
 """Longest time between two questions about modes, leverage and margin."""
+ASK_AGAIN_S: Final = 2.0
 AGREE_S: Final = 60.0
 BOOK_S: Final = 5.0
 """What the ledger has and the portfolio has not after this was not booked."""
@@ -70,7 +70,7 @@ class LiveWatch:
         self._outside: list[tuple[str, Cause, int]] = []
         self._condition = Condition()
         self._unanswered = self._refused = 0
-        self._is_asked = False
+        self._is_asked = self._node_lacks = False
         self._agreed_at = self._reconnected_at = self._renewed_at = 0.0
         self._renewing: asyncio.Task[None] | None = None
         self._book_apart_at: float | None = None
@@ -110,12 +110,11 @@ class LiveWatch:
     async def _ask_on(self) -> None:
         """Ask about modes, leverage and margin, at once where the stream says that they changed."""
         while True:
-            if not self._account.read.blocked_s:
-                await self._ask()
-                self._is_asked = True
+            is_known = not self._account.read.blocked_s and await self._ask()
+            self._is_asked = self._is_asked or is_known
             self._reader.config_changed.clear()
             try:
-                async with asyncio.timeout(ASK_S):
+                async with asyncio.timeout(ASK_S if is_known else ASK_AGAIN_S):
                     await self._reader.config_changed.wait()
             except TimeoutError:
                 continue
@@ -128,11 +127,12 @@ class LiveWatch:
         self._keep_agreement(now)
         self.facts = self._measure(now)
         before, self.found = {f.code for f in self.found}, findings(self.facts)
-        if not self._is_asked and self._unanswered < UNANSWERED:
+        if not self._is_asked:
             self.found.append(STARTING)
         tell_findings(self._context, before, self.found)
 
-    async def _ask(self) -> None:
+    async def _ask(self) -> bool:
+        """Ask once, and return whether the venue answered."""
         try:
             self._condition = await ask_condition(self._account.read)
         except VenueRefused as e:
@@ -142,6 +142,8 @@ class LiveWatch:
             self._unanswered += 1
         else:
             self._unanswered = self._refused = 0
+            return True
+        return False
 
     def _note_outside(self) -> None:
         while self._booking.outside:
@@ -171,8 +173,11 @@ class LiveWatch:
         listed = self._account.venue.listed
         lacks = {a: listed[a] for a in held if a in listed and a not in self._engine.specs}
         self._engine.specs.update(lacks)  # a name from outside: without it no exit could leave
-        if (is_wrong or lacks or self._engine.node_away) and now - self._renewed_at > RENEW_S:
-            self._renewed_at = now
+        self._node_lacks = self._node_lacks or bool(lacks)
+        if (
+            is_wrong or self._node_lacks or self._engine.node_away
+        ) and now - self._renewed_at > RENEW_S:
+            self._renewed_at, self._node_lacks = now, False
             self._context.log.warning("trader.node_renewed", apart=self.facts.node_apart)
             self._renewing = asyncio.create_task(self._engine.restart_node())
 
