@@ -42,6 +42,8 @@ def unpack_inputs(books: bytes, factors: bytes) -> tuple[dict[str, Book], Factor
 
 LIMITS: Final = "limits "
 """Begin of the name of a fact: the pre-trade limits in force after the scan whose instant follows."""
+APART: Final = "node_differences"
+"""Name of a fact: trades that only one of NautilusTrader and the reader had in time, since a start."""
 FOUND: Final = "FOUND: the venue has it"
 """Reason of the row with which an unknown order is known again."""
 VENUE: Final = "venue"

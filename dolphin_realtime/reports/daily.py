@@ -7,11 +7,12 @@ from typing import Final
 import msgspec
 
 from dolphin_realtime.config.settings import Settings
-from dolphin_realtime.journal.database import reading
+from dolphin_realtime.journal.database import MODE, meta, reading
 from dolphin_realtime.model.errors import JournalError
 from dolphin_realtime.reports.figures import Figures
 from dolphin_realtime.reports.period import rows_in
 from dolphin_realtime.reports.span import Span
+from dolphin_realtime.reports.versus import read_versus
 from dolphin_realtime.reports.write import JSON, Report, write_report
 from dolphin_realtime.scans.coverage import DayCoverage, coverage_of, reasons_of
 from dolphin_realtime.scans.ledger import SUFFIX, ledger_folder, read_lines
@@ -54,11 +55,21 @@ def write_paper_report(settings: Settings, instance: str, day: str) -> Report:
     coverage = _coverage(settings, journal_folder, day)
     if not coverage.is_whole:
         caveats = (*caveats, coverage.words)
-    title = f"Paper trading {instance}, {day}"
+    title = f"{_mode(journal_folder)} trading {instance}, {day}"
     out = paper_folder(settings, instance, day)
-    report = write_report(journal_folder, out, title, Span.of_days(day, day), caveats)
+    compared = read_versus(settings, instance, day)
+    report = write_report(
+        journal_folder, out, title, Span.of_days(day, day), caveats,
+        None if compared is None else compared.net_backtest,
+    )  # fmt: skip
     report.coverage = [coverage]
     return report
+
+
+def _mode(journal_folder: Path) -> str:
+    """Return how a journal's instance traded, as the first word of a title."""
+    with reading(journal_folder) as db:
+        return meta(db, MODE).capitalize()
 
 
 def _coverage(settings: Settings, journal_folder: Path, day: str) -> DayCoverage:

@@ -14,7 +14,9 @@ from typing import Any, Final
 
 import msgspec
 
+from dolphin_realtime.journal.database import meta
 from dolphin_realtime.journal.fold import rows_of
+from dolphin_realtime.journal.venue_rows import APART
 from dolphin_realtime.model.percentiles import percentiles
 from dolphin_realtime.reports.span import Span
 
@@ -56,6 +58,9 @@ class LiveFigures(msgspec.Struct, kw_only=True):
         error_bps: Mean of the venue's price against the modelled one, against us positive.
         unknown_s: Percentiles of how long orders were unknown.
         outside: Trades from outside by cause.
+        node_differences: Trades that only one of NautilusTrader and the reader had in time, since
+            the trader's last start.
+        backtest_net: Net of the day's backtest; None if it was not compared.
         adopted: What persons adopted, in words.
     """
 
@@ -68,6 +73,8 @@ class LiveFigures(msgspec.Struct, kw_only=True):
     unknown_s: dict[str, float]
     outside: dict[str, int]
     adopted: list[str]
+    node_differences: int = 0
+    backtest_net: float | None = None
 
 
 def read_live(db: sqlite3.Connection, span: Span, net: float) -> LiveFigures:
@@ -99,7 +106,7 @@ def read_live(db: sqlite3.Connection, span: Span, net: float) -> LiveFigures:
         error_bps=BPS * math.fsum(_worse(f, s) for f, s in pairs) / notional if notional else None,
         outcomes=_outcomes(db, span), unknown_s=_unknown_s(db, span),
         outside=dict(Counter(f["source"].split(":")[0] for f in fills if not f["client_order_id"])),
-        adopted=_adopted(db),
+        adopted=_adopted(db), node_differences=int(meta(db, APART) or 0),
     )  # fmt: skip
 
 

@@ -18,7 +18,12 @@ def live_tables(f: Figures) -> Iterator[str]:
         [
             ("live: wallet and unrealised, less what was moved", usd(live.net)),
             ("shadow: every trade at the modelled fill", shadow),
-            ("backtest of the day", "dolphin versus DAY"),
+            (
+                "backtest of the day",
+                usd(live.backtest_net)
+                if live.backtest_net is not None
+                else "not compared yet: dolphin versus DAY",
+            ),
             ("price against the model, against us", f"{number(live.error_bps)} bps"),
         ],
     )
@@ -34,6 +39,10 @@ def live_tables(f: Figures) -> Iterator[str]:
                 f"{number(waits.get('p50'))} s, {number(waits.get('max'))} s",
             ),
             *((kind, f"{n:,}") for kind, n in live.outside.items()),
+            (
+                "trades that NautilusTrader or the reader lacked in time, since the last start",
+                f"{live.node_differences:,}",
+            ),
             *(("adopted", words) for words in live.adopted),
         ],
     )

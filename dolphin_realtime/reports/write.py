@@ -64,8 +64,11 @@ def write_report(
     title: str,
     span: Span | None = None,
     caveats: tuple[str, ...] = (),
+    backtest_net: float | None = None,
 ) -> Report:
     """Write the report of a journal over a span into a folder.
+
+    ``backtest_net`` is shown beside the figures of a live journal.
 
     Raises:
         JournalError: If there is no journal.
@@ -74,6 +77,8 @@ def write_report(
     with reading(journal_folder) as db:
         period = read_period(db, span)
     found = figures_of(period)
+    if found.live is not None:
+        found.live.backtest_net = backtest_net
     found.caveats = [*caveats, *caveats_of(period)]
     out.mkdir(parents=True, exist_ok=True)
     files.replace(out / JSON, msgspec.json.format(msgspec.json.encode(found), indent=2))

@@ -197,3 +197,17 @@ async def test_a_book_that_lacks_what_the_ledger_has_halts(scene, monkeypatch):
     asset = await held_asset(scene)
     scene.trader.portfolio.account.positions[asset].quantity *= 2
     await until(lambda: any(f.code == "BOOK_APART" for f in scene.trader.watch_live.found))
+
+
+async def test_a_name_that_the_venue_halts_is_not_opened(scene, monkeypatch):
+    monkeypatch.setattr("dolphin_realtime.services.trader.live_names.ASK_S", 0.0)
+    asset = await held_asset(scene)
+    symbols = scene.served.venue.exchange.symbols
+    symbols[asset] = msgspec.structs.replace(symbols[asset], is_trading=False)
+    allowed = lambda: scene.trader.portfolio.pre_trade.allowed  # noqa: E731
+    scene.trader.reader.config_changed.set()
+    await until(lambda: asset not in allowed())
+    assert len(allowed()) == len(scene.market.assets) - 1
+    symbols[asset] = msgspec.structs.replace(symbols[asset], is_trading=True)
+    scene.trader.reader.config_changed.set()
+    await until(lambda: asset in allowed())

@@ -15,22 +15,21 @@ import msgspec
 from dolphin_realtime.engine.live import LiveEngine
 from dolphin_realtime.journal import database
 from dolphin_realtime.journal.tables import MetaRow
+from dolphin_realtime.journal.venue_rows import APART
 from dolphin_realtime.model.documents import LiveState, VenueFinding
 from dolphin_realtime.model.errors import VenueRefused
 from dolphin_realtime.model.portfolio.payments import QUOTE
-from dolphin_realtime.model.portfolio.venue_account import Cause
 from dolphin_realtime.model.risk.live_findings import (
-    ADL_S,
     NODE_APART,
     Finding,
     LiveFacts,
-    OutsideTrade,
     findings,
 )
 from dolphin_realtime.runtime.service_context import ServiceContext
-from dolphin_realtime.services.trader import live_ledger
+from dolphin_realtime.services.trader import live_ledger, live_names
 from dolphin_realtime.services.trader.live_account import LiveAccount
 from dolphin_realtime.services.trader.live_alerts import UNSEEN, tell_findings, tell_start
+from dolphin_realtime.services.trader.live_outside import OutsideTrades
 from dolphin_realtime.services.trader.scan_processor import ScanProcessor
 from dolphin_realtime.trading.venue_booking import VenueBooking
 from dolphin_realtime.trading.venue_turn import VenueTurn
@@ -67,10 +66,11 @@ class LiveWatch:
         self._context, self._account, self._reader = context, account, reader
         self._engine, self._session, self._raised_usd = engine, session, raised_usd
         self._booking: VenueBooking = session.booking  # type: ignore[assignment]
-        self._outside: list[tuple[str, Cause, int]] = []
+        self._outside = OutsideTrades()
         self._condition = Condition()
         self._unanswered = self._refused = 0
         self._is_asked = self._node_lacks = False
+        self._names, self._names_at = live_names.LiveNames(account, session), time.monotonic()
         self._agreed_at = self._reconnected_at = self._renewed_at = 0.0
         self._renewing: asyncio.Task[None] | None = None
         self._book_apart_at: float | None = None
@@ -81,8 +81,7 @@ class LiveWatch:
 
     def begin(self, db: sqlite3.Connection) -> None:
         """Take over the trades from outside that nobody has adopted yet."""
-        for asset, source, at_us in live_ledger.not_adopted(db):
-            self._outside.append((asset, Cause(source.split()[1].rstrip(":")), at_us))
+        self._outside.load(live_ledger.not_adopted(db))
         opened_ms = int(database.meta(db, live_ledger.OPENED))
         self.opened_at = datetime.fromtimestamp(opened_ms / 1000, UTC)
 
@@ -135,6 +134,9 @@ class LiveWatch:
         """Ask once, and return whether the venue answered."""
         try:
             self._condition = await ask_condition(self._account.read)
+            if time.monotonic() - self._names_at >= live_names.ASK_S:
+                await self._names.ask()
+                self._names_at = time.monotonic()
         except VenueRefused as e:
             self._refused = e.code
             self._unanswered += 1
@@ -147,10 +149,7 @@ class LiveWatch:
 
     def _note_outside(self) -> None:
         while self._booking.outside:
-            trade = self._booking.outside.popleft()
-            self._outside.append((trade.asset, trade.cause, trade.venue.at_us))
-        old_us = (time.time() - ADL_S) * 1e6
-        self._outside = [x for x in self._outside if x[1] is not Cause.ADL or x[2] > old_us]
+            self._outside.note(self._booking.outside.popleft())
 
     def _repair(self, now: float) -> None:
         """Open a stream anew where the other one has trades that it lacks."""
@@ -188,18 +187,18 @@ class LiveWatch:
         )
         if now - self._agreed_at >= AGREE_S and is_whole:
             self._agreed_at = now
-            self._booking.rows.add("meta", MetaRow(live_ledger.AGREED, str(self._reader.agreed_ms)))
+            n_apart = str(self._engine.watch.n_node_apart)
+            for name, fact in ((live_ledger.AGREED, str(self._reader.agreed_ms)), (APART, n_apart)):
+                self._booking.rows.add("meta", MetaRow(name, fact))
 
     def _measure(self, now: float) -> LiveFacts:
         reader, read, condition = self._reader, self._account.read, self._condition
-        wallet = self._wallet_apart()
+        wallet, live = self._wallet_apart(), self._account.live
         self._wallet_apart_at = (self._wallet_apart_at or now) if wallet else None
-        lost = reader.stream.why_not is not None
-        self._stream_lost_at = (self._stream_lost_at or now) if lost else None
-        live = self._account.live
+        self._stream_lost_at = (self._stream_lost_at or now) if reader.stream.why_not else None
         return LiveFacts(
             unknown_s=tuple(now - life.since for life in self._engine.watch.unknown),
-            unplaced_s=self._engine.watch.unplaced_s(now), outside=self._standing(),
+            unplaced_s=self._engine.watch.unplaced_s(now), outside=self._outside.standing(),
             apart=tuple(f"{d.name}: ledger {d.ledger}, venue {d.venue}"
                         for d in reader.differences if d.what == "position"),
             book_apart=self._book_apart(now), wallet_apart=wallet, wallet_apart_s=_since(self._wallet_apart_at, now),
@@ -236,13 +235,6 @@ class LiveWatch:
             default=0.0,
         )  # fmt: skip
 
-    def _standing(self) -> tuple[OutsideTrade, ...]:
-        now_us = time.time() * 1e6
-        return tuple(
-            OutsideTrade(asset=asset, cause=cause, age_s=max(0.0, (now_us - at_us) / 1e6))
-            for asset, cause, at_us in self._outside
-        )
-
     def _node_apart(self) -> tuple[str, ...]:
         """Return the names in which node and ledger differ while nothing is on its way."""
         if self._engine.watch.lives.by_id:
@@ -255,7 +247,7 @@ class LiveWatch:
     def adopt(self, who: str, reason: str) -> int:
         """Adopt the trades from outside that were booked so far; return how many there were."""
         self._note_outside()
-        n_adopted, self._outside = len(self._outside), []
+        n_adopted = self._outside.adopt()
         self._note(live_ledger.ADOPTED, who, reason)
         return n_adopted
 
