@@ -78,6 +78,7 @@ live: dev ## a live trader on the loopback venue: every fault, kills, interlocks
 	@LIVE_HOURS=$${LIVE_HOURS:-0.1} $(BIN)/pytest -n 2 --timeout=300 tests/live
 
 prove-live: dev ## the same with every step of a kill, 100 kills, and a day at sixty-fold speed: prints the tables
+	@LIVE_SHARED_KEY=1 $(BIN)/pytest -s -n 2 --timeout=300 tests/live/test_fault_matrix.py
 	@LIVE_STEPS=all LIVE_KILLS=100 LIVE_HOURS=24 $(BIN)/pytest -s --timeout=3600 tests/live
 
 worlds: dev ## markets with wicks, redenominations, halts, holes: backtest, trader, archive, report, an operator

@@ -1,5 +1,6 @@
 """Pins on NautilusTrader 2.0.0rc7: what the live design rests on. An upgrade that changes one tells."""
 
+import json
 import os
 import subprocess
 import sys
@@ -79,3 +80,66 @@ def test_an_order_that_never_arrived_stays_unresolved_and_a_clean_stop_says_so(s
     )
     assert "OrderRejected" not in done.stdout
     assert served.truth()["orders"] == []
+
+
+WATCH = """
+import asyncio, json, sys
+import httpx
+from tests.exchange import nautilus_client as n
+
+async def main():
+    port, steps = int(sys.argv[1]), json.loads(sys.argv[2])
+    node = n.node_of(port)
+    sender = n.Sender([]); node.add_strategy(sender)
+    portfolio, handle = node.portfolio, node.handle()
+    running = asyncio.create_task(node.run_async())
+    while not (handle.is_running and sender.is_running()):
+        await asyncio.sleep(0.05)
+    net = lambda: float(portfolio.net_position(n.id_of("BTCUSDT")))
+    print("NET", net())
+    async with httpx.AsyncClient() as http:
+        for step in steps:
+            if "wait" in step:
+                await asyncio.sleep(step["wait"])
+            else:
+                (await http.post(f"http://127.0.0.1:{port}/ctl", json=step)).raise_for_status()
+    print("NET", net())
+    handle.stop(); await running
+asyncio.run(main())
+"""
+FOREIGN = {"do": "order", "account": "one", "symbol": "BTCUSDT", "side": "BUY", "type": "MARKET",
+           "newClientOrderId": "web_1"}  # fmt: skip
+
+
+def watched(served, *steps):
+    """Let things happen to a node that holds 0.5 BTC; return its net position before and after."""
+    served.ctl(**{**FOREIGN, "quantity": "0.5"})
+    done = subprocess.run(
+        [sys.executable, "-c", WATCH, str(served.port), json.dumps(steps)], capture_output=True,
+        text=True, timeout=60, check=False, env={**os.environ, "PYTHONPATH": "."},
+    )  # fmt: skip
+    found = [float(line.split()[1]) for line in done.stdout.splitlines() if line.startswith("NET")]
+    assert len(found) == 2, done.stdout + done.stderr
+    return found
+
+
+def test_a_stream_that_is_lost_and_back_doubles_no_position_and_misses_what_filled_meanwhile(
+    served,
+):
+    """Trap 1 of version 1 stays gone; N2 is still there: the reader, not the node, is the book."""
+    before, after = watched(
+        served, {"do": "away", "parts": ["stream"]}, {"wait": 0.5}, {**FOREIGN, "quantity": "0.1"},
+        {"do": "away", "parts": []}, {"wait": 5},
+    )  # fmt: skip
+    assert (before, after) == (0.5, 0.5)
+    assert served.truth()["positions"] == {"BTCUSDT": "0.6"}
+
+
+def test_a_listen_key_that_dies_without_a_word_leaves_the_node_deaf(served):
+    """N3."""
+    before, after = watched(
+        served, {"do": "set", "is_deaf": True}, {"do": "expire", "account": "one"},
+        {**FOREIGN, "quantity": "0.1"}, {"wait": 4},
+    )  # fmt: skip
+    assert (before, after) == (0.5, 0.5)
+    assert served.truth()["positions"] == {"BTCUSDT": "0.6"}

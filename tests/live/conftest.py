@@ -5,6 +5,7 @@ What it journals is compared with what the venue knows, never with Dolphin.
 
 import asyncio
 import contextlib
+import os
 from decimal import Decimal
 
 import httpx
@@ -279,7 +280,9 @@ def lowered(monkeypatch):
 @pytest.fixture
 def at_venue(market):
     """A venue that shows the market's books, with one account of 100,000 USDT."""
-    with Served(assets=market.assets, books=ScanBooks(market.assets)) as one:
+    is_shared = os.environ.get("LIVE_SHARED_KEY") == "1"  # a listen key an account, not an API key
+    books = ScanBooks(market.assets)
+    with Served(assets=market.assets, books=books, keys_by_account=is_shared) as one:
         yield one
 
 
