@@ -116,3 +116,18 @@ def test_a_restart_finds_the_posture_where_it_stood(tmp_path):
         assert KeptPosture(tmp_path / "posture").load() is posture
     (tmp_path / "posture").write_text("banana")
     assert kept.load() is Posture.HALTED
+
+
+def test_money_that_is_moved_moves_the_peak_and_another_journal_begins_its_own(tmp_path):
+    peaks = Peaks(tmp_path / "peaks.json")
+    peaks.note("BLUE", 1000.0, 1000.0, "aaaa", 0.0)
+    peaks.note("BLUE", 900.0, 1000.0, "aaaa", -100.0)
+    assert peaks.drawdown("BLUE", 900.0) == 0.0, "moved out is no loss"
+    again = Peaks(tmp_path / "peaks.json")
+    again.note("BLUE", 900.0, 1000.0, "aaaa", -100.0)
+    assert again.drawdown("BLUE", 855.0) == pytest.approx(0.05)
+    again.note("BLUE", 1100.0, 1000.0, "aaaa", 100.0)
+    assert again.drawdown("BLUE", 1100.0) == 0.0
+    again.note("BLUE", 50.0, 50.0, "bbbb", 0.0)
+    assert again.drawdown("BLUE", 50.0) == 0.0, "a live account begins where its journal does"
+    assert again.drawdown("BLUE", 45.0) == pytest.approx(0.1)
