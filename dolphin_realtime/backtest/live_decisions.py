@@ -6,12 +6,13 @@ anything. Orders are compared to the last digit.
 """
 
 import sqlite3
-from collections.abc import Collection, Coroutine, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from dolphin_realtime.backtest.loop import at_once
 from dolphin_realtime.backtest.versus_paper import opening_portfolio
 from dolphin_realtime.journal.database import meta, reading
 from dolphin_realtime.journal.fold import rows_of
@@ -171,7 +172,7 @@ def _one(turn: _GivenTurn, portfolio: Portfolio, scan: Scan, known: _Day) -> Pla
         plan = turn.begin(scan, limits, factors)
     else:
         plan = turn.catch_up(scan, [], limits, factors)
-    _at_once(turn.finish(plan, is_acted_on=is_acted_on))
+    at_once(turn.finish(plan, is_acted_on=is_acted_on))
     return plan
 
 
@@ -248,12 +249,3 @@ def _trade(row: dict[str, Any]) -> VenueEvent:
         asset=row["asset"], fill_id=row["fill_id"], side=row["side"], quantity=row["quantity"],
         price=row["price"], fee=row["fee"], cause=Cause(cause), client_id=client_id, venue=venue,
     )  # fmt: skip
-
-
-def _at_once(step: Coroutine[None, None, None]) -> None:
-    """Run a coroutine that never waits: nothing is sent in a replay."""
-    try:
-        step.send(None)
-    except StopIteration:
-        return
-    raise AssertionError("a turn waited in a replay")

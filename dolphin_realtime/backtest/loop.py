@@ -94,7 +94,7 @@ def run_backtest(
                 result.refused += 1
                 on_refused(scan, OUT_OF_ORDER)
                 continue
-            _at_once(turn.finish(plan))
+            at_once(turn.finish(plan))
             result.scans += plan.is_new
             if not plan.is_new:
                 on_refused(scan, REPEATED)
@@ -103,10 +103,10 @@ def run_backtest(
     return result
 
 
-def _at_once(step: Coroutine[None, None, None]) -> None:
-    """Run a coroutine that never waits: a backtest's engine has reported everything already."""
+def at_once(step: Coroutine[None, None, None]) -> None:
+    """Run a turn that never waits: a backtest's engine has reported all, a replay sends nothing."""
     try:
         step.send(None)
     except StopIteration:
         return
-    raise AssertionError("a turn waited in a backtest")
+    raise AssertionError("a turn waited in a backtest or a replay")
