@@ -46,7 +46,6 @@ class VenueWatch:
 
     Attributes:
         lives: Our orders without an end.
-        n_outside: Trades from outside since the start.
         n_node_apart: Trades that only one of node and reader had in time.
     """
 
@@ -65,7 +64,7 @@ class VenueWatch:
         self._asked_number: dict[tuple[str, int], tuple[float, float, int]] = {}
         self._of_node: dict[tuple[str, str], float] = {}
         self._of_reader: dict[tuple[str, str], float] = {}
-        self.n_outside = self.n_node_apart = 0
+        self.n_node_apart = 0
 
     def take(self, row: Heard) -> None:
         """Take a trade, a payment, or an update of an order."""
@@ -203,7 +202,6 @@ class VenueWatch:
         is_ours = client_id.startswith(PREFIX + self._owner)
         cause = Cause.LATE if is_ours else _cause(client_id)
         why = f"{order_id} traded, but is not in flight" if is_ours else None
-        self.n_outside += 1
         self._outside(_outside(trade, cause, client_id), why)
 
     def _tell(self, order_id: str, trade: Trade) -> None:

@@ -42,11 +42,6 @@ class Shortfall(msgspec.Struct, kw_only=True):
     total: float = 0.0
     opportunity: float = 0.0
 
-    @property
-    def total_bps(self) -> float | None:
-        """The total in basis points of the notional."""
-        return BPS * self.total / self.notional if self.notional > 0.0 else None
-
 
 class LiveFigures(msgspec.Struct, kw_only=True):
     """A period at a real venue.
