@@ -113,7 +113,7 @@ check: dev ## format, lint, types, import rules, what is rendered, that every te
 	@$(BIN)/lint-imports
 	@$(BIN)/pytest --collect-only -qq tests scripts >.collected 2>&1 || { cat .collected; exit 1; }; rm -f .collected
 
-render: dev ## write what is made from the code: deploy/, queue limits, figures in docs/
+render: dev ## write what is made from the code: deploy/, figures in docs/
 	@$(BIN)/python scripts/render.py
 
 format: dev ## format and mend what can be mended

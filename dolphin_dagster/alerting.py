@@ -13,14 +13,17 @@ from typing import Final
 
 import dagster as dg
 import msgspec
-from dagster._core.definitions.assets.graph.asset_graph import AssetGraph
-from dagster._core.scheduler.instigation import InstigatorStatus, TickStatus
-from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
 
 from dolphin_dagster import checks
 from dolphin_dagster.factors.registry import external
+from dolphin_dagster.instance.dagster_internals import (
+    AssetGraph,
+    InstigatorStatus,
+    TickStatus,
+)
 from dolphin_dagster.instance.jobs import PARTITION_TAG, assets_of
-from dolphin_realtime.config.settings import load
+from dolphin_dagster.red_checks import Bad, red_checks, red_days
+from dolphin_dagster.resources import Stack
 from dolphin_realtime.runtime.alert_log import (
     Alert,
     AlertState,
@@ -43,15 +46,6 @@ OVERLAP: Final = timedelta(minutes=1)
 FINISHED: Final = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE]
 
 
-class Bad(msgspec.Struct, frozen=True):
-    """Something that is wrong: a description, and the runbook section that says what to do."""
-
-    why: str
-    runbook: str
-    is_fact: bool = False
-    """Whether it is a finished event: it is reported at once, not only at the second look."""
-
-
 class Memory(msgspec.Struct, frozen=True, kw_only=True):
     """The sensor's cursor.
 
@@ -59,11 +53,13 @@ class Memory(msgspec.Struct, frozen=True, kw_only=True):
         suspected: What was wrong at the last look; it is reported if it still is at this one.
         runs_until: Finished runs are known up to here; None before the first look.
         runs_known: Runs found at the last look, the minute of overlap included.
+        checks_until: Results of partitions are known up to here.
     """
 
     suspected: list[str] = []
     runs_until: datetime | None = None
     runs_known: list[str] = []
+    checks_until: int | None = None
 
 
 def told(home: Path, graph: AssetGraph) -> dict[str, Bad]:
@@ -110,54 +106,6 @@ def _alert(name: str, state: AlertState, bad: Bad, now: datetime) -> Alert:
     return Alert(
         ts=now, asset=asset, check=check, state=state, facts={"why": bad.why}, runbook=bad.runbook
     )
-
-
-def red_checks(
-    instance: dg.DagsterInstance, graph: AssetGraph, red: Mapping[str, Bad]
-) -> dict[str, Bad]:
-    """Return the checks whose last result failed with severity ERROR, without the factors'.
-
-    A check that is being evaluated, or that the storage does not know, keeps its last reported
-    state. Each partition of an asset counts alone: a pass of another partition clears nothing.
-    """
-    mine = [key for key in graph.asset_check_keys if key.asset_key.path[-1] not in external()]
-    found: dict[str, Bad] = {}
-    records = instance.event_log_storage.get_latest_asset_check_execution_by_key(mine)
-    found |= {
-        name: bad
-        for key in mine
-        if key not in records
-        for name, bad in red.items()
-        if name == f"{key.asset_key.to_user_string()}:{key.name}"
-    }
-    for key, record in records.items():
-        is_partitioned = graph.get(key.asset_key).partitions_def is not None
-        asset = key.asset_key.to_user_string()
-        found |= {
-            name: bad
-            for name, bad in red.items()
-            if name.endswith(f":{key.name}")
-            and name.startswith(f"{asset} " if is_partitioned else f"{asset}:")
-            and (is_partitioned or record.status == AssetCheckExecutionRecordStatus.PLANNED)
-        }
-        event = record.event.dagster_event if record.event else None
-        if event is None or record.status not in checks.EVALUATED:
-            continue
-        partition = _partition_of(instance, record.run_id) if is_partitioned else None
-        name = f"{asset} {partition}:{key.name}" if partition else f"{asset}:{key.name}"
-        found.pop(name, None)
-        result = event.asset_check_evaluation_data
-        if not result.passed and result.severity == dg.AssetCheckSeverity.ERROR:
-            why = next(filter(None, map(result.metadata.get, ("why", "posture", "status"))), None)
-            runbook = (graph.get_check_spec(key).description or checks.RUNBOOK).split()[-1]
-            said = str(why.value if why else "see its page")
-            found[name] = Bad(said, runbook, is_fact=is_partitioned)
-    return found
-
-
-def _partition_of(instance: dg.DagsterInstance, run_id: str) -> str | None:
-    run = instance.get_run_by_id(run_id) if run_id else None
-    return run.tags.get(PARTITION_TAG) if run else None
 
 
 def works_of(run: dg.DagsterRun) -> set[str]:
@@ -246,17 +194,21 @@ def failing_ticks(
         "tick failed: once when it fails, once when it recovers. `dolphin alerts` lists them."
     ),
 )
-def alerts(context: dg.SensorEvaluationContext) -> dg.SensorResult:
+def alerts(context: dg.SensorEvaluationContext, stack: Stack) -> dg.SensorResult:
     """Look at checks, runs and ticks once and write the alerts."""
     now, last = datetime.now(UTC), checks.remembered(context.cursor, Memory)
     repository = checks.repository_of(context)
     known = {s.name for s in repository.sensor_defs} | {s.name for s in repository.schedule_defs}
     finished, until, runs_known = finished_since(context.instance, last, now)
-    home = load().home
+    home = stack.settings.home
     before = told(home, repository.asset_graph)
     failed = {name: bad for name, bad in before.items() if name.endswith(f":{RUN}")}
+    days, checks_until = red_days(
+        context.instance, repository.asset_graph, before, last.checks_until
+    )
     bad = {
         **red_checks(context.instance, repository.asset_graph, before),
+        **days,
         **failing_ticks(context.instance, known, before),
         **failed_runs(failed, finished),
     }
@@ -265,7 +217,9 @@ def alerts(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         write_alert(home, alert)
         context.log.warning(f"{alert.asset} {alert.check} is {alert.state}: {alert.facts['why']}")
     note_look(home)
-    memory = Memory(suspected=suspected, runs_until=until, runs_known=runs_known)
+    memory = Memory(
+        suspected=suspected, runs_until=until, runs_known=runs_known, checks_until=checks_until
+    )
     return dg.SensorResult(
         cursor=checks.cursor_of(memory),
         skip_reason=f"red: {', '.join(red) or 'nothing'}; {len(raised)} alerts written",

@@ -4,13 +4,15 @@ A description ends with its heading in the runbook. A sensor needs no process pe
 writes an event when a verdict changes, and a refresh every ten minutes.
 """
 
+import warnings
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final
 
 import dagster as dg
 import msgspec
-from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
+
+from dolphin_dagster.instance.dagster_internals import AssetCheckExecutionRecordStatus
 
 RUNBOOK: Final = "docs/runbook.md"
 REFRESH: Final = timedelta(minutes=10)
@@ -38,7 +40,15 @@ def describe(asset: str, name: str, means: str) -> str:
     return f"{means} {RUNBOOK}#{asset}-{name}"
 
 
-def spec(asset: str, name: str, means: str, heading: str | None = None) -> dg.AssetCheckSpec:
+def spec(
+    asset: str,
+    name: str,
+    means: str,
+    heading: str | None = None,
+    *,
+    days: dg.PartitionsDefinition[str] | None = None,
+    is_blocking: bool = False,
+) -> dg.AssetCheckSpec:
     """Return the definition of a check of an asset.
 
     Args:
@@ -46,8 +56,15 @@ def spec(asset: str, name: str, means: str, heading: str | None = None) -> dg.As
         name: Name of the check.
         means: When the check is green.
         heading: Runbook heading, before the check's name; None: the asset's key.
+        days: Partitions of the asset, each with a result of its own; None: it has none.
+        is_blocking: While it is red, nothing is made of that partition by itself.
     """
-    return dg.AssetCheckSpec(name, asset=asset, description=describe(heading or asset, name, means))
+    described = describe(heading or asset, name, means)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", dg.PreviewWarning)  # of partitions_def, in 1.13
+        return dg.AssetCheckSpec(
+            name, asset=asset, description=described, partitions_def=days, blocking=is_blocking
+        )
 
 
 def result(

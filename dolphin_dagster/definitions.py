@@ -5,16 +5,19 @@ import dagster as dg
 from dolphin_dagster import alerting
 from dolphin_dagster.daily import (
     backtests,
-    days_due,
+    conditions,
+    days_over,
+    inputs,
     orderbook_archive,
     paper_reports,
     scan_archive,
     sweeps,
 )
 from dolphin_dagster.factors import fill, health, registry
-from dolphin_dagster.instance import orphaned_runs, retention, superseded_checks
+from dolphin_dagster.instance import retention, superseded_checks
 from dolphin_dagster.realtime import sensor as realtime
 from dolphin_dagster.realtime.assets import make_assets
+from dolphin_dagster.resources import resources_of
 from dolphin_realtime.config.settings import Settings, load
 
 
@@ -22,6 +25,7 @@ def build_definitions(settings: Settings) -> dg.Definitions:
     """Return the definitions for a stack's settings; opens no connection."""
     own = dg.Definitions(
         assets=[
+            *inputs.make_inputs(settings),
             *make_assets(settings),
             scan_archive.make_scan_archive(settings),
             scan_archive.raw_scan_retention,
@@ -39,32 +43,25 @@ def build_definitions(settings: Settings) -> dg.Definitions:
             health.factors_are_complete,
         ],
         jobs=[
-            scan_archive.scan_archive_job,
+            *conditions.JOBS.values(),
             scan_archive.retention_job,
-            orderbook_archive.orderbook_archive_job,
-            backtests.daily_backtest_job,
-            backtests.versus_job,
-            paper_reports.paper_report_job,
-            paper_reports.weekly_summary_job,
             sweeps.parameter_sweep_job,
             retention.dagster_retention_job,
         ],
         schedules=[
             scan_archive.retention_schedule,
             retention.dagster_retention_schedule,
-            paper_reports.weekly_summary_schedule,
         ],
         sensors=[
             realtime.realtime_health,
             health.factor_health,
             fill.factors_due,
-            days_due.days_archived,
-            days_due.days_backtested,
-            days_due.days_closed,
-            orphaned_runs.runs_orphaned,
+            days_over.days_over,
+            *conditions.SENSORS,
             superseded_checks.checks_overtaken,
             alerting.alerts,
         ],
+        resources=resources_of(settings),
         executor=dg.in_process_executor,
     )
     return dg.Definitions.merge(own, registry.definitions(settings))

@@ -1,17 +1,21 @@
-"""Dagster's access to the grid: one client per process, made at first use, with bounded waits.
+"""What assets, checks and sensors are given: the stack's settings, and the grid's documents.
 
-Resources are rebuilt at every sensor tick, so the client is kept at module level.
+Both are seen in the UI and replaced in tests. Resources are rebuilt at every sensor tick, so the
+grid's client is kept at module level: one a process, made at first use, with bounded waits.
 """
 
+import os
 import random
 import time
 from collections.abc import Callable
 from threading import Lock
 from typing import Any, Final
 
+import dagster as dg
 from hazelcast.client import HazelcastClient
 from hazelcast.errors import HazelcastError
 
+from dolphin_realtime.config.settings import Settings, load
 from dolphin_realtime.grid import connection, wire
 from dolphin_realtime.model.errors import GridError
 
@@ -49,11 +53,35 @@ def _client(cluster_name: str, port: int) -> HazelcastClient:
         _lock.release()
 
 
-class Grid:
-    """Documents of the grid; each call is bounded by the client's invocation time-out."""
+class Stack(dg.ConfigurableResource[None]):
+    """The settings of a stack: its environment's, with the home that was given.
 
-    def __init__(self, cluster_name: str, port: int) -> None:
-        self._where = (cluster_name, port)
+    Attributes:
+        home: Folder of everything that the stack writes.
+    """
+
+    home: str
+
+    @property
+    def settings(self) -> Settings:
+        """The settings as they are now; raises SettingsError if one is wrong."""
+        return load({**os.environ, "DOLPHIN_HOME": self.home})
+
+
+class Grid(dg.ConfigurableResource[None]):
+    """Documents of the grid; each call is bounded by the client's invocation time-out.
+
+    Attributes:
+        cluster_name: Name of the cluster.
+        port: Loopback port of its member.
+    """
+
+    cluster_name: str
+    port: int
+
+    @property
+    def _where(self) -> tuple[str, int]:
+        return self.cluster_name, self.port
 
     def get(self, map_name: str, key: str) -> dict[str, Any] | None:
         """Return a document, None where absent or unreadable.
@@ -116,3 +144,11 @@ class Grid:
         except FAULTS as e:
             raise GridError(f"{map_name}/{key} was not updated: {e}") from e
         raise GridError(f"{map_name}/{key} was not updated: other writers were always quicker")
+
+
+def resources_of(settings: Settings) -> dict[str, Any]:
+    """Return every resource of a stack, by the name that assets ask for."""
+    return {
+        "stack": Stack(home=str(settings.home)),
+        "grid": Grid(cluster_name=settings.cluster_name, port=settings.hazelcast_port),
+    }

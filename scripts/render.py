@@ -1,4 +1,4 @@
-"""Write what is made from the code: Prometheus' files, queue limits, figures in docs/.
+"""Write what is made from the code: Prometheus' files, figures in docs/.
 
 ``--check`` writes nothing and fails where something would change. A figure of a document is
 rendered where a comment with its name follows it: ``25<!--SHOWN_SCAN_S-->``.
@@ -9,7 +9,6 @@ import re
 import sys
 from pathlib import Path
 
-from dolphin_dagster.instance import pools
 from dolphin_realtime.config.services import SERVICES, TRADER, Service, metrics_port, stack
 from dolphin_realtime.config.settings import Settings
 from dolphin_realtime.model import freshness
@@ -78,20 +77,6 @@ def documents(known: dict[str, str]) -> dict[Path, str]:
     return found
 
 
-def queues() -> dict[Path, str]:
-    """Return dagster.yaml with a limit for each queue's tag."""
-    path = ROOT / "dagster.yaml"
-    lines = "".join(
-        f"      - {{key: {pools.QUEUE_TAG}, value: {name}, limit: {limit}}}\n"
-        for name, limit in pools.LIMITS.items()
-    )
-    text = re.sub(
-        r"(# queues: [^\n]*\n).*?( *# end of queues)", lambda m: m[1] + lines + m[2],
-        path.read_text(), flags=re.DOTALL,
-    )  # fmt: skip
-    return {path: text}
-
-
 def board() -> dict[Path, str]:
     """Return Grafana's dashboard with health's bounds as colours."""
     path = ROOT / "deploy/grafana/dolphin.json"
@@ -108,7 +93,7 @@ def board() -> dict[Path, str]:
 def main() -> int:
     """Write what changed; with --check, say what would and return 1."""
     known = values()
-    files = {**templates(known), **documents(known), **queues(), **board()}
+    files = {**templates(known), **documents(known), **board()}
     changed = [p for p, text in files.items() if not p.is_file() or p.read_text() != text]
     for path in changed:
         if "--check" in sys.argv:

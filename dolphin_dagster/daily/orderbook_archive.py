@@ -10,11 +10,15 @@ from typing import Final
 import dagster as dg
 
 from dolphin_dagster import checks
+from dolphin_dagster.daily.conditions import FOLLOWS
+from dolphin_dagster.daily.inputs import BOOK_FILES
 from dolphin_dagster.daily.partitions import scan_days
+from dolphin_dagster.daily.products import BYTES
 from dolphin_dagster.instance import pools
-from dolphin_dagster.instance.jobs import asset_job
+from dolphin_dagster.instance.code import code_version
+from dolphin_dagster.resources import Stack
 from dolphin_realtime.books.archive import SCHEMA, BookFacts, archive_books
-from dolphin_realtime.config.settings import Settings, load
+from dolphin_realtime.config.settings import Settings
 from dolphin_realtime.model.instant import from_us
 
 NAME: Final = "orderbook_archive"
@@ -33,7 +37,9 @@ def make_orderbook_archive(settings: Settings) -> dg.AssetsDefinition:
         group_name="archive",
         pool=pools.OBF,
         partitions_def=scan_days(settings),
-        deps=["orderbook"] if settings.orderbook_ws else [],
+        deps=[BOOK_FILES],
+        automation_condition=FOLLOWS,
+        code_version=code_version("books"),
         owners=["team:dolphin"],
         kinds={"parquet"},
         check_specs=CHECKS,
@@ -48,10 +54,10 @@ def make_orderbook_archive(settings: Settings) -> dg.AssetsDefinition:
         },
     )
     def orderbook_archive(
-        context: dg.AssetExecutionContext,
+        context: dg.AssetExecutionContext, stack: Stack
     ) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]:
         """Write the day's order-book archive and check it."""
-        now, day = load(), context.partition_key
+        now, day = stack.settings, context.partition_key
         raw, out = now.books / f"{day}.jsonl", now.book_archive / f"{day}.parquet"
         if not raw.is_file():
             raise dg.Failure(
@@ -66,7 +72,7 @@ def make_orderbook_archive(settings: Settings) -> dg.AssetsDefinition:
                 "cadence_s": facts.cadence_s,
                 "bad_lines": facts.bad_lines,
                 "late_lines": facts.late_lines,
-                "bytes": out.stat().st_size,
+                BYTES: out.stat().st_size,
                 "first": dg.MetadataValue.timestamp(from_us(facts.first_us)),
                 "last": dg.MetadataValue.timestamp(from_us(facts.last_us)),
                 "path": dg.MetadataValue.path(str(out)),
@@ -91,6 +97,3 @@ def judge(facts: BookFacts) -> Iterator[dg.AssetCheckResult]:
         {"gaps": len(facts.gaps), "longest_s": longest, "where": where or "none"},
     )
     yield checks.result(NAME, "is_not_crossed", facts.crossed == 0, {"crossed": facts.crossed})
-
-
-orderbook_archive_job = asset_job(NAME, pools.OBF, 1800, "Write a day's archive of order books.")

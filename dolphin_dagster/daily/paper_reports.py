@@ -1,4 +1,4 @@
-"""Paper-trade reports by day and instance, and the weekly summary over all of them.
+"""Paper-trade reports by day and instance, and each instance's weekly summary.
 
 The assets belong here; figures and pages belong in dolphin_realtime/reports.
 """
@@ -10,12 +10,21 @@ from typing import Any, Final
 import dagster as dg
 
 from dolphin_dagster import checks
-from dolphin_dagster.daily.partitions import day_and_instance, days_by_instance, weeks
-from dolphin_dagster.daily.report_metadata import metadata_of
+from dolphin_dagster.daily.conditions import FOLLOWS, follows_its_days
+from dolphin_dagster.daily.inputs import TRADING_DAYS
+from dolphin_dagster.daily.partitions import (
+    day_and_instance,
+    days_by_instance,
+    days_of_the_week,
+    deadline,
+    weeks_by_instance,
+)
+from dolphin_dagster.daily.report_metadata import link, metadata_of
+from dolphin_dagster.daily.trials import TrialConfig, observe
 from dolphin_dagster.instance import pools
-from dolphin_dagster.instance.jobs import asset_job
-from dolphin_dagster.realtime.assets import journal
-from dolphin_realtime.config.settings import Settings, load
+from dolphin_dagster.instance.code import code_version
+from dolphin_dagster.resources import Stack
+from dolphin_realtime.config.settings import Settings
 from dolphin_realtime.journal.check import check
 from dolphin_realtime.reports.daily import write_paper_report
 from dolphin_realtime.reports.weekly import Week, write_weekly
@@ -23,103 +32,109 @@ from dolphin_realtime.reports.weekly import Week, write_weekly
 NAME: Final = "paper_report"
 WEEKLY: Final = "weekly_summary"
 GROUP: Final = "reports"
-JOURNAL_CHECK: Final = checks.spec(
-    NAME, "journal_holds", "Every identity of the instance's whole journal holds."
-)
+JOURNAL_CHECK: Final = "journal_holds"
+MONDAY_NOON: Final = "0 12 * * 1"
+Result = dg.MaterializeResult[None] | dg.AssetCheckResult
 
 
 def make_paper_report(settings: Settings) -> dg.AssetsDefinition:
     """Return the asset, partitioned by day and instance."""
-
-    @dg.asset(
-        name=NAME,
+    days = days_by_instance(settings)
+    spec = dg.AssetSpec(
+        NAME,
         group_name=GROUP,
-        pool=pools.DOLPHIN,
-        partitions_def=days_by_instance(settings),
+        partitions_def=days,
         owners=["team:dolphin"],
         kinds={"python", "sqlite", "plotly"},
-        deps=[journal(instance) for instance in settings.instance_names],
-        check_specs=[JOURNAL_CHECK],
+        deps=[TRADING_DAYS],
+        automation_condition=FOLLOWS,
+        code_version=code_version("reports", "journal"),
+        freshness_policy=deadline(settings),
+        skippable=True,
+        metadata={"dagster/uri": (settings.reports / "paper").absolute().as_uri()},
         description=(
             "One day of one instance from its journal: net profit and costs, trades, exposure, "
-            "latency. In `reports/paper/<instance>/<day>/`, or `dolphin report DAY --open`."
+            "latency. In `reports/paper/<instance>/<day>/`, or `dolphin report DAY --open`. In the "
+            "Launchpad the day can be traded again from its opening state with other parameters: such "
+            "a result is a trial, kept apart."
         ),
     )
+    check_spec = checks.spec(
+        NAME, JOURNAL_CHECK, "Every identity of the instance's whole journal holds.", days=days
+    )
+
+    @dg.multi_asset(
+        name=NAME, specs=[spec], check_specs=[check_spec], can_subset=True, pool=pools.DOLPHIN
+    )
     def paper_report(
-        context: dg.AssetExecutionContext,
-    ) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]:
+        context: dg.AssetExecutionContext, config: TrialConfig, stack: Stack
+    ) -> Iterator[Result]:
         """Write the day's report and verify the journal behind it."""
-        now = load()
+        now = stack.settings
         day, instance = day_and_instance(context)
-        yield dg.MaterializeResult(metadata=metadata_of(write_paper_report(now, instance, day)))
+        if config.parameters:
+            from dolphin_realtime.backtest.trial import trial_of_paper_day
+
+            tried = config.of(instance)
+            observe(
+                context, now, NAME, config,
+                lambda out, note: trial_of_paper_day(now, instance, day, tried, out, note),
+            )  # fmt: skip
+            return
+        report = write_paper_report(now, instance, day)
+        yield dg.MaterializeResult(asset_key=NAME, metadata=metadata_of(report, now))
         found = check(now.journal_dir(instance))
         facts = {"rows": found.rows, "first_break": found.first_break or "none"}
-        yield checks.result(NAME, "journal_holds", found.ok, facts, is_error=True)
+        yield checks.result(NAME, JOURNAL_CHECK, found.ok, facts, is_error=True)
 
     return paper_report
 
 
 def make_weekly_summary(settings: Settings) -> dg.AssetsDefinition:
-    """Return the asset, partitioned by week."""
+    """Return the asset, partitioned by week and instance."""
 
     @dg.asset(
         name=WEEKLY,
         group_name=GROUP,
         pool=pools.DOLPHIN,
-        partitions_def=weeks(settings),
+        partitions_def=weeks_by_instance(settings),
         owners=["team:dolphin"],
         kinds={"python", "plotly"},
         deps=[
-            dg.AssetDep("paper_report", partition_mapping=dg.AllPartitionMapping()),
-            dg.AssetDep("backtest_vs_paper", partition_mapping=dg.AllPartitionMapping()),
+            dg.AssetDep(name, partition_mapping=days_of_the_week())
+            for name in (NAME, "backtest_vs_paper")
         ],
+        automation_condition=follows_its_days(is_open_ended=not settings.archive_last_day),
+        code_version=code_version("reports"),
+        freshness_policy=deadline(settings, MONDAY_NOON),
+        metadata={"dagster/uri": (settings.reports / "weekly").absolute().as_uri()},
         description=(
-            "A week of every instance: equity, drawdown, returns by month, costs, and how far "
-            "paper trading drifted from its backtests. In `reports/weekly/<monday>/`."
+            "A week of an instance: equity, drawdown, returns by month, costs, and how far paper "
+            "trading drifted from its backtests. In `reports/weekly/<instance>/<monday>/`. Made when "
+            "the week is over and its days are reported; days without trading are not waited for."
         ),
     )
-    def weekly_summary(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
+    def weekly_summary(
+        context: dg.AssetExecutionContext, stack: Stack
+    ) -> dg.MaterializeResult[None]:
         """Write the week's summary."""
-        now = load()
-        first = date.fromisoformat(context.partition_key)
-        week = write_weekly(now, first.isoformat(), (first + timedelta(days=6)).isoformat())
-        return dg.MaterializeResult(metadata=_facts(week))
+        monday, instance = day_and_instance(context)
+        last = date.fromisoformat(monday) + timedelta(days=6)
+        week = write_weekly(stack.settings, instance, monday, last.isoformat())
+        return dg.MaterializeResult(metadata=_facts(week, stack.settings))
 
     return weekly_summary
 
 
-def _facts(week: Week) -> dict[str, Any]:
-    lines = ["| instance | net | return | drawdown | parity drift |", "|---|---|---|---|---|"]
-    facts: dict[str, Any] = {}
-    for name, row in week.instances.items():
-        f = row.figures
-        lines.append(
-            f"| {name} | {f.net:,.2f} | {100 * f.total_return:+.3f} % | "
-            f"{100 * f.max_drawdown:.3f} % | {row.drift:,.2f} |"
-        )
-        facts |= {f"net_{name}": f.net, f"drift_{name}": row.drift}
+def _facts(week: Week, settings: Settings) -> dict[str, Any]:
+    f = week.figures
+    rows = [("net", f"{f.net:,.2f}"), ("return", f"{100 * f.total_return:+.3f} %")]
+    rows += [("drawdown", f"{100 * f.max_drawdown:.3f} %"), ("parity drift", f"{week.drift:,.2f}")]
+    body = "\n".join(f"| {name} | {value} |" for name, value in rows)
     return {
-        **facts,
-        "summary": dg.MetadataValue.md("\n".join(lines)),
-        "report": dg.MetadataValue.path(str(week.html)),
+        "net": f.net,
+        "drift": week.drift,
+        "days_compared": len(week.days),
+        "summary": dg.MetadataValue.md(f"| {week.instance} | |\n|---|---|\n{body}"),
+        **link(week.html, settings),
     }
-
-
-paper_report_job = asset_job(NAME, pools.DOLPHIN, 900, "Report a day of paper trading.")
-weekly_summary_job = asset_job(WEEKLY, pools.DOLPHIN, 900, "Sum up a week.")
-
-
-@dg.schedule(
-    name="weekly_summary_schedule",
-    job=weekly_summary_job,
-    cron_schedule="0 6 * * 1",
-    execution_timezone="UTC",
-    default_status=dg.DefaultScheduleStatus.RUNNING,
-    description="Every Monday at 06:00 UTC: the summary of the week before.",
-)
-def weekly_summary_schedule(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
-    """Request the summary of the week before."""
-    week = (context.scheduled_execution_time.date() - timedelta(days=7)).isoformat()
-    if week not in weeks(load()).get_partition_keys():
-        return dg.SkipReason(f"the week of {week} is not among the partitions")
-    return dg.RunRequest(partition_key=week)

@@ -3,6 +3,7 @@
 They begin with the first day that has data, so that no empty partition shows as missing for ever.
 """
 
+import warnings
 from datetime import UTC, date, datetime, timedelta
 from typing import Final
 
@@ -13,6 +14,7 @@ from dolphin_realtime.infra.day_files import day_files
 from dolphin_realtime.scans.ledger import ledger_days, ledger_folder
 
 DAY: Final = "day"
+WEEK: Final = "week"
 INSTANCE: Final = "instance"
 MONDAY: Final = 1
 
@@ -53,6 +55,35 @@ def days_by_instance(settings: Settings) -> dg.MultiPartitionsDefinition:
     )
 
 
+def weeks_by_instance(settings: Settings) -> dg.MultiPartitionsDefinition:
+    """Return (week, instance) of every trader instance."""
+    return dg.MultiPartitionsDefinition(
+        {
+            WEEK: weeks(settings),
+            INSTANCE: dg.StaticPartitionsDefinition(settings.instance_names),
+        }
+    )
+
+
+def days_of_the_week() -> dg.MultiPartitionMapping:
+    """Return how a week of an instance maps to that instance's days."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", dg.BetaWarning)  # of MultiPartitionMapping, in 1.13
+        return dg.MultiPartitionMapping(
+            {
+                DAY: dg.DimensionPartitionMapping(WEEK, dg.TimeWindowPartitionMapping()),
+                INSTANCE: dg.DimensionPartitionMapping(INSTANCE, dg.IdentityPartitionMapping()),
+            }
+        )
+
+
+def deadline(settings: Settings, cron: str = "0 6 * * *") -> dg.FreshnessPolicy | None:
+    """Return when a day's work must be there: by 06:00 UTC; None where no new days come."""
+    if settings.archive_last_day:
+        return None
+    return dg.FreshnessPolicy.cron(cron, lower_bound_delta=timedelta(hours=6), timezone="UTC")
+
+
 def weeks(settings: Settings) -> dg.WeeklyPartitionsDefinition:
     """Return the weeks, each from Monday; the current one is included if no last day is set."""
     last = settings.archive_last_day
@@ -72,8 +103,9 @@ def _monday(day: str) -> date:
 
 
 def day_and_instance(context: dg.AssetExecutionContext) -> tuple[str, str]:
-    """Return the day and the instance of a run's partition."""
+    """Return the day (or the week's Monday) and the instance of a run's partition."""
     key = context.partition_key
     if not isinstance(key, dg.MultiPartitionKey):
         raise TypeError(f"{key!r} is not a (day, instance) key")
-    return key.keys_by_dimension[DAY], key.keys_by_dimension[INSTANCE]
+    found = key.keys_by_dimension
+    return found.get(DAY) or found[WEEK], found[INSTANCE]

@@ -1,9 +1,12 @@
 """A report on its asset's page: numbers for plots, a sparkline, a table, a path."""
 
+from pathlib import Path
 from typing import Any, Final
 
 import dagster as dg
 
+from dolphin_realtime.config.settings import Settings
+from dolphin_realtime.reports.address import url_of
 from dolphin_realtime.reports.figures import Figures
 from dolphin_realtime.reports.sparkline import sparkline
 from dolphin_realtime.reports.write import Report
@@ -12,7 +15,15 @@ MONEY: Final = ("net", "gross", "slippage", "fees", "funding", "start_equity", "
 COUNTS: Final = ("scans", "orders", "fills", "cancels", "refusals", "open_positions")
 
 
-def metadata_of(report: Report) -> dict[str, Any]:
+def link(page: Path, settings: Settings) -> dict[str, Any]:
+    """Return a page as metadata: a link that opens it in the browser, and its place on the disk."""
+    return {
+        "open": dg.MetadataValue.url(url_of(page, settings)),
+        "report": dg.MetadataValue.path(str(page)),
+    }
+
+
+def metadata_of(report: Report, settings: Settings) -> dict[str, Any]:
     """Return a report's headline, net first."""
     f = report.figures
     found: dict[str, Any] = {name: getattr(f, name) for name in (*MONEY, *COUNTS)}
@@ -21,7 +32,7 @@ def metadata_of(report: Report) -> dict[str, Any]:
         "max_drawdown_pct": 100.0 * f.max_drawdown,
         "turnover": f.turnover,
         "headline": dg.MetadataValue.md(_headline(f)),
-        "report": dg.MetadataValue.path(str(report.html)),
+        **link(report.html, settings),
         "simulated": "; ".join(f.notes) or "no",
     }
     if f.trades is not None and f.trades.win_rate is not None:

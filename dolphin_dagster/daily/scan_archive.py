@@ -13,15 +13,19 @@ from typing import Any, Final
 import dagster as dg
 
 from dolphin_dagster import checks
-from dolphin_dagster.daily.partitions import scan_days
+from dolphin_dagster.daily.conditions import FOLLOWS
+from dolphin_dagster.daily.inputs import newest_day
+from dolphin_dagster.daily.partitions import deadline, scan_days
+from dolphin_dagster.daily.products import BYTES
 from dolphin_dagster.instance import pools
+from dolphin_dagster.instance.code import code_version
 from dolphin_dagster.instance.jobs import asset_job
-from dolphin_realtime.config.settings import Settings, load
-from dolphin_realtime.infra.day_files import day_files
+from dolphin_dagster.realtime.assets import SCAN_FILES
+from dolphin_dagster.resources import Stack
+from dolphin_realtime.config.settings import Settings
 from dolphin_realtime.model.instant import from_us
 from dolphin_realtime.scans.archive import ARCHIVE_SCHEMA, read_simulated
 from dolphin_realtime.scans.day_facts import DayFacts, read_facts
-from dolphin_realtime.scans.ledger import ledger_days, ledger_folder
 from dolphin_realtime.scans.merge import Merged, merge_day
 from dolphin_realtime.scans.retention import clear, clear_books
 from dolphin_realtime.scans.share_lock import share_lock
@@ -31,17 +35,25 @@ GROUP: Final = "archive"
 MIN_COVERAGE: Final = 0.95
 MAX_CHURN: Final = 0.1
 SHOWN: Final = 20
+BLOCKING: Final = ("gaps_are_on_record", "eigenvalues_are_coherent", "has_its_scans")
 
-CHECKS: Final = [
-    checks.spec(NAME, "gaps_are_on_record",
-                "No span over 3 cadences without a scan, save where NG6 restarted or files were left out."),
-    checks.spec(NAME, "eigenvalues_are_coherent",
-                "Every scan has one eigenvalue an asset, and they sum to the number of assets."),
-    checks.spec(NAME, "has_its_scans",
-                f"At least {MIN_COVERAGE:.0%} of the scans expected so far at the day's cadence."),
-    checks.spec(NAME, "assets_stay",
-                f"At most {MAX_CHURN:.0%} of the assets came or went within the day."),
-]  # fmt: skip
+
+def _checks(settings: Settings) -> list[dg.AssetCheckSpec]:
+    """Return the checks, by day: three of them keep a bad day from being backtested."""
+    days = scan_days(settings)
+    means = {
+        "gaps_are_on_record":
+            "No span over 3 cadences without a scan, save where NG6 restarted or files were left out.",
+        "eigenvalues_are_coherent":
+            "Every scan has one eigenvalue an asset, and they sum to the number of assets.",
+        "has_its_scans":
+            f"At least {MIN_COVERAGE:.0%} of the scans expected so far at the day's cadence.",
+        "assets_stay": f"At most {MAX_CHURN:.0%} of the assets came or went within the day.",
+    }  # fmt: skip
+    return [
+        checks.spec(NAME, name, text, days=days, is_blocking=name in BLOCKING)
+        for name, text in means.items()
+    ]
 
 
 def _columns() -> dg.TableSchema:
@@ -60,8 +72,11 @@ def make_scan_archive(settings: Settings) -> dg.AssetsDefinition:
         partitions_def=scan_days(settings),
         owners=["team:dolphin"],
         kinds={"parquet", "arrow"},
-        deps=["scan_files", "bridge"],
-        check_specs=CHECKS,
+        deps=[SCAN_FILES],
+        automation_condition=FOLLOWS,
+        code_version=code_version("scans"),
+        freshness_policy=deadline(settings),
+        check_specs=_checks(settings),
         description=(
             "One day's scans, sorted by time, each once, in `archive/<day>.parquet`. "
             "Materialize a day again when more scans have come; nothing archived is lost."
@@ -69,10 +84,10 @@ def make_scan_archive(settings: Settings) -> dg.AssetsDefinition:
         metadata={"dagster/column_schema": _columns()},
     )
     def scan_archive(
-        context: dg.AssetExecutionContext,
+        context: dg.AssetExecutionContext, stack: Stack
     ) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]:
         """Write the day's archive and check it."""
-        now = load()
+        now = stack.settings
         day = context.partition_key
         path = now.archive / f"{day}.parquet"
         with share_lock(now.run_dir):
@@ -96,19 +111,12 @@ def archive_metadata(facts: DayFacts, path: Path, merged: Merged) -> dict[str, A
         "assets": facts.assets,
         "epochs": facts.epochs,
         "cadence_s": facts.cadence_s,
-        "bytes": path.stat().st_size,
+        BYTES: path.stat().st_size,
         "first": dg.MetadataValue.timestamp(from_us(facts.first_us)),
         "last": dg.MetadataValue.timestamp(from_us(facts.last_us)),
         "path": dg.MetadataValue.path(str(path)),
         "simulated": read_simulated(path) or "no",
     }
-
-
-def newest_day(settings: Settings) -> str:
-    """Return the newest day that has scans, by the bridge's ledger and the archives."""
-    seen = ledger_days(ledger_folder(settings.run_dir))
-    archived = day_files(settings.archive, ".parquet")
-    return max((*seen, *archived), default="")
 
 
 def judge(facts: DayFacts, *, is_over: bool) -> Iterator[dg.AssetCheckResult]:
@@ -128,12 +136,14 @@ def judge(facts: DayFacts, *, is_over: bool) -> Iterator[dg.AssetCheckResult]:
             )
             or "none",
         },
+        is_error=True,
     )
     yield checks.result(
         NAME,
         "eigenvalues_are_coherent",
         facts.incoherent == 0,
         {"incoherent": facts.incoherent, "share": facts.incoherent / max(1, facts.rows)},
+        is_error=True,
     )
     expected = facts.expected if is_over else facts.expected_so_far
     coverage = facts.rows / max(1, expected)
@@ -142,6 +152,7 @@ def judge(facts: DayFacts, *, is_over: bool) -> Iterator[dg.AssetCheckResult]:
         "has_its_scans",
         coverage >= MIN_COVERAGE,
         {"rows": facts.rows, "expected": expected, "coverage": coverage},
+        is_error=True,
     )
     yield checks.result(
         NAME,
@@ -167,9 +178,9 @@ def judge(facts: DayFacts, *, is_over: bool) -> Iterator[dg.AssetCheckResult]:
         "its archive was read and holds every file of it. Lists the days that had to stay."
     ),
 )
-def raw_scan_retention() -> dg.MaterializeResult[None]:
+def raw_scan_retention(stack: Stack) -> dg.MaterializeResult[None]:
     """Remove raw scans and book records that are archived and old."""
-    now = load()
+    now = stack.settings
     with share_lock(now.run_dir) if now.raw_scan_days else nullcontext():
         cleared = clear(now.scans, now.archive, now.raw_scan_days)
     books = clear_books(now.books, now.book_archive, now.raw_scan_days)
@@ -186,7 +197,6 @@ def raw_scan_retention() -> dg.MaterializeResult[None]:
     )
 
 
-scan_archive_job = asset_job(NAME, pools.SCAN, 1800, "Write a day's scan archive.")
 retention_job = asset_job(
     "raw_scan_retention", pools.SCAN, 1800, "Remove raw scans that are archived and old."
 )

@@ -13,7 +13,7 @@ import dagster as dg
 from dolphin_dagster import checks
 from dolphin_dagster.instance import pools
 from dolphin_dagster.instance.jobs import asset_job
-from dolphin_realtime.config.settings import load
+from dolphin_dagster.resources import Stack
 from dolphin_realtime.sweep.verdict import MIN_DSR, SetFigures, Verdict
 
 NAME: Final = "parameter_sweep"
@@ -36,7 +36,7 @@ class SweepConfig(dg.Config):
 @dg.asset(
     name=NAME,
     group_name="reports",
-    pool=pools.DOLPHIN,
+    pool=pools.SWEEPS,
     owners=["team:dolphin"],
     kinds={"python", "ray", "plotly"},
     deps=["scan_archive"],
@@ -47,13 +47,13 @@ class SweepConfig(dg.Config):
     ),
 )
 def parameter_sweep(
-    context: dg.AssetExecutionContext, config: SweepConfig
+    context: dg.AssetExecutionContext, config: SweepConfig, stack: Stack
 ) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]:
     """Run the trials of the sweep that are not done yet."""
     from dolphin_realtime.sweep.grid_file import read_sweep_file
     from dolphin_realtime.sweep.run import plan_of, run_sweep
 
-    now = load()
+    now = stack.settings
     name = config.grid or now.sweep_grid
     if not name:
         raise dg.Failure(
@@ -109,5 +109,5 @@ def _table(sets: list[SetFigures]) -> str:
 
 
 parameter_sweep_job = asset_job(
-    NAME, pools.DOLPHIN, 14400, "Try many parameter sets over many days."
+    NAME, pools.SWEEPS, 14400, "Try many parameter sets over many days."
 )

@@ -30,7 +30,8 @@ from dolphin_dagster.factors.verdicts import (
 )
 from dolphin_dagster.instance import pools
 from dolphin_dagster.instance.jobs import WAITING, asset_job
-from dolphin_realtime.config.settings import Settings, load
+from dolphin_dagster.resources import Grid, Stack
+from dolphin_realtime.config.settings import Settings
 from dolphin_realtime.factors.source_memory import CircuitBreaker, memory_of, wall_now
 from dolphin_realtime.factors.store import newest
 from dolphin_realtime.model.errors import GridError, SourceUnavailable
@@ -93,13 +94,15 @@ def judged(
         yield checks.result(indicator.name, name, verdict.passed, verdict.facts, is_error=is_error)
 
 
-def run(indicator: Indicator, context: dg.AssetExecutionContext) -> Iterator[Result]:
+def run(
+    indicator: Indicator, context: dg.AssetExecutionContext, stack: FactorStack
+) -> Iterator[Result]:
     """Refresh an indicator in a Dagster run and yield its materialization and check results.
 
     Raises:
         dg.Failure: With what went wrong; it is retried only if a second try may succeed.
     """
-    stack, began = FactorStack(), wall_now()
+    began = wall_now()
     before: Readings = {}
     try:
         before = newest(stack.settings.factors, stack.now(), indicator.names)
@@ -178,8 +181,8 @@ def _asset(indicator: Indicator) -> dg.AssetsDefinition:
         description=description(indicator),
         metadata={"source": indicator.host, "cadence_s": indicator.cadence.total_seconds()},
     )
-    def asset(context: dg.AssetExecutionContext) -> Iterator[Result]:
-        yield from run(indicator, context)
+    def asset(context: dg.AssetExecutionContext, stack: Stack, grid: Grid) -> Iterator[Result]:
+        yield from run(indicator, context, FactorStack(stack, grid))
 
     return asset
 
@@ -211,16 +214,20 @@ def _schedule(indicator: Indicator, job: Any, *, is_off: bool) -> dg.ScheduleDef
             "while it fails."
         ),
     )
-    def schedule(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
-        why = why_not(indicator, context)
+    def schedule(
+        context: dg.ScheduleEvaluationContext, stack: Stack
+    ) -> dg.RunRequest | dg.SkipReason:
+        why = why_not(indicator, context, stack.settings)
         return dg.RunRequest() if why is None else dg.SkipReason(why)
 
     return schedule
 
 
-def why_not(indicator: Indicator, context: dg.ScheduleEvaluationContext) -> str | None:
+def why_not(
+    indicator: Indicator, context: dg.ScheduleEvaluationContext, settings: Settings
+) -> str | None:
     """Return why a tick should not request a run, None if it should."""
-    memory, now = memory_of(load().run_dir), wall_now()
+    memory, now = memory_of(settings.run_dir), wall_now()
     waiting = dg.RunsFilter(job_name=f"{indicator.name}_job", statuses=list(WAITING))
     if context.instance.get_runs_count(waiting):
         return "the run before is not over yet"

@@ -16,6 +16,7 @@ from dolphin_dagster.factors.toggles import off_now
 from dolphin_dagster.factors.verdicts import is_fresh
 from dolphin_dagster.instance import pools
 from dolphin_dagster.instance.jobs import WAITING
+from dolphin_dagster.resources import Grid, Stack
 from dolphin_realtime.factors.source_memory import wall_now
 from dolphin_realtime.grid import maps
 from dolphin_realtime.model.errors import GridError
@@ -65,22 +66,24 @@ def may_ask(stack: FactorStack, name: str) -> bool:
     default_status=dg.DefaultSensorStatus.RUNNING,
     description="Requests, in one run, the indicators of which the grid lacks fresh readings.",
 )
-def factors_due(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+def factors_due(
+    context: dg.SensorEvaluationContext, stack: Stack, grid: Grid
+) -> dg.RunRequest | dg.SkipReason:
     """Request the indicators that are lacking, once no run of an indicator is under way."""
-    stack, now = FactorStack(), wall_now()
+    factors, now = FactorStack(stack, grid), wall_now()
     waiting = dg.RunsFilter(tags={pools.QUEUE_TAG: pools.INDICATORS}, statuses=list(WAITING))
     if context.instance.get_runs_count(waiting):
         return dg.SkipReason("runs of indicators are under way")
     try:
-        scanned = stack.assets()
+        scanned = factors.assets()
         if not scanned:
             return dg.SkipReason("no scan in the grid yet, so neither assets nor a replay's clock")
-        has_calendar = stack.grid.get(maps.FEATURES, maps.LATEST_CALENDAR) is not None
-        lack = lacking(stack.held(), scanned, stack.symbols, now, has_calendar=has_calendar)
+        has_calendar = grid.get(maps.FEATURES, maps.LATEST_CALENDAR) is not None
+        lack = lacking(factors.held(), scanned, factors.symbols, now, has_calendar=has_calendar)
     except GridError as e:
         return dg.SkipReason(f"the grid is away: {e}")
     off = off_now(context.instance)
-    due = [n for n in lack if n not in off and may_ask(stack, n)]
+    due = [n for n in lack if n not in off and may_ask(factors, n)]
     if not due:
         return dg.SkipReason(
             f"nothing is lacking that may be asked: {', '.join(lack) or 'all there'}"

@@ -28,6 +28,7 @@ from dolphin_dagster.factors.verdicts import (
     source_answers,
 )
 from dolphin_dagster.instance import pools
+from dolphin_dagster.resources import Grid, Stack
 from dolphin_realtime.factors.files import SCHEMA
 from dolphin_realtime.factors.source_memory import CircuitBreaker
 from dolphin_realtime.model.errors import GridError
@@ -219,12 +220,11 @@ def read(stack: FactorStack) -> Readings | None:
     default_status=dg.DefaultSensorStatus.RUNNING,
     description="Reports which external factors are expired or missing; one alert an episode.",
 )
-def factor_health(context: dg.SensorEvaluationContext) -> dg.SensorResult:
+def factor_health(context: dg.SensorEvaluationContext, stack: Stack, grid: Grid) -> dg.SensorResult:
     """Look at the document once and report what changed."""
     wall, last = datetime.now(UTC), checks.remembered(context.cursor, Memory)
-    stack = FactorStack()
-    home = stack.settings.home
-    due, found, raised, memory = look(see(stack, context.instance), last, wrong_in(home), wall)
+    home, seen = stack.settings.home, see(FactorStack(stack, grid), context.instance)
+    due, found, raised, memory = look(seen, last, wrong_in(home), wall)
     for alert in raised:
         write_alert(home, alert)
         context.log.warning(f"{alert.asset} is {alert.state}: {alert.facts}")
@@ -243,9 +243,11 @@ def factor_health(context: dg.SensorEvaluationContext) -> dg.SensorResult:
     can_subset=True,
     pool=pools.INDICATORS,
 )
-def factors_are_complete(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
+def factors_are_complete(
+    context: dg.AssetCheckExecutionContext, stack: Stack, grid: Grid
+) -> dg.AssetCheckResult:
     """Check the document now, in a run of its own."""
     off = off_now(context.instance)
     wanted = {name: i for name, i in external().items() if name not in off}
-    verdict = is_complete(wanted, read(FactorStack()) or {})
+    verdict = is_complete(wanted, read(FactorStack(stack, grid)) or {})
     return checks.result(NAME, IS_COMPLETE, verdict.passed, verdict.facts)

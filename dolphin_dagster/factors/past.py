@@ -18,6 +18,7 @@ from dolphin_dagster.factors.publish import backfilled
 from dolphin_dagster.factors.stack import FactorStack
 from dolphin_dagster.instance import pools
 from dolphin_dagster.instance.jobs import asset_job
+from dolphin_dagster.resources import Grid, Stack
 from dolphin_realtime.config.settings import Settings
 from dolphin_realtime.factors.source_memory import wall_now
 from dolphin_realtime.factors.store import append
@@ -36,13 +37,14 @@ def factor_days(settings: Settings) -> dg.DailyPartitionsDefinition:
     return days_since(first.isoformat(), settings)
 
 
-def fill(indicator: Indicator, past: History, first: datetime, last: datetime) -> dict[str, Any]:
+def fill(
+    indicator: Indicator, past: History, first: datetime, last: datetime, stack: FactorStack
+) -> dict[str, Any]:
     """Fetch and store the readings of [first, last), and return the run's metadata.
 
     Raises:
         dg.Failure: If the source fails, or has no reading of a day that should have one.
     """
-    stack = FactorStack()
     try:
         ask = stack.ask(indicator)
         found = past.fetch(ask, first, last)
@@ -100,7 +102,7 @@ def history_asset(
         asset = _asset(indicator, past, settings)
     job = asset_job(
         history_name(indicator),
-        pools.INDICATORS,
+        pools.HISTORY,
         MAX_RUNTIME_S,
         f"Fill days of {indicator.name} from {indicator.host}.",
     )
@@ -116,7 +118,7 @@ def _asset(indicator: Indicator, past: History, settings: Settings) -> dg.Assets
     @dg.asset(
         name=history_name(indicator),
         group_name="archive",
-        pool=pools.INDICATORS,
+        pool=pools.HISTORY,
         partitions_def=factor_days(settings),
         backfill_policy=dg.BackfillPolicy.multi_run(DAYS_A_RUN),
         owners=["team:dolphin"],
@@ -127,9 +129,13 @@ def _asset(indicator: Indicator, past: History, settings: Settings) -> dg.Assets
             "when it could be known, marked as backfilled."
         ),
     )
-    def asset(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
+    def asset(
+        context: dg.AssetExecutionContext, stack: Stack, grid: Grid
+    ) -> dg.MaterializeResult[None]:
         window = context.partition_time_window
         first, last = window.start.astimezone(UTC), window.end.astimezone(UTC)
-        return dg.MaterializeResult(metadata=fill(indicator, past, first, last))
+        return dg.MaterializeResult(
+            metadata=fill(indicator, past, first, last, FactorStack(stack, grid))
+        )
 
     return asset

@@ -6,10 +6,10 @@ from dolphin_dagster.factors.ask import Ask
 from dolphin_dagster.factors.indicator import Indicator
 from dolphin_dagster.factors.market_clock import REPLAY, market_now
 from dolphin_dagster.factors.publish import Moment
-from dolphin_dagster.resources import Grid
+from dolphin_dagster.resources import Grid, Stack
 from dolphin_dagster.sources.http import Http
 from dolphin_realtime.config.factor_sources import load_sources
-from dolphin_realtime.config.settings import listed, load
+from dolphin_realtime.config.settings import listed
 from dolphin_realtime.factors.source_memory import memory_of, wall_now
 from dolphin_realtime.grid import maps
 from dolphin_realtime.model.errors import GridError
@@ -17,11 +17,11 @@ from dolphin_realtime.model.factors.document import Readings, readings_of
 
 
 class FactorStack:
-    """The stack that the environment's settings describe; nothing is opened before its use."""
+    """What a factor's run works with; nothing is opened before its use."""
 
-    def __init__(self) -> None:
-        self.settings, self.sources = load(), load_sources()
-        self.grid = Grid(self.settings.cluster_name, self.settings.hazelcast_port)
+    def __init__(self, stack: Stack, grid: Grid) -> None:
+        self.settings, self.sources = stack.settings, load_sources()
+        self.grid = grid
         self.memory = memory_of(self.settings.run_dir)
 
     @property

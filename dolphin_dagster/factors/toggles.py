@@ -1,10 +1,9 @@
 """Which indicators are switched off: by a toggle in the UI, else by the setting."""
 
 import dagster as dg
-from dagster._core.definitions.run_request import InstigatorType
-from dagster._core.scheduler.instigation import InstigatorStatus
 
 from dolphin_dagster.factors.registry import switched_off
+from dolphin_dagster.instance.dagster_internals import InstigatorStatus, InstigatorType
 
 
 def off_now(instance: dg.DagsterInstance) -> set[str]:

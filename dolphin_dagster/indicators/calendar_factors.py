@@ -17,8 +17,8 @@ from dolphin_dagster.factors.exchange_sessions import next_open, session_at
 from dolphin_dagster.factors.market_clock import market_now
 from dolphin_dagster.instance import pools
 from dolphin_dagster.instance.jobs import asset_job
-from dolphin_dagster.resources import Grid
-from dolphin_realtime.config.settings import Settings, load
+from dolphin_dagster.resources import Grid, Stack
+from dolphin_realtime.config.settings import Settings
 from dolphin_realtime.grid import maps, wire
 from dolphin_realtime.model.factors.calendar import (
     CalendarDocument,
@@ -55,11 +55,6 @@ def _is_whole(found: dict[str, Any] | None, now: datetime) -> tuple[bool, dict[s
     return is_fresh and not missing, {**facts, "missing": ", ".join(missing) or "nothing"}
 
 
-def _stack_grid() -> tuple[Grid, str]:
-    settings = load()
-    return Grid(settings.cluster_name, settings.hazelcast_port), settings.market_clock
-
-
 @dg.asset(
     name=NAME,
     group_name="indicators",
@@ -74,13 +69,12 @@ def _stack_grid() -> tuple[Grid, str]:
         "moon phase is only reported; the signal does not use it."
     ),
 )
-def calendar_factors_asset() -> dg.MaterializeResult[None]:
+def calendar_factors_asset(stack: Stack, grid: Grid) -> dg.MaterializeResult[None]:
     """Compute the current factors and push them."""
-    the_grid, clock = _stack_grid()
-    wall = datetime.now(UTC)
-    moment = market_now(the_grid, clock, wall)
+    clock, wall = stack.settings.market_clock, datetime.now(UTC)
+    moment = market_now(grid, clock, wall)
     factors = calendar_factors(moment, moon_phase(moment), session_at(moment), next_open(moment))
-    the_grid.put(maps.FEATURES, maps.LATEST_CALENDAR, document(factors, clock, wall))
+    grid.put(maps.FEATURES, maps.LATEST_CALENDAR, document(factors, clock, wall))
     return dg.MaterializeResult(
         metadata={
             "gate": factors.gate,
@@ -105,10 +99,9 @@ def calendar_factors_asset() -> dg.MaterializeResult[None]:
         NAME, IS_WHOLE, "`esof_latest` is younger than 65 minutes and holds every field."
     ),
 )
-def document_is_whole() -> dg.AssetCheckResult:
+def document_is_whole(grid: Grid) -> dg.AssetCheckResult:
     """Check the document in the grid."""
-    the_grid, _ = _stack_grid()
-    passed, facts = _is_whole(the_grid.get(maps.FEATURES, maps.LATEST_CALENDAR), datetime.now(UTC))
+    passed, facts = _is_whole(grid.get(maps.FEATURES, maps.LATEST_CALENDAR), datetime.now(UTC))
     return checks.result(NAME, IS_WHOLE, passed, facts)
 
 

@@ -44,6 +44,6 @@ def asset_job(
     return dg.define_asset_job(
         f"{name}_job",
         selection=dg.AssetSelection.assets(*(assets or [name])),
-        tags={pools.QUEUE_TAG: pool, pools.MAX_RUNTIME_TAG: str(max_runtime_s)},
+        tags=pools.tags(pool, max_runtime_s),
         description=description,
     )

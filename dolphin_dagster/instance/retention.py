@@ -13,16 +13,18 @@ from typing import Final
 import dagster as dg
 import msgspec
 import sqlalchemy as sa
-from dagster._core.definitions.assets.graph.asset_graph import AssetGraph
-from dagster._core.storage.event_log.schema import AssetCheckExecutionsTable as Executions
-from dagster._core.storage.event_log.schema import SqlEventLogStorageTable as Events
-from dagster._core.storage.event_log.sql_event_log import SqlEventLogStorage
-from dagster._core.storage.event_log.sqlite.sqlite_event_log import SqliteEventLogStorage
-from dagster._core.storage.local_compute_log_manager import LocalComputeLogManager
 
 from dolphin_dagster.instance import pools
+from dolphin_dagster.instance.dagster_internals import AssetCheckExecutionsTable as Executions
+from dolphin_dagster.instance.dagster_internals import (
+    AssetGraph,
+    LocalComputeLogManager,
+    SqlEventLogStorage,
+    SqliteEventLogStorage,
+)
+from dolphin_dagster.instance.dagster_internals import SqlEventLogStorageTable as Events
 from dolphin_dagster.instance.jobs import asset_job, assets_of
-from dolphin_realtime.config.settings import load
+from dolphin_dagster.resources import Stack
 
 NAME: Final = "dagster_retention"
 RUNLESS: Final = ""
@@ -174,9 +176,11 @@ def _remove_files(instance: dg.DagsterInstance, run_id: str) -> None:
         "partitioned asset is kept."
     ),
 )
-def dagster_retention(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
+def dagster_retention(
+    context: dg.AssetExecutionContext, stack: Stack
+) -> dg.MaterializeResult[None]:
     """Prune once."""
-    days = load().event_days
+    days = stack.settings.event_days
     graph = context.repository_def.asset_graph
     done = prune(context.instance, graph, datetime.now(UTC) - timedelta(days=days))
     return dg.MaterializeResult(

@@ -9,9 +9,9 @@ from collections.abc import Collection, Iterator
 from typing import Final
 
 import dagster as dg
-from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecord
 
 from dolphin_dagster.checks import EVALUATED, repository_of
+from dolphin_dagster.instance.dagster_internals import AssetCheckExecutionRecord
 
 NAME: Final = "checks_overtaken"
 SENSOR_INTERVAL_S: Final = 15

@@ -46,22 +46,14 @@ def _spec(name: str, description: str, kinds: set[str], deps: list[str]) -> dg.A
     )
 
 
-def _files() -> dg.AssetSpec:
-    return dg.AssetSpec(
-        key=SCAN_FILES,
-        group_name=GROUP,
-        description=(
-            "NG6's Arrow files, one per scan, in the scan folder. Written by NG6; "
-            "`scan_feed` shows whether they arrive."
-        ),
-        kinds={"arrow", "file"},
-        owners=["team:ng6"],
-    )
+def book_services(settings: Settings) -> list[str]:
+    """Return the key of the order-book service, if the stack has one."""
+    return [ORDERBOOK] if settings.orderbook_ws else []
 
 
 def _services(settings: Settings) -> dict[str, tuple[str, set[str], list[str]]]:
     """Return description, kinds and dependencies of the asset of each kind of service."""
-    books = [ORDERBOOK] if settings.orderbook_ws else []
+    books = book_services(settings)
     return {
         HAZELCAST: ("The grid that carries every document between services.", {"java"}, []),
         BRIDGE: (
@@ -84,7 +76,7 @@ def _services(settings: Settings) -> dict[str, tuple[str, set[str], list[str]]]:
 
 def make_assets(settings: Settings) -> list[dg.AssetSpec]:
     """Return the assets of the stack's services that the service table shows, and of their data."""
-    found = [_files()]
+    found = []
     described = _services(settings)
     for name, key in shown(settings).items():
         kind, _, instance = name.partition("@")

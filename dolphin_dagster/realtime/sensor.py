@@ -18,7 +18,8 @@ from dolphin_dagster.instance import pools
 from dolphin_dagster.realtime.assets import make_assets
 from dolphin_dagster.realtime.snapshot import read_snapshot
 from dolphin_dagster.realtime.table import make_rules, verdicts
-from dolphin_realtime.config.settings import Settings, load
+from dolphin_dagster.resources import Grid, Stack
+from dolphin_realtime.config.settings import Settings
 
 NAME: Final = "realtime_health"
 SENSOR_INTERVAL_S: Final = 15
@@ -74,10 +75,12 @@ def events(
     default_status=dg.DefaultSensorStatus.RUNNING,
     description="Reports the checks of the realtime services: on a change, and every ten minutes.",
 )
-def realtime_health(context: dg.SensorEvaluationContext) -> dg.SensorResult:
+def realtime_health(
+    context: dg.SensorEvaluationContext, stack: Stack, grid: Grid
+) -> dg.SensorResult:
     """Look at the services once and report what changed."""
-    settings = load()
-    snapshot = read_snapshot(settings)
+    settings = stack.settings
+    snapshot = read_snapshot(settings, grid)
     now, found = snapshot.now, verdicts(make_rules(settings), snapshot)
     assets = [spec.key.to_user_string() for spec in make_assets(settings)]
     told = report(assets, found, checks.remembered(context.cursor, Memory), now)
@@ -102,9 +105,11 @@ def make_checks(settings: Settings) -> dg.AssetChecksDefinition:
         can_subset=True,
         pool=pools.DOLPHIN,
     )
-    def realtime_checks(context: dg.AssetCheckExecutionContext) -> Iterator[dg.AssetCheckResult]:
+    def realtime_checks(
+        context: dg.AssetCheckExecutionContext, stack: Stack, grid: Grid
+    ) -> Iterator[dg.AssetCheckResult]:
         """Evaluate the selected checks now, in a run of their own."""
-        found = verdicts(rules, read_snapshot(load()))
+        found = verdicts(rules, read_snapshot(stack.settings, grid))
         for rule in rules:
             key = dg.AssetCheckKey(dg.AssetKey(rule.asset), rule.name)
             if key in context.selected_asset_check_keys:

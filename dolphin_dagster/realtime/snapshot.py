@@ -79,12 +79,11 @@ def _verified(settings: Settings, instance: str) -> CheckResult:
 _JOURNALS: Final = Journals()
 
 
-def read_snapshot(settings: Settings) -> Snapshot:
+def read_snapshot(settings: Settings, the_grid: Grid) -> Snapshot:
     """Return a snapshot of now; if the grid is away, the snapshot has a fault.
 
     Its instant is taken after the reading, so that no document is newer than it.
     """
-    the_grid = Grid(settings.cluster_name, settings.hazelcast_port)
     journals = _JOURNALS.look(settings)
     try:
         found = Snapshot(

@@ -34,6 +34,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
         book: Order books: lines of documents, a Parquet archive, or a folder of archives by day.
         factors: File or folder of external factors as they were known.
         instance: Instance name in the orders' ids.
+        caveats: Notes at the top of the report.
     """
 
     scans: Path
@@ -44,6 +45,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     book: Path | None = None
     factors: Path | None = None
     instance: str = "BLUE"
+    caveats: tuple[str, ...] = ()
 
 
 class Outcome(msgspec.Struct):
@@ -93,7 +95,7 @@ def run(job: Job, out: Path, on_scan: Callable[[], None] = lambda: None) -> Outc
     warmed = warm_up_from(portfolio, scans, job.warm_up_days, days[0])
     books = read_books(job.book, days)
     factors = read_factors(job.factors, days[0], days[-1])
-    caveats = _caveats(job, scans, days)
+    caveats = [*job.caveats, *_caveats(job, scans, days)]
     title = f"Backtest {job.first}" + (f" to {job.last}" if job.last != job.first else "")
     reading = Reading()
     result, report = backtest_to_files(

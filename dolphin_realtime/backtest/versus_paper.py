@@ -16,6 +16,7 @@ from dolphin_realtime.backtest.run import backtest_to_journal
 from dolphin_realtime.books.documents import BookFeed
 from dolphin_realtime.books.files import read_books
 from dolphin_realtime.config.settings import Settings
+from dolphin_realtime.config.trader_parameters import Parameters, load_parameters
 from dolphin_realtime.factors.documents import FactorHistory
 from dolphin_realtime.factors.files import read_factors
 from dolphin_realtime.infra import files
@@ -29,7 +30,7 @@ from dolphin_realtime.reports.span import Span
 from dolphin_realtime.reports.versus import Difference, Versus
 from dolphin_realtime.reports.write import replace_table
 from dolphin_realtime.scans.days import ScanDays
-from dolphin_realtime.trading.warm_up import make_portfolio
+from dolphin_realtime.trading.warm_up import portfolio_of
 
 
 def scans_of(settings: Settings, day: str) -> ScanDays:
@@ -42,8 +43,12 @@ def scans_of(settings: Settings, day: str) -> ScanDays:
     return ScanDays.of(settings.archive if is_archived else settings.scans)
 
 
-def opening_portfolio(journal_folder: Path, instance: str, day: str) -> Portfolio:
+def opening_portfolio(
+    journal_folder: Path, instance: str, day: str, parameters: Parameters | None = None
+) -> Portfolio:
     """Return an instance's portfolio as it was before the first scan of a day, at the same venue.
+
+    ``parameters`` stand in for the instance's own in a trial.
 
     Raises:
         JournalError: If the journal does not know that day's opening.
@@ -56,7 +61,7 @@ def opening_portfolio(journal_folder: Path, instance: str, day: str) -> Portfoli
             f"{journal_folder}: no opening of {day}; the instance did not trade that day, or an "
             "older version of Dolphin did"
         )
-    portfolio = make_portfolio(instance)
+    portfolio = portfolio_of(instance, parameters or load_parameters(instance))
     portfolio.venue = msgspec.structs.replace(portfolio.venue, faults=faults)
     portfolio_state.restore(portfolio, row[0])
     return portfolio
@@ -73,7 +78,7 @@ def versus_paper(settings: Settings, instance: str, day: str, scans: ScanDays) -
     portfolio = opening_portfolio(journal_folder, instance, day)
     start_equity, opened_us = portfolio.equity(), portfolio.last_us
     paper = read_handled(journal_folder, span)
-    books, factors = _gate_inputs(settings, day)
+    books, factors = gate_inputs(settings, day)
     with tempfile.TemporaryDirectory(prefix="dolphin-versus-") as scratch:
         folder, last_us = Path(scratch), max(paper)
         todo = (s for s in scans.scans(day) if opened_us < s.timestamp_us <= last_us)
@@ -96,7 +101,8 @@ def versus_paper(settings: Settings, instance: str, day: str, scans: ScanDays) -
     return result
 
 
-def _gate_inputs(settings: Settings, day: str) -> tuple[BookFeed, FactorHistory]:
+def gate_inputs(settings: Settings, day: str) -> tuple[BookFeed, FactorHistory]:
+    """Return the order books and factors of a day as they were known."""
     books = read_books(settings.book_archive, [day]) if settings.book_archive.is_dir() else None
     factors = read_factors(settings.factors if settings.factors.is_dir() else None, day, day)
     return books or BookFeed([]), factors

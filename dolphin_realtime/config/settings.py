@@ -47,6 +47,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             that is archived or was bridged, else today.
         archive_last_day: Last partition; empty: yesterday.
         raw_scan_days: Days after which raw scans and book records are deleted, once archived; 0: never.
+        report_days: Days after which pages and tables of reports are deleted; 0: never.
         event_days: Days that Dagster's storage keeps sensors' events and runs of factors.
         postgres: Database of Dagster's storage, postgresql://user@host:port/name without a
             password; empty: SQLite under the home.
@@ -102,6 +103,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     archive_last_day: str = ""
     raw_scan_days: Annotated[int, msgspec.Meta(ge=0)] = 30
     event_days: Annotated[int, msgspec.Meta(ge=1)] = 3
+    report_days: Annotated[int, msgspec.Meta(ge=0)] = 400
     postgres: str = ""
     postgres_passfile: str = ""
     viewer_port: Annotated[int, msgspec.Meta(ge=0, le=65535)] = 0

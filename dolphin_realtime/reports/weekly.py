@@ -1,4 +1,4 @@
-"""A week of every instance: equity, drawdown, months, costs, and drift from the backtests.
+"""A week of an instance: equity, drawdown, months, costs, and drift from the backtests.
 
 What a week shows belongs here, its figures in figures.py; the drift comes from the stored daily
 comparisons of paper and backtest.
@@ -13,7 +13,6 @@ import plotly.graph_objects as go
 
 from dolphin_realtime.config.settings import Settings
 from dolphin_realtime.infra import files
-from dolphin_realtime.journal import database
 from dolphin_realtime.journal.database import reading
 from dolphin_realtime.model.instant import DAY_US, day_of, day_us, from_us
 from dolphin_realtime.reports import plots
@@ -26,31 +25,28 @@ from dolphin_realtime.reports.versus import Versus, read_versus
 from dolphin_realtime.reports.write import HTML, JSON
 
 
-class InstanceWeek(msgspec.Struct, kw_only=True):
-    """One instance's week.
+class Week(msgspec.Struct, kw_only=True):
+    """An instance's week as written.
 
     Attributes:
+        first: Its Monday.
+        last: Its Sunday.
         months: Return of each month of the whole journal, by YYYY-MM.
         days: Comparisons with backtests, by day.
     """
 
+    instance: str
+    first: str
+    last: str
     figures: Figures
     months: dict[str, float]
     days: dict[str, Versus]
+    folder: Path
 
     @property
     def drift(self) -> float:
         """Net of paper minus net of its backtests, over the days compared."""
         return math.fsum(d.drift for d in self.days.values())
-
-
-class Week(msgspec.Struct, kw_only=True):
-    """A week as written."""
-
-    first: str
-    last: str
-    instances: dict[str, InstanceWeek]
-    folder: Path
 
     @property
     def html(self) -> Path:
@@ -58,34 +54,34 @@ class Week(msgspec.Struct, kw_only=True):
         return self.folder / HTML
 
 
-def write_weekly(settings: Settings, first: str, last: str) -> Week:
-    """Write the summary of the days ``first`` to ``last`` for every instance with a journal.
+def weekly_folder(settings: Settings, instance: str, monday: str) -> Path:
+    """Return the folder of an instance's weekly summary."""
+    return settings.reports / "weekly" / instance / monday
+
+
+def write_weekly(settings: Settings, instance: str, first: str, last: str) -> Week:
+    """Write an instance's summary of the days ``first`` to ``last``.
 
     Raises:
-        JournalError: If a journal cannot be read.
+        JournalError: If it has no journal, or its journal cannot be read.
         OSError: If the summary cannot be written.
     """
-    span = Span.of_days(first, last)
-    week = Week(first=first, last=last, instances={}, folder=settings.reports / "weekly" / first)
-    periods: dict[str, Period] = {}
-    for instance in settings.instance_names:
-        folder = settings.journal_dir(instance)
-        if not database.path_of(folder).is_file():
-            continue
-        with reading(folder) as db:
-            period = read_period(db, span)
-            months = months_of(daily_returns(db))
-        periods[instance] = period
-        week.instances[instance] = InstanceWeek(
-            figures=figures_of(period),
-            months=months,
-            days=_compared(settings, instance, first),
-        )
-    week.folder.mkdir(parents=True, exist_ok=True)
-    files.replace(
-        week.folder / JSON, msgspec.json.format(msgspec.json.encode(_facts(week)), indent=2)
+    with reading(settings.journal_dir(instance)) as db:
+        period = read_period(db, Span.of_days(first, last))
+        returns = daily_returns(db)
+    week = Week(
+        instance=instance,
+        first=first,
+        last=last,
+        figures=figures_of(period),
+        months=months_of(returns),
+        days=_compared(settings, instance, first),
+        folder=weekly_folder(settings, instance, first),
     )
-    files.replace(week.html, _render(week, periods).encode())
+    week.folder.mkdir(parents=True, exist_ok=True)
+    facts = msgspec.json.format(msgspec.json.encode(_facts(week)), indent=2)
+    files.replace(week.folder / JSON, facts)
+    files.replace(week.html, _render(week, period).encode())
     return week
 
 
@@ -112,58 +108,36 @@ def _compared(settings: Settings, instance: str, monday: str) -> dict[str, Versu
 
 
 def _facts(week: Week) -> dict[str, Any]:
-    return {
-        "first": week.first,
-        "last": week.last,
-        "instances": {
-            name: {
-                **msgspec.to_builtins(row),
-                "days": {
-                    day: {"drift": one.drift, "unexplained": one.unexplained}
-                    for day, one in row.days.items()
-                },
-                "drift": row.drift,
-                "costs": cost_shares(row.figures),
-            }
-            for name, row in week.instances.items()
-        },
+    days = {
+        day: {"drift": one.drift, "unexplained": one.unexplained} for day, one in week.days.items()
     }
+    found = msgspec.to_builtins(week, enc_hook=str)
+    del found["folder"]
+    return {**found, "days": days, "drift": week.drift, "costs": cost_shares(week.figures)}
 
 
-def _render(week: Week, periods: dict[str, Period]) -> str:
-    notes = sorted(
-        {f"Simulated: {n}" for row in week.instances.values() for n in row.figures.notes}
-    )
-    if not week.instances:
-        notes.append("No instance has a journal: nothing was traded.")
-    parts = [plots.markup(_equity(periods), "equity", 380)] if any(
-        p.n_scans for p in periods.values()
-    ) else []  # fmt: skip
-    tables = [t for name, row in week.instances.items() for t in _tables(name, row)]
-    body = "".join(f'<div class="plot">{p}</div>' for p in parts)
-    title = f"Week {week.first} to {week.last}"
-    subtitle = "Paper trading of every instance. Money is USDT; net is after all costs."
-    return page(title, subtitle, notes, f"{body}<div class='tables'>{''.join(tables)}</div>")
+def _render(week: Week, period: Period) -> str:
+    notes = [f"Simulated: {note}" for note in week.figures.notes]
+    plot = plots.markup(_equity(week.instance, period), "equity", 380) if period.n_scans else ""
+    body = f'<div class="plot">{plot}</div><div class="tables">{"".join(_tables(week))}</div>'
+    title = f"{week.instance}, week {week.first} to {week.last}"
+    return page(title, "Money is USDT; net is after all costs.", notes, body)
 
 
-def _equity(periods: dict[str, Period]) -> go.Figure:
-    figure = go.Figure()
-    for name, period in periods.items():
-        if not period.n_scans:
-            continue
-        at = plots.steps(period.n_scans)
-        x = [from_us(int(us)) for us in period.series["timestamp_us"][at]]
-        y = (period.series["equity"][at] / period.start_equity - 1.0) * 100.0
-        figure.add_trace(go.Scatter(x=x, y=y.tolist(), name=name, mode="lines"))
-    figure.update_layout(title_text="Equity since the week began, %", showlegend=True)
+def _equity(name: str, period: Period) -> go.Figure:
+    at = plots.steps(period.n_scans)
+    x = [from_us(int(us)) for us in period.series["timestamp_us"][at]]
+    y = (period.series["equity"][at] / period.start_equity - 1.0) * 100.0
+    figure = go.Figure([go.Scatter(x=x, y=y.tolist(), name=name, mode="lines")])
+    figure.update_layout(title_text="Equity since the week began, %")
     return figure
 
 
-def _tables(name: str, row: InstanceWeek) -> list[str]:
-    f, costs = row.figures, cost_shares(row.figures)
+def _tables(week: Week) -> list[str]:
+    f, costs = week.figures, cost_shares(week.figures)
     return [
         table(
-            f"{name}: the week",
+            "The week",
             [
                 ("net", usd(f.net)),
                 ("return", share(f.total_return)),
@@ -174,18 +148,18 @@ def _tables(name: str, row: InstanceWeek) -> list[str]:
             ],
         ),
         table(
-            f"{name}: costs of the notional traded",
+            "Costs of the notional traded",
             [
                 (cost, "–" if value is None else f"{1e4 * value:.2f} bp")
                 for cost, value in costs.items()
             ],
         ),
-        table(f"{name}: months", [(m, share(r)) for m, r in row.months.items()]),
+        table("Months", [(m, share(r)) for m, r in week.months.items()]),
         table(
-            f"{name}: paper minus backtest",
+            "Paper minus backtest",
             [
                 (day, f"{number(d.drift)} USDT, {d.unexplained} unexplained")
-                for day, d in row.days.items()
+                for day, d in week.days.items()
             ]
             or [("no day compared", "–")],
         ),

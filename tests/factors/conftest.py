@@ -7,6 +7,7 @@ import dagster as dg
 import pytest
 
 from dolphin_dagster.definitions import build_definitions
+from dolphin_dagster.resources import resources_of
 from dolphin_realtime.config.factor_sources import HOSTS
 from dolphin_realtime.config.settings import load
 from dolphin_realtime.grid import maps
@@ -31,7 +32,7 @@ class Scene(SimpleNamespace):
             a for a in definitions.assets
             if isinstance(a, dg.AssetsDefinition) and a.key.to_user_string() in names
         ]  # fmt: skip
-        result = dg.materialize(assets, raise_on_error=False)
+        result = dg.materialize(assets, resources=resources_of(load()), raise_on_error=False)
         found = {}
         for name in names:
             events = result.asset_materializations_for_node(name)

@@ -13,7 +13,8 @@ from dolphin_dagster.factors import fill, health
 from dolphin_dagster.factors.publish import Moment, publish
 from dolphin_dagster.factors.registry import external
 from dolphin_dagster.factors.stack import FactorStack
-from dolphin_dagster.resources import Grid
+from dolphin_dagster.resources import Grid, resources_of
+from dolphin_realtime.config.settings import load
 from dolphin_realtime.factors.source_memory import CircuitBreaker
 from dolphin_realtime.grid import maps
 from dolphin_realtime.model.factors.document import (
@@ -45,7 +46,7 @@ def forget(scene):
 
 def test_two_writers_lose_nothing_of_each_other(scene):
     """Each writes its own reading a thousand times and never sees the other's go back."""
-    the_grid = Grid("dolphin", scene.desk.stack.port)
+    the_grid = Grid(cluster_name="dolphin", port=scene.desk.stack.port)
     market = scene.market()
     went_back, faults = [], []
 
@@ -80,7 +81,7 @@ def test_two_writers_lose_nothing_of_each_other(scene):
 
 
 def test_two_assets_publish_at_once_and_both_are_there(scene, tmp_path):
-    the_grid = Grid("dolphin", scene.desk.stack.port)
+    the_grid = Grid(cluster_name="dolphin", port=scene.desk.stack.port)
     market = scene.market()
     rounds = 50
 
@@ -128,7 +129,7 @@ def test_a_source_that_is_down_for_a_day(scene):
 
     def look(wall):
         nonlocal memory
-        stack = FactorStack()
+        stack = FactorStack(**resources_of(load()))
         seen = health.Seen(
             held=stack.held(),
             circuits=stack.memory.circuits(),
@@ -194,7 +195,7 @@ def test_a_full_disk_keeps_nothing_from_the_grid(scene, tmp_path, monkeypatch):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr("dolphin_dagster.factors.publish.append", full)
-    the_grid, market = Grid("dolphin", scene.desk.stack.port), scene.market()
+    the_grid, market = Grid(cluster_name="dolphin", port=scene.desk.stack.port), scene.market()
     new = {("one", None): reading(42.0, market)}
     with pytest.raises(OSError, match="No space left"):
         publish(the_grid, tmp_path / "factors", new, Moment(market, None, "wall"), WALL)
@@ -204,7 +205,9 @@ def test_a_full_disk_keeps_nothing_from_the_grid(scene, tmp_path, monkeypatch):
 def test_the_sensor_tells_of_what_died(scene, monkeypatch):
     scene.materialize("btc_fees")
     with dg.instance_for_test() as instance:
-        result = health.factor_health(dg.build_sensor_context(instance=instance))
+        result = health.factor_health(
+            dg.build_sensor_context(instance=instance), **resources_of(load())
+        )
         told = {
             (e.asset_key.to_user_string(), e.check_name): e.passed
             for e in result.asset_events
@@ -212,7 +215,7 @@ def test_the_sensor_tells_of_what_died(scene, monkeypatch):
         }
         assert told == {("external_factors", "is_complete"): True}, "runs tell of what lives"
         again = health.factor_health(
-            dg.build_sensor_context(instance=instance, cursor=result.cursor)
+            dg.build_sensor_context(instance=instance, cursor=result.cursor), **resources_of(load())
         )
         assert again.asset_events == []
         assert again.skip_reason.skip_message == "nothing changed"
@@ -222,17 +225,17 @@ def test_what_the_grid_lacks_is_asked_for_but_not_what_is_off(scene, monkeypatch
     forget(scene)
     monkeypatch.setenv("DOLPHIN_SOURCE_OFF", "vix, dvol")
     with dg.instance_for_test() as instance:
-        asked = fill.factors_due(dg.build_sensor_context(instance=instance))
+        asked = fill.factors_due(dg.build_sensor_context(instance=instance), **resources_of(load()))
         names = {key.to_user_string() for key in asked.asset_selection}
         assert names == {*external(), "calendar_factors"} - {"vix", "dvol"}
-        again = fill.factors_due(dg.build_sensor_context(instance=instance))
+        again = fill.factors_due(dg.build_sensor_context(instance=instance), **resources_of(load()))
         assert again.run_key == asked.run_key, "not asked for twice in a quarter of an hour"
         scene.materialize(*sorted(external()), "calendar_factors")
-        done = fill.factors_due(dg.build_sensor_context(instance=instance))
+        done = fill.factors_due(dg.build_sensor_context(instance=instance), **resources_of(load()))
         assert "all there" in done.skip_message
         forget(scene)
         scene.materialize("fear_greed")
-        again = fill.factors_due(dg.build_sensor_context(instance=instance))
+        again = fill.factors_due(dg.build_sensor_context(instance=instance), **resources_of(load()))
         assert "all there" in again.skip_message, "what lives came back from the history"
 
 
@@ -254,7 +257,9 @@ def wrong_after(alerts):
 
 def test_what_is_off_is_not_missed(scene):
     scene.materialize(*sorted(external()))
-    held = {key: r for key, r in FactorStack().held().items() if key[0] != "vix"}
+    held = {
+        key: r for key, r in FactorStack(**resources_of(load())).held().items() if key[0] != "vix"
+    }
     _, found, _, _ = health.look(seen_of(held), health.Memory(), {}, datetime.now(UTC))
     assert found[("external_factors", "is_complete")].facts["missing"] == "vix"
     _, found, raised, _ = health.look(
@@ -272,7 +277,7 @@ def test_what_is_off_is_not_missed(scene):
 
 
 def test_a_grid_that_forgot_all_raises_no_alert(scene):
-    held = FactorStack().held()
+    held = FactorStack(**resources_of(load())).held()
     _, _, _, memory = health.look(seen_of(held), health.Memory(), {}, datetime.now(UTC))
     for nothing in ({}, None):
         _, _, raised, memory = health.look(seen_of(nothing), memory, {}, datetime.now(UTC))

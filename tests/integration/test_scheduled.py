@@ -10,19 +10,18 @@ import dagster as dg
 import msgspec
 import pytest
 
-from dolphin_dagster.daily import days_due
+from dolphin_dagster.daily.days_over import days_over
 from dolphin_dagster.definitions import build_definitions
 from dolphin_dagster.instance import pools
+from dolphin_dagster.resources import resources_of
 from dolphin_realtime.bench.backtest import first_day
 from dolphin_realtime.config.settings import load
 from dolphin_realtime.model.instant import DAY_US
 from dolphin_realtime.replay.market import Market, ReplayParams, load_prices
 from dolphin_realtime.replay.pace import archive_days
-from dolphin_realtime.reports.daily import is_final, write_paper_report
 from dolphin_realtime.scans.days import ScanDays
 from dolphin_realtime.scans.files import write_scan
 from dolphin_realtime.scans.ledger import Line, ledger_folder
-from dolphin_realtime.scans.merge import merge_day
 
 DAYS = ("2025-05-12", "2025-05-13", "2025-05-14", "2025-05-15")
 SETTINGS = {
@@ -93,7 +92,9 @@ def materialize(settings, name, partition=None, config=None):
         a for a in definitions.assets
         if isinstance(a, dg.AssetsDefinition) and a.key == dg.AssetKey(name)
     )  # fmt: skip
-    result = dg.materialize([asset], partition_key=partition, run_config=config)
+    result = dg.materialize(
+        [asset], partition_key=partition, run_config=config, resources=resources_of(settings)
+    )
     assert result.success
     (event,) = result.asset_materializations_for_node(name)
     checks = {e.check_name: e for e in result.get_asset_check_evaluations()}
@@ -126,13 +127,41 @@ def test_days_in_the_order_of_work(settings, home):
         facts, checks = materialize(settings, "backtest_vs_paper", key)
         assert (facts["unexplained"], facts["different"], facts["drift"]) == (0, 0, 0.0)
         assert checks["differences_are_explained"].passed
-    facts, _ = materialize(settings, "weekly_summary", DAYS[0])
-    assert facts["drift_BLUE"] == 0.0
-    week = json.loads((settings.reports / "weekly" / DAYS[0] / "report.json").read_text())
-    blue = week["instances"]["BLUE"]
-    assert facts["net_BLUE"] == blue["figures"]["net"]
-    assert set(blue["days"]) == set(DAYS[1:3])
-    assert blue["months"]["2025-05"] == pytest.approx(blue["figures"]["total_return"])
+    key = dg.MultiPartitionKey({"week": DAYS[0], "instance": "BLUE"})
+    facts, _ = materialize(settings, "weekly_summary", key)
+    assert facts["drift"] == 0.0
+    week = json.loads((settings.reports / "weekly/BLUE" / DAYS[0] / "report.json").read_text())
+    assert facts["net"] == week["figures"]["net"]
+    assert facts["open"] == f"/reports/weekly/BLUE/{DAYS[0]}/report.html"
+    assert set(week["days"]) == set(DAYS[1:3])
+    assert week["months"]["2025-05"] == pytest.approx(week["figures"]["total_return"])
+
+
+@pytest.mark.parametrize("asset", ["daily_backtest", "paper_report"])
+def test_a_trial_is_kept_apart(settings, home, asset):
+    """It leaves page, figures, partition and checks of the day as they were, and says what it is."""
+    key = dg.MultiPartitionKey({"day": DAYS[2], "instance": "BLUE"})
+    made = next(
+        a for a in build_definitions(settings).assets
+        if isinstance(a, dg.AssetsDefinition) and a.key == dg.AssetKey(asset)
+    )  # fmt: skip
+    config = {"ops": {asset: {"config": {"parameters": {"s_in": "1.9", "taker_fee_bps": "20"}}}}}
+    before = {p: p.read_bytes() for p in settings.reports.rglob("report.json")}
+    with dg.instance_for_test() as instance:
+        done = dg.materialize(
+            [made], instance=instance, partition_key=key, run_config=config,
+            resources=resources_of(settings),
+        )  # fmt: skip
+        assert done.success
+        assert instance.get_materialized_partitions(made.key) == set()
+        assert done.get_asset_check_evaluations() == []
+        (record,) = instance.fetch_observations(made.key, limit=9).records
+    facts = {name: v.value for name, v in record.asset_observation.metadata.items()}
+    assert facts["trial"] == {"s_in": "1.9", "taker_fee_bps": "20"}
+    assert facts["open"].startswith(f"/reports/trials/BLUE/{DAYS[2]}/{asset}-")
+    page = (settings.reports / facts["open"].removeprefix("/reports/")).read_text()
+    assert "A trial with other parameters, not what was traded: s_in = 1.9, taker_fee_bps = 20." in page  # fmt: skip
+    assert all(path.read_bytes() == text for path, text in before.items())
 
 
 def test_a_day_that_is_not_there_says_what_to_look_at(settings, tmp_path, monkeypatch):
@@ -170,64 +199,91 @@ def test_raw_scans_go_only_when_archived(settings, home, monkeypatch, tmp_path):
     assert facts["why_kept"] == {DAYS[0]: "not archived"}
 
 
-def requests_of(sensor):
+class Look:
+    """The sensor on an instance of its own: what it reports, and what it requests."""
+
+    def __init__(self, instance):
+        self.instance, self.cursor = instance, None
+
+    def __call__(self):
+        context = dg.build_sensor_context(instance=self.instance, cursor=self.cursor)
+        found = days_over(context, stack=resources_of(load())["stack"])
+        self.cursor = found.cursor
+        for one in found.asset_events:
+            self.instance.report_runless_asset_event(one)
+        told = {(e.asset_key.to_user_string(), e.partition) for e in found.asset_events}
+        return told, {(r.job_name, r.partition_key) for r in found.run_requests or []}
+
+
+@pytest.fixture
+def look(tmp_path, monkeypatch):
+    monkeypatch.setenv("DOLPHIN_HOME", str(tmp_path))
     with dg.instance_for_test() as instance:
-        found = sensor(dg.build_sensor_context(instance=instance))
-    return {(r.job_name, str(r.partition_key), r.run_key) for r in found.run_requests or []}
+        yield Look(instance)
 
 
-def test_archives_are_due_until_they_hold_what_the_bridge_saw(
-    home, settings, tmp_path, monkeypatch
+def test_days_are_told_when_they_are_over_and_again_when_late_files_came(
+    home, settings, tmp_path, look
 ):
     shutil.copytree(home / "run", tmp_path / "run")
-    shutil.copytree(home / "scans", tmp_path / "scans")
-    monkeypatch.setenv("DOLPHIN_HOME", str(tmp_path))
-    asked = requests_of(days_due.days_archived)
-    assert {(name, day) for name, day, _ in asked} == {("scan_archive_job", d) for d in DAYS[:-1]}
-    assert requests_of(days_due.days_archived) == asked
-    for day in DAYS[:-1]:
-        merge_day(tmp_path / "scans" / day, tmp_path / "archive" / f"{day}.parquet")
-    assert requests_of(days_due.days_archived) == set()
+    shutil.copytree(home / "journal", tmp_path / "journal")
+    days = {("scan_files", d) for d in DAYS[:-1]} | {("trading_days", f"{d}|BLUE") for d in DAYS[1:3]}  # fmt: skip
+    assert look() == (days, set())
+    assert look() == (set(), set())
     with (ledger_folder(tmp_path / "run") / f"{DAYS[0]}.jsonl").open("ab") as file:
         file.write(ledger_line(f"{DAYS[0]}/late.arrow"))
-    ((_, day, key),) = requests_of(days_due.days_archived)
-    assert day == DAYS[0]
-    assert key not in {k for _, _, k in asked}
+    assert look() == ({("scan_files", DAYS[0])}, set())
+    assert look() == (set(), set())
 
 
-def test_a_closed_day_is_due_until_its_report_is_final(home, settings, tmp_path, monkeypatch):
-    shutil.copytree(home / "journal", tmp_path / "journal")
-    monkeypatch.setenv("DOLPHIN_HOME", str(tmp_path))
-    reports = {("paper_report_job", f"{d}|BLUE") for d in DAYS[1:3]}
-    assert {r[:2] for r in requests_of(days_due.days_closed)} == reports
-    write_paper_report(load(), "BLUE", DAYS[3])
-    assert not is_final(load(), "BLUE", DAYS[3])
-    for day in DAYS[1:3]:
-        write_paper_report(load(), "BLUE", day)
-        assert is_final(load(), "BLUE", day)
-    assert requests_of(days_due.days_closed) == set()
+def test_a_storage_that_is_gone_is_told_everything_again(home, settings, tmp_path, look):
     shutil.copytree(home / "made", tmp_path / "archive")
-    comparisons = {("backtest_vs_paper_job", f"{d}|BLUE") for d in DAYS[1:3]}
-    assert {r[:2] for r in requests_of(days_due.days_closed)} == comparisons
+    days = {("scan_files", d) for d in DAYS[:-1]}
+    assert look() == (days, set()), "archived days count, the newest may not be over"
+    with dg.instance_for_test() as another:
+        look.instance = another
+        assert look()[0] == set(), "a storage that lost events alone keeps the cursor"
+        look.cursor = None
+        assert look() == (days, set())
 
 
-def test_backtests_are_due_where_the_archive_is_newer(settings, home, tmp_path, monkeypatch):
-    def due():
-        return {key for _, key, _ in requests_of(days_due.days_backtested)}
+def test_what_was_made_and_is_gone_or_another_is_made_again(home, settings, tmp_path, look):
+    archive = tmp_path / "archive"
+    shutil.copytree(home / "made", archive)
+    look()
+    for day in DAYS[:3]:
+        size = (archive / f"{day}.parquet").stat().st_size
+        look.instance.report_runless_asset_event(
+            dg.AssetMaterialization("scan_archive", partition=day, metadata={"bytes": size})
+        )
+    assert look()[1] == set()
+    (archive / f"{DAYS[0]}.parquet").unlink()
+    shutil.copy(archive / f"{DAYS[3]}.parquet", archive / f"{DAYS[1]}.parquet")
+    assert look()[1] == {("scan_archive_job", DAYS[0]), ("scan_archive_job", DAYS[1])}
 
-    shutil.copytree(home / "made", tmp_path / "archive")
-    monkeypatch.setenv("DOLPHIN_HOME", str(tmp_path))
-    monkeypatch.setenv("DOLPHIN_INSTANCES", "BLUE,GREEN")
-    assert due() == {f"{day}|{i}" for day in DAYS[:-1] for i in ("BLUE", "GREEN")}
-    report = tmp_path / "reports" / "backtest" / "GREEN" / DAYS[0] / "report.json"
-    report.parent.mkdir(parents=True)
-    report.write_text("{}")
-    left = {f"{day}|{i}" for day in DAYS[:-1] for i in ("BLUE", "GREEN")} - {f"{DAYS[0]}|GREEN"}
-    assert due() == left
+
+def test_a_journal_that_cannot_be_read_hides_no_other_day(home, settings, tmp_path, look):
+    shutil.copytree(home / "run", tmp_path / "run")
+    (tmp_path / "journal" / "BLUE").mkdir(parents=True)
+    (tmp_path / "journal" / "BLUE" / "journal.sqlite").write_bytes(b"not a database" * 99)
+    assert {name for name, _ in look()[0]} == {"scan_files"}
 
 
-def test_every_job_of_a_sensor_is_in_a_queue(settings):
+def test_books_that_go_on_hold_their_day_back(home, settings, tmp_path, look, monkeypatch):
+    shutil.copytree(home / "run", tmp_path / "run")
+    books = tmp_path / "books"
+    books.mkdir()
+    (books / f"{DAYS[2]}.jsonl").write_text("{}")
+    assert look()[0] == {("scan_files", d) for d in DAYS[:2]}
+    (books / f"{DAYS[3]}.jsonl").write_text("{}")
+    assert look()[0] == {("scan_files", DAYS[2]), ("book_files", DAYS[2])}
+
+
+def test_every_job_and_condition_is_in_a_queue(settings):
     repository = build_definitions(settings).get_repository_def()
     for sensor in repository.sensor_defs:
+        if isinstance(sensor, dg.AutomationConditionSensorDefinition):
+            assert sensor.run_tags[pools.QUEUE_TAG] in pools.LIMITS
+            continue
         for target in sensor.targets:
             assert repository.get_job(target.job_name).tags[pools.QUEUE_TAG] in pools.LIMITS

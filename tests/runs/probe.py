@@ -9,7 +9,7 @@ from pathlib import Path
 
 import dagster as dg
 
-from dolphin_dagster.instance import orphaned_runs, pools
+from dolphin_dagster.instance import pools
 from dolphin_dagster.instance.jobs import asset_job
 from tests.runs.probe_names import name_of
 
@@ -46,7 +46,6 @@ defs = (
     else dg.Definitions(
         assets=assets,
         jobs=jobs,
-        sensors=[orphaned_runs.runs_orphaned],
         executor=dg.in_process_executor,
     )
 )

@@ -20,7 +20,7 @@ from dolphin_realtime.runtime.alert_log import Alert, write_alert
 from dolphin_realtime.services.meta_health.recovery_runner import RUNBOOK
 
 WITHIN_S = 120
-TICKING = "days_archived"
+TICKING = "days_over"
 """A sensor that is evaluated once a minute."""
 
 

@@ -11,8 +11,10 @@ from dagster._core.definitions.asset_checks.asset_check_evaluation import (
 from dagster._core.events import DagsterEvent
 
 from dolphin_dagster import alerting
-from dolphin_dagster.alerting import Bad, Memory, decide, failed_runs, finished_since, works_of
+from dolphin_dagster.alerting import Memory, decide, failed_runs, finished_since, works_of
 from dolphin_dagster.definitions import build_definitions
+from dolphin_dagster.red_checks import Bad
+from dolphin_dagster.resources import Stack
 from dolphin_realtime.config.settings import load
 from dolphin_realtime.runtime.alert_log import read_alerts
 
@@ -84,6 +86,12 @@ def test_factors_in_a_run_of_many_tell_of_themselves():
     assert works_of(by_hand("vix", "calendar_factors")) == {"calendar_factors"}
 
 
+def look(instance, repository, home, cursor):
+    """Let the sensor look once, at a stack's home."""
+    context = dg.build_sensor_context(instance=instance, cursor=cursor, repository_def=repository)
+    return alerting.alerts(context, stack=Stack(home=str(home)))
+
+
 @pytest.fixture
 def stack(tmp_path, monkeypatch):
     monkeypatch.setenv("DOLPHIN_HOME", str(tmp_path))
@@ -91,10 +99,7 @@ def stack(tmp_path, monkeypatch):
     with dg.instance_for_test() as instance:
 
         def tick(cursor):
-            context = dg.build_sensor_context(
-                instance=instance, cursor=cursor, repository_def=repository
-            )
-            return alerting.alerts(context).cursor
+            return look(instance, repository, tmp_path, cursor).cursor
 
         def report(passed, severity=dg.AssetCheckSeverity.ERROR):
             instance.report_runless_asset_event(

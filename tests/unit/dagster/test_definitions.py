@@ -64,8 +64,8 @@ def test_schedules_and_sensors_have_an_explicit_default():
     assert repository.schedule_defs
     assert {s.name for s in repository.schedule_defs if s.default_status is stopped} == set()
     assert {s.name for s in repository.sensor_defs} == {
-        "realtime_health", "factor_health", "factors_due", "days_archived", "days_backtested", "days_closed",
-        "runs_orphaned", "checks_overtaken", "alerts",
+        "realtime_health", "factor_health", "factors_due", "days_over", "archives_follow", "books_follow",
+        "backtests_follow", "reports_follow", "checks_overtaken", "alerts",
     }  # fmt: skip
 
 
@@ -150,12 +150,12 @@ def test_lineage_goes_from_the_scan_files_to_the_weekly_summary(graph):
         one = left.pop()
         reached.add(one)
         left += [k.to_user_string() for k in graph.get(dg.AssetKey(one)).child_keys]
-    assert {"bridge", "scan_feed", "trader_BLUE", "journal_BLUE", "paper_report",
+    assert {"bridge", "scan_feed", "trader_BLUE", "journal_BLUE", "trading_days", "paper_report",
             "scan_archive", "daily_backtest", "backtest_vs_paper", "weekly_summary"} <= reached  # fmt: skip
 
 
 def test_every_realtime_asset_has_a_dead_man(graph):
     for key in graph.get_all_asset_keys():
         node = graph.get(key)
-        if node.group_name == "realtime" and key != dg.AssetKey("scan_files"):
+        if node.group_name == "realtime" and node.partitions_def is None:
             assert node.freshness_policy is not None, key

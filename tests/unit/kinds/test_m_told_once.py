@@ -2,11 +2,10 @@
 
 import dagster as dg
 
-from dolphin_dagster import alerting
 from dolphin_dagster.definitions import build_definitions
 from dolphin_realtime.config.settings import load
 from dolphin_realtime.runtime.alert_log import Alert, read_alerts, standing, write_alert
-from tests.unit.dagster.test_alerting import NOW, finished
+from tests.unit.dagster.test_alerting import NOW, finished, look
 from tests.unit.dagster.test_alerting import stack as stack
 
 
@@ -37,17 +36,14 @@ def test_a_storage_that_is_gone_leaves_red_what_it_knows_nothing_of(tmp_path, mo
     """A new instance on the same home: nothing is told again, nothing is taken back unseen."""
     monkeypatch.setenv("DOLPHIN_HOME", str(tmp_path))
     repository = build_definitions(load()).get_repository_def()
-    kinds = [("bridge", "is_alive"), ("scan_archive 2025-05-12", "run"), ("days_archived", "tick")]
+    kinds = [("bridge", "is_alive"), ("scan_archive 2025-05-12", "run"), ("days_over", "tick")]
     for asset, check in kinds:
         write_alert(tmp_path, Alert(ts=NOW, asset=asset, check=check, state="red",
                                     facts={"why": "before"}, runbook="docs/runbook.md#x"))  # fmt: skip
     with dg.instance_for_test() as instance:
         cursor = None
         for _ in range(3):
-            context = dg.build_sensor_context(
-                instance=instance, cursor=cursor, repository_def=repository
-            )
-            cursor = alerting.alerts(context).cursor
+            cursor = look(instance, repository, tmp_path, cursor).cursor
         assert standing(read_alerts(tmp_path)).keys() == set(kinds)
         assert len(read_alerts(tmp_path)) == 3
         instance.report_runless_asset_event(
@@ -55,8 +51,5 @@ def test_a_storage_that_is_gone_leaves_red_what_it_knows_nothing_of(tmp_path, mo
                 asset_key=dg.AssetKey("bridge"), check_name="is_alive", passed=True
             )
         )
-        context = dg.build_sensor_context(
-            instance=instance, cursor=cursor, repository_def=repository
-        )
-        alerting.alerts(context)
+        look(instance, repository, tmp_path, cursor)
     assert ("bridge", "is_alive") not in standing(read_alerts(tmp_path))

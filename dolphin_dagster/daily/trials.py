@@ -1,0 +1,61 @@
+"""Trials: what a person may change in the Launchpad, and how the result is kept apart.
+
+A trial materializes nothing and evaluates no check: the day's real result, and everything that
+follows from it, stays as it was. It is an observation of the asset, with a link to its own page.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import dagster as dg
+from pydantic import Field
+
+from dolphin_dagster.daily.report_metadata import metadata_of
+from dolphin_realtime.config.settings import Settings
+from dolphin_realtime.config.trader_parameters import Parameters, changed, load_parameters
+from dolphin_realtime.reports.write import Report
+
+
+class TrialConfig(dg.Config):
+    """Parameters to try, by name as in docs/settings.md without the prefix.
+
+    Example: ``parameters: {s_in: "1.5", taker_fee_bps: "2.0"}``. Empty: the day's real result.
+    """
+
+    parameters: dict[str, str] = Field(default_factory=dict)
+
+    def of(self, instance: str) -> Parameters:
+        """Return an instance's parameters with the trial's; raises SettingsError."""
+        words = [f"{name}={value}" for name, value in self.parameters.items()]
+        return changed(load_parameters(instance), words)
+
+
+def observe(
+    context: dg.AssetExecutionContext,
+    settings: Settings,
+    asset: str,
+    config: TrialConfig,
+    make: Callable[[Path, str], Report],
+) -> None:
+    """Make a trial's report and record it as an observation of the asset's partition.
+
+    Args:
+        context: Of the run.
+        settings: Of the stack.
+        asset: Key of the asset.
+        config: What is tried.
+        make: Makes the report in a folder, with a note.
+    """
+    from dolphin_dagster.daily.partitions import day_and_instance
+    from dolphin_realtime.backtest.trial import caveat, trial_folder
+
+    day, instance = day_and_instance(context)
+    out = trial_folder(settings, instance, day, f"{asset}-{context.run.run_id[:8]}")
+    facts = metadata_of(make(out, caveat(config.parameters)), settings)
+    context.log_event(
+        dg.AssetObservation(
+            asset,
+            partition=context.partition_key,
+            metadata={**facts, "trial": dg.MetadataValue.json(config.parameters)},
+        )
+    )
