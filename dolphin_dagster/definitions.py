@@ -2,7 +2,6 @@
 
 import dagster as dg
 
-from dolphin_dagster import alerting
 from dolphin_dagster.daily import (
     backtests,
     conditions,
@@ -18,6 +17,9 @@ from dolphin_dagster.instance import retention, superseded_checks
 from dolphin_dagster.realtime import sensor as realtime
 from dolphin_dagster.realtime.assets import make_assets
 from dolphin_dagster.resources import resources_of
+from dolphin_dagster.watch import runs as watch_runs
+from dolphin_dagster.watch import sensor as watching
+from dolphin_dagster.watch import stack_health
 from dolphin_realtime.config.settings import Settings, load
 
 
@@ -37,10 +39,12 @@ def build_definitions(settings: Settings) -> dg.Definitions:
             sweeps.parameter_sweep,
             retention.dagster_retention,
             *health.ASSETS,
+            stack_health.make_stack_health(settings),
         ],
         asset_checks=[
             realtime.make_checks(settings),
             health.factors_are_complete,
+            stack_health.stack_light,
         ],
         jobs=[
             *conditions.JOBS.values(),
@@ -59,7 +63,9 @@ def build_definitions(settings: Settings) -> dg.Definitions:
             days_over.days_over,
             *conditions.SENSORS,
             superseded_checks.checks_overtaken,
-            alerting.alerts,
+            watching.alerts,
+            watch_runs.runs_failed,
+            watch_runs.runs_recovered,
         ],
         resources=resources_of(settings),
         executor=dg.in_process_executor,

@@ -15,6 +15,7 @@ from dolphin_dagster.daily.partitions import day_and_instance, days_by_instance,
 from dolphin_dagster.daily.products import backtest_folder
 from dolphin_dagster.daily.report_metadata import metadata_of
 from dolphin_dagster.daily.trials import TrialConfig, observe
+from dolphin_dagster.daily.trials import folder_of as folder_of_trial
 from dolphin_dagster.instance import pools
 from dolphin_dagster.instance.code import code_version
 from dolphin_dagster.resources import Stack
@@ -89,9 +90,9 @@ def make_daily_backtest(settings: Settings) -> dg.AssetsDefinition:
         day, instance = day_and_instance(context)
         job = _job(now, day, instance, config)
         if config.parameters:
-            observe(
-                context, now, NAME, config, lambda out, note: trial.trial_of_day(job, out, note)
-            )
+            note = trial.caveat(config.parameters)
+            report = trial.trial_of_day(job, folder_of_trial(context, now, NAME), note)
+            observe(context, NAME, config, metadata_of(report, now))
             return
         outcome = days.run(job, backtest_folder(now, instance, day))
         facts = {"warm_up_scans": outcome.warm_up_scans, "refused_scans": outcome.result.refused}

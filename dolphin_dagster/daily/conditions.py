@@ -37,7 +37,7 @@ REPORTS: Final = dg.AssetSelection.assets("paper_report")
 COMPARISONS: Final = dg.AssetSelection.assets("backtest_vs_paper")
 
 _RETRY_HOURLY: Final = AC.execution_failed() & AC.cron_tick_passed("0 * * * *")
-_IS_BLOCKED_ITSELF: Final = AC.any_checks_match(AC.check_failed(), blocking_only=True)
+_IS_RED: Final = AC.any_checks_match(AC.check_failed(), blocking_only=True)
 _UPDATED_SINCE_MADE: Final = AC.any_deps_match(AC.newly_updated()).since(AC.newly_updated())
 _UPDATED: Final = AC.any_deps_updated().since(AC.newly_requested()) | (
     _UPDATED_SINCE_MADE & ~AC.execution_failed()
@@ -47,7 +47,7 @@ while a run works. (Only a bare `newly_updated` carries the times that decide wh
 _WANTED: Final = (
     (AC.missing() & ~AC.execution_failed()).with_label("it was never made")
     | _UPDATED.with_label("an input was updated since")
-    | (_RETRY_HOURLY & ~_IS_BLOCKED_ITSELF).with_label("its last run failed: once an hour")
+    | (_RETRY_HOURLY & ~_IS_RED).with_label("its last run failed: once an hour")
 )
 _IS_QUIET: Final = (~AC.any_deps_in_progress() & ~AC.in_progress()).with_label(
     "neither it nor an input is being made"
@@ -75,8 +75,9 @@ _COMPARISON_COMES: Final = (
     AC.missing()
     & ~AC.execution_failed()
     & ~AC.any_deps_match(AC.missing() & ~_COMES).ignore(BOOKS)
-    & AC.all_deps_blocking_checks_passed()
+    & ~AC.any_deps_match(_IS_RED)
 )
+"""Of a comparison; checks of an archive that is still to be made have no result yet."""
 
 
 def follows_its_days(*, is_open_ended: bool) -> dg.AutomationCondition[dg.AssetKey]:

@@ -20,7 +20,7 @@ from dolphin_dagster.daily.partitions import (
     weeks_by_instance,
 )
 from dolphin_dagster.daily.report_metadata import link, metadata_of
-from dolphin_dagster.daily.trials import TrialConfig, observe
+from dolphin_dagster.daily.trials import TrialConfig, folder_of, observe
 from dolphin_dagster.instance import pools
 from dolphin_dagster.instance.code import code_version
 from dolphin_dagster.resources import Stack
@@ -28,6 +28,7 @@ from dolphin_realtime.config.settings import Settings
 from dolphin_realtime.journal.check import check
 from dolphin_realtime.reports.daily import write_paper_report
 from dolphin_realtime.reports.weekly import Week, write_weekly
+from dolphin_realtime.reports.write import HTML
 
 NAME: Final = "paper_report"
 WEEKLY: Final = "weekly_summary"
@@ -73,13 +74,16 @@ def make_paper_report(settings: Settings) -> dg.AssetsDefinition:
         now = stack.settings
         day, instance = day_and_instance(context)
         if config.parameters:
-            from dolphin_realtime.backtest.trial import trial_of_paper_day
+            from dolphin_realtime.backtest import trial
 
-            tried = config.of(instance)
-            observe(
-                context, now, NAME, config,
-                lambda out, note: trial_of_paper_day(now, instance, day, tried, out, note),
-            )  # fmt: skip
+            out, note = folder_of(context, now, NAME), trial.caveat(config.parameters)
+            tried = trial.trial_of_paper_day(now, instance, day, config.of(instance), out, note)
+            facts = {
+                "net": tried.net_backtest,
+                "net_paper": tried.net_paper,
+                **link(out / HTML, now),
+            }
+            observe(context, NAME, config, facts)
             return
         report = write_paper_report(now, instance, day)
         yield dg.MaterializeResult(asset_key=NAME, metadata=metadata_of(report, now))

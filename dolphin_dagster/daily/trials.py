@@ -4,16 +4,15 @@ A trial materializes nothing and evaluates no check: the day's real result, and 
 follows from it, stays as it was. It is an observation of the asset, with a link to its own page.
 """
 
-from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 from pydantic import Field
 
-from dolphin_dagster.daily.report_metadata import metadata_of
+from dolphin_dagster.daily.partitions import day_and_instance
 from dolphin_realtime.config.settings import Settings
 from dolphin_realtime.config.trader_parameters import Parameters, changed, load_parameters
-from dolphin_realtime.reports.write import Report
 
 
 class TrialConfig(dg.Config):
@@ -30,32 +29,19 @@ class TrialConfig(dg.Config):
         return changed(load_parameters(instance), words)
 
 
-def observe(
-    context: dg.AssetExecutionContext,
-    settings: Settings,
-    asset: str,
-    config: TrialConfig,
-    make: Callable[[Path, str], Report],
-) -> None:
-    """Make a trial's report and record it as an observation of the asset's partition.
-
-    Args:
-        context: Of the run.
-        settings: Of the stack.
-        asset: Key of the asset.
-        config: What is tried.
-        make: Makes the report in a folder, with a note.
-    """
-    from dolphin_dagster.daily.partitions import day_and_instance
-    from dolphin_realtime.backtest.trial import caveat, trial_folder
+def folder_of(context: dg.AssetExecutionContext, settings: Settings, asset: str) -> Path:
+    """Return the folder of a run's trial."""
+    from dolphin_realtime.backtest.trial import trial_folder
 
     day, instance = day_and_instance(context)
-    out = trial_folder(settings, instance, day, f"{asset}-{context.run.run_id[:8]}")
-    facts = metadata_of(make(out, caveat(config.parameters)), settings)
+    return trial_folder(settings, instance, day, f"{asset}-{context.run.run_id[:8]}")
+
+
+def observe(
+    context: dg.AssetExecutionContext, asset: str, config: TrialConfig, facts: dict[str, Any]
+) -> None:
+    """Record a trial's result as an observation of the asset's partition."""
+    tried = {"trial": dg.MetadataValue.json(config.parameters)}
     context.log_event(
-        dg.AssetObservation(
-            asset,
-            partition=context.partition_key,
-            metadata={**facts, "trial": dg.MetadataValue.json(config.parameters)},
-        )
+        dg.AssetObservation(asset, partition=context.partition_key, metadata={**facts, **tried})
     )

@@ -5,6 +5,7 @@ is needed of it, so that an upgrade that moves one fails there first.
 """
 
 from dagster._core.definitions.assets.graph.asset_graph import AssetGraph
+from dagster._core.definitions.freshness import FreshnessState
 from dagster._core.definitions.run_request import InstigatorType
 from dagster._core.event_api import PartitionKeyFilter
 from dagster._core.execution.compute_logs import redirect_to_file
@@ -39,6 +40,7 @@ __all__ = [
     "ComputeIOType",
     "ConfigurableClassData",
     "DefaultRunLauncher",
+    "FreshnessState",
     "InstigatorStatus",
     "InstigatorType",
     "LocalComputeLogManager",

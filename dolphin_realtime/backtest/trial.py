@@ -5,12 +5,14 @@ from pathlib import Path
 import msgspec
 
 from dolphin_realtime.backtest import days
-from dolphin_realtime.backtest.run import backtest_to_files
-from dolphin_realtime.backtest.versus_paper import gate_inputs, opening_portfolio, scans_of
+from dolphin_realtime.backtest.versus_paper import scans_of, versus_paper
 from dolphin_realtime.config.settings import Settings
 from dolphin_realtime.config.trader_parameters import Parameters
-from dolphin_realtime.reports.write import Report
-from dolphin_realtime.scans.coverage import Reading
+from dolphin_realtime.infra import files
+from dolphin_realtime.reports.page import page
+from dolphin_realtime.reports.tables import table, usd
+from dolphin_realtime.reports.versus import Versus
+from dolphin_realtime.reports.write import HTML, Report
 
 
 def trial_folder(settings: Settings, instance: str, day: str, name: str) -> Path:
@@ -31,16 +33,24 @@ def trial_of_day(job: days.Job, out: Path, note: str) -> Report:
 
 def trial_of_paper_day(
     settings: Settings, instance: str, day: str, parameters: Parameters, out: Path, note: str
-) -> Report:
-    """Trade a paper day again from its opening state with a trial's parameters.
+) -> Versus:
+    """Trade a paper day again from its opening state with a trial's parameters, and write a page.
 
     Raises:
         JournalError: If the journal does not know the day's opening.
         ScanFileError: If there is no scan of the day.
     """
-    portfolio = opening_portfolio(settings.journal_dir(instance), instance, day, parameters)
-    opened_us, reading = portfolio.last_us, Reading()
-    todo = (s for s in days.traded(scans_of(settings, day), [day], reading) if s.timestamp_us > opened_us)  # fmt: skip
-    books, factors = gate_inputs(settings, day)
+    scans = scans_of(settings, day)
+    found = versus_paper(settings, instance, day, scans, parameters, out)
+    changed = sum(found.by_cause.values()) + found.unexplained
+    rows = [
+        ("net of the trial", usd(found.net_backtest)),
+        ("net of what was traded", usd(found.net_paper)),
+        ("scans", f"{found.scans:,}"),
+        ("decisions that are the same", f"{found.same:,}"),
+        ("that are others", f"{changed:,}"),
+    ]
     title = f"Trial of {instance}, {day}"
-    return backtest_to_files(portfolio, todo, out, title, books, factors, [note], reading)[1]
+    subtitle = "Simulated, from the day's opening state. Money is USDT; net is after all costs."
+    files.replace(out / HTML, page(title, subtitle, [note], table("Net", rows)).encode())
+    return found

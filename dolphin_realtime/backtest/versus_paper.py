@@ -67,18 +67,27 @@ def opening_portfolio(
     return portfolio
 
 
-def versus_paper(settings: Settings, instance: str, day: str, scans: ScanDays) -> Versus:
+def versus_paper(
+    settings: Settings,
+    instance: str,
+    day: str,
+    scans: ScanDays,
+    parameters: Parameters | None = None,
+    out: Path | None = None,
+) -> Versus:
     """Backtest a paper day, compare it with the trader's journal, and write the differences.
+
+    A trial gives other ``parameters`` than the instance's, and a folder ``out`` of its own.
 
     Raises:
         JournalError: If the journal does not know the day.
         ScanFileError: If the archive cannot be read.
     """
     journal_folder, span = settings.journal_dir(instance), Span.of_days(day, day)
-    portfolio = opening_portfolio(journal_folder, instance, day)
+    portfolio = opening_portfolio(journal_folder, instance, day, parameters)
     start_equity, opened_us = portfolio.equity(), portfolio.last_us
     paper = read_handled(journal_folder, span)
-    books, factors = gate_inputs(settings, day)
+    books, factors = _gate_inputs(settings, day)
     with tempfile.TemporaryDirectory(prefix="dolphin-versus-") as scratch:
         folder, last_us = Path(scratch), max(paper)
         todo = (s for s in scans.scans(day) if opened_us < s.timestamp_us <= last_us)
@@ -97,12 +106,11 @@ def versus_paper(settings: Settings, instance: str, day: str, scans: ScanDays) -
         net_paper=figures(journal_folder, span).net,
         net_backtest=portfolio.equity() - start_equity,
     )
-    _write(result, found, versus.folder_of(settings, instance, day))
+    _write(result, found, out or versus.folder_of(settings, instance, day))
     return result
 
 
-def gate_inputs(settings: Settings, day: str) -> tuple[BookFeed, FactorHistory]:
-    """Return the order books and factors of a day as they were known."""
+def _gate_inputs(settings: Settings, day: str) -> tuple[BookFeed, FactorHistory]:
     books = read_books(settings.book_archive, [day]) if settings.book_archive.is_dir() else None
     factors = read_factors(settings.factors if settings.factors.is_dir() else None, day, day)
     return books or BookFeed([]), factors

@@ -1,7 +1,10 @@
 """`dolphin alerts`: what is red and since when, past alerts, a test message to all receivers."""
 
+import getpass
+import re
 import sys
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Final
 
 import click
@@ -12,9 +15,11 @@ from dolphin_realtime.cli.running import load_here, load_running
 from dolphin_realtime.config.services import SERVICES
 from dolphin_realtime.config.settings import Settings
 from dolphin_realtime.model.errors import DeliveryError, ServiceError, SettingsError
+from dolphin_realtime.model.health.causes import explained
 from dolphin_realtime.ops.managers.find import manager_of
-from dolphin_realtime.runtime.alert_log import read_alerts, standing
-from dolphin_realtime.services.alerter.message import why_of
+from dolphin_realtime.runtime import alert_care
+from dolphin_realtime.runtime.alert_care import CareLine, care_of
+from dolphin_realtime.runtime.alert_log import Alert, AlertKey, read_alerts, standing, why_of
 from dolphin_realtime.services.alerter.targets import path_of, read_targets, send
 
 NO_STACK: Final = "no stack runs here: these were the last active alerts"
@@ -31,12 +36,15 @@ def alerts(context: click.Context, as_json: bool) -> None:
     \b
     Examples: dolphin alerts
               dolphin alerts history       red and recovered, the newest last
+              dolphin alerts ack bridge is_alive --reason "on it"
+              dolphin alerts silence 'scan_archive *' '*' --for 2h --reason "NG6 is moved"
               dolphin alerts test          a test message to every receiver
     """
     if context.invoked_subcommand is not None:
         return
     settings = load_here()
-    found = list(standing(read_alerts(settings.home)).values())
+    active = standing(read_alerts(settings.home))
+    found = list(active.values())
     blind = _blind(settings)
     if blind is not None:
         click.echo(f"dolphin: {blind}", err=True)
@@ -44,11 +52,26 @@ def alerts(context: click.Context, as_json: bool) -> None:
         click.echo(msgspec.json.encode(found).decode())
     elif not found and blind is None:
         say("nothing is red", fg="green")
-    for alert in found if not as_json else []:
+    if not as_json:
+        _show(active, settings)
+    sys.exit(3 if blind == NO_STACK else 1 if found else 0)
+
+
+def _show(active: dict[AlertKey, Alert], settings: Settings) -> None:
+    """Print each cause with what follows from it and who takes care of it."""
+    causes = explained(active)
+    care = care_of(settings.home, active, datetime.now(UTC))
+    for key, alert in active.items():
+        if key in causes:
+            continue
         say(f"{alert.asset} {alert.check} since {alert.ts:%Y-%m-%d %H:%M:%S} UTC", fg="red")
         say(f"  {why_of(alert.facts)}")
+        followers = [" ".join(other) for other, cause in causes.items() if cause == key]
+        if followers:
+            say(f"  it explains: {', '.join(sorted(followers))}")
         say(f"  {alert.runbook}")
-    sys.exit(3 if blind == NO_STACK else 1 if found else 0)
+        if key in care:
+            say(f"  {care[key].words}")
 
 
 def _blind(settings: Settings) -> str | None:
@@ -70,6 +93,91 @@ def history(lines: int) -> None:
         colour = "red" if alert.state == "red" else "green"
         text = f"{alert.ts:%Y-%m-%d %H:%M:%S} {alert.state:9} {alert.asset} {alert.check}"
         say(f"{text}: {why_of(alert.facts)}", fg=colour)
+
+
+class Span(click.ParamType[timedelta]):
+    """A span of time: 30m, 4h, 2d."""
+
+    name = "30m|4h|2d"
+    _units: Final = {"m": "minutes", "h": "hours", "d": "days"}
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> timedelta:
+        """Return the span; fails for anything else, and above a week."""
+        if isinstance(value, timedelta):
+            return value
+        match = re.fullmatch(r"(\d+)([mhd])", str(value))
+        found = timedelta(**{self._units[match[2]]: int(match[1])}) if match else timedelta()
+        if not timedelta() < found <= alert_care.LONGEST:
+            self.fail(f"{value!r} is no span such as 30m, 4h or 2d, up to 7d", param, ctx)
+        return found
+
+
+ASSET: Final = click.argument("asset")
+CHECK: Final = click.argument("check")
+REASON: Final = click.option(
+    "--reason", required=True, help="Why: it is shown wherever the alert is."
+)
+
+
+@alerts.command()
+@ASSET
+@CHECK
+@REASON
+@click.option("--for", "span", type=Span(), help="Until then; without it, until it is well.")
+def ack(asset: str, check: str, reason: str, span: timedelta | None) -> None:
+    """Say that someone works on an active alert: it is not sent again until it is well.
+
+    ASSET and CHECK are as `dolphin alerts` prints them.
+    """
+    home = load_here().home
+    active = standing(read_alerts(home))
+    alert = active.get((asset, check))
+    if alert is None:
+        names = ", ".join(" ".join(key) for key in active) or "nothing"
+        raise click.ClickException(f"{asset} {check} is not red; red is: {names}")
+    _care(home, "ack", asset, check, reason, span, alert.ts)
+    say(f"{asset} {check} is acknowledged", fg="green")
+
+
+@alerts.command()
+@ASSET
+@CHECK
+@REASON
+@click.option("--for", "span", type=Span(), required=True, help="For how long, at most a week.")
+def silence(asset: str, check: str, reason: str, span: timedelta) -> None:
+    """Send nothing of what matches for a time; it is shown red as before.
+
+    ASSET and CHECK may hold `*`. What is still red when the time is over is sent then.
+    """
+    _care(load_here().home, "silence", asset, check, reason, span, None)
+    say(f"{asset} {check} is silenced for {span}", fg="yellow")
+
+
+@alerts.command()
+@ASSET
+@CHECK
+@REASON
+def lift(asset: str, check: str, reason: str) -> None:
+    """End an acknowledgement or a silence."""
+    _care(load_here().home, "lift", asset, check, reason, None, None)
+    say(f"{asset} {check} is sent as ever", fg="green")
+
+
+def _care(
+    home: Path, kind: alert_care.Kind, asset: str, check: str, reason: str,
+    span: timedelta | None, episode: datetime | None,
+) -> None:  # fmt: skip
+    now = datetime.now(UTC)
+    until = None if span is None else now + span
+    alert_care.add(
+        home,
+        CareLine(
+            at=now, kind=kind, asset=asset, check=check, until=until, episode=episode,
+            reason=reason, by=getpass.getuser(),
+        ),
+    )  # fmt: skip
 
 
 @alerts.command()

@@ -66,6 +66,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         watchdog_s: A service silent for this long is killed and started again.
         grid_timeout_s: How long a service waits for the grid at its start.
         alerts_file: File of Apprise URLs, one a line, that alerts are sent to; empty: none is sent.
+        alerts_repeat_s: A red alert that nobody acknowledged is sent again after this time; 0: never.
         metrics_port: First loopback port of the services' Prometheus metrics; 0: no metrics.
         orderbook_ws: Base address of the venue's websocket; empty: no order-book service.
         orderbook_rest: Base address of the venue's REST interface.
@@ -119,6 +120,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     watchdog_s: Seconds = 30.0
     grid_timeout_s: Seconds = 20.0
     alerts_file: str = ""
+    alerts_repeat_s: Annotated[float, msgspec.Meta(ge=0)] = 14_400.0
     metrics_port: Annotated[int, msgspec.Meta(ge=0, le=65000)] = 9400
     orderbook_ws: str = ""
     orderbook_rest: str = ""

@@ -14,6 +14,9 @@ import msgspec
 from dolphin_realtime.infra import files
 
 FILE: Final = "run_logs/alerts.jsonl"
+FACTS_SHOWN: Final = 3
+LENGTH: Final = 300
+"""Longest text of one alert, in characters: some receivers cut a message at two thousand."""
 LOOKED: Final = "run/alerts_looked"
 """Touched each time Dagster's sensor `alerts` has run; meta health watches its age."""
 
@@ -87,3 +90,11 @@ def standing(alerts: Iterable[Alert]) -> dict[AlertKey, Alert]:
         else:
             found.pop(alert.key, None)
     return found
+
+
+def why_of(facts: dict[str, Any]) -> str:
+    """Return an alert's facts as text: ``why`` if present, else the first few."""
+    if facts.get("why"):
+        return str(facts["why"])[:LENGTH]
+    some = list(facts.items())[:FACTS_SHOWN]
+    return ", ".join(f"{name} {value}" for name, value in some)[:LENGTH]

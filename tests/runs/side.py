@@ -30,8 +30,10 @@ BACKFILL = """mutation($p: LaunchBackfillParams!) { launchPartitionBackfill(back
 class Side:
     """Dagster's three services below one folder."""
 
-    def __init__(self, folder: Path, *, is_stock: bool) -> None:
-        self.folder, self.is_stock = folder, is_stock
+    def __init__(
+        self, folder: Path, *, is_stock: bool, module: str = "tests.runs.probe", **settings: str
+    ) -> None:
+        self.folder, self.is_stock, self.module = folder, is_stock, module
         self.code_port, self.port = free_port(), free_port()
         home = folder / "home" if is_stock else ROOT
         (folder / "home").mkdir(parents=True)
@@ -39,6 +41,7 @@ class Side:
         self.env = {
             **os.environ, "DAGSTER_HOME": str(home), "DOLPHIN_DAGSTER_VAR": str(folder / "var"),
             "PROBE_FOLDER": str(folder), "PYTHONPATH": str(ROOT), "PROBE_STOCK": "1" if is_stock else "",
+            **settings,
         }  # fmt: skip
         self.workspace = folder / "workspace.yaml"
         self.workspace.write_text(
@@ -67,7 +70,7 @@ class Side:
         """Start one of code, webserver, daemon, and wait until it answers."""
         host = ["-h", "127.0.0.1"]
         command = {
-            "code": ["dagster", "api", "grpc", "-m", "tests.runs.probe", *host,
+            "code": ["dagster", "api", "grpc", "-m", self.module, *host,
                      "-p", str(self.code_port), "--location-name", "dolphin"],
             "webserver": ["dagster_webserver", *host, "-p", str(self.port), "-w", str(self.workspace)],
             "daemon": ["dagster._daemon", "run", "-w", str(self.workspace)],

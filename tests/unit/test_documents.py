@@ -7,8 +7,8 @@ from pathlib import Path
 import click
 import yaml
 
-from dolphin_dagster import alerting
 from dolphin_dagster.definitions import build_definitions
+from dolphin_dagster.watch import overdue, runs, sensor
 from dolphin_realtime.cli.app import COMMANDS, dolphin
 from dolphin_realtime.config.factor_sources import SourceSettings
 from dolphin_realtime.config.live import LiveSettings
@@ -77,7 +77,8 @@ def test_alerts_and_their_headings_are_the_same_set():
     anchors = {f"docs/runbook.md#{heading.lower().replace(' ', '-')}" for heading in found}
     told = {
         *recovery_runner.RUNBOOK.values(),
-        *alerting.RUNBOOK.values(),
+        *(module.RUNBOOK for module in (overdue, runs, sensor)),
+        service_telling.GRID_RUNBOOK,
         posture_telling.RUNBOOK,
         service_telling.RUNBOOK,
         unit_failed.RUNBOOK,

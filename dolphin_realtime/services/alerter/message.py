@@ -1,44 +1,48 @@
 """The text of alert messages. Pure."""
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
-from dolphin_realtime.runtime.alert_log import Alert
+from dolphin_realtime.runtime.alert_log import AlertKey, why_of
+from dolphin_realtime.services.alerter.episodes import Item
 
 SHOWN: Final = 20
-FACTS_SHOWN: Final = 3
-LENGTH: Final = 300
-"""Longest text of one alert, in characters: some receivers cut a message at two thousand."""
-WORDS: Final = {"red": "RED", "recovered": "recovered"}
+FOLLOWERS_SHOWN: Final = 12
+WORDS: Final = {"red": "RED", "still red": "STILL RED", "recovered": "recovered"}
 
 
-def title_of(alerts: Sequence[Alert], host: str) -> str:
+def title_of(items: Sequence[Item], host: str) -> str:
     """Return the title: how many alerts are red and recovered, and the host."""
-    red = sum(alert.state == "red" for alert in alerts)
-    parts = [f"{red} red"] if red else []
-    parts += [f"{len(alerts) - red} recovered"] if len(alerts) > red else []
+    counts = {word: sum(item.word == word for item in items) for word in WORDS}
+    parts = [f"{n} {word}" for word, n in counts.items() if n]
     return f"Dolphin on {host}: {', '.join(parts)}"
 
 
-def body_of(alerts: Sequence[Alert]) -> str:
+def body_of(items: Sequence[Item]) -> str:
     """Return one paragraph per alert; of more than SHOWN alerts, the newest."""
-    said = [_paragraph(alert) for alert in alerts[-SHOWN:]]
-    left = len(alerts) - SHOWN
+    said = [_paragraph(item) for item in items[-SHOWN:]]
+    left = len(items) - SHOWN
     more = [f"{left} earlier ones: dolphin alerts history"] if left > 0 else []
     return "\n\n".join([*more, *said])
 
 
-def _paragraph(alert: Alert) -> str:
-    head = f"{WORDS[alert.state]}: {alert.asset} {alert.check}, {alert.ts:%Y-%m-%d %H:%M:%S} UTC"
-    lines = [head, why_of(alert.facts)]
-    if alert.state == "red":
+def _paragraph(item: Item) -> str:
+    alert = item.alert
+    lines = [
+        f"{WORDS[item.word]}: {alert.asset} {alert.check}, {alert.ts:%Y-%m-%d %H:%M:%S} UTC",
+        why_of(alert.facts),
+        _followers(item.followers, "And with it" if item.word == "recovered" else "It explains"),
+    ]
+    if item.word != "recovered":
         lines.append(f"What to do: {alert.runbook}")
+    if item.word == "still red":
+        lines.append(
+            f"Nobody has acknowledged it: dolphin alerts ack {alert.asset!r} {alert.check}"
+        )
     return "\n".join(line for line in lines if line)
 
 
-def why_of(facts: dict[str, Any]) -> str:
-    """Return an alert's facts as text: ``why`` if present, else the first few."""
-    if facts.get("why"):
-        return str(facts["why"])[:LENGTH]
-    some = list(facts.items())[:FACTS_SHOWN]
-    return ", ".join(f"{name} {value}" for name, value in some)[:LENGTH]
+def _followers(keys: Sequence[AlertKey], word: str) -> str:
+    names = ", ".join(" ".join(key) for key in keys[:FOLLOWERS_SHOWN])
+    more = f" and {len(keys) - FOLLOWERS_SHOWN} more" if len(keys) > FOLLOWERS_SHOWN else ""
+    return f"{word}: {names}{more}" if keys else ""

@@ -1,17 +1,20 @@
-"""Each receiver's position in the alerts file, and the alerts to send to it now.
+"""Each receiver's position in the alerts file, its open episodes, and what to say to it now.
 
-A receiver's position is saved after it took a message: a receiver that is unreachable gets the
-rest later, and a crash between the two sends one message twice instead of losing it. A receiver
-that replaces another one (its token was rotated) starts at the old one's position.
+Both are saved after it took a message: a receiver that is unreachable gets the rest later, and a
+crash between the two sends one message twice instead of losing it. A receiver that replaces another
+one (its token was rotated) goes on where the old one stood.
 """
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
 from dolphin_realtime.infra import files
+from dolphin_realtime.runtime.alert_care import care_of
 from dolphin_realtime.runtime.alert_log import FILE, Alert, parse_alerts, read_alerts, standing
+from dolphin_realtime.services.alerter.episodes import Episode, Episodes, Item, applied, plan
 
 GROUP_S: Final = 3.0
 """Alerts that follow each other within this time go into one message …"""
@@ -21,11 +24,18 @@ PAUSE_S: Final = 10.0
 PAUSE_MAX_S: Final = 600.0
 
 
-class Due(msgspec.Struct, frozen=True, kw_only=True):
-    """The alerts to send to a receiver, and its position in the file afterwards."""
+class Place(msgspec.Struct, kw_only=True):
+    """Where a receiver stands: how far the file was read, and what it was told that is not over."""
 
-    alerts: list[Alert]
-    place: int
+    place: int = 0
+    episodes: list[Episode] = []
+
+
+class Due(msgspec.Struct, frozen=True, kw_only=True):
+    """What to say to a receiver, and where it stands afterwards."""
+
+    items: list[Item]
+    after: Place
 
 
 class Waiting(msgspec.Struct):
@@ -43,57 +53,76 @@ class Waiting(msgspec.Struct):
 
 
 class Outbox:
-    """The alerts of one stack, by receiver. Times are seconds of a monotonic clock."""
+    """The alerts of one stack, by receiver. Times are seconds of a monotonic clock.
 
-    def __init__(self, home: Path, names: list[str]) -> None:
-        self._file, self._kept = home / FILE, home / "run" / "alerter.json"
-        before = _read(self._kept)
+    Args:
+        home: Of the stack.
+        names: The receivers.
+        repeat_s: After so long a red alert is said again while nobody acknowledged it; 0: never.
+    """
+
+    def __init__(self, home: Path, names: list[str], repeat_s: float = 0.0) -> None:
+        self._home, self._file, self._kept = home, home / FILE, home / "run" / "alerter.json"
+        self._repeat = timedelta(seconds=repeat_s) if repeat_s else None
+        before = _read(self._kept, self._file)
         dropped = [place for name, place in before.items() if name not in names]
+        heir = min(dropped, key=lambda place: place.place, default=None)
         self._waiting = {name: Waiting() for name in names}
-        self._greetings: dict[str, Due] = {}
-        self._places = {}
-        for name in names:
-            self._places[name] = before.get(name, min(dropped, default=self._size()))
-            if name not in before and not dropped:
-                self._greet(name, home)
+        self._places = {name: before.get(name) or heir or self._greeted() for name in names}
 
-    def _greet(self, name: str, home: Path) -> None:
-        """Queue the alerts that are red now for a new receiver, and no older ones."""
-        red = list(standing(read_alerts(home)).values())
-        if red:
-            self._greetings[name] = Due(alerts=red, place=self._places[name])
+    def _greeted(self) -> Place:
+        """Return where a new receiver begins: it is told what is red now, and nothing older."""
+        red = standing(read_alerts(self._home)).values()
+        return Place(place=self._size(), episodes=[Episode(alert=alert) for alert in red])
 
     def _size(self) -> int:
         return self._file.stat().st_size if self._file.is_file() else 0
 
-    def _keep(self) -> None:
-        self._kept.parent.mkdir(parents=True, exist_ok=True)
-        files.replace(self._kept, msgspec.json.encode(self._places))
-
-    def due(self, name: str, now_s: float) -> Due | None:
-        """Return the alerts to send to a receiver now, None if there are none or not yet."""
-        if name in self._greetings and now_s >= self._waiting[name].not_before_s:
-            return self._greetings[name]
-        size, waiting = self._size(), self._waiting[name]
-        if size < self._places[name]:
-            self._places[name] = 0
-        if size == self._places[name]:
-            waiting.first_s = None
+    def due(self, name: str, now_s: float, wall: datetime | None = None) -> Due | None:
+        """Return what to say to a receiver now, None if there is nothing or not yet."""
+        waiting, place = self._waiting[name], self._places[name]
+        if now_s < waiting.not_before_s or not self._is_calm(name, now_s):
             return None
+        lines, end = self._read_on(place.place)
+        episodes = applied({one.alert.key: one for one in place.episodes}, lines)
+        if not episodes:
+            place.place = end
+            return None
+        wall = wall or datetime.now(UTC)
+        care = care_of(self._home, {key: one.alert for key, one in episodes.items()}, wall)
+        items, after = plan(episodes, care, wall, self._repeat)
+        stands = Place(place=end, episodes=list(after.values()))
+        if not items:
+            self._places[name] = stands
+            return None
+        return Due(items=items, after=stands)
+
+    def _is_calm(self, name: str, now_s: float) -> bool:
+        """Return whether no line came lately, or the first waits too long already."""
+        size, waiting = self._size(), self._waiting[name]
+        if size < self._places[name].place:
+            self._places[name].place = 0
+        if size == self._places[name].place:
+            waiting.first_s = None
+            return True
         if size != waiting.size or waiting.first_s is None:
             waiting.size, waiting.last_s = size, now_s
             waiting.first_s = now_s if waiting.first_s is None else waiting.first_s
-        is_calm = now_s - waiting.last_s >= GROUP_S or now_s - waiting.first_s >= GROUP_MAX_S
-        if not is_calm or now_s < waiting.not_before_s:
-            return None
-        return self._read_on(self._places[name])
+        return now_s - waiting.last_s >= GROUP_S or now_s - waiting.first_s >= GROUP_MAX_S
 
-    def _read_on(self, place: int) -> Due:
+    def _read_on(self, place: int) -> tuple[list[Alert], int]:
+        """Return the lines after a place, and the end of the last whole one."""
+        if self._size() == place:
+            return [], place
         with self._file.open("rb") as f:
             f.seek(place)
             text = f.read()
         whole = text[: text.rfind(b"\n") + 1]
-        return Due(alerts=parse_alerts(whole), place=place + len(whole))
+        return parse_alerts(whole), place + len(whole)
+
+    def open_episodes(self, name: str) -> Episodes:
+        """Return what is not over for a receiver."""
+        return {one.alert.key: one for one in self._places[name].episodes}
 
     def taken(self, name: str, due: Due) -> None:
         """Save that a receiver took a message.
@@ -101,10 +130,9 @@ class Outbox:
         Raises:
             OSError: If the position cannot be saved; after a restart the message is sent again.
         """
-        self._greetings.pop(name, None)
-        self._places[name] = due.place
-        self._waiting[name] = Waiting()
-        self._keep()
+        self._places[name], self._waiting[name] = due.after, Waiting()
+        self._kept.parent.mkdir(parents=True, exist_ok=True)
+        files.replace(self._kept, msgspec.json.encode(self._places))
 
     def refused(self, name: str, now_s: float) -> float:
         """Note that a receiver refused a message; return the seconds until the next attempt."""
@@ -115,8 +143,23 @@ class Outbox:
         return pause_s
 
 
-def _read(path: Path) -> dict[str, int]:
+def _read(kept: Path, file: Path) -> dict[str, Place]:
+    """Return where each receiver stood; an older version kept only places in the file."""
     try:
-        return msgspec.json.decode(path.read_bytes(), type=dict[str, int])
+        found = msgspec.json.decode(kept.read_bytes(), type=dict[str, int | Place])
+        lines = file.read_bytes() if file.is_file() else b""
     except (OSError, msgspec.DecodeError):
         return {}
+    now = datetime.now(UTC)
+    return {
+        name: one
+        if isinstance(one, Place)
+        else Place(
+            place=one,
+            episodes=[
+                Episode(alert=alert, sent=now)
+                for alert in standing(parse_alerts(lines[:one])).values()
+            ],
+        )
+        for name, one in found.items()
+    }

@@ -1,4 +1,4 @@
-"""`dolphin service alerter`: sends the lines of the alerts file to every receiver.
+"""`dolphin service alerter`: tells every receiver what is red, once, and when it is over.
 
 The only service that has the receivers' addresses. It decides nothing: the component that detects
 a problem writes the alert.
@@ -7,13 +7,16 @@ a problem writes the alert.
 import asyncio
 import socket
 import time
+from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Final
 
 from dolphin_realtime.model.errors import DeliveryError, SettingsError
 from dolphin_realtime.runtime.service_context import ServiceContext, pause
+from dolphin_realtime.services.alerter import addresses
 from dolphin_realtime.services.alerter.message import body_of, title_of
 from dolphin_realtime.services.alerter.outbox import Due, Outbox
-from dolphin_realtime.services.alerter.targets import Target, path_of, read_targets, send
+from dolphin_realtime.services.alerter.targets import Kind, Target, path_of, read_targets, send
 
 TURN_S: Final = 1.0
 SEND_TIMEOUT_S: Final = 60.0
@@ -24,44 +27,88 @@ class Alerter:
 
     def __init__(self, context: ServiceContext, targets: list[Target]) -> None:
         self._context, self._targets = context, targets
-        self._outbox = Outbox(context.settings.home, [target.name for target in targets])
+        told = [target.name for target in targets if target.kind is not Kind.HEARTBEAT]
+        settings = context.settings
+        self._outbox = Outbox(settings.home, told, settings.alerts_repeat_s)
         self._host = socket.gethostname()
         self._sent = 0
+        self._due_s: dict[str, float] = {}
 
     async def run(self) -> None:
         """Send pending alerts until the service stops."""
         self._context.ready()
+        look = {
+            Kind.MESSAGES: self._tell,
+            Kind.ALERTMANAGER: self._tell_alertmanager,
+            Kind.HEARTBEAT: self._call_watch,
+        }
         while not self._context.stopping.is_set():
-            await asyncio.gather(*(self._look(target) for target in self._targets))
+            await asyncio.gather(*(look[target.kind](target) for target in self._targets))
             names = ", ".join(target.name for target in self._targets)
             self._context.detail = f"{self._sent} messages to {names}"
             self._context.figures.set("messages", self._sent)
             self._context.turn()
             await pause(self._context.stopping, TURN_S)
 
-    async def _look(self, target: Target) -> None:
+    async def _tell(self, target: Target) -> None:
         due = self._outbox.due(target.name, time.monotonic())
         if due is None:
             return
-        if due.alerts:
-            try:
-                await self._send(target, due)
-            except (DeliveryError, TimeoutError) as e:
+        title, body = title_of(due.items, self._host), body_of(due.items)
+        if await self._try(target, lambda: send(target, title, body)):
+            self._sent += 1
+            self._context.log.info("alerter.sent", to=target.name, alerts=len(due.items))
+            self._keep(target, due)
+
+    async def _tell_alertmanager(self, target: Target) -> None:
+        """Tell what is red each minute, and at once when something is new or over."""
+        due = self._outbox.due(target.name, time.monotonic())
+        if due is None and not self._is_time(target):
+            return
+        before = self._outbox.open_episodes(target.name)
+        now = {one.alert.key: one for one in due.after.episodes} if due else before
+        over = {i.alert.key: before[i.alert.key] for i in due.items if i.alert.key in before} if due else {}  # fmt: skip
+        ended = {
+            item.alert.key: item.alert for item in (due.items if due else []) if item.word == "recovered"
+        }  # fmt: skip
+        for key, one in over.items():
+            one.recovered = ended.get(key, one.recovered)
+        alerts = addresses.alerts_of({**over, **now}.values(), self._host, datetime.now(UTC))
+        if await self._try(target, lambda: addresses.tell_alertmanager(target.url, alerts)):
+            self._due_s[target.name] = time.monotonic() + addresses.EVERY_S
+            if due is not None:
+                self._keep(target, due)
+
+    async def _call_watch(self, target: Target) -> None:
+        if self._is_time(target):
+            self._due_s[target.name] = time.monotonic() + addresses.EVERY_S
+            await self._try(target, lambda: addresses.call_watch(target.url))
+
+    def _is_time(self, target: Target) -> bool:
+        return time.monotonic() >= self._due_s.get(target.name, 0.0)
+
+    async def _try(self, target: Target, deliver: Callable[[], None]) -> bool:
+        """Deliver in a thread; return whether it was taken, else count it and back off."""
+        try:
+            async with asyncio.timeout(SEND_TIMEOUT_S):
+                await asyncio.to_thread(deliver)
+        except (DeliveryError, TimeoutError) as e:
+            pause_s = addresses.EVERY_S
+            if target.kind is not Kind.HEARTBEAT:
                 pause_s = self._outbox.refused(target.name, time.monotonic())
-                self._context.counts["undelivered"] += 1
-                self._context.log.warning("alerter.undelivered", why=str(e), again_in_s=pause_s)
-                return
+                self._due_s[target.name] = time.monotonic() + pause_s
+            self._context.counts["undelivered"] += 1
+            self._context.log.warning(
+                "alerter.undelivered", to=target.name, why=str(e), again_in_s=pause_s
+            )
+            return False
+        return True
+
+    def _keep(self, target: Target, due: Due) -> None:
         try:
             self._outbox.taken(target.name, due)
         except OSError as e:
             self._context.count_rejection("place_unkept", why=str(e))
-
-    async def _send(self, target: Target, due: Due) -> None:
-        title, body = title_of(due.alerts, self._host), body_of(due.alerts)
-        async with asyncio.timeout(SEND_TIMEOUT_S):
-            await asyncio.to_thread(send, target, title, body)
-        self._sent += 1
-        self._context.log.info("alerter.sent", to=target.name, alerts=len(due.alerts))
 
 
 async def run(context: ServiceContext) -> None:

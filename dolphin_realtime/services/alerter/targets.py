@@ -8,6 +8,7 @@ import hashlib
 import logging
 import os
 import stat
+from enum import Enum
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -16,6 +17,12 @@ import msgspec
 
 from dolphin_realtime.config.settings import Settings
 from dolphin_realtime.model.errors import DeliveryError, SettingsError
+from dolphin_realtime.services.alerter.addresses import (
+    ALERTMANAGER,
+    HEARTBEAT,
+    call_watch,
+    tell_alertmanager,
+)
 
 FILE: Final = "file"
 CREDENTIAL: Final = "alerts"
@@ -24,11 +31,27 @@ TIMEOUT_S: Final = 20.0
 EXAMPLE: Final = "ntfy://ntfy.example/topic"
 
 
+class Kind(Enum):
+    """How a receiver is told."""
+
+    MESSAGES = "messages"
+    ALERTMANAGER = "alertmanager"
+    HEARTBEAT = "heartbeat"
+
+
 class Target(msgspec.Struct, frozen=True):
     """One receiver: a name without secrets, and its address."""
 
     name: str
     url: str
+
+    @property
+    def kind(self) -> Kind:
+        """How it is told, by its address's scheme."""
+        scheme = urlsplit(self.url).scheme
+        if scheme in ALERTMANAGER:
+            return Kind.ALERTMANAGER
+        return Kind.HEARTBEAT if scheme in HEARTBEAT else Kind.MESSAGES
 
 
 def path_of(settings: Settings) -> Path:
@@ -68,12 +91,16 @@ def read_targets(path: Path) -> list[Target]:
 
 
 def _name_of(url: str) -> str:
-    return f"{urlsplit(url).scheme}-{hashlib.sha256(url.encode()).hexdigest()[:8]}"
+    scheme = urlsplit(url).scheme.replace("+", "-")
+    return f"{scheme}-{hashlib.sha256(url.encode()).hexdigest()[:8]}"
 
 
 def _is_address(url: str) -> bool:
-    if urlsplit(url).scheme == FILE:
-        return bool(urlsplit(url).path)
+    parts = urlsplit(url)
+    if parts.scheme == FILE:
+        return bool(parts.path)
+    if parts.scheme in {*ALERTMANAGER, *HEARTBEAT}:
+        return bool(parts.hostname)
     return _receiver(url) is not None
 
 
@@ -88,9 +115,17 @@ def _receiver(url: str) -> Any:
 def send(target: Target, title: str, body: str) -> None:
     """Send one message and return once the receiver has taken it. Blocks.
 
+    An Alertmanager is only asked whether it answers, an outside watch is called: neither takes text.
+
     Raises:
         DeliveryError: If the receiver did not take it.
     """
+    if target.kind is Kind.ALERTMANAGER:
+        tell_alertmanager(target.url, [])
+        return
+    if target.kind is Kind.HEARTBEAT:
+        call_watch(target.url)
+        return
     if urlsplit(target.url).scheme == FILE:
         _append(Path(urlsplit(target.url).path), title, body)
         return

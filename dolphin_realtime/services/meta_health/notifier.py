@@ -1,4 +1,4 @@
-"""Alerts that only meta health can write: on Dagster's own services, and recovered systemd units.
+"""Alerts that meta health writes: on the grid, on Dagster's own services, on recovered systemd units.
 
 Dagster reports what it sees itself. Meta health reports that Dagster is down, or that it runs but
 its alert sensor does not.
@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from dolphin_realtime.config.services import DAEMON
-from dolphin_realtime.model.health.recovery import Fault
+from dolphin_realtime.model.health.recovery import HAZELCAST, Fault
 from dolphin_realtime.ops.managers.interface import ServiceStatus
 from dolphin_realtime.runtime.alert_log import FILE, LOOKED, AlertKey, read_alerts, standing
 from dolphin_realtime.runtime.service_context import ServiceContext
@@ -18,6 +18,7 @@ DAGSTER: Final = "dagster-"
 SERVICE: Final = "service"
 UNIT: Final = "unit"
 RUNBOOK: Final = "docs/runbook.md#when-dagster-is-down"
+GRID_RUNBOOK: Final = "docs/runbook.md#hazelcast-answers"
 UNWATCHED: Final = (
     "it runs, but nobody looks at runs and checks: it or the code server hangs, or the sensor alerts "
     "is off or fails"
@@ -57,12 +58,12 @@ class ServiceNotifier:
             self._stamp, self._seen_s = stamp, now_s
         return now_s - self._seen_s > self._context.settings.mhs_unwatched_s
 
-    def _raise(self, service: str, why: str) -> None:
-        """Write an alert on one of Dagster's services, if none is active."""
+    def _raise(self, service: str, why: str, runbook: str = RUNBOOK) -> None:
+        """Write an alert on a service, if none is active."""
         key = (service, SERVICE)
         if key not in self._red:
-            self._red[key] = RUNBOOK
-            self._context.alert(*key, "red", {"why": why}, RUNBOOK)
+            self._red[key] = runbook
+            self._context.alert(*key, "red", {"why": why}, runbook)
 
     def report(
         self,
@@ -82,8 +83,10 @@ class ServiceNotifier:
         """
         self._read()
         for fault in faults:
-            if fault.target.startswith(DAGSTER):
-                self._raise(fault.target, f"{fault.sensor} finds it bad: see dolphin status")
+            if fault.target.startswith(DAGSTER) or fault.target == HAZELCAST:
+                runbook = GRID_RUNBOOK if fault.target == HAZELCAST else RUNBOOK
+                why = f"{fault.sensor} finds it bad: see dolphin status"
+                self._raise(fault.target, why, runbook)
         if services is None:
             return
         states = {s.name: s.state for s in services}

@@ -157,6 +157,7 @@ def test_a_week_waits_for_its_days_but_not_for_those_without_trading(world):
     world.made("paper_report", f"{DAYS[0]}|BLUE")
     assert "weekly_summary" not in world.asks(), "a report and two comparisons are to come"
     world.made("paper_report", f"{DAYS[1]}|BLUE")
+    assert "weekly_summary" not in world.asks(), "two comparisons are to come: archives are"
     world.made("scan_archive", DAYS[0])
     world.made("scan_archive", DAYS[1], red="has_its_scans")
     assert "weekly_summary" not in world.asks(), "a comparison is to come"

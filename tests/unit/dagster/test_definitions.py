@@ -33,7 +33,7 @@ def test_every_asset_has_a_description_an_owner_and_a_group(graph):
         node = graph.get(key)
         assert node.description, key
         assert node.owners, key
-        assert node.group_name in {"realtime", "archive", "indicators", "reports"}, key
+        assert node.group_name in {"stack", "realtime", "archive", "indicators", "reports"}, key
 
 
 def test_every_reported_check_is_defined_and_says_what_to_do(graph):
@@ -65,7 +65,7 @@ def test_schedules_and_sensors_have_an_explicit_default():
     assert {s.name for s in repository.schedule_defs if s.default_status is stopped} == set()
     assert {s.name for s in repository.sensor_defs} == {
         "realtime_health", "factor_health", "factors_due", "days_over", "archives_follow", "books_follow",
-        "backtests_follow", "reports_follow", "checks_overtaken", "alerts",
+        "backtests_follow", "reports_follow", "checks_overtaken", "alerts", "runs_failed", "runs_recovered",
     }  # fmt: skip
 
 

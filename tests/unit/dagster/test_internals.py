@@ -18,6 +18,7 @@ NEEDED = {
     "ComputeIOType": ("STDOUT", "STDERR"),
     "ConfigurableClassData": ("rehydrate",),
     "DefaultRunLauncher": ("supports_check_run_worker_health", "check_run_worker_health", "from_config_value"),
+    "FreshnessState": ("FAIL",),
     "InstigatorStatus": ("STOPPED", "RUNNING"),
     "InstigatorType": ("SCHEDULE",),
     "LocalComputeLogManager": ("capture_logs", "get_captured_local_path", "complete_artifact_path", "from_config_value"),

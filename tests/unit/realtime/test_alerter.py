@@ -1,7 +1,7 @@
 """From the file of alerts to a message at each receiver: grouped, once, whatever fails."""
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 
@@ -10,6 +10,7 @@ import pytest
 from dolphin_realtime.model.errors import DeliveryError, SettingsError
 from dolphin_realtime.runtime.alert_log import FILE, Alert, standing, write_alert
 from dolphin_realtime.services.alerter import outbox
+from dolphin_realtime.services.alerter.episodes import Item
 from dolphin_realtime.services.alerter.message import SHOWN, body_of, title_of
 from dolphin_realtime.services.alerter.outbox import GROUP_MAX_S, GROUP_S, Outbox
 from dolphin_realtime.services.alerter.targets import read_targets, send
@@ -25,21 +26,35 @@ def alert(asset="bridge", state="red", **facts):
 
 
 def names(due):
-    return [a.asset for a in due.alerts]
+    return [item.alert.asset for item in due.items]
+
+
+def late(seconds=3600):
+    """A time at which nothing waits for its cause any more."""
+    return AT + timedelta(seconds=seconds)
+
+
+class Box(Outbox):
+    """An outbox an hour after the alerts of these tests."""
+
+    def due(self, name, now_s, wall=None):
+        return super().due(name, now_s, wall or late())
 
 
 def test_a_message_says_what_why_and_what_to_do():
-    both = [alert(), alert("safety", "recovered", posture="NORMAL", size=1)]
+    safety = alert("safety", "recovered", posture="NORMAL", size=1)
+    both = [Item("red", alert()), Item("recovered", safety, (("trader_blue", "is_alive"),))]
     assert title_of(both, "host") == "Dolphin on host: 1 red, 1 recovered"
     assert body_of(both) == (
         "RED: bridge is_alive, 2026-01-01 12:00:00 UTC\nit was stopped\n"
         "What to do: docs/runbook.md#bridge-is_alive\n\n"
-        "recovered: safety is_alive, 2026-01-01 12:00:00 UTC\nposture NORMAL, size 1"
+        "recovered: safety is_alive, 2026-01-01 12:00:00 UTC\nposture NORMAL, size 1\n"
+        "And with it: trader_blue is_alive"
     )
 
 
 def test_many_alerts_are_counted():
-    body = body_of([*[alert()] * (SHOWN + 2), alert("newest")])
+    body = body_of([*[Item("red", alert())] * (SHOWN + 2), Item("red", alert("newest"))])
     assert body.startswith("3 earlier ones: dolphin alerts history")
     assert "newest" in body
 
@@ -50,7 +65,7 @@ def test_what_stands_is_the_last_red_of_each():
 
 
 def test_what_comes_together_is_one_message_and_is_sent_once(tmp_path):
-    box = Outbox(tmp_path, ["a"])
+    box = Box(tmp_path, ["a"])
     assert box.due("a", 0.0) is None
     write_alert(tmp_path, alert())
     assert box.due("a", 1.0) is None, "more may come"
@@ -60,11 +75,11 @@ def test_what_comes_together_is_one_message_and_is_sent_once(tmp_path):
     assert names(due) == ["bridge", "safety"]
     box.taken("a", due)
     assert box.due("a", 99.0) is None
-    assert Outbox(tmp_path, ["a"]).due("a", 0.0) is None, "nor after a restart"
+    assert Box(tmp_path, ["a"]).due("a", 0.0) is None, "nor after a restart"
 
 
 def test_a_stream_of_alerts_is_not_held_back_for_ever(tmp_path):
-    box = Outbox(tmp_path, ["a"])
+    box = Box(tmp_path, ["a"])
     for second in range(int(GROUP_MAX_S) + 1):
         write_alert(tmp_path, alert())
         due = box.due("a", float(second))
@@ -72,7 +87,7 @@ def test_a_stream_of_alerts_is_not_held_back_for_ever(tmp_path):
 
 
 def test_a_receiver_that_is_away_gets_it_later_and_the_others_once(tmp_path):
-    box = Outbox(tmp_path, ["away", "there"])
+    box = Box(tmp_path, ["away", "there"])
     write_alert(tmp_path, alert())
     box.due("away", 0.0), box.due("there", 0.0)
     box.taken("there", box.due("there", 5.0))
@@ -88,25 +103,25 @@ def test_a_receiver_that_is_away_gets_it_later_and_the_others_once(tmp_path):
 def test_a_new_receiver_is_told_what_is_red_and_nothing_else_of_the_past(tmp_path):
     for one in (alert(), alert("safety"), alert(state="recovered")):
         write_alert(tmp_path, one)
-    box = Outbox(tmp_path, ["new"])
+    box = Box(tmp_path, ["new"])
     due = box.due("new", 0.0)
     assert names(due) == ["safety"]
     box.taken("new", due)
     assert box.due("new", 99.0) is None
     calm = tmp_path / "calm"
-    assert Outbox(calm, ["new"]).due("new", 0.0) is None
+    assert Box(calm, ["new"]).due("new", 0.0) is None
 
 
 def test_a_receiver_whose_token_was_rotated_goes_on_where_it_stood(tmp_path):
-    Outbox(tmp_path, ["old"])
+    Box(tmp_path, ["old"])
     write_alert(tmp_path, alert())
-    box = Outbox(tmp_path, ["new"])
+    box = Box(tmp_path, ["new"])
     box.due("new", 0.0)
     assert names(box.due("new", 5.0)) == ["bridge"]
 
 
 def test_a_full_disk_sends_a_message_no_second_time_while_it_runs(tmp_path, monkeypatch):
-    box = Outbox(tmp_path, ["a"])
+    box = Box(tmp_path, ["a"])
     write_alert(tmp_path, alert())
     box.due("a", 0.0)
     due = box.due("a", 5.0)
@@ -127,22 +142,22 @@ def test_an_alert_that_is_cut_off_is_an_error(tmp_path, monkeypatch):
 
 
 def test_a_receiver_keeps_its_place_over_a_restart(tmp_path):
-    Outbox(tmp_path, ["a"])
+    Box(tmp_path, ["a"])
     write_alert(tmp_path, alert())
-    box = Outbox(tmp_path, ["a"])
+    box = Box(tmp_path, ["a"])
     box.due("a", 0.0)
     assert names(box.due("a", 5.0)) == ["bridge"]
 
 
 def test_a_torn_or_foreign_line_is_passed_over(tmp_path):
-    box = Outbox(tmp_path, ["a"])
+    box = Box(tmp_path, ["a"])
     write_alert(tmp_path, alert())
     with (tmp_path / FILE).open("ab") as f:
         f.write(b'nonsense\n{"half":')
     box.due("a", 0.0)
     due = box.due("a", 5.0)
     assert names(due) == ["bridge"]
-    assert due.place == (tmp_path / FILE).stat().st_size - len(b'{"half":')
+    assert due.after.place == (tmp_path / FILE).stat().st_size - len(b'{"half":')
 
 
 def targets_file(folder, text, mode=0o600):

@@ -15,6 +15,8 @@ from dolphin_dagster.instance.dagster_internals import (
     PartitionKeyFilter,
 )
 
+LIGHT: Final = "stack_health"
+"""Key of the asset that shows what is red, and is no reason for an alert itself."""
 WHY: Final = ("why", "posture", "status")
 """Facts of a result that say what is wrong, the first that there is."""
 
@@ -33,7 +35,7 @@ def keys_of(graph: AssetGraph, *, partitioned: bool) -> list[dg.AssetCheckKey]:
     return [
         key
         for key in graph.asset_check_keys
-        if key.asset_key.path[-1] not in external()
+        if key.asset_key.path[-1] not in (*external(), LIGHT)
         and (graph.get(key.asset_key).partitions_def is not None) == partitioned
     ]
 
