@@ -12,7 +12,7 @@ import dagster as dg
 from dolphin_dagster import checks
 from dolphin_dagster.daily.conditions import FOLLOWS_ARCHIVES
 from dolphin_dagster.daily.partitions import day_and_instance, days_by_instance, deadline
-from dolphin_dagster.daily.products import backtest_folder
+from dolphin_dagster.daily.products import WARM_UP, backtest_folder, warm_up_state
 from dolphin_dagster.daily.report_metadata import metadata_of
 from dolphin_dagster.daily.trials import TrialConfig, observe
 from dolphin_dagster.daily.trials import folder_of as folder_of_trial
@@ -21,6 +21,7 @@ from dolphin_dagster.instance.code import code_version
 from dolphin_dagster.resources import Stack
 from dolphin_realtime.config.settings import Settings
 from dolphin_realtime.model.portfolio.account import TOLERANCE_USD
+from dolphin_realtime.reports.plotly_script import place
 from dolphin_realtime.reports.versus import folder_of
 from dolphin_realtime.scans.days import ScanDays
 
@@ -90,12 +91,19 @@ def make_daily_backtest(settings: Settings) -> dg.AssetsDefinition:
         day, instance = day_and_instance(context)
         job = _job(now, day, instance, config)
         if config.parameters:
+            place(now.reports)
             note = trial.caveat(config.parameters)
             report = trial.trial_of_day(job, folder_of_trial(context, now, NAME), note)
             observe(context, NAME, config, metadata_of(report, now))
             return
+        place(now.reports)
+        warm_up = warm_up_state(now, day)
         outcome = days.run(job, backtest_folder(now, instance, day))
-        facts = {"warm_up_scans": outcome.warm_up_scans, "refused_scans": outcome.result.refused}
+        facts: dict[str, Any] = {
+            WARM_UP: warm_up,
+            "warm_up_scans": outcome.warm_up_scans,
+            "refused_scans": outcome.result.refused,
+        }
         yield dg.MaterializeResult(
             asset_key=NAME, metadata={**metadata_of(outcome.report, now), **facts}
         )

@@ -97,7 +97,7 @@ def requests(
             run_key=f"{one.asset}-{one.partition}-{now:%Y-%m-%dT%H}",
             partition_key=one.partition,
             job_name=JOBS[one.asset].name,
-            tags={CAUSE_TAG: f"{one.path.name} is not as it was made"},
+            tags={CAUSE_TAG: f"{one.path.name} or what it is made of is not as it was"},
         )
         for one in lost
         if (one.asset, one.partition) not in making

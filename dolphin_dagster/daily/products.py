@@ -10,6 +10,7 @@ import msgspec
 from dolphin_dagster.daily.inputs import key_of
 from dolphin_dagster.daily.partitions import days_by_instance, scan_days
 from dolphin_realtime.config.settings import Settings
+from dolphin_realtime.infra.day_files import day_files
 from dolphin_realtime.reports import versus
 from dolphin_realtime.reports.daily import paper_folder
 from dolphin_realtime.reports.write import JSON
@@ -18,6 +19,8 @@ MEASURED_DAYS: Final = 8
 """Of so many last days an archive's size is compared with what its run recorded."""
 BYTES: Final = "bytes"
 """Name of a file's size in a materialization's metadata."""
+WARM_UP: Final = "warm_up_archives"
+"""Name of the state of the archives that a backtest was warmed up with, in its metadata."""
 
 
 class Product(msgspec.Struct, frozen=True):
@@ -27,13 +30,15 @@ class Product(msgspec.Struct, frozen=True):
         asset: Key of the asset.
         partition: Its partition.
         path: The file that must be there.
-        is_measured: Whether its size is compared as well.
+        is_measured: Whether it is compared with what its run recorded.
+        state: Of what else it was made of, as its run would record it now.
     """
 
     asset: str
     partition: str
     path: Path
     is_measured: bool = False
+    state: str | None = None
 
 
 def backtest_folder(settings: Settings, instance: str, day: str) -> Path:
@@ -55,18 +60,30 @@ def products(settings: Settings, reports_from: str) -> Iterator[Product]:
         day, instance = key.keys_by_dimension["day"], key.keys_by_dimension["instance"]
         if day < reports_from:
             continue
-        partition = key_of(day, instance)
-        yield Product("daily_backtest", partition, backtest_folder(settings, instance, day) / JSON)
+        partition, is_measured = key_of(day, instance), day in days[-MEASURED_DAYS:]
+        made = backtest_folder(settings, instance, day) / JSON
+        warm_up = warm_up_state(settings, day) if is_measured else None
+        yield Product("daily_backtest", partition, made, is_measured, warm_up)
         yield Product("paper_report", partition, paper_folder(settings, instance, day) / JSON)
         compared = versus.folder_of(settings, instance, day) / versus.JSON
         yield Product("backtest_vs_paper", partition, compared)
 
 
+def warm_up_state(settings: Settings, day: str) -> str:
+    """Return the archives that a day's backtest is warmed up with, each with its size."""
+    before = [d for d in day_files(settings.archive, ".parquet") if d < day]
+    used = before[-settings.warm_up_days :] if settings.warm_up_days else []
+    sizes = [(settings.archive / f"{d}.parquet").stat().st_size for d in used]
+    return "; ".join(f"{d} {size}" for d, size in zip(used, sizes, strict=True)) or "none"
+
+
 def is_as_made(one: Product, made: dg.AssetMaterialization | None) -> bool:
-    """Return whether a product is there, and as long as its run recorded, where that is known."""
+    """Return whether a product is there, as long as its run recorded, and of the same inputs."""
     try:
         size = one.path.stat().st_size
     except OSError:
         return False
-    recorded = made.metadata.get(BYTES) if made else None
-    return recorded is None or recorded.value == size
+    known = made.metadata if made else {}
+    length, state = known.get(BYTES), known.get(WARM_UP)
+    is_long = length is None or length.value == size
+    return is_long and (state is None or one.state is None or state.value == one.state)

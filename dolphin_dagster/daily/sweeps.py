@@ -11,9 +11,11 @@ from typing import Any, Final
 import dagster as dg
 
 from dolphin_dagster import checks
+from dolphin_dagster.daily.report_metadata import link
 from dolphin_dagster.instance import pools
 from dolphin_dagster.instance.jobs import asset_job
 from dolphin_dagster.resources import Stack
+from dolphin_realtime.reports.plotly_script import place
 from dolphin_realtime.sweep.verdict import MIN_DSR, SetFigures, Verdict
 
 NAME: Final = "parameter_sweep"
@@ -60,6 +62,7 @@ def parameter_sweep(
             "no sweep file: give `grid` in the run's config, or set DOLPHIN_SWEEP_GRID"
         )
     grid = Path(name)
+    place(now.reports)
     done = run_sweep(
         plan_of(read_sweep_file(grid), now), now, now.reports / "sweeps" / grid.stem, f"Sweep {grid.stem}",
         lambda r: context.log.info(f"{r.day} {r.set_name}: {r.failure or f'net {r.net:,.2f}'}"),
@@ -73,7 +76,7 @@ def parameter_sweep(
             "trials_failed": done.failed,
             "days": len(done.days),
             "ran_on": done.where,
-            "report": dg.MetadataValue.path(str(Path(done.folder) / "report.html")),
+            **link(Path(done.folder) / "report.html", now),
             **_numbers(verdict),
         }
     )

@@ -8,8 +8,8 @@ from dolphin_realtime.backtest import days
 from dolphin_realtime.backtest.versus_paper import scans_of, versus_paper
 from dolphin_realtime.config.settings import Settings
 from dolphin_realtime.config.trader_parameters import Parameters
-from dolphin_realtime.infra import files
 from dolphin_realtime.reports.page import page
+from dolphin_realtime.reports.plotly_script import write_page
 from dolphin_realtime.reports.tables import table, usd
 from dolphin_realtime.reports.versus import Versus
 from dolphin_realtime.reports.write import HTML, Report
@@ -52,5 +52,5 @@ def trial_of_paper_day(
     ]
     title = f"Trial of {instance}, {day}"
     subtitle = "Simulated, from the day's opening state. Money is USDT; net is after all costs."
-    files.replace(out / HTML, page(title, subtitle, [note], table("Net", rows)).encode())
+    write_page(out / HTML, page(title, subtitle, [note], table("Net", rows)))
     return found

@@ -87,7 +87,7 @@ def versus_paper(
     portfolio = opening_portfolio(journal_folder, instance, day, parameters)
     start_equity, opened_us = portfolio.equity(), portfolio.last_us
     paper = read_handled(journal_folder, span)
-    books, factors = _gate_inputs(settings, day)
+    books, factors = gate_inputs(settings, day)
     with tempfile.TemporaryDirectory(prefix="dolphin-versus-") as scratch:
         folder, last_us = Path(scratch), max(paper)
         todo = (s for s in scans.scans(day) if opened_us < s.timestamp_us <= last_us)
@@ -110,7 +110,8 @@ def versus_paper(
     return result
 
 
-def _gate_inputs(settings: Settings, day: str) -> tuple[BookFeed, FactorHistory]:
+def gate_inputs(settings: Settings, day: str) -> tuple[BookFeed, FactorHistory]:
+    """Return a day's order books and factors as they were known."""
     books = read_books(settings.book_archive, [day]) if settings.book_archive.is_dir() else None
     factors = read_factors(settings.factors if settings.factors.is_dir() else None, day, day)
     return books or BookFeed([]), factors

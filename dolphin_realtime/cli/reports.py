@@ -7,7 +7,7 @@ import webbrowser
 from collections.abc import Callable, Iterator
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import click
 import msgspec
@@ -16,6 +16,7 @@ from dolphin_realtime.cli.app import say
 from dolphin_realtime.cli.running import instance_option, load_here
 from dolphin_realtime.model.errors import SettingsError
 from dolphin_realtime.reports.figures import Figures, to_dict
+from dolphin_realtime.reports.plotly_script import make_single
 
 _PATH = click.Path(exists=True, path_type=Path)
 LINE_EVERY_S = 10.0
@@ -68,6 +69,11 @@ def _lines(total: int, what: str) -> Callable[[], None]:
     return one_more
 
 
+SINGLE: Final = click.option(
+    "--single-file", "is_single", is_flag=True, help="Put plotly's script into the page (5 MB): it can be sent by itself."
+)  # fmt: skip
+
+
 @click.command()
 @click.option(
     "--scans", required=True, type=_PATH, help="Archive folder, scan folder, or one file."
@@ -84,10 +90,11 @@ def _lines(total: int, what: str) -> Callable[[], None]:
 @click.option("--warm-up-days", type=click.IntRange(min=0), default=None,
               help="Days before --from that warm the signal up.  [default: DOLPHIN_WARM_UP_DAYS]")  # fmt: skip
 @instance_option("Whose parameters and ids.")
+@SINGLE
 @click.option("--json", "as_json", is_flag=True, help="One line of JSON: every figure.")
 def backtest(
     scans: Path, first: str, last: str, out: Path, assignments: tuple[str, ...],
-    book: Path | None, factors: Path | None, warm_up_days: int | None, instance: str, as_json: bool,
+    book: Path | None, factors: Path | None, warm_up_days: int | None, instance: str, is_single: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Trade recorded days by the trader's own code and write the results.
 
@@ -115,6 +122,8 @@ def backtest(
             outcome = run(job, out, advance)
     except OSError as e:
         raise SettingsError(f"{out} cannot be written: {e}") from e
+    if is_single:
+        make_single(outcome.report.html)
     facts = {
         "out": str(out),
         "refused_scans": outcome.result.refused,
@@ -137,8 +146,9 @@ def backtest(
 @click.argument("day", type=Day())
 @instance_option("Whose journal.")
 @click.option("--open", "is_opened", is_flag=True, help="Open the page in a browser.")
+@SINGLE
 @click.option("--json", "as_json", is_flag=True, help="One line of JSON: every figure.")
-def report(day: str, instance: str, is_opened: bool, as_json: bool) -> None:
+def report(day: str, instance: str, is_opened: bool, is_single: bool, as_json: bool) -> None:
     """Write the report of one day's paper trading from the journal.
 
     \b
@@ -148,6 +158,8 @@ def report(day: str, instance: str, is_opened: bool, as_json: bool) -> None:
     from dolphin_realtime.scans.coverage import line_of
 
     written = write_paper_report(load_here(), instance, day)
+    if is_single:
+        make_single(written.html)
     say(line_of(written.coverage), err=True)
     if as_json:
         facts = {"html": str(written.html), "coverage": msgspec.to_builtins(written.coverage)}

@@ -9,10 +9,12 @@ import msgspec
 from dolphin_realtime.config.settings import Settings
 from dolphin_realtime.journal.database import MODE, meta, reading
 from dolphin_realtime.model.errors import JournalError
+from dolphin_realtime.reports import plotly_script
 from dolphin_realtime.reports.figures import Figures
 from dolphin_realtime.reports.period import rows_in
 from dolphin_realtime.reports.span import Span
 from dolphin_realtime.reports.versus import read_versus
+from dolphin_realtime.reports.why_form import why_form
 from dolphin_realtime.reports.write import JSON, Report, write_report
 from dolphin_realtime.scans.coverage import DayCoverage, coverage_of, reasons_of
 from dolphin_realtime.scans.ledger import SUFFIX, ledger_folder, read_lines
@@ -57,10 +59,12 @@ def write_paper_report(settings: Settings, instance: str, day: str) -> Report:
         caveats = (*caveats, coverage.words)
     title = f"{_mode(journal_folder)} trading {instance}, {day}"
     out = paper_folder(settings, instance, day)
+    plotly_script.place(settings.reports)
     compared = read_versus(settings, instance, day)
     report = write_report(
         journal_folder, out, title, Span.of_days(day, day), caveats,
         None if compared is None else compared.net_backtest,
+        why_form(instance, day, out, settings.reports),
     )  # fmt: skip
     report.coverage = [coverage]
     return report

@@ -1,20 +1,19 @@
-"""A report as one self-contained page of tables and plots.
+"""A report as a page of tables and plots.
 
-How figures are shown belongs here; computing them does not. plotly's script is embedded in the
-page, so that it opens without a network.
+How figures are shown belongs here; computing them does not. plotly's script lies beside the pages
+(plotly_script.py), so that they open without a network.
 """
 
 import html
 from collections.abc import Iterable
 from typing import Final
 
-from plotly.offline import get_plotlyjs
-
-from dolphin_realtime.reports import plots
+from dolphin_realtime.reports import plotly_script, plots
 from dolphin_realtime.reports.figures import Figures
 from dolphin_realtime.reports.live_tables import live_tables
 from dolphin_realtime.reports.period import Period
 from dolphin_realtime.reports.tables import Row, instant, number, share, table, usd
+from dolphin_realtime.reports.trade_table import trade_table
 from dolphin_realtime.reports.trades import TradeFigures
 
 _DECISIONS: Final = "Decisions without an order (news, or with a signal or position)"
@@ -35,28 +34,33 @@ td, th { padding: 3px 6px; border-bottom: 1px solid #e6ebf0; text-align: left;
 td + td, th + th { text-align: right; font-variant-numeric: tabular-nums; }
 .bad { color: #b3261e; } .good { color: #1a7f37; }
 .plot { margin: 8px 0 20px; }
+.scroll { max-height: 420px; overflow: auto; } .wide { grid-column: 1 / -1; }
+.heat td, .heat th { text-align: right; padding: 3px 5px; font-size: 12px; }
+nav { margin: 4px 0 12px; } nav a { margin-right: 14px; } form input { width: 9em; margin-right: 6px; }
 """
 
 
 def page(title: str, subtitle: str, notes: list[str], body: str) -> str:
     """Return a whole page; ``body`` is markup, everything else is text."""
+    script = plotly_script.PLACE if "plotly-graph-div" in body else ""
     noted = "".join(f'<p class="note">{html.escape(note)}</p>' for note in notes)
     return (
         f"<!doctype html><html lang='en'><head><meta charset='utf-8'>"
         f"<meta name='viewport' content='width=device-width, initial-scale=1'>"
         f"<title>{html.escape(title)}</title><style>{_STYLE}</style>"
-        f"<script>{get_plotlyjs()}</script></head><body><h1>{html.escape(title)}</h1>"
+        f"{script}</head><body><h1>{html.escape(title)}</h1>"
         f"<p class='quiet'>{html.escape(subtitle)}</p>{noted}{body}</body></html>"
     )
 
 
-def render(title: str, figures: Figures, period: Period) -> str:
+def render(title: str, figures: Figures, period: Period, foot: str = "") -> str:
     """Return the page of one period.
 
     Args:
         title: Title of the report.
         figures: The period's figures.
         period: The period, for the plots.
+        foot: Markup at the end.
     """
     simulated = [f"Simulated: {note}" for note in figures.notes]
     subtitle = (
@@ -70,7 +74,7 @@ def render(title: str, figures: Figures, period: Period) -> str:
         title,
         subtitle,
         [*simulated, *figures.caveats],
-        f"{body}{drawn}<div class='tables'>{tables}</div>",
+        f"{body}{drawn}<div class='tables'>{tables}</div>{trade_table(period)}{foot}",
     )
 
 

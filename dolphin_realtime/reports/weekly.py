@@ -15,10 +15,12 @@ from dolphin_realtime.config.settings import Settings
 from dolphin_realtime.infra import files
 from dolphin_realtime.journal.database import reading
 from dolphin_realtime.model.instant import DAY_US, day_of, day_us, from_us
-from dolphin_realtime.reports import plots
+from dolphin_realtime.reports import plotly_script, plots
+from dolphin_realtime.reports.daily_returns import heat_map, months_of, rolling
 from dolphin_realtime.reports.figures import Figures, figures_of
 from dolphin_realtime.reports.page import page
 from dolphin_realtime.reports.period import Period, daily_returns, read_period
+from dolphin_realtime.reports.plotly_script import write_page
 from dolphin_realtime.reports.span import Span
 from dolphin_realtime.reports.tables import number, share, table, usd
 from dolphin_realtime.reports.versus import Versus, read_versus
@@ -79,18 +81,11 @@ def write_weekly(settings: Settings, instance: str, first: str, last: str) -> We
         folder=weekly_folder(settings, instance, first),
     )
     week.folder.mkdir(parents=True, exist_ok=True)
+    plotly_script.place(settings.reports)
     facts = msgspec.json.format(msgspec.json.encode(_facts(week)), indent=2)
     files.replace(week.folder / JSON, facts)
-    files.replace(week.html, _render(week, period).encode())
+    write_page(week.html, _render(week, period, returns))
     return week
-
-
-def months_of(returns: dict[str, float]) -> dict[str, float]:
-    """Return the compounded return of each month of daily returns."""
-    months: dict[str, float] = {}
-    for day, value in returns.items():
-        months[day[:7]] = (1.0 + months.get(day[:7], 0.0)) * (1.0 + value) - 1.0
-    return months
 
 
 def cost_shares(f: Figures) -> dict[str, float | None]:
@@ -116,10 +111,11 @@ def _facts(week: Week) -> dict[str, Any]:
     return {**found, "days": days, "drift": week.drift, "costs": cost_shares(week.figures)}
 
 
-def _render(week: Week, period: Period) -> str:
+def _render(week: Week, period: Period, returns: dict[str, float]) -> str:
     notes = [f"Simulated: {note}" for note in week.figures.notes]
     plot = plots.markup(_equity(week.instance, period), "equity", 380) if period.n_scans else ""
-    body = f'<div class="plot">{plot}</div><div class="tables">{"".join(_tables(week))}</div>'
+    tables = f'<div class="tables">{heat_map(week.months)}{"".join(_tables(week))}</div>'
+    body = f'<div class="plot">{plot}</div>{rolling(returns)}{tables}'
     title = f"{week.instance}, week {week.first} to {week.last}"
     return page(title, "Money is USDT; net is after all costs.", notes, body)
 
@@ -154,7 +150,6 @@ def _tables(week: Week) -> list[str]:
                 for cost, value in costs.items()
             ],
         ),
-        table("Months", [(m, share(r)) for m, r in week.months.items()]),
         table(
             "Paper minus backtest",
             [

@@ -18,6 +18,7 @@ from dolphin_realtime.reports.caveats import caveats_of
 from dolphin_realtime.reports.figures import Figures, figures_of
 from dolphin_realtime.reports.page import render
 from dolphin_realtime.reports.period import Period, read_period
+from dolphin_realtime.reports.plotly_script import write_page
 from dolphin_realtime.reports.span import Span
 from dolphin_realtime.reports.trades import Trade
 from dolphin_realtime.scans.coverage import DayCoverage
@@ -65,10 +66,11 @@ def write_report(
     span: Span | None = None,
     caveats: tuple[str, ...] = (),
     backtest_net: float | None = None,
+    foot: str = "",
 ) -> Report:
     """Write the report of a journal over a span into a folder.
 
-    ``backtest_net`` is shown beside the figures of a live journal.
+    ``backtest_net`` is shown beside the figures of a live journal; ``foot`` is markup at the page's end.
 
     Raises:
         JournalError: If there is no journal.
@@ -82,7 +84,7 @@ def write_report(
     found.caveats = [*caveats, *caveats_of(period)]
     out.mkdir(parents=True, exist_ok=True)
     files.replace(out / JSON, msgspec.json.format(msgspec.json.encode(found), indent=2))
-    files.replace(out / HTML, render(title, found, period).encode())
+    write_page(out / HTML, render(title, found, period, foot))
     _write_positions(out / "positions.parquet", period)
     return Report(found, out, period.series["equity"].tolist())
 

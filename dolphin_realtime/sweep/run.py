@@ -14,6 +14,7 @@ from dolphin_realtime.config.settings import Settings
 from dolphin_realtime.config.trader_parameters import load_parameters
 from dolphin_realtime.infra import files
 from dolphin_realtime.model.errors import ScanFileError
+from dolphin_realtime.reports.plotly_script import write_page
 from dolphin_realtime.reports.write import HTML
 from dolphin_realtime.scans.coverage import DayCoverage
 from dolphin_realtime.scans.days import ScanDays, files_identity
@@ -145,7 +146,7 @@ def run_sweep(
         coverage=coverage,
     )
     files.replace(out / "sweep.json", msgspec.json.format(msgspec.json.encode(sweep), indent=2))
-    files.replace(out / HTML, render(title, days, sets, verdict).encode())
+    write_page(out / HTML, render(title, days, sets, verdict))
     return sweep
 
 

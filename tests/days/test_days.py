@@ -122,13 +122,16 @@ def test_the_history_says_why(side):
 
 
 @pytest.mark.timeout(600)
-def test_a_late_scan_makes_its_day_again_and_no_other(side, recorded):
+def test_a_late_scan_makes_its_day_again_and_what_that_day_warms_up(side, recorded):
     home, days = recorded
     before = Counter(side.made())
     add_late(home, days[0])
     again = {("scan_archive", days[0])}
     again |= {(n, f"{days[0]}|{i}") for n in ("daily_backtest", "backtest_vs_paper") for i in INSTANCES}  # fmt: skip
     again |= weeks(days)
+    again |= {
+        ("daily_backtest", f"{days[1]}|{i}") for i in INSTANCES
+    }  # it is warmed up with that day
     wait_for(lambda: again <= set(Counter(side.made()) - before), 300, "what follows a late scan")
     side.settle(set(), 60)
     assert Counter(side.made()) - before == dict.fromkeys(again, 1)

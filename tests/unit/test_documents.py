@@ -78,7 +78,6 @@ def test_alerts_and_their_headings_are_the_same_set():
     told = {
         *recovery_runner.RUNBOOK.values(),
         *(module.RUNBOOK for module in (overdue, runs, sensor)),
-        service_telling.GRID_RUNBOOK,
         posture_telling.RUNBOOK,
         service_telling.RUNBOOK,
         unit_failed.RUNBOOK,

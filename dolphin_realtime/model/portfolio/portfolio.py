@@ -278,12 +278,25 @@ class Portfolio:
         if not any(d.orders for d in plan.decisions):
             return
         (epoch, number), now_us = plan.key, plan.scan.timestamp_us
-        self.pace.at(now_us)
-        day_loss = self.marks.day_loss(market.equity, now_us)
-        unknown = unknown_assets(self.in_flight.values())
-        standing = Exposure.of(market, now_us, day_loss, self.pace, unknown)
+        standing = self._standing(market, now_us, self.pace, self.in_flight.values())
         fly = lambda intent: self._fly(intent, epoch, number, now_us)  # noqa: E731
         screen(plan, standing, self.pre_trade, fly)
+
+    def standing(self, plan: Plan, pace: Pace, in_flight: Iterable[InFlight]) -> Exposure | None:
+        """Return what a plan's orders were checked against, from pace and orders as they were before.
+
+        None if nothing was decided.
+        """
+        if plan.rest is None:
+            return None
+        return self._standing(plan.rest.market, plan.scan.timestamp_us, pace, in_flight)
+
+    def _standing(
+        self, market: Market, now_us: int, pace: Pace, in_flight: Iterable[InFlight]
+    ) -> Exposure:
+        pace.at(now_us)
+        day_loss = self.marks.day_loss(market.equity, now_us)
+        return Exposure.of(market, now_us, day_loss, pace, unknown_assets(in_flight))
 
     def _fly(self, intent: OrderIntent, epoch: int, scan_number: int, now_us: int) -> InFlight:
         order = InFlight(

@@ -85,12 +85,18 @@ class Decisions:
 
     Orders must not wait for the reasons of assets that do not move: `first` holds the decisions
     that orders need; `all` adds the others, in scan order, for the journal.
+
+    Attributes:
+        wanted: The signals.
+        market: Prices, positions, equity.
+        limits: The permission in force.
+        p: Sizing parameters.
     """
 
     def __init__(
         self, wanted: TargetWeights, market: Market, limits: TradingPermission, p: TargetParams
     ) -> None:
-        self._wanted, self._market, self._limits, self._p = wanted, market, limits, p
+        self.wanted, self.market, self.limits, self.p = wanted, market, limits, p
         self._held = np.zeros(len(wanted.names))
         self._left: list[str] = []
         for asset, quantity in market.held.items():
@@ -104,73 +110,75 @@ class Decisions:
 
     def _sized(self) -> Floats:
         """Return the target notional of every priced asset, caps and posture applied."""
-        market, wanted = self._market, self._wanted
+        market, wanted = self.market, self.wanted
+        weights = capped_weights(
+            np.where(wanted.is_active, wanted.signal, 0.0) * self.p.asset_cap,
+            *self.left_weights(),
+            self.p,
+        )
+        return weights * self.limits.posture.target_multiplier * market.equity
+
+    def left_weights(self) -> tuple[float, float]:
+        """Return the gross and net weight of the positions that are not changed."""
+        market = self.market
         share = 1.0 / market.equity if market.equity > 0.0 else 0.0
         left = [market.held[a] * _mark(a, market) * share for a in self._left]
-        weights = capped_weights(
-            np.where(wanted.is_active, wanted.signal, 0.0) * self._p.asset_cap,
-            sum(map(abs, left)),
-            sum(left),
-            self._p,
-        )
-        return weights * self._limits.posture.target_multiplier * market.equity
+        return sum(map(abs, left)), sum(left)
 
     def _moving(self) -> list[int]:
         """Return the indexes of assets to close, or further from their target than the band."""
-        if self._limits.posture is Posture.HALTED:
+        if self.limits.posture is Posture.HALTED:
             return []
         held, targets = self._held, self._targets
         turns = (held != 0.0) & (np.sign(targets) != np.sign(held))
-        is_far = np.abs(targets - held * self._wanted.prices) >= least_usd(self._market, self._p)
-        moving = self._wanted.is_active & (turns | (is_far & (targets != 0.0)))
+        is_far = np.abs(targets - held * self.wanted.prices) >= least_usd(self.market, self.p)
+        moving = self.wanted.is_active & (turns | (is_far & (targets != 0.0)))
         found: list[int] = np.flatnonzero(moving).tolist()
         return found
 
     def all(self) -> list[Decision]:
         """Return a decision for every asset with a signal or a position, and for no other."""
         done = {d.asset: d for d in self.first}
-        signals = self._wanted.signal.tolist()
+        signals = self.wanted.signal.tolist()
         wanted = [
             name
             for name, signal, held in zip(
-                self._wanted.names, signals, self._held.tolist(), strict=True
+                self.wanted.names, signals, self._held.tolist(), strict=True
             )
             if signal or held
         ]
-        others = [a for a in self._left if a not in self._wanted.position]
+        others = [a for a in self._left if a not in self.wanted.position]
         return [done.get(a) or self._left_alone(a) for a in (*wanted, *others)]
 
     def _left_alone(self, asset: str) -> Decision:
         """Return the decision, without orders, of an asset that does not move, with its reason."""
-        at = self._wanted.position.get(asset)
-        if at is None or not self._wanted.is_active[at]:
+        at = self.wanted.position.get(asset)
+        if at is None or not self.wanted.is_active[at]:
             return self._decide(asset)
-        target, reason = float(self._targets[at]), self._wanted.reason(asset)
-        if self._limits.posture is Posture.HALTED:
+        target, reason = float(self._targets[at]), self.wanted.reason(asset)
+        if self.limits.posture is Posture.HALTED:
             reason = "POSTURE_HALTED"
-        elif asset not in self._market.instruments:
+        elif asset not in self.market.instruments:
             reason = "NO_INSTRUMENT"
         elif target != 0.0:
             reason = "BELOW_BAND"
         return Decision(
             asset=asset,
-            signal=float(self._wanted.signal[at]),
+            signal=float(self.wanted.signal[at]),
             target=target,
-            held=self._market.held.get(asset, 0.0),
+            held=self.market.held.get(asset, 0.0),
             reason=reason,
         )
 
     def _decide(self, asset: str) -> Decision:
-        held, reason = self._market.held.get(asset, 0.0), self._wanted.reason(asset)
-        at = self._wanted.position.get(asset)
-        signal = 0.0 if at is None else float(self._wanted.signal[at])
-        if at is None or not self._wanted.is_active[at]:
-            target = held * _mark(asset, self._market)
+        held, reason = self.market.held.get(asset, 0.0), self.wanted.reason(asset)
+        at = self.wanted.position.get(asset)
+        signal = 0.0 if at is None else float(self.wanted.signal[at])
+        if at is None or not self.wanted.is_active[at]:
+            target = held * _mark(asset, self.market)
             return Decision(asset=asset, signal=signal, target=target, held=held, reason=reason)
         target = float(self._targets[at])
-        one = AssetDecision(
-            asset, signal, reason, target, held, self._market, self._limits, self._p
-        )
+        one = AssetDecision(asset, signal, reason, target, held, self.market, self.limits, self.p)
         return one.decide()
 
 

@@ -178,6 +178,10 @@ class AssetStates(SlotArrays):
         self.direction[slots] = direction
         return s, direction
 
+    def directions(self) -> dict[str, float]:
+        """Return each asset's direction: 1 long, -1 short, 0 none."""
+        return dict(zip(self._names, self.direction.tolist(), strict=True))
+
     def take_spread(self, slot: int, spread_bps: float, a: float) -> bool:
         """Add a book's spread; return False if it is over three times the usual one."""
         mean = Ewma(w=float(self.spread_w[slot]), m=float(self.spread_m[slot]))

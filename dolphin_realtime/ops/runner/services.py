@@ -142,7 +142,7 @@ def _command(service: Service, name: str, settings: Settings, workspace: Path) -
                "--location-name", LOCATION),
         DAEMON: ("dagster._daemon", "run", "-w", str(workspace)),
     }  # fmt: skip
-    web = ("dagster_webserver", *HOST, "-p", port, "-w", str(workspace), *viewer)
+    web = ("dolphin_dagster.ui", *HOST, "-p", port, "-w", str(workspace), *viewer)
     return _python(*programs.get(service.name, web))
 
 
