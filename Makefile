@@ -3,9 +3,10 @@ SHELL := /bin/sh
 BIN := .venv/bin
 FOR ?=
 WORLD ?=
+DG := DOLPHIN_DAGSTER_VAR=$${TMPDIR:-/tmp}/dolphin-dg VIRTUAL_ENV=$(CURDIR)/.venv PATH=$(CURDIR)/$(BIN):$$PATH dg
 
 .DEFAULT_GOAL := help
-.PHONY: live prove-live exchange unit integration worlds prove-worlds share prove-share help setup dev demo test window production runs prove-runs backtests factors recovery systemd e2e check fuzz chaos chaos-short prove-fuzz prove-backtests prove-reference record-reference prove-recovery render mutants format lock clean
+.PHONY: defs prove-why days prove-days live prove-live exchange unit integration worlds prove-worlds share prove-share help setup dev demo test window production runs prove-runs backtests factors recovery systemd e2e check fuzz chaos chaos-short prove-fuzz prove-backtests prove-reference record-reference prove-recovery render mutants format lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /|/' | awk -F'|' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -59,10 +60,31 @@ window: dev ## services, conditions, alerts and figures as an operator sees them
 production: dev ## storage in PostgreSQL, a read-only UI, nginx before both (as root: starts PostgreSQL as its own user)
 	@$(BIN)/pytest --timeout=400 tests/production
 
+days: dev ## two simulated days and two instances on a real daemon: everything by conditions, each once
+	@$(BIN)/pytest tests/days
+
+prove-why: dev ## a thousand journalled decisions explained: recomputed = journalled; the time of the command
+	@WHY=1000 $(BIN)/pytest -s --timeout=600 tests/integration/test_why.py
+
+prove-days: dev ## the same with three days
+	@DAYS=3 $(BIN)/pytest -s --timeout=1500 tests/days
+
 runs: dev ## runs asked at once over all queues, beside stock Dagster; killed workers, servers, daemon
 	@$(BIN)/pytest -s tests/runs
 
-prove-runs: dev ## the same with a hundred runs and a backfill of ten days
+prove-why: dev ## a thousand journalled decisions explained: recomputed = journalled; the time of the command
+	@WHY=1000 $(BIN)/pytest -s --timeout=600 tests/integration/test_why.py
+
+prove-days: dev ## two simulated days and two instances on a real daemon: everything by conditions, each once
+	@$(BIN)/pytest tests/days
+
+prove-why: dev ## a thousand journalled decisions explained: recomputed = journalled; the time of the command
+	@WHY=1000 $(BIN)/pytest -s --timeout=600 tests/integration/test_why.py
+
+prove-days: dev ## the same with three days
+	@DAYS=3 $(BIN)/pytest -s --timeout=1500 tests/days
+
+runs: dev ## the same with a hundred runs and a backfill of ten days
 	@PROVE_RUNS=100 $(BIN)/pytest -s --timeout=6000 tests/runs tests/factors/test_queue.py
 
 chaos-short: dev ## kills at each step, a few at random, a dying member, a full disk (needs root)
@@ -111,7 +133,11 @@ check: dev ## format, lint, types, import rules, what is rendered, that every te
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+	@$(DG) check defs >.collected 2>&1 || { cat .collected; exit 1; }
 	@$(BIN)/pytest --collect-only -qq tests scripts >.collected 2>&1 || { cat .collected; exit 1; }; rm -f .collected
+
+defs: dev ## what Dagster holds of it all: assets, checks, jobs, schedules, sensors (dg list defs)
+	@$(DG) list defs
 
 render: dev ## write what is made from the code: deploy/, figures in docs/
 	@$(BIN)/python scripts/render.py

@@ -9,6 +9,7 @@ from dolphin_dagster.daily import (
     inputs,
     orderbook_archive,
     paper_reports,
+    report_retention,
     scan_archive,
     sweeps,
 )
@@ -37,6 +38,7 @@ def build_definitions(settings: Settings) -> dg.Definitions:
             paper_reports.make_paper_report(settings),
             paper_reports.make_weekly_summary(settings),
             sweeps.parameter_sweep,
+            report_retention.report_retention,
             retention.dagster_retention,
             *health.ASSETS,
             stack_health.make_stack_health(settings),
@@ -50,11 +52,13 @@ def build_definitions(settings: Settings) -> dg.Definitions:
             *conditions.JOBS.values(),
             scan_archive.retention_job,
             sweeps.parameter_sweep_job,
+            report_retention.report_retention_job,
             retention.dagster_retention_job,
         ],
         schedules=[
             scan_archive.retention_schedule,
             retention.dagster_retention_schedule,
+            report_retention.report_retention_schedule,
         ],
         sensors=[
             realtime.realtime_health,

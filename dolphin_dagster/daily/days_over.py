@@ -121,9 +121,8 @@ def days_over(context: dg.SensorEvaluationContext, stack: Stack) -> dg.SensorRes
     found = [one for one in inputs_over(settings) if one.partition.split("|")[0] in days]
     state = digest(found)
     new = list(changed(context.instance, found)) if state != context.cursor else []
-    kept_from = date.fromisoformat(min(days, default=now.date().isoformat()))
-    if settings.report_days:
-        kept_from = max(kept_from, now.date() - timedelta(days=settings.report_days))
+    newest = date.fromisoformat(max(days, default=now.date().isoformat()))
+    kept_from = newest - timedelta(days=settings.report_days) if settings.report_days else date.min
     lost = gone(context.instance, products(settings, kept_from.isoformat()))
     asked = requests(context.instance, lost, now)
     said = f"{len(new)} inputs are new or changed; {len(asked)} products are made again"

@@ -20,7 +20,7 @@ from dolphin_realtime.ops import dagster_api
 
 QUEUE: Final = "dolphin-extf-indicators"
 OTHERS: Final = (
-    "raw_scan_retention_schedule", "dagster_retention_schedule",
+    "raw_scan_retention_schedule", "dagster_retention_schedule", "report_retention_schedule",
 )  # fmt: skip
 """Schedules of other queues."""
 A_RUN_S: Final = 30.0

@@ -47,8 +47,8 @@ def why(words: tuple[str, ...], instance: str, as_json: bool, as_html: bool) -> 
 
 def _parts(words: tuple[str, ...]) -> tuple[str, time, str]:
     """Return day ("" if left out), time and asset."""
-    *day, at, asset = words if len(words) > 1 else ("", "")
-    if len(day) > 1 or (day and not _DAY.fullmatch(day[0])):
+    *day, at, asset = ("", "", *words) if len(words) == 1 else words
+    if len(words) == 1 or len(day) > 1 or (day and not _DAY.fullmatch(day[0])):
         raise click.UsageError("give [DAY] TIME ASSET, e.g. 2025-05-13 14:03:20 BTCUSDT")
     hour, _, rest = at.partition(":")
     is_time = (

@@ -35,18 +35,20 @@ class Bounds(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         memory_mb: Above this it is killed; from nine tenths of this on it is throttled.
         cpu_percent: In percent of one processor.
+        outlives_oom: A child that takes all the memory is killed, the service goes on.
     """
 
     memory_mb: int
     tasks: int
     cpu_percent: int
+    outlives_oom: bool = False
 
 
 SMALL: Final = Bounds(memory_mb=512, tasks=50, cpu_percent=100)
 TRADING: Final = Bounds(memory_mb=2048, tasks=50, cpu_percent=200)
 JVM: Final = Bounds(memory_mb=1536, tasks=200, cpu_percent=200)
 WEB: Final = Bounds(memory_mb=1024, tasks=100, cpu_percent=100)
-RUNS: Final = Bounds(memory_mb=4096, tasks=300, cpu_percent=200)
+RUNS: Final = Bounds(memory_mb=4096, tasks=300, cpu_percent=200, outlives_oom=True)
 """For the code server and all Dagster runs, which are its children."""
 
 

@@ -31,7 +31,11 @@ query($f: RunsFilter!) { runsOrError(filter: $f, limit: 1) {
   __typename ... on Runs { results { runId } } ... on PythonError { message } } }"""
 _CHECKS: Final = """
 { assetNodes { assetKey { path } assetMaterializations(limit: 1) { timestamp } assetChecksOrError { ... on AssetChecks { checks {
-  name executionForLatestMaterialization { status evaluation { severity } } } } } } }"""
+  name executionForLatestMaterialization { status evaluation { severity } }
+  partitionStatuses { __typename ... on AssetCheckTimePartitionStatuses { ranges { status } }
+    ... on AssetCheckMultiPartitionStatuses { ranges { secondaryDim {
+      ... on AssetCheckDefaultPartitionStatuses { succeededPartitions failedPartitions } } } } }
+} } } } }"""
 
 
 def query(
@@ -137,6 +141,19 @@ def _launch(port: int, selector: dict[str, Any], tags: list[dict[str, str]], wha
         time.sleep(1.0)
 
 
+def _state_of_days(statuses: dict[str, Any] | None) -> str | None:
+    """Return the state of a check with a result for each partition: FAILED if any failed.
+
+    None if it has no partitions, or no result yet.
+    """
+    ranges = (statuses or {}).get("ranges", [])
+    dims = [one["secondaryDim"] for one in ranges if "secondaryDim" in one]
+    words = [one["status"] for one in ranges if "status" in one]
+    words += ["FAILED" for dim in dims if dim["failedPartitions"]]
+    words += ["SUCCEEDED" for dim in dims if dim["succeededPartitions"]]
+    return next((word for word in ("FAILED", "SUCCEEDED") if word in words), None)
+
+
 def check_states(port: int) -> dict[str, str]:
     """Return the state of every asset check: SUCCEEDED, FAILED, …, or NOT_EVALUATED.
 
@@ -151,8 +168,9 @@ def check_states(port: int) -> dict[str, str]:
         for check in (node["assetChecksOrError"] or {}).get("checks", []):
             run = check["executionForLatestMaterialization"]
             name = f"{'/'.join(node['assetKey']['path'])}:{check['name']}"
-            if run or node["assetMaterializations"]:
-                states[name] = run["status"] if run else "NOT_EVALUATED"
+            of_days = _state_of_days(check["partitionStatuses"])
+            if of_days or run or node["assetMaterializations"]:
+                states[name] = of_days or (run["status"] if run else "NOT_EVALUATED")
     return states
 
 

@@ -42,7 +42,7 @@ def test_its_schedule_can_be_toggled(page, stack):
         toggle(page, name, wanted, status)
 
 
-def test_the_pools_page_shows_four_limits(page):
+def test_the_pools_page_shows_every_limit(page):
     page.goto("/deployment/concurrency")
     for pool, limit in pools.LIMITS.items():
         link = page.get_by_role("link", name=pool, exact=True)

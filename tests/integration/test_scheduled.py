@@ -11,6 +11,7 @@ import msgspec
 import pytest
 
 from dolphin_dagster.daily.days_over import days_over
+from dolphin_dagster.daily.products import WARM_UP, backtest_folder, warm_up_state
 from dolphin_dagster.definitions import build_definitions
 from dolphin_dagster.instance import pools
 from dolphin_dagster.resources import resources_of
@@ -287,3 +288,22 @@ def test_every_job_and_condition_is_in_a_queue(settings):
             continue
         for target in sensor.targets:
             assert repository.get_job(target.job_name).tags[pools.QUEUE_TAG] in pools.LIMITS
+
+
+def test_a_backtest_whose_warm_up_changed_is_made_again(home, settings, tmp_path, look):
+    """A late scan of a day changes the archive that the next day's backtest was warmed up with."""
+    archive = tmp_path / "archive"
+    shutil.copytree(home / "made", archive)
+    look()
+    key = dg.MultiPartitionKey({"day": DAYS[1], "instance": "BLUE"})
+    made = backtest_folder(load(), "BLUE", DAYS[1]) / "report.json"
+    made.parent.mkdir(parents=True)
+    made.write_text("{}")
+    look.instance.report_runless_asset_event(
+        dg.AssetMaterialization(
+            "daily_backtest", partition=key, metadata={WARM_UP: warm_up_state(load(), DAYS[1])}
+        )
+    )
+    assert look()[1] == set()
+    shutil.copy(archive / f"{DAYS[3]}.parquet", archive / f"{DAYS[0]}.parquet")
+    assert look()[1] == {("daily_backtest_job", f"{DAYS[1]}|BLUE")}

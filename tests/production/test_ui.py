@@ -8,7 +8,7 @@ from tests.e2e.test_clicks import (
 from tests.e2e.test_ui import (
     test_calendar_factors_are_materialized_by_clicking,
     test_its_schedule_can_be_toggled,
-    test_the_pools_page_shows_four_limits,
+    test_the_pools_page_shows_every_limit,
 )
 
 __all__ = [
@@ -17,5 +17,5 @@ __all__ = [
     "test_a_sensor_that_is_toggled_stops_and_acts_again",
     "test_calendar_factors_are_materialized_by_clicking",
     "test_its_schedule_can_be_toggled",
-    "test_the_pools_page_shows_four_limits",
+    "test_the_pools_page_shows_every_limit",
 ]

@@ -176,6 +176,10 @@ class Machine:
     def read(self, path: str) -> str:
         return self.run("cat", path).stdout
 
+    def read_time(self, path: str) -> float:
+        """Return when a file was last changed."""
+        return float(self.run("stat", "-c", "%.Y", path).stdout)
+
     def write(self, path: str, text: str) -> None:
         self.run(
             "sh", "-c", f"mkdir -p $(dirname {path}); printf '%s' \"$TEXT\" >{path}", TEXT=text

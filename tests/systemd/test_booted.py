@@ -130,6 +130,69 @@ print(dagster_api.query({SETTINGS["viewer_port"]}, "{{ version canBulkTerminate 
     assert "'value': True" not in seen
 
 
+UI_PORT = SETTINGS.get("ui_port", 3000)
+HOG = """
+import os, sys, threading
+flag = "{home}/hog"
+if "--multiprocessing-fork" in sys.argv and os.path.exists(flag):
+    os.unlink(flag)
+    def take():
+        held = []
+        while True:
+            held.append(bytearray(64 << 20))
+    threading.Thread(target=take, daemon=True).start()
+"""
+
+
+def in_machine(server, script):
+    return server.machine.run(PYTHON, "-c", script).stdout.strip()
+
+
+def launched(server):
+    return in_machine(
+        server,
+        "from dolphin_realtime.ops import dagster_api\n"
+        f"print(dagster_api.launch_job({UI_PORT}, 'calendar_factors_job'))",
+    )
+
+
+def status_of(server, run_id):
+    query = "query($id: ID!) { runOrError(runId: $id) { ... on Run { status } } }"
+    return in_machine(
+        server,
+        "from dolphin_realtime.ops import dagster_api\n"
+        f"print(dagster_api.query({UI_PORT}, {query!r}, {{'id': {run_id!r}}})['runOrError']['status'])",
+    )
+
+
+def test_a_run_that_allocates_without_end_is_killed_and_the_rest_goes_on(server):
+    """A real run whose worker takes memory until it is killed; its code server has the same process after."""
+    home = "/var/lib/dolphin"
+    server.machine.write("/opt/hog/sitecustomize.py", HOG.format(home=home))
+    drop_in = "[Service]\nEnvironment=PYTHONPATH=/opt/hog\nMemoryMax=1200M\n"
+    server.machine.write("/etc/systemd/system/dolphin-dagster-code.service.d/hog.conf", drop_in)
+    server.machine.run("systemctl", "daemon-reload")
+    server.machine.run("systemctl", "restart", "dolphin-dagster-code")
+    eventually(lambda: server.state("dagster-code") == "running", 60, "the code server")
+    before = server.pid("dagster-code")
+    server.machine.run("touch", f"{home}/hog")
+    server.machine.run("chown", "dolphin:", f"{home}/hog", f"{home}")
+    greedy = launched(server)
+    eventually(lambda: status_of(server, greedy) == "FAILURE", 150, "the end of the greedy run")
+    assert server.pid("dagster-code") == before
+    assert server.show("dagster-code", "Result") == "success"
+    looked = server.machine.read_time("/var/lib/dolphin/run/alerts_looked")
+    following = launched(server)
+    eventually(lambda: status_of(server, following) == "SUCCESS", 120, "the next run")
+    eventually(
+        lambda: server.machine.read_time("/var/lib/dolphin/run/alerts_looked") > looked, 60,
+        "the sensor of alerts",
+    )  # fmt: skip
+    assert server.pid("dagster-code") == before
+    server.machine.run("rm", "-r", "/etc/systemd/system/dolphin-dagster-code.service.d")
+    server.machine.run("systemctl", "daemon-reload")
+
+
 def test_a_stop_by_an_operator_is_left_alone(server):
     contract.stopped_by_an_operator_it_is_left_alone(server, "safety")
 

@@ -134,7 +134,7 @@ def test_every_service_has_its_bounds_and_start_limit_where_systemd_reads_it(tre
         slow = "Type=exec" in service
         assert interval_s == (285 if slow else 60), "three slow starts must fit into it"
         assert "StartLimit" not in service
-        for key in ("MemoryHigh=", "MemoryMax=", "TasksMax=", "CPUQuota=", "KillMode=mixed"):
+        for key in ("MemoryMax=", "TasksMax=", "CPUQuota=", "KillMode=mixed"):
             assert key in service, (name, key)
         assert "User=root" not in service
     trader = (tree / "dolphin-trader@.service").read_text()

@@ -137,14 +137,15 @@ def _bounds(spec: Spec) -> list[str]:
     inner = f"-{spec.tier}" if spec.tier else ""
     lines = [
         f"Slice=dolphin{inner}.slice",
-        f"MemoryHigh={bounds.memory_mb * HIGH_SHARE:.0f}M",
         f"MemoryMax={bounds.memory_mb}M",
         "MemorySwapMax=0",
         f"CPUQuota={bounds.cpu_percent}%",
         f"TasksMax={bounds.tasks}",
-        "OOMPolicy=stop",
+        f"OOMPolicy={'continue' if bounds.outlives_oom else 'stop'}",
         "LimitCORE=0",
     ]
+    if not bounds.outlives_oom:  # throttling would slow the service down with the greedy child
+        lines += [f"MemoryHigh={bounds.memory_mb * HIGH_SHARE:.0f}M"]
     if spec.tier == "realtime":
         lines += ["OOMScoreAdjust=-200"]
     if spec.niceness:

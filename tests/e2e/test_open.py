@@ -1,0 +1,106 @@
+"""What a person opens in the UI: a report by its link, the one light, why nothing ran, a trial."""
+
+import time
+
+import pytest
+from playwright.sync_api import expect
+
+from dolphin_realtime.bench.stack import wait_for
+from dolphin_realtime.ops import dagster_api
+from tests.e2e.conftest import SHOTS
+from tests.e2e.test_clicks import made
+
+OBSERVED = """query($k: AssetKeyInput!) { assetNodeOrError(assetKey: $k) { ... on AssetNode {
+  assetObservations(limit: 5) { timestamp partition metadataEntries { label ... on UrlMetadataEntry { url } } } } } }"""
+LAUNCH = """mutation($p: ExecutionParams!) { launchPipelineExecution(executionParams: $p) {
+  __typename ... on LaunchRunSuccess { run { runId } } ... on RunConfigValidationInvalid { errors { message } } } }"""
+
+
+def backtested(stack):
+    """Return the first archived day, backtested."""
+    day = min((stack.home / "archive").glob("*.parquet")).stem
+    page = stack.home / "reports" / "backtest" / "BLUE" / day / "report.html"
+    wait_for(page.is_file, 240, f"the backtest of {day}, by its condition")
+    return day
+
+
+@pytest.mark.timeout(400)
+def test_a_report_is_opened_by_its_link(page, stack):
+    day = backtested(stack)
+    page.goto(f"/assets/daily_backtest?view=partitions&partition={day}%7CBLUE")
+    link = page.locator(f"a[href='/reports/backtest/BLUE/{day}/report.html']").first
+    expect(link).to_be_visible()
+    faults = []
+    with page.expect_popup() as opened:
+        link.click()
+    report = opened.value
+    report.on("pageerror", lambda e: faults.append(str(e)))
+    report.reload()
+    report.wait_for_function(
+        "[...document.querySelectorAll('.plotly-graph-div')].every(d => d.querySelector('.main-svg'))"
+    )
+    expect(report.get_by_role("heading", name="Round trips")).to_be_visible()
+    assert faults == []
+    assert report.evaluate("window.origin") == "null", "a page of a report has no origin"
+    report.screenshot(path=SHOTS / "report-opened.png", full_page=True)
+    report.goto(page.url.split("/assets")[0] + "/reports/")
+    report.screenshot(path=SHOTS / "report-index.png")
+    expect(report.get_by_role("link", name="backtest").or_(report.locator(f"a[href='backtest/BLUE/{day}/report.html']")).first).to_be_visible()  # fmt: skip
+
+
+@pytest.mark.timeout(300)
+def test_why_nothing_ran_is_in_the_automation_history(page, stack):
+    backtested(stack)
+    page.goto("/assets/daily_backtest?view=automation")
+    expect(page.get_by_text("follows its archives").first).to_be_visible()
+    page.get_by_text("requested", exact=False).first.wait_for()
+    page.screenshot(path=SHOTS / "automation-history.png")
+
+
+@pytest.mark.timeout(300)
+def test_a_trial_from_the_launchpad_is_kept_apart(page, stack):
+    """The Launchpad shows the config; what it launches is an observation, not a materialization."""
+    day = backtested(stack)
+    began = time.time()
+    page.goto("/locations/dolphin/jobs/daily_backtest_job/playground")
+    expect(page.get_by_text("parameters").first).to_be_visible()
+    page.screenshot(path=SHOTS / "launchpad.png")
+    config = {"ops": {"daily_backtest": {"config": {"parameters": {"s_in": "1.9"}}}}}
+    parameters = {
+        "mode": "default", "runConfigData": config,
+        "selector": {"repositoryLocationName": "dolphin", "repositoryName": "__repository__",
+                     "pipelineName": "daily_backtest_job"},
+        "executionMetadata": {"tags": [{"key": "dagster/partition", "value": f"{day}|BLUE"}]},
+    }  # fmt: skip
+    done = dagster_api.query(stack.ui_port, LAUNCH, {"p": parameters})["launchPipelineExecution"]
+    assert done["__typename"] == "LaunchRunSuccess", done
+
+    def trial():
+        node = dagster_api.query(stack.ui_port, OBSERVED, {"k": {"path": ["daily_backtest"]}})
+        return node["assetNodeOrError"]["assetObservations"]
+
+    wait_for(lambda: bool(trial()), 120, "the trial")
+    (link,) = [e["url"] for e in trial()[0]["metadataEntries"] if e["label"] == "open"]
+    assert link.startswith(f"/reports/trials/BLUE/{day}/daily_backtest-")
+    assert made(stack, "daily_backtest", began) == {}
+    page.goto(link)
+    expect(page.get_by_text("A trial with other parameters, not what was traded")).to_be_visible()
+    page.screenshot(path=SHOTS / "trial.png")
+
+
+@pytest.mark.timeout(300)
+def test_the_light_is_green_and_red_and_says_what_to_do(page, stack):
+    def shows(word):
+        page.goto("/assets/stack_health?view=checks&checkDetail=nothing_is_red")
+        return page.get_by_text(word, exact=True).last.is_visible()
+
+    wait_for(lambda: shows("Succeeded"), 120, "a green light")
+    page.screenshot(path=SHOTS / "light-green.png")
+    stack.request(do="stop", name="bridge")
+    try:
+        wait_for(lambda: shows("Failed"), 120, "a red light")
+        page.get_by_text("Show Markdown", exact=False).or_(page.get_by_text("bridge is_alive")).first.wait_for()  # fmt: skip
+        page.screenshot(path=SHOTS / "light-red.png")
+    finally:
+        stack.request(do="start", name="bridge")
+    wait_for(lambda: shows("Succeeded"), 200, "a green light again")
