@@ -79,7 +79,7 @@ COMMANDS: Final = {
     "signals": Command("offline", "Turn scans (folder of scan files, Arrow file or archive) into signals, offline"),
     "backtest": Command("reports", "Trade recorded days by the trader's own code and write the results"),
     "report": Command("reports", "Write the report of one day's paper trading from the journal"),
-    "why": Command("why", "Any journalled decision explained: from its scan to its cost, and what would have turned it"),
+    "why": Command("why", "Explain the decision on an asset at the scan that was current at a time, UTC"),
     "versus": Command("reports", "Compare a paper day with its backtest: what differs, and why"),
     "sweep": Command("sweep", "Try every parameter set of GRID on each of its days"),
     "replay": Command("offline", "Stand in for NG6: write PRICES (a wide parquet; default the sample) as scan files"),

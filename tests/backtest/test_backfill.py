@@ -23,7 +23,7 @@ BACKFILL = """mutation($b: LaunchBackfillParams!) { launchPartitionBackfill(back
 RUNS = """query($id: String!) { runsOrError(filter: {tags: [{key: "dagster/backfill", value: $id}]}) {
   ... on Runs { results { status startTime endTime tags { key value } } } } }"""
 SENSOR = """{ sensorOrError(sensorSelector: {repositoryLocationName: "dolphin",
-  repositoryName: "__repository__", sensorName: "days_backtested"}) {
+  repositoryName: "__repository__", sensorName: "days_over"}) {
   __typename ... on Sensor { id sensorState { status ticks(limit: 1) { status } } } } }"""
 STOP = "mutation($id: String!) { stopSensor(id: $id) { __typename } }"
 PARTITIONS = """{ assetNodeOrError(assetKey: {path: ["daily_backtest"]}) { ... on AssetNode {
@@ -46,7 +46,7 @@ def archive(tmp_path_factory):
 
 
 def stop_sensor(stack):
-    """Stop the sensor that backtests what is archived; return when no look of it is under way."""
+    """Stop the sensor that tells what is over, so that no condition acts; return when no look of it is under way."""
     sensor = dagster_api.query(stack.ui_port, SENSOR)["sensorOrError"]
     dagster_api.query(stack.ui_port, STOP, {"id": sensor["id"]})
 

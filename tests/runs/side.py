@@ -99,13 +99,14 @@ class Side:
         code = self.processes["code"].pid
         return [pid for pid in below(code) if WORKER in command_of(pid)]
 
-    def launch(self, pool, seconds=None):
+    def launch(self, pool, seconds=None, **tags):
         """Ask for a run in a queue and return its id."""
         job = f"{name_of(pool)}_job"
         if seconds is None:
             return dagster_api.launch_job(self.port, job)
-        tag = {"key": "probe/seconds", "value": str(seconds)}
-        return dagster_api._launch(self.port, {"pipelineName": job}, [tag], job)
+        given = {"probe/seconds": str(seconds)} | {f"dagster/{k}": v for k, v in tags.items()}
+        pairs = [{"key": key, "value": value} for key, value in given.items()]
+        return dagster_api._launch(self.port, {"pipelineName": job}, pairs, job)
 
     def backfill(self, days):
         """Ask for the first days of the partitioned asset."""

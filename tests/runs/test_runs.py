@@ -16,7 +16,7 @@ from tests.runs.side import FINISHED, Side, kill
 ASKED = int(os.environ.get("PROVE_RUNS", "8"))
 DAYS = max(2, ASKED // 10)
 A_RUN_S = 40
-MAX_CONCURRENT = 4
+MAX_CONCURRENT = sum(pools.LIMITS.values())
 SERVICES = 3
 
 
@@ -95,7 +95,7 @@ def test_a_killed_worker_frees_its_queue(side):
 
 @pytest.mark.timeout(300)
 def test_a_killed_code_server_and_its_worker_free_their_queue_within_its_max_runtime(side):
-    """The job's own longest time is 120 s; the sensor needs two looks, 30 s apart."""
+    """The job's own longest time is 120 s; run monitoring needs two looks, 10 s apart."""
     first, second = side.launch(pools.SCAN, 100), side.launch(pools.SCAN, 0)
     wait_for_work(side, first)
     began = time.monotonic()
@@ -112,7 +112,7 @@ def test_a_killed_code_server_and_its_worker_free_their_queue_within_its_max_run
 def test_a_killed_daemon_repeats_nothing_and_loses_at_most_what_it_was_launching(side):
     """That one never begins and is failed after the time for a start: it can be asked for again."""
     queues = list(pools.LIMITS)
-    asked = [side.launch(queues[n % 4], 1) for n in range(8)]
+    asked = [side.launch(queues[n % len(queues)], 1) for n in range(8)]
     wait_for(lambda: side.begun().total() >= 2, 60, "two runs")
     side.kill("daemon")
     side.start("daemon")
@@ -122,3 +122,43 @@ def test_a_killed_daemon_repeats_nothing_and_loses_at_most_what_it_was_launching
     assert len(failed) <= 1
     assert side.begun() == dict.fromkeys(set(asked) - set(failed), 1)
     assert side.overlaps() == pools.LIMITS
+
+
+@pytest.mark.timeout(300)
+def test_a_days_reports_are_there_though_everything_long_is_under_way(side):
+    """A sweep, a backtest, fills of factors and an archive hold their queues: reports wait for none of them."""
+    long = [side.launch(pool, 600) for pool in pools.LIMITS if pool != pools.DOLPHIN]
+    for run_id in long:
+        wait_for_work(side, run_id)
+    began = time.monotonic()
+    reports = [side.launch(pools.DOLPHIN, 1) for _ in range(3)]
+    wait_for(lambda: all(side.run(r)["status"] == "SUCCESS" for r in reports), 120, "the reports")
+    took_s = round(time.monotonic() - began)
+    print(json.dumps({"long_runs": len(long), "three_reports_after_s": took_s}))
+    assert {side.run(run_id)["status"] for run_id in long} == {"STARTED"}
+
+
+@pytest.mark.timeout(300)
+def test_what_waits_is_started_by_its_priority(side):
+    """Asked for in one queue: the one with the higher priority goes first, though asked for later."""
+    holder = side.launch(pools.SCAN, 8)
+    wait_for_work(side, holder)
+    low = side.launch(pools.SCAN, 1, priority="1")
+    high = side.launch(pools.SCAN, 1, priority="9")
+    wait_for(lambda: all(side.run(r)["status"] == "SUCCESS" for r in (low, high)), 120, "both")
+    assert side.run(high)["startTime"] < side.run(low)["startTime"]
+
+
+@pytest.mark.timeout(300)
+def test_a_run_that_was_killed_is_started_once_more(side):
+    first = side.launch(pools.SCAN, 20)
+    wait_for_work(side, first)
+    for pid in side.workers():
+        kill(pid)
+    wait_for(lambda: side.run(first)["status"] == "FAILURE", 60, "its failure")
+    wait_for(lambda: len(side.runs()) == 2, 60, "its retry")
+    again = next(run for run in side.runs() if run["runId"] != first)
+    wait_for(lambda: side.run(again["runId"])["status"] == "SUCCESS", 90, "the retry")
+    tags = {tag["key"]: tag["value"] for tag in again["tags"]}
+    assert tags["dagster/retry_number"] == "1"
+    assert tags["dagster/parent_run_id"] == first

@@ -14,7 +14,7 @@ import msgspec
 from dolphin_realtime.infra import files
 from dolphin_realtime.runtime.alert_care import care_of
 from dolphin_realtime.runtime.alert_log import FILE, Alert, parse_alerts, read_alerts, standing
-from dolphin_realtime.services.alerter.episodes import Episode, Episodes, Item, applied, plan
+from dolphin_realtime.services.alerter.episodes import Episode, Item, applied, plan
 
 GROUP_S: Final = 3.0
 """Alerts that follow each other within this time go into one message …"""
@@ -119,10 +119,6 @@ class Outbox:
             text = f.read()
         whole = text[: text.rfind(b"\n") + 1]
         return parse_alerts(whole), place + len(whole)
-
-    def open_episodes(self, name: str) -> Episodes:
-        """Return what is not over for a receiver."""
-        return {one.alert.key: one for one in self._places[name].episodes}
 
     def taken(self, name: str, due: Due) -> None:
         """Save that a receiver took a message.

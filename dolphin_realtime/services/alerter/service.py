@@ -12,6 +12,8 @@ from datetime import UTC, datetime
 from typing import Final
 
 from dolphin_realtime.model.errors import DeliveryError, SettingsError
+from dolphin_realtime.runtime.alert_care import care_of
+from dolphin_realtime.runtime.alert_log import Alert, AlertKey, read_alerts, standing
 from dolphin_realtime.runtime.service_context import ServiceContext, pause
 from dolphin_realtime.services.alerter import addresses
 from dolphin_realtime.services.alerter.message import body_of, title_of
@@ -20,6 +22,8 @@ from dolphin_realtime.services.alerter.targets import Kind, Target, path_of, rea
 
 TURN_S: Final = 1.0
 SEND_TIMEOUT_S: Final = 60.0
+RETRY_S: Final = 15.0
+"""Between two tries at an Alertmanager that does not answer."""
 
 
 class Alerter:
@@ -27,12 +31,17 @@ class Alerter:
 
     def __init__(self, context: ServiceContext, targets: list[Target]) -> None:
         self._context, self._targets = context, targets
-        told = [target.name for target in targets if target.kind is not Kind.HEARTBEAT]
+        told = [target.name for target in targets if target.kind is Kind.MESSAGES]
         settings = context.settings
         self._outbox = Outbox(settings.home, told, settings.alerts_repeat_s)
         self._host = socket.gethostname()
         self._sent = 0
         self._due_s: dict[str, float] = {}
+        self._pause_s: dict[str, float] = {}
+        self._held = {
+            target.name: addresses.Held(self._host) for target in targets
+            if target.kind is Kind.ALERTMANAGER
+        }  # fmt: skip
 
     async def run(self) -> None:
         """Send pending alerts until the service stops."""
@@ -62,22 +71,28 @@ class Alerter:
 
     async def _tell_alertmanager(self, target: Target) -> None:
         """Tell what is red each minute, and at once when something is new or over."""
-        due = self._outbox.due(target.name, time.monotonic())
-        if due is None and not self._is_time(target):
+        held = self._held[target.name]
+        active = await asyncio.to_thread(self._active)
+        now_s = time.monotonic()
+        if now_s < self._pause_s.get(target.name, 0.0):
             return
-        before = self._outbox.open_episodes(target.name)
-        now = {one.alert.key: one for one in due.after.episodes} if due else before
-        over = {i.alert.key: before[i.alert.key] for i in due.items if i.alert.key in before} if due else {}  # fmt: skip
-        ended = {
-            item.alert.key: item.alert for item in (due.items if due else []) if item.word == "recovered"
-        }  # fmt: skip
-        for key, one in over.items():
-            one.recovered = ended.get(key, one.recovered)
-        alerts = addresses.alerts_of({**over, **now}.values(), self._host, datetime.now(UTC))
-        if await self._try(target, lambda: addresses.tell_alertmanager(target.url, alerts)):
-            self._due_s[target.name] = time.monotonic() + addresses.EVERY_S
-            if due is not None:
-                self._keep(target, due)
+        if not held.is_news(active) and not self._is_time(target):
+            return
+        posted = held.document(active, datetime.now(UTC))
+        if await self._try(target, lambda: addresses.tell_alertmanager(target.url, posted)):
+            self._due_s[target.name] = now_s + addresses.EVERY_S
+            held.taken(active, posted)
+
+    def _active(self) -> dict[AlertKey, Alert]:
+        """Return what is red and not silenced."""
+        home = self._context.settings.home
+        active = standing(read_alerts(home))
+        care = care_of(home, active, datetime.now(UTC))
+        return {
+            key: alert
+            for key, alert in active.items()
+            if not (key in care and care[key].is_silenced)
+        }
 
     async def _call_watch(self, target: Target) -> None:
         if self._is_time(target):
@@ -93,10 +108,11 @@ class Alerter:
             async with asyncio.timeout(SEND_TIMEOUT_S):
                 await asyncio.to_thread(deliver)
         except (DeliveryError, TimeoutError) as e:
-            pause_s = addresses.EVERY_S
-            if target.kind is not Kind.HEARTBEAT:
+            pause_s = RETRY_S
+            if target.kind is Kind.MESSAGES:
                 pause_s = self._outbox.refused(target.name, time.monotonic())
-                self._due_s[target.name] = time.monotonic() + pause_s
+            else:
+                self._pause_s[target.name] = time.monotonic() + pause_s
             self._context.counts["undelivered"] += 1
             self._context.log.warning(
                 "alerter.undelivered", to=target.name, why=str(e), again_in_s=pause_s

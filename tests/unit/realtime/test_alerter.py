@@ -13,7 +13,7 @@ from dolphin_realtime.services.alerter import outbox
 from dolphin_realtime.services.alerter.episodes import Item
 from dolphin_realtime.services.alerter.message import SHOWN, body_of, title_of
 from dolphin_realtime.services.alerter.outbox import GROUP_MAX_S, GROUP_S, Outbox
-from dolphin_realtime.services.alerter.targets import read_targets, send
+from dolphin_realtime.services.alerter.targets import Kind, read_targets, send
 
 AT = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
@@ -252,3 +252,35 @@ def test_a_message_too_long_for_its_receiver_comes_in_parts(tmp_path, web):
     assert all("oncall" in path or '"oncall"' in sent for path, sent in web.taken)
     said = "\n".join(sent for _, sent in web.taken)
     assert [f"line {n}" in said for n in (0, 1499)] == [True, True]
+
+
+def test_an_outside_watch_is_called_and_told_nothing(tmp_path, watch):
+    """A line heartbeat+http:// is a GET of that address; a test message calls it too."""
+    (target,) = read_targets(targets_file(tmp_path, f"heartbeat+http://127.0.0.1:{watch.server_port}/beat/token\n"))  # fmt: skip
+    assert (target.kind, "token" in target.name) == (Kind.HEARTBEAT, False)
+    send(target, "title", "body")
+    assert watch.called == ["/beat/token"]
+    watch.answer = 500
+    with pytest.raises(DeliveryError, match="it answered 500") as e:
+        send(target, "title", "body")
+    assert "token" not in str(e.value)
+
+
+@pytest.fixture
+def watch():
+    """An outside watch on loopback: `called` holds the paths that were asked for."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.server.called.append(self.path)
+            self.send_response(self.server.answer)
+            self.end_headers()
+
+        def log_message(self, *_):
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        server.called, server.answer = [], 200
+        Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        yield server
+        server.shutdown()
