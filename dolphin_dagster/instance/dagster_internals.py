@@ -26,10 +26,12 @@ from dagster._core.storage.local_compute_log_manager import (
     IO_TYPE_EXTENSION,
     LocalComputeLogManager,
 )
+from dagster._core.storage.tags import GRPC_INFO_TAG
 from dagster._serdes import ConfigurableClassData
 from dagster._utils import ensure_file, touch_file
 
 __all__ = [
+    "GRPC_INFO_TAG",
     "IO_TYPE_EXTENSION",
     "AssetCheckExecutionRecord",
     "AssetCheckExecutionRecordStatus",

@@ -16,14 +16,13 @@ import dagster as dg
 import msgspec
 
 from dolphin_dagster.instance.dagster_internals import (
+    GRPC_INFO_TAG,
     CheckRunHealthResult,
     ConfigurableClassData,
     DefaultRunLauncher,
     WorkerStatus,
 )
 
-SERVER_TAG: Final = "dagster/grpc_info"
-"""Run tag with the address of the code server that started the worker."""
 STARTED_WORKER: Final = "Started process for run"
 STATE, STARTED = 0, 19
 """Positions of the fields in /proc/PID/stat, after the name."""
@@ -43,7 +42,7 @@ class Worker(msgspec.Struct, frozen=True):
 def is_here(run: dg.DagsterRun) -> bool:
     """Return whether the code server that started a run's worker is on this machine."""
     try:
-        host = json.loads(run.tags.get(SERVER_TAG, "{}")).get("host", "")
+        host = json.loads(run.tags.get(GRPC_INFO_TAG, "{}")).get("host", "")
         return host == "localhost" or ip_address(host).is_loopback
     except (ValueError, AttributeError):
         return False

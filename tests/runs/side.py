@@ -23,6 +23,8 @@ from tests.runs.probe_names import name_of
 ROOT = Path(__file__).resolve().parents[2]
 RUNS = """query($cursor: String) { runsOrError(limit: 500, cursor: $cursor) { ... on Runs { results {
   runId jobName status startTime endTime tags { key value } } } } }"""
+FAILURE = """query($id: ID!) { logsForRun(runId: $id) { ... on EventConnection { events {
+  __typename ... on MessageEvent { message } } } } }"""
 BACKFILL = """mutation($p: LaunchBackfillParams!) { launchPartitionBackfill(backfillParams: $p) {
   __typename ... on LaunchBackfillSuccess { backfillId } } }"""
 
@@ -122,6 +124,11 @@ class Side:
     def run(self, run_id):
         """Return one run."""
         return next(run for run in self.runs() if run["runId"] == run_id)
+
+    def failure_of(self, run_id):
+        """Return what a failed run's last event says."""
+        events = dagster_api.query(self.port, FAILURE, {"id": run_id})["logsForRun"]["events"]
+        return next(e["message"] for e in events if e.get("__typename") == "RunFailureEvent")
 
     def wait_for_all(self, asked, timeout_s):
         """Sample processes until so many runs are over; return how long that took."""

@@ -104,6 +104,7 @@ def test_a_killed_code_server_and_its_worker_free_their_queue_within_its_max_run
     wait_for(lambda: side.run(second)["status"] == "SUCCESS", 120 + A_RUN_S, "the next run")
     took_s = round(time.monotonic() - began)
     print(json.dumps({"killed": "code server and worker", "next_run_over_after_s": took_s}))
+    assert "gone" in side.failure_of(first), "the launcher saw it, not the longest time"
     assert side.run(first)["status"] == "FAILURE"
     assert side.begun() == {first: 1, second: 1}
 

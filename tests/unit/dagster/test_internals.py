@@ -58,7 +58,9 @@ def test_files_are_made_and_written_to(tmp_path):
 
 
 def test_every_name_is_needed_for_something():
-    assert {*NEEDED, *COLUMNS, *CALLED, "IO_TYPE_EXTENSION"} == set(internals.__all__)
+    assert {*NEEDED, *COLUMNS, *CALLED, "IO_TYPE_EXTENSION", "GRPC_INFO_TAG"} == set(
+        internals.__all__
+    )
 
 
 def test_nothing_else_imports_what_is_private():

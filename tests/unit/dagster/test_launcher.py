@@ -9,8 +9,8 @@ import dagster as dg
 import pytest
 from dagster._core.events import EngineEventData
 
-from dolphin_dagster.instance.dagster_internals import WorkerStatus
-from dolphin_dagster.instance.launcher import SERVER_TAG, WatchedRunLauncher, pid_of, seen
+from dolphin_dagster.instance.dagster_internals import GRPC_INFO_TAG, WorkerStatus
+from dolphin_dagster.instance.launcher import WatchedRunLauncher, pid_of, seen
 
 CONFIG = {
     "run_launcher": {
@@ -32,7 +32,7 @@ def begun(instance, pid, host="127.0.0.1"):
     def nothing():
         pass
 
-    tags = {SERVER_TAG: json.dumps({"host": host, "port": 4266})} if host else {}
+    tags = {GRPC_INFO_TAG: json.dumps({"host": host, "port": 4266})} if host else {}
     run = instance.create_run_for_job(nothing, status=dg.DagsterRunStatus.STARTED, tags=tags)
     if pid is not None:
         told = f"Started process for run (pid: {pid})."
