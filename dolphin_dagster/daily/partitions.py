@@ -10,7 +10,7 @@ from typing import Final
 import dagster as dg
 
 from dolphin_realtime.config.settings import Settings
-from dolphin_realtime.infra.day_files import day_files
+from dolphin_realtime.infra.day_files import day_files, is_day
 from dolphin_realtime.scans.ledger import ledger_days, ledger_folder
 
 DAY: Final = "day"
@@ -103,9 +103,10 @@ def _monday(day: str) -> date:
 
 
 def day_and_instance(context: dg.AssetExecutionContext) -> tuple[str, str]:
-    """Return the day (or the week's Monday) and the instance of a run's partition."""
-    key = context.partition_key
-    if not isinstance(key, dg.MultiPartitionKey):
-        raise TypeError(f"{key!r} is not a (day, instance) key")
-    found = key.keys_by_dimension
-    return found.get(DAY) or found[WEEK], found[INSTANCE]
+    """Return the day (or the week's Monday) and the instance of a run's partition.
+
+    The key's parts are in the order of their dimensions' names; a run that was launched with the
+    key alone has no more than that.
+    """
+    first, _, second = str(context.partition_key).partition("|")
+    return (first, second) if is_day(first) else (second, first)

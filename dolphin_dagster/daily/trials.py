@@ -45,3 +45,9 @@ def observe(
     context.log_event(
         dg.AssetObservation(asset, partition=context.partition_key, metadata={**facts, **tried})
     )
+
+
+def is_trial(run: dg.DagsterRun) -> bool:
+    """Return whether a run tries parameters: whether it fails or not, the day's work is as it was."""
+    ops = run.run_config.get("ops", {}) if isinstance(run.run_config, dict) else {}
+    return any((op.get("config") or {}).get("parameters") for op in ops.values())

@@ -9,6 +9,7 @@ from typing import Final
 import dagster as dg
 
 from dolphin_dagster import checks
+from dolphin_dagster.daily.trials import is_trial
 from dolphin_dagster.factors.registry import external
 from dolphin_dagster.instance.jobs import PARTITION_TAG, assets_of
 from dolphin_dagster.resources import Stack
@@ -20,11 +21,13 @@ INTERVAL_S: Final = 15
 
 
 def works_of(run: dg.DagsterRun) -> set[str]:
-    """Return what a run works on: each of its assets, with its partition; factors are left out.
+    """Return what a run works on: each of its assets, with its partition; no factor, nothing tried.
 
     A job that materializes one asset is named after it, so that a manual Materialize counts as the
     same work.
     """
+    if is_trial(run):
+        return set()
     names = assets_of(run) - set(external())
     partition = run.tags.get(PARTITION_TAG)
     return {f"{name} {partition}" if partition else name for name in names}

@@ -1,5 +1,6 @@
 """What a person opens in the UI: a report by its link, the one light, why nothing ran, a trial."""
 
+import re
 import time
 
 import pytest
@@ -8,6 +9,7 @@ from playwright.sync_api import expect
 from dolphin_realtime.bench.stack import wait_for
 from dolphin_realtime.ops import dagster_api
 from tests.e2e.conftest import SHOTS
+from tests.e2e.pages import wait_for_all
 from tests.e2e.test_clicks import made
 
 OBSERVED = """query($k: AssetKeyInput!) { assetNodeOrError(assetKey: $k) { ... on AssetNode {
@@ -52,9 +54,20 @@ def test_a_report_is_opened_by_its_link(page, stack):
 def test_why_nothing_ran_is_in_the_automation_history(page, stack):
     backtested(stack)
     page.goto("/assets/daily_backtest?view=automation")
-    expect(page.get_by_text("follows its archives").first).to_be_visible()
-    page.get_by_text("requested", exact=False).first.wait_for()
-    page.screenshot(path=SHOTS / "automation-history.png")
+    requested = page.get_by_text(re.compile(r"^\d+ requested$")).first
+    requested.locator("xpath=ancestor::*[.//a][1]//a").first.click()
+    expect(page.get_by_text("it was never made").first).to_be_visible()
+    expect(page.get_by_text("neither it nor an input is being made").first).to_be_visible()
+    page.screenshot(path=SHOTS / "automation-evaluation.png")
+
+
+@pytest.mark.timeout(300)
+def test_a_days_check_shows_each_days_result(page, stack):
+    backtested(stack)
+    page.goto("/assets/scan_archive?view=checks&checkDetail=has_its_scans")
+    expect(page.get_by_text("has_its_scans").first).to_be_visible()
+    page.wait_for_timeout(2000)
+    page.screenshot(path=SHOTS / "check-of-days.png")
 
 
 @pytest.mark.timeout(300)
@@ -63,7 +76,8 @@ def test_a_trial_from_the_launchpad_is_kept_apart(page, stack):
     day = backtested(stack)
     began = time.time()
     page.goto("/locations/dolphin/jobs/daily_backtest_job/playground")
-    expect(page.get_by_text("parameters").first).to_be_visible()
+    expect(page.get_by_text("All defaults expanded")).to_be_visible()
+    page.locator(".CodeMirror").first.wait_for()
     page.screenshot(path=SHOTS / "launchpad.png")
     config = {"ops": {"daily_backtest": {"config": {"parameters": {"s_in": "1.9"}}}}}
     parameters = {
@@ -90,17 +104,17 @@ def test_a_trial_from_the_launchpad_is_kept_apart(page, stack):
 
 @pytest.mark.timeout(300)
 def test_the_light_is_green_and_red_and_says_what_to_do(page, stack):
-    def shows(word):
-        page.goto("/assets/stack_health?view=checks&checkDetail=nothing_is_red")
-        return page.get_by_text(word, exact=True).last.is_visible()
+    def shows(word, within_s):
+        wait_for_all(page, ["stack_health"], "nothing_is_red", word, within_s)
 
-    wait_for(lambda: shows("Succeeded"), 120, "a green light")
+    shows("Succeeded", 120)
     page.screenshot(path=SHOTS / "light-green.png")
     stack.request(do="stop", name="bridge")
     try:
-        wait_for(lambda: shows("Failed"), 120, "a red light")
-        page.get_by_text("Show Markdown", exact=False).or_(page.get_by_text("bridge is_alive")).first.wait_for()  # fmt: skip
+        shows("Failed", 120)
+        page.get_by_text("Show Markdown").first.click()
+        expect(page.get_by_text("docs/runbook.md#bridge-is_alive").first).to_be_visible()
         page.screenshot(path=SHOTS / "light-red.png")
     finally:
         stack.request(do="start", name="bridge")
-    wait_for(lambda: shows("Succeeded"), 200, "a green light again")
+    shows("Succeeded", 240)

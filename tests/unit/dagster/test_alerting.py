@@ -69,6 +69,12 @@ def test_factors_in_a_run_of_many_tell_of_themselves():
     assert works_of(by_hand("vix", "calendar_factors")) == {"calendar_factors"}
 
 
+def test_a_trial_is_nobodys_work():
+    config = {"ops": {"daily_backtest": {"config": {"parameters": {"s_in": "1"}}}}}
+    tried = dg.DagsterRun(job_name="daily_backtest_job", tags=DAY, run_config=config)
+    assert works_of(tried) == set()
+
+
 class Runs:
     """Runs of a work on a real instance, as the two sensors are told of them."""
 
