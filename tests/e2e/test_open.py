@@ -36,11 +36,11 @@ def test_a_report_is_opened_by_its_link(page, stack):
     with page.expect_popup() as opened:
         link.click()
     report = opened.value
+    report.wait_for_load_state()
     report.on("pageerror", lambda e: faults.append(str(e)))
-    report.reload()
-    report.wait_for_function(
-        "[...document.querySelectorAll('.plotly-graph-div')].every(d => d.querySelector('.main-svg'))"
-    )
+    report.goto(page.url.split("/assets")[0] + f"/reports/backtest/BLUE/{day}/report.html")
+    for plot in ("equity", "exposure", "per-asset"):
+        report.locator(f"#plot-{plot} .main-svg").first.wait_for()
     expect(report.get_by_role("heading", name="Round trips")).to_be_visible()
     assert faults == []
     assert report.evaluate("window.origin") == "null", "a page of a report has no origin"
@@ -54,8 +54,10 @@ def test_a_report_is_opened_by_its_link(page, stack):
 def test_why_nothing_ran_is_in_the_automation_history(page, stack):
     backtested(stack)
     page.goto("/assets/daily_backtest?view=automation")
-    requested = page.get_by_text(re.compile(r"^\d+ requested$")).first
-    requested.locator("xpath=ancestor::*[.//a][1]//a").first.click()
+    results = page.get_by_text(re.compile(r"^(Not|\d+) requested$"))
+    results.first.wait_for()
+    at = next(n for n, text in enumerate(results.all_inner_texts()) if not text.startswith("Not"))
+    page.get_by_text(re.compile(r"^\w{3} \d+, \d+:\d+:\d+ [AP]M$")).nth(at).click()
     expect(page.get_by_text("it was never made").first).to_be_visible()
     expect(page.get_by_text("neither it nor an input is being made").first).to_be_visible()
     page.screenshot(path=SHOTS / "automation-evaluation.png")

@@ -2,12 +2,16 @@
 
 import base64
 import json
+import shutil
 
 import httpx
 import pytest
+from playwright.sync_api import sync_playwright
 from websockets.sync.client import connect
 
+from dolphin_realtime.bench.stack import wait_for
 from dolphin_realtime.ops import dagster_api
+from tests.e2e.conftest import CHROMIUM_FLAGS, SHOTS
 from tests.production.door import HOST, PEOPLE, Door
 
 QUERY = {"query": "{ version }"}
@@ -133,3 +137,53 @@ def test_a_viewer_without_a_viewers_ui_is_told_so(stack):
         assert door.ask("GET", "/").status_code == 401
     finally:
         door.close()
+
+
+@pytest.fixture(scope="module")
+def report(stack):
+    """The address of a day's backtest report, made by its condition."""
+    day = min((stack.home / "archive").glob("*.parquet")).stem
+    place = f"reports/backtest/BLUE/{day}/report.html"
+    wait_for((stack.home / place).is_file, 300, f"the backtest of {day}")
+    return f"/{place}"
+
+
+@pytest.mark.timeout(400)
+def test_a_report_is_opened_by_who_is_known_and_by_nobody_else(ask, report):
+    for who in (None, "mallory"):
+        for path in (report, "/reports/", "/reports/why?day=x"):
+            assert ask("GET", path, who).status_code == 401
+    for who in PEOPLE:
+        answer = ask("GET", report, who)
+        assert answer.status_code == 200
+        assert "Round trips" in answer.text
+        assert len(answer.content) < 300_000
+        assert "sandbox allow-scripts" in answer.headers["Content-Security-Policy"]
+        assert ask("GET", "/reports/", who).status_code == 200
+    assert ask("POST", report, "olga").status_code == 405
+
+
+@pytest.mark.timeout(400)
+@pytest.mark.parametrize("who", ["olga", "vera"])
+def test_a_report_is_opened_by_its_link_through_nginx(door, report, who):
+    """In a browser that logs in once: from the asset's page to the drawn report."""
+    rules = f"--host-resolver-rules=MAP {HOST} 127.0.0.1"
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=shutil.which("chromium"), args=[*CHROMIUM_FLAGS, rules]
+        )
+        context = browser.new_context(
+            base_url=f"http://{HOST}:{door.port}",
+            http_credentials={"username": who, "password": PEOPLE[who]},
+        )
+        page = context.new_page()
+        day = report.split("/")[4]
+        page.goto(f"/assets/daily_backtest?view=partitions&partition={day}%7CBLUE")
+        link = page.locator(f"a[href='{report}']").first
+        link.wait_for(timeout=60_000)
+        with page.expect_popup() as opened:
+            link.click()
+        opened.value.locator("#plot-equity .main-svg").first.wait_for()
+        SHOTS.mkdir(parents=True, exist_ok=True)
+        opened.value.screenshot(path=SHOTS / f"door-report-{who}.png")
+        browser.close()
