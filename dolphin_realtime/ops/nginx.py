@@ -133,6 +133,13 @@ server {{
         if ($dolphin_is_form) {{ return 415; }}
         proxy_pass http://dolphin_$dolphin_role;
     }}
+    # plotly's script alone needs no login: pages of reports have no origin, so that browsers send
+    # none for what they load. It is the same file everywhere, and holds nothing of this stack.
+    location ~ ^/reports/plotly-[0-9.]+[.]min[.]js$ {{
+        auth_basic off;
+        if ($dolphin_changes) {{ return 405; }}
+        proxy_pass http://dolphin_$dolphin_role;
+    }}
     location / {{
         if ($dolphin_changes) {{ return 405; }}
         proxy_pass http://dolphin_$dolphin_role;

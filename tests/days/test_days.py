@@ -50,10 +50,10 @@ class Days(Side):
     def settle(self, wanted, timeout_s):
         """Wait until a set of products was made and nothing is under way for two evaluations."""
         wait_for(lambda: wanted <= set(self.made()) and self.is_still(), timeout_s, f"{wanted - set(self.made())}")  # fmt: skip
-        before, until = len(self.made()), time.monotonic() + 45
+        before, until = len(self.made()), time.monotonic() + 40
         while time.monotonic() < until:
             if not self.is_still():
-                until = time.monotonic() + 45
+                until = time.monotonic() + 40
             time.sleep(1)
         return len(self.made()) - before
 

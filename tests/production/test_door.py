@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 import shutil
 
 import httpx
@@ -161,6 +162,14 @@ def test_a_report_is_opened_by_who_is_known_and_by_nobody_else(ask, report):
         assert "sandbox allow-scripts" in answer.headers["Content-Security-Policy"]
         assert ask("GET", "/reports/", who).status_code == 200
     assert ask("POST", report, "olga").status_code == 405
+    script = re.search(r"[^/\"]+\.min\.js", ask("GET", report, "olga").text)[0]
+    assert ask("GET", f"/reports/{script}").status_code == 200, "it is loaded without a login"
+    for near in (
+        f"/reports/x/{script}",
+        f"/reports/{script}/../index.html",
+        "/reports/plotly-x.min.js",
+    ):
+        assert ask("GET", near).status_code == 401
 
 
 @pytest.mark.timeout(400)
