@@ -6,7 +6,7 @@ WORLD ?=
 DG := DOLPHIN_DAGSTER_VAR=$${TMPDIR:-/tmp}/dolphin-dg VIRTUAL_ENV=$(CURDIR)/.venv PATH=$(CURDIR)/$(BIN):$$PATH dg
 
 .DEFAULT_GOAL := help
-.PHONY: alerts defs prove-why days prove-days live prove-live exchange unit integration worlds prove-worlds share prove-share help setup dev demo test window production runs prove-runs backtests factors recovery systemd e2e check fuzz chaos chaos-short prove-fuzz prove-backtests prove-reference record-reference prove-recovery render mutants format lock clean
+.PHONY: alerts days prove-days prove-why defs live prove-live exchange unit integration worlds prove-worlds share prove-share help setup dev demo test window production runs prove-runs backtests factors recovery systemd e2e check fuzz chaos chaos-short prove-fuzz prove-backtests prove-reference record-reference prove-recovery render mutants format lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /|/' | awk -F'|' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -66,37 +66,16 @@ alerts: dev ## the alerter and a real Prometheus Alertmanager
 days: dev ## two simulated days and two instances on a real daemon: everything by conditions, each once
 	@$(BIN)/pytest tests/days
 
+prove-days: dev ## the same with three days
+	@DAYS=3 $(BIN)/pytest -s --timeout=1500 tests/days
+
 prove-why: dev ## a thousand journalled decisions explained: recomputed = journalled; the time of the command
 	@WHY=1000 $(BIN)/pytest -s --timeout=600 tests/integration/test_why.py
-
-prove-alerts: dev ## the alerter and a real Prometheus Alertmanager
-	@$(BIN)/pytest tests/alerts
-
-days: dev ## the same with three days
-	@DAYS=3 $(BIN)/pytest -s --timeout=1500 tests/days
 
 runs: dev ## runs asked at once over all queues, beside stock Dagster; killed workers, servers, daemon
 	@$(BIN)/pytest -s tests/runs
 
-prove-why: dev ## a thousand journalled decisions explained: recomputed = journalled; the time of the command
-	@WHY=1000 $(BIN)/pytest -s --timeout=600 tests/integration/test_why.py
-
-prove-alerts: dev ## the alerter and a real Prometheus Alertmanager
-	@$(BIN)/pytest tests/alerts
-
-days: dev ## two simulated days and two instances on a real daemon: everything by conditions, each once
-	@$(BIN)/pytest tests/days
-
-prove-why: dev ## a thousand journalled decisions explained: recomputed = journalled; the time of the command
-	@WHY=1000 $(BIN)/pytest -s --timeout=600 tests/integration/test_why.py
-
-prove-alerts: dev ## the alerter and a real Prometheus Alertmanager
-	@$(BIN)/pytest tests/alerts
-
-days: dev ## the same with three days
-	@DAYS=3 $(BIN)/pytest -s --timeout=1500 tests/days
-
-runs: dev ## the same with a hundred runs and a backfill of ten days
+prove-runs: dev ## the same with a hundred runs and a backfill of ten days
 	@PROVE_RUNS=100 $(BIN)/pytest -s --timeout=6000 tests/runs tests/factors/test_queue.py
 
 chaos-short: dev ## kills at each step, a few at random, a dying member, a full disk (needs root)
