@@ -19,6 +19,8 @@ from dolphin_realtime.reports.period import Period
 
 POINTS: Final = 1500
 """Approximate maximum number of points of a line."""
+DIGITS: Final = 4
+"""Decimal places of a line's values: more than a screen shows."""
 BLUE: Final = "#1f6fb2"
 RED: Final = "#b3261e"
 GREEN: Final = "#1a7f37"
@@ -59,11 +61,12 @@ def steps(n: int) -> NDArray[np.int64]:
 
 
 def _times(period: Period, at: NDArray[np.int64]) -> list[Any]:
-    return [from_us(int(us)) for us in period.series["timestamp_us"][at]]
+    """Return instants as short text: a page holds thousands of them."""
+    return [f"{from_us(int(us)):%Y-%m-%dT%H:%M:%S}" for us in period.series["timestamp_us"][at]]
 
 
 def _line(x: list[Any], y: Any, name: str, colour: str, **more: Any) -> go.Scatter:
-    values = np.asarray(y, dtype=np.float64).tolist()
+    values = np.asarray(y, dtype=np.float64).round(DIGITS).tolist()
     return go.Scatter(
         x=x, y=values, name=name, mode="lines", line={"color": colour, "width": 1.4}, **more
     )
