@@ -12,7 +12,7 @@ import dagster as dg
 from dolphin_dagster import checks
 from dolphin_dagster.daily.conditions import FOLLOWS
 from dolphin_dagster.daily.inputs import BOOK_FILES
-from dolphin_dagster.daily.partitions import scan_days
+from dolphin_dagster.daily.partitions import deadline, scan_days
 from dolphin_dagster.daily.products import BYTES
 from dolphin_dagster.instance import pools
 from dolphin_dagster.instance.code import code_version
@@ -40,6 +40,7 @@ def make_orderbook_archive(settings: Settings) -> dg.AssetsDefinition:
         deps=[BOOK_FILES],
         automation_condition=FOLLOWS,
         code_version=code_version("books"),
+        freshness_policy=deadline(settings) if settings.orderbook_ws else None,
         owners=["team:dolphin"],
         kinds={"parquet"},
         check_specs=CHECKS,
@@ -48,9 +49,10 @@ def make_orderbook_archive(settings: Settings) -> dg.AssetsDefinition:
             "order-book service recorded them. A backtest's order-book gates read them."
         ),
         metadata={
+            "dagster/uri": settings.book_archive.absolute().as_uri(),
             "dagster/column_schema": dg.TableSchema(
                 columns=[dg.TableColumn(field.name, str(field.type)) for field in SCHEMA]
-            )
+            ),
         },
     )
     def orderbook_archive(

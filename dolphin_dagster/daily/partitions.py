@@ -77,6 +77,12 @@ def days_of_the_week() -> dg.MultiPartitionMapping:
         )
 
 
+NIGHTLY: Final = dg.FreshnessPolicy.cron(
+    "0 6 * * *", lower_bound_delta=timedelta(hours=6), timezone="UTC"
+)
+"""What a schedule does every night is there by 06:00 UTC."""
+
+
 def deadline(settings: Settings, cron: str = "0 6 * * *") -> dg.FreshnessPolicy | None:
     """Return when a day's work must be there: by 06:00 UTC; None where no new days come."""
     if settings.archive_last_day:

@@ -4,6 +4,7 @@ from typing import Final
 
 import dagster as dg
 
+from dolphin_dagster.daily.partitions import NIGHTLY
 from dolphin_dagster.instance import pools
 from dolphin_dagster.instance.jobs import asset_job
 from dolphin_dagster.resources import Stack
@@ -15,6 +16,7 @@ NAME: Final = "report_retention"
 @dg.asset(
     name=NAME,
     group_name="reports",
+    freshness_policy=NIGHTLY,
     pool=pools.DOLPHIN,
     owners=["team:dolphin"],
     kinds={"python"},

@@ -15,7 +15,7 @@ import dagster as dg
 from dolphin_dagster import checks
 from dolphin_dagster.daily.conditions import FOLLOWS
 from dolphin_dagster.daily.inputs import newest_day
-from dolphin_dagster.daily.partitions import deadline, scan_days
+from dolphin_dagster.daily.partitions import NIGHTLY, deadline, scan_days
 from dolphin_dagster.daily.products import BYTES
 from dolphin_dagster.instance import pools
 from dolphin_dagster.instance.code import code_version
@@ -81,7 +81,10 @@ def make_scan_archive(settings: Settings) -> dg.AssetsDefinition:
             "One day's scans, sorted by time, each once, in `archive/<day>.parquet`. "
             "Materialize a day again when more scans have come; nothing archived is lost."
         ),
-        metadata={"dagster/column_schema": _columns()},
+        metadata={
+            "dagster/column_schema": _columns(),
+            "dagster/uri": settings.archive.absolute().as_uri(),
+        },
     )
     def scan_archive(
         context: dg.AssetExecutionContext, stack: Stack
@@ -169,6 +172,7 @@ def judge(facts: DayFacts, *, is_over: bool) -> Iterator[dg.AssetCheckResult]:
 @dg.asset(
     name="raw_scan_retention",
     group_name=GROUP,
+    freshness_policy=NIGHTLY,
     pool=pools.SCAN,
     owners=["team:dolphin"],
     kinds={"python"},

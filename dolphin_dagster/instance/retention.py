@@ -14,6 +14,7 @@ import dagster as dg
 import msgspec
 import sqlalchemy as sa
 
+from dolphin_dagster.daily.partitions import NIGHTLY
 from dolphin_dagster.instance import pools
 from dolphin_dagster.instance.dagster_internals import AssetCheckExecutionsTable as Executions
 from dolphin_dagster.instance.dagster_internals import (
@@ -167,6 +168,7 @@ def _remove_files(instance: dg.DagsterInstance, run_id: str) -> None:
 @dg.asset(
     name=NAME,
     group_name="archive",
+    freshness_policy=NIGHTLY,
     pool=pools.DOLPHIN,
     owners=["team:dolphin"],
     kinds={"sqlite"},
