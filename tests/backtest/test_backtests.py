@@ -20,6 +20,7 @@ from dolphin_realtime.factors.files import SCHEMA
 from dolphin_realtime.model.instant import DAY_US, day_of
 from dolphin_realtime.replay.market import SAMPLE, Market, ReplayParams, load_prices
 from dolphin_realtime.replay.pace import archive_days
+from dolphin_realtime.reports import plotly_script
 from dolphin_realtime.scans.archive import read_archive
 from tests.shared_data import SHARED, require
 
@@ -177,9 +178,8 @@ def test_the_headline_keys_are_all_there(ran):
         "fills", "orders", "equity", "decisions", "funding", "positions", "refusals",
         "order_events", "position_changes",
     }  # fmt: skip
-    assert {f"{n}.parquet" for n in names} | {"report.html", "report.json"} == {
-        p.name for p in out.iterdir()
-    }
+    pages = {"report.html", "report.json", plotly_script.NAME}
+    assert {f"{n}.parquet" for n in names} | pages == {p.name for p in out.iterdir()}
     assert json.loads((out / "report.json").read_text())["net"] == facts["net"]
 
 
