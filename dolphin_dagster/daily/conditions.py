@@ -38,12 +38,11 @@ COMPARISONS: Final = dg.AssetSelection.assets("backtest_vs_paper")
 
 _RETRY_HOURLY: Final = AC.execution_failed() & AC.cron_tick_passed("0 * * * *")
 _IS_RED: Final = AC.any_checks_match(AC.check_failed(), blocking_only=True)
-_UPDATED_SINCE_MADE: Final = AC.any_deps_match(AC.newly_updated()).since(AC.newly_updated())
-_UPDATED: Final = AC.any_deps_updated().since(AC.newly_requested()) | (
-    _UPDATED_SINCE_MADE & ~AC.execution_failed()
+_ASKED: Final = AC.newly_requested()
+_UPDATED: Final = AC.any_deps_updated().since(_ASKED) | (AC.any_deps_updated() & _ASKED).since(
+    _ASKED & ~AC.any_deps_updated()
 )
-"""The first alone would miss an update between two looks, just after a request; the second one
-while a run works. (Only a bare `newly_updated` carries the times that decide which came last.)"""
+"""The first alone would miss an update that comes between a request and the next look."""
 _WANTED: Final = (
     (AC.missing() & ~AC.execution_failed()).with_label("it was never made")
     | _UPDATED.with_label("an input was updated since")
@@ -52,21 +51,22 @@ _WANTED: Final = (
 _IS_QUIET: Final = (~AC.any_deps_in_progress() & ~AC.in_progress()).with_label(
     "neither it nor an input is being made"
 )
+"""The first to be evaluated: a run that ends in that moment has made what is asked for next."""
 _COMES: Final = AC.missing() & ~AC.execution_failed() & ~AC.any_deps_missing()
 """Of an input: it is not there yet, and will be."""
 
 FOLLOWS: Final = (
-    _WANTED & ~AC.any_deps_missing() & _IS_QUIET & AC.all_deps_blocking_checks_passed()
+    _IS_QUIET & _WANTED & ~AC.any_deps_missing() & AC.all_deps_blocking_checks_passed()
 ).with_label("follows its inputs")
 """Of archives and reports: everything they are made from is needed."""
 
 FOLLOWS_ARCHIVES: Final = (
-    _WANTED
+    _IS_QUIET
+    & _WANTED
     & ~AC.any_deps_missing().ignore(BOOKS)
     & ~AC.any_deps_match(_COMES)
     .allow(BOOKS)
     .with_label("books of that day are still to be archived")
-    & _IS_QUIET
     & AC.all_deps_blocking_checks_passed()
 ).with_label("follows its archives")
 """Of backtests: order books are used if some were recorded that day."""
@@ -90,10 +90,10 @@ def follows_its_days(*, is_open_ended: bool) -> dg.AutomationCondition[dg.AssetK
         COMPARISONS
     )
     found = (
-        _WANTED
+        _IS_QUIET
+        & _WANTED
         & AC.any_deps_match(~AC.missing()).allow(REPORTS).with_label("a day was reported")
         & ~waits.with_label("a report or comparison is still to come")
-        & _IS_QUIET
     )
     return (
         found & ~AC.in_latest_time_window().with_label("the week goes on")

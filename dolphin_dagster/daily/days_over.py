@@ -12,10 +12,13 @@ from typing import Final
 
 import dagster as dg
 
+from dolphin_dagster.checks import EVALUATED
 from dolphin_dagster.daily.conditions import JOBS
 from dolphin_dagster.daily.inputs import ARCHIVED, CLOSED, Input, inputs_over
 from dolphin_dagster.daily.partitions import scan_days
 from dolphin_dagster.daily.products import Product, is_as_made, products
+from dolphin_dagster.daily.scan_archive import BLOCKING
+from dolphin_dagster.daily.scan_archive import NAME as SCAN_ARCHIVE
 from dolphin_dagster.instance.jobs import PARTITION_TAG, WAITING, assets_of
 from dolphin_dagster.resources import Stack
 
@@ -83,6 +86,25 @@ def gone(instance: dg.DagsterInstance, wanted: Iterable[Product]) -> Iterator[Pr
             yield one
 
 
+def unjudged(instance: dg.DagsterInstance, wanted: Iterable[Product]) -> Iterator[Product]:
+    """Yield archives whose blocking checks belong to an older run than the newest.
+
+    Two runs of a day may end in another order than they were requested: Dagster then takes neither's
+    results for the archive, and nothing would ever follow.
+    """
+    days = {one.partition: one for one in wanted if one.asset == SCAN_ARCHIVE and one.is_measured}
+    keys = [dg.AssetCheckKey(dg.AssetKey(SCAN_ARCHIVE), name) for name in BLOCKING]
+    infos = instance.event_log_storage.get_asset_check_partition_info(
+        keys, partition_keys=list(days)
+    )
+    late = {
+        info.partition_key
+        for info in infos
+        if not info.is_current and info.latest_execution_status in EVALUATED
+    }
+    yield from (one for day, one in days.items() if day in late)
+
+
 def requests(
     instance: dg.DagsterInstance, lost: Iterable[Product], now: datetime
 ) -> list[dg.RunRequest]:
@@ -123,7 +145,8 @@ def days_over(context: dg.SensorEvaluationContext, stack: Stack) -> dg.SensorRes
     new = list(changed(context.instance, found)) if state != context.cursor else []
     newest = date.fromisoformat(max(days, default=now.date().isoformat()))
     kept_from = newest - timedelta(days=settings.report_days) if settings.report_days else date.min
-    lost = gone(context.instance, products(settings, kept_from.isoformat()))
+    wanted = list(products(settings, kept_from.isoformat()))
+    lost = [*gone(context.instance, wanted), *unjudged(context.instance, wanted)]
     asked = requests(context.instance, lost, now)
     said = f"{len(new)} inputs are new or changed; {len(asked)} products are made again"
     return dg.SensorResult(

@@ -29,14 +29,13 @@ from dolphin_realtime.cli.running import ANSWER_S
 from dolphin_realtime.cli.status_view import lines_of, view
 from dolphin_realtime.config.live import PREFIX as LIVE
 from dolphin_realtime.config.live import LiveSettings
-from dolphin_realtime.config.services import BRIDGE, DAEMON, WEBSERVER
 from dolphin_realtime.config.settings import Settings, load_group
 from dolphin_realtime.config.trader_parameters import load_parameters
 from dolphin_realtime.grid import connection
 from dolphin_realtime.grid.member.jar import ensure_jar
 from dolphin_realtime.grid.member.java import find_java
 from dolphin_realtime.journal import database
-from dolphin_realtime.model.errors import GridError, JournalError, ServiceError
+from dolphin_realtime.model.errors import GridError, JournalError
 from dolphin_realtime.ops import dagster_api
 from dolphin_realtime.ops.runner.runner import Runner
 from dolphin_realtime.services.meta_health.sensors.freshness import enabled_sources
@@ -148,18 +147,6 @@ class Front:
             self._live.stop()
         self._forget_client()
 
-    async def first_runs(self) -> None:
-        """Request the scan archives that the demo's backtests need; a sensor requests factors."""
-        await self.runner.managed[WEBSERVER].ready.wait()
-        await self.runner.managed[DAEMON].ready.wait()
-        await self.runner.managed[BRIDGE].ready.wait()
-        port = self.settings.ui_port
-        try:
-            for day in DEMO_DAYS[:-1]:
-                await asyncio.to_thread(dagster_api.materialize, port, ["scan_archive"], day)
-        except ServiceError as e:
-            say(f"the demo's first runs were not launched: {e}", err=True)
-
     def _books(self) -> str:
         s = self.settings
         return s.orderbook_simulated or ("order books" if s.orderbook_ws else "no order books")
@@ -247,8 +234,6 @@ async def run_stack(
         )
     front = Front(settings, runner, is_demo=is_demo, with_dagster=with_dagster)
     helpers = [] if as_json else [asyncio.create_task(front.show())]
-    if is_demo and with_dagster:
-        helpers.append(asyncio.create_task(front.first_runs()))
     running = asyncio.create_task(runner.run())
     ending = asyncio.create_task(runner.ending.wait())
     try:

@@ -307,3 +307,22 @@ def test_a_backtest_whose_warm_up_changed_is_made_again(home, settings, tmp_path
     assert look()[1] == set()
     shutil.copy(archive / f"{DAYS[3]}.parquet", archive / f"{DAYS[0]}.parquet")
     assert look()[1] == {("daily_backtest_job", f"{DAYS[1]}|BLUE")}
+
+
+def test_an_archive_whose_checks_are_of_another_run_is_made_again(home, settings, tmp_path, look):
+    """Two runs of a day, asked for at once, end in the other order: Dagster counts no result."""
+    shutil.copytree(home / "made", tmp_path / "archive")
+    look()
+    archive = next(
+        a for a in build_definitions(load()).assets
+        if isinstance(a, dg.AssetsDefinition) and a.key == dg.AssetKey("scan_archive")
+    )  # fmt: skip
+    dg.materialize(
+        [archive], instance=look.instance, partition_key=DAYS[0], resources=resources_of(load())
+    )
+    assert look()[1] == set()
+    size = (tmp_path / "archive" / f"{DAYS[0]}.parquet").stat().st_size
+    look.instance.report_runless_asset_event(
+        dg.AssetMaterialization("scan_archive", partition=DAYS[0], metadata={"bytes": size})
+    )
+    assert look()[1] == {("scan_archive_job", DAYS[0])}
