@@ -29,6 +29,7 @@ HEADERS: Final = {
     "Cache-Control": "no-store",
 }
 WHY_S: Final = 20.0
+LONGEST: Final = 64
 _asking: Final = asyncio.Semaphore(1)
 """One explanation at a time: it is a process of its own, and reads a day of scans."""
 
@@ -72,10 +73,15 @@ async def explanation(settings: Settings, asked: dict[str, str]) -> Response:
     """Return `dolphin why` as a page, made by a process of its own with a bounded time."""
     words = [asked.get(name, "") for name in ("day", "time", "asset", "instance")]
     day, time, asset, instance = words
-    if not is_day(day) or instance not in settings.instance_names or not time or not asset:
+    is_short = all(0 < len(word) <= LONGEST and word.isprintable() for word in words)
+    if not is_day(day) or instance not in settings.instance_names or not is_short:
         said = "Give day, time, asset and instance, e.g. ?day=2025-05-13&time=12:00:00&asset=BTCUSDT&instance=BLUE\n"  # fmt: skip
         return PlainTextResponse(said, 400, headers=HEADERS)
-    command = [sys.executable, "-m", "dolphin_realtime.cli", "why", "--html", "--instance", instance, "--", day, time, asset]  # fmt: skip
+    command = ["nice", "-n", "10", sys.executable, "-m", "dolphin_realtime.cli", "why", "--html", "--instance", instance, "--", day, time, asset]  # fmt: skip
+    if _asking.locked():
+        return PlainTextResponse(
+            "Another decision is being explained: ask again in a moment.\n", 429, headers=HEADERS
+        )
     async with _asking:
         process = await asyncio.create_subprocess_exec(
             *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
@@ -83,13 +89,15 @@ async def explanation(settings: Settings, asked: dict[str, str]) -> Response:
         try:
             out, err = await asyncio.wait_for(process.communicate(), WHY_S)
         except TimeoutError:
-            process.kill()
-            await process.wait()
             return PlainTextResponse(
                 f"It took longer than {WHY_S:.0f} s: `{' '.join(command[2:])}` says it at a terminal.\n",
                 504,
                 headers=HEADERS,
             )
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
     if process.returncode:
         return PlainTextResponse(err.decode(errors="replace"), 404, headers=HEADERS)
     return HTMLResponse(out.decode(), headers=HEADERS)

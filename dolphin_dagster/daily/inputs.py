@@ -109,7 +109,10 @@ def _books(settings: Settings, now_s: float) -> Iterator[Input]:
     files = day_files(settings.books, ".jsonl")
     newest = max(files, default="")
     for day, path in files.items():
-        stat = path.stat()
+        try:
+            stat = path.stat()
+        except OSError:  # it was removed meanwhile
+            continue
         if day != newest or now_s - stat.st_mtime > QUIET_S:
             yield Input(BOOK_FILES, day, f"{stat.st_size} bytes")
 

@@ -73,8 +73,15 @@ def warm_up_state(settings: Settings, day: str) -> str:
     """Return the archives that a day's backtest is warmed up with, each with its size."""
     before = [d for d in day_files(settings.archive, ".parquet") if d < day]
     used = before[-settings.warm_up_days :] if settings.warm_up_days else []
-    sizes = [(settings.archive / f"{d}.parquet").stat().st_size for d in used]
-    return "; ".join(f"{d} {size}" for d, size in zip(used, sizes, strict=True)) or "none"
+    return "; ".join(f"{d} {_size(settings.archive / f'{d}.parquet')}" for d in used) or "none"
+
+
+def _size(path: Path) -> int:
+    """Return a file's size, 0 if it was removed meanwhile."""
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
 
 
 def is_as_made(one: Product, made: dg.AssetMaterialization | None) -> bool:

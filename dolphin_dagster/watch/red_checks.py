@@ -78,7 +78,7 @@ def red_days(
     found = {
         name: bad
         for name, bad in red.items()
-        if (name.split(" ")[0], name.rpartition(":")[2]) in mine and " " in name
+        if (name.split(" ")[0], name.rpartition(":")[2]) in mine and _is_partition(graph, name)
     }
     for info in instance.event_log_storage.get_asset_check_partition_info(keys, after):
         after = max(after or 0, info.latest_check_event_storage_id)
@@ -94,6 +94,13 @@ def red_days(
             bad = _bad(record, graph)
             found = {**found, name: bad} if bad else found
     return found, after
+
+
+def _is_partition(graph: AssetGraph, name: str) -> bool:
+    """Return whether ``asset partition:check`` names a partition that there is (still)."""
+    asset, _, partition = name.rpartition(":")[0].partition(" ")
+    days = graph.get(dg.AssetKey(asset)).partitions_def
+    return days is not None and days.has_partition_key(partition)
 
 
 def _bad(record: AssetCheckExecutionRecord, graph: AssetGraph) -> Bad | None:

@@ -59,11 +59,10 @@ class Memory(msgspec.Struct, frozen=True, kw_only=True):
 def told(home: Path, graph: AssetGraph) -> dict[str, Bad]:
     """Return the active alerts in the alerts file that this sensor wrote, by ``asset:check``."""
     mine = {key.name for key in graph.asset_check_keys if key.asset_key.path[-1] not in external()}
-    assets = {key.to_user_string() for key in graph.get_all_asset_keys()} - set(external())
     return {
         f"{asset}:{check}": Bad(str(alert.facts.get("why", "")), alert.runbook)
         for (asset, check), alert in standing(read_alerts(home)).items()
-        if check in (OVERDUE, TICK) or (check in mine and asset.split(" ")[0] in assets)
+        if check in (OVERDUE, TICK) or (check in mine and asset.split(" ")[0] not in external())
     }
 
 

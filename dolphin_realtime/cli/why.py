@@ -8,9 +8,9 @@ import click
 import msgspec
 
 from dolphin_realtime.cli.running import instance_option, load_here
+from dolphin_realtime.infra.day_files import is_day
 
-_TIME: Final = re.compile(r"\d{1,2}:\d{2}(:\d{2}(\.\d{1,6})?)?")
-_DAY: Final = re.compile(r"\d{4}-\d{2}-\d{2}")
+_TIME: Final = re.compile(r"\d{1,2}:\d{2}(:\d{2}(\.\d{1,6})?)?", re.ASCII)
 
 
 @click.command()
@@ -48,7 +48,7 @@ def why(words: tuple[str, ...], instance: str, as_json: bool, as_html: bool) -> 
 def _parts(words: tuple[str, ...]) -> tuple[str, time, str]:
     """Return day ("" if left out), time and asset."""
     *day, at, asset = ("", "", *words) if len(words) == 1 else words
-    if len(words) == 1 or len(day) > 1 or (day and not _DAY.fullmatch(day[0])):
+    if len(words) == 1 or len(day) > 1 or (day and not is_day(day[0])):
         raise click.UsageError("give [DAY] TIME ASSET, e.g. 2025-05-13 14:03:20 BTCUSDT")
     hour, _, rest = at.partition(":")
     is_time = (

@@ -104,7 +104,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     archive_last_day: str = ""
     raw_scan_days: Annotated[int, msgspec.Meta(ge=0)] = 30
     event_days: Annotated[int, msgspec.Meta(ge=1)] = 3
-    report_days: Annotated[int, msgspec.Meta(ge=0)] = 400
+    report_days: Annotated[int, msgspec.Meta(ge=0, le=36500)] = 400
     postgres: str = ""
     postgres_passfile: str = ""
     viewer_port: Annotated[int, msgspec.Meta(ge=0, le=65535)] = 0

@@ -135,10 +135,10 @@ server {{
     }}
     # plotly's script alone needs no login: pages of reports have no origin, so that browsers send
     # none for what they load. It is the same file everywhere, and holds nothing of this stack.
-    location ~ ^/reports/plotly-[0-9.]+[.]min[.]js$ {{
+    location ~ ^/reports/(?<dolphin_script>plotly-[0-9.]+[.]min[.]js)$ {{
         auth_basic off;
         if ($dolphin_changes) {{ return 405; }}
-        proxy_pass http://dolphin_$dolphin_role;
+        proxy_pass http://dolphin_operator/reports/$dolphin_script;
     }}
     location / {{
         if ($dolphin_changes) {{ return 405; }}

@@ -1,7 +1,7 @@
 """Removes old reports: pages and tables only, which can be made again from archives and journals."""
 
 import shutil
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
@@ -16,7 +16,7 @@ def days_of(reports: Path) -> dict[Path, str]:
     found: dict[Path, str] = {}
     for kind in DAILY:
         for folder in (reports / kind).glob("*/*"):
-            if folder.is_dir() and is_day(folder.name):
+            if folder.is_dir() and not folder.is_symlink() and is_day(folder.name):
                 found[folder] = folder.name
     return found
 
@@ -32,7 +32,8 @@ def clear_reports(reports: Path, keep_days: int) -> list[Path]:
     dated = days_of(reports)
     if not keep_days or not dated:
         return []
-    oldest = date.fromisoformat(max(dated.values())) - timedelta(days=keep_days)
+    newest = min(date.fromisoformat(max(dated.values())), datetime.now(UTC).date())
+    oldest = newest - timedelta(days=keep_days)
     old = [folder for folder, day in sorted(dated.items()) if day < oldest.isoformat()]
     for folder in old:
         shutil.rmtree(folder)

@@ -94,14 +94,15 @@ def care_of(home: Path, active: Mapping[AlertKey, Alert], now: datetime) -> dict
 
 
 def _care(key: AlertKey, alert: Alert, lines: list[CareLine], now: datetime) -> Care | None:
-    found: dict[Kind, CareLine] = {}
+    found: list[CareLine] = []
     for line in lines:
         if not (fnmatchcase(key[0], line.asset) and fnmatchcase(key[1], line.check)):
             continue
         if line.kind == "lift":
             found.clear()
         elif line.kind == "silence" or line.episode == alert.ts:
-            found[line.kind] = line
-    valid = {kind: x for kind, x in found.items() if x.until is None or now < x.until}
-    chosen = valid.get("silence") or valid.get("ack")
-    return Care(chosen) if chosen else None
+            found.append(line)
+    valid = [line for line in found if line.until is None or now < line.until]
+    silences = [line for line in valid if line.kind == "silence"]
+    chosen = (silences or valid)[-1:]
+    return Care(chosen[0]) if chosen else None

@@ -5,6 +5,7 @@ from datetime import time
 
 from dolphin_realtime.backtest.versus_paper import scans_of
 from dolphin_realtime.config.settings import Settings
+from dolphin_realtime.journal.database import MODE, meta, reading
 from dolphin_realtime.model.errors import JournalError
 from dolphin_realtime.model.instant import day_us, from_us
 from dolphin_realtime.reports.daily import days_of
@@ -32,6 +33,9 @@ def explained(settings: Settings, instance: str, day: str, at: time, asset: str)
         JournalError: If the instance handled no scan until then, or the asset is unknown to it.
         ScanFileError: If the day's scans are neither archived nor in the scan folder.
     """
+    with reading(settings.journal_dir(instance)) as db:
+        if meta(db, MODE) == "live":
+            raise JournalError(f"{instance} trades live: `dolphin live replay {day}` decides its day again; `why` explains paper days")  # fmt: skip
     known = read_day(settings, instance, day)
     since_us = ((at.hour * 60 + at.minute) * 60 + at.second) * 1_000_000 + at.microsecond
     wanted_us = day_us(day) + since_us

@@ -260,9 +260,9 @@ def stages(rest: Decisions, asset: str) -> list[Stage]:
 
 def _limits(moment: Moment, asset: str) -> list[Limit]:
     """Return every limit of each order of an asset, as the order met it."""
-    rest, exposure = moment.rest, moment.standing
-    if rest is None or exposure is None:
+    if moment.rest is None or moment.standing is None:
         return []
+    rest, exposure = moment.rest, moment.standing.copied()
     p, found = moment.portfolio.pre_trade, []
     for decision in rest.first:
         for order in decision.orders:
@@ -281,14 +281,11 @@ def _limits(moment: Moment, asset: str) -> list[Limit]:
 def _fate(known: DayRows, at_us: int, asset: str) -> list[dict[str, Any]]:
     """Return what became of each order: fills with price, fee and slippage, or its end."""
     found = []
-    fills = [row for rows in known.fills.values() for row in rows]
-    ends = [row for rows in known.ends.values() for row in rows]
     for order in known.orders.get(at_us, []):
         if order["asset"] != asset:
             continue
         order_id = order["client_order_id"]
-        done = [f for f in fills if f["client_order_id"] == order_id]
-        end = next((e for e in ends if e["client_order_id"] == order_id), None)
+        done, end = known.fate_of(order_id)
         found.append(
             {
                 "order": order_id,

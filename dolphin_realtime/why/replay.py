@@ -79,7 +79,28 @@ class DayRows:
         self.changes = _by(db, "position_changes", "timestamp_us", span)
         self.orders = _by(db, "orders", "timestamp_us", span)
         self.decisions = _by(db, "decisions", "timestamp_us", span)
-        self.refusals = _by(db, "refusals", "timestamp_us", span)
+        mine = f"SELECT client_order_id FROM orders WHERE timestamp_us {span}"  # noqa: S608
+        self._fills = _of_orders(db, "fills", mine)
+        self._ends = _of_orders(db, "order_events", mine)
+        self._lost = sorted(at for at in self.orders if at not in self.scans)
+
+    def fate_of(self, order_id: str) -> tuple[list[Row], Row | None]:
+        """Return an order's fills and its end, whenever they came."""
+        return self._fills.get(order_id, []), next(iter(self._ends.get(order_id, [])), None)
+
+    def of_lost_scans(self, until_us: int) -> list[Row]:
+        """Return, once, the orders of scans that were lost with their process."""
+        due = [at for at in self._lost if at < until_us]
+        self._lost = self._lost[len(due) :]
+        return [row for at in due for row in self.orders[at]]
+
+
+def _of_orders(db: sqlite3.Connection, table: str, mine: str) -> dict[str, list[Row]]:
+    found: dict[str, list[Row]] = {}
+    query = f"SELECT * FROM {table} WHERE client_order_id IN ({mine}) ORDER BY rowid"  # noqa: S608
+    for row in rows_of(db, query):
+        found.setdefault(row["client_order_id"], []).append(row)
+    return found
 
 
 def _by(db: sqlite3.Connection, table: str, column: str, span: str) -> dict[int, list[Row]]:
@@ -178,17 +199,9 @@ def _take_back_unsent(moment: Moment, portfolio: Portfolio, known: DayRows, at_u
 
 
 def _book(portfolio: Portfolio, known: DayRows, at_us: int) -> None:
-    """Book what the journal says happened after a scan: changes, fills, ends, in their order."""
-    for row in known.orders.get(at_us, []):
+    """Book what the journal says happened after a scan: fills, ends, a person's changes."""
+    for row in (*known.of_lost_scans(at_us), *known.orders.get(at_us, [])):
         _take_over(portfolio, row)
-    for row in known.changes.get(at_us, []):
-        carry_out(
-            portfolio,
-            PositionOrder(
-                id=row["id"], act=Act(row["act"]), asset=row["asset"], value=row["value"],
-                reason=row["reason"], who=row["who"], at=datetime.fromisoformat(row["at"]),
-            ),
-        )  # fmt: skip
     for row in known.fills.get(at_us, []):
         order_id = row["client_order_id"]
         if order_id in portfolio.in_flight:
@@ -202,6 +215,14 @@ def _book(portfolio: Portfolio, known: DayRows, at_us: int) -> None:
             portfolio.book(Unknown(order_id, row["reason"]))
         else:
             portfolio.book(Ended(order_id, EndKind(row["state"]), row["reason"]))
+    for row in known.changes.get(at_us, []):
+        carry_out(
+            portfolio,
+            PositionOrder(
+                id=row["id"], act=Act(row["act"]), asset=row["asset"], value=row["value"],
+                reason=row["reason"], who=row["who"], at=datetime.fromisoformat(row["at"]),
+            ),
+        )  # fmt: skip
 
 
 def _take_over(portfolio: Portfolio, row: Row) -> None:

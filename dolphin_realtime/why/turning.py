@@ -12,11 +12,18 @@ from typing import Final
 import msgspec
 import numpy as np
 
+from dolphin_realtime.model.orders import OrderIntent
 from dolphin_realtime.model.portfolio.decision import Market
 from dolphin_realtime.model.portfolio.sizing import Decisions, TargetWeights
 from dolphin_realtime.model.risk.permission import TradingPermission
 from dolphin_realtime.model.risk.posture import Posture
-from dolphin_realtime.model.risk.pre_trade import LIMITS, Exposure, PreTradeParams, check
+from dolphin_realtime.model.risk.pre_trade import (
+    LIMITS,
+    Exposure,
+    PreTradeParams,
+    check,
+    record_sent,
+)
 from dolphin_realtime.why.replay import Moment
 
 NOTHING: Final = "no order"
@@ -107,13 +114,13 @@ class Case:
         limits: PreTradeParams,
     ) -> Action:  # fmt: skip
         found = Decisions(wanted, market, permission, self.rest.p)
-        one = next((d for d in found.first if d.asset == self.asset), None)
-        exposure = msgspec.structs.replace(self.exposure, equity=market.equity)
-        kept = [
-            f"{o.side} {'closes' if o.leg == 'C' else 'reduces' if o.is_reduce_only else 'opens' if o.leg == 'O' else 'adds'}"
-            for o in (one.orders if one else ())
-            if check(o, exposure, limits) is None
-        ]
+        exposure = msgspec.structs.replace(self.exposure.copied(), equity=market.equity)
+        kept: list[str] = []
+        for decision in found.first:
+            for order in decision.orders:
+                if check(order, exposure, limits) is None:
+                    record_sent(order, exposure)
+                    kept += [_words_of(order)] if decision.asset == self.asset else []
         return ", ".join(kept) or NOTHING
 
     def _signal(self, x: Inputs) -> tuple[float, bool]:
@@ -129,6 +136,11 @@ class Case:
         signal = direction * min(1.0, size / p.s_full) * risk * of_asset
         is_open = of_asset > 0.0 and x.gate_calendar > 0.0
         return signal + 0.0, self.is_warm and (is_open or direction == 0.0)
+
+
+def _words_of(order: OrderIntent) -> str:
+    legs = {"C": "closes", "O": "opens"}
+    return f"{order.side} {legs.get(order.leg, 'reduces' if order.is_reduce_only else 'adds')}"
 
 
 def turns(moment: Moment, asset: str) -> list[Turn]:

@@ -92,7 +92,8 @@ def test_recomputed_is_journalled(settings, stack):
 def test_the_change_it_names_turns_the_decision(settings, stack):
     """The decision with that input is another one; with a change half as large it is the same."""
     seen = 0
-    for _, moment, asset, _ in moments(settings, sampled(settings, stack[1], 60)):
+    for instance, moment, asset, known in moments(settings, sampled(settings, stack[1], 60)):
+        explain(instance, moment, asset, known)  # as the command does, before
         found = turns(moment, asset)
         if not found:
             continue
@@ -111,6 +112,26 @@ def test_the_change_it_names_turns_the_decision(settings, stack):
             less = msgspec.structs.replace(case.inputs, **{turn.input: half})
             assert case.action(less) == now
     assert seen > 10
+
+
+@pytest.mark.parametrize("limit", ["", "MAX_GROSS_SHARE=0.05", "MAX_NET_SHARE=0.03", "MAX_ORDERS_PER_MINUTE=1"])  # fmt: skip
+def test_the_case_decides_as_the_trader_did(settings, stack, monkeypatch, limit):
+    """The function whose inputs are moved: with the inputs as they were it does what was done."""
+    if limit:
+        name, _, value = limit.partition("=")
+        monkeypatch.setenv(f"DOLPHIN_LIMIT_{name}", value)
+    seen = 0
+    for _, moment, asset, _ in moments(settings, sampled(settings, stack[1], 150)):
+        try:
+            case = Case(moment, asset)
+        except LookupError:
+            continue
+        decided = next((d for d in moment.plan.decisions if d.asset == asset), None)
+        sides = [o.side for o in decided.orders] if decided else []
+        said = case.action(case.inputs)
+        assert [word.split()[0] for word in said.split(", ") if word != NOTHING] == sides
+        seen += bool(sides)
+    assert seen > 0 or limit
 
 
 def command(settings_env, *words):

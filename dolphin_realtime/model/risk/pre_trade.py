@@ -141,6 +141,11 @@ class Exposure(msgspec.Struct, kw_only=True):
             unknown=unknown,
         )
 
+    def copied(self) -> "Exposure":
+        """Return a copy to which orders can be added."""
+        pace = Pace(minute=list(self.pace.minute), opened=dict(self.pace.opened))
+        return msgspec.structs.replace(self, notionals=dict(self.notionals), pace=pace)
+
     def held(self, asset: str) -> float:
         """Return the asset's projected position in USD."""
         return self.notionals.get(asset, 0.0)

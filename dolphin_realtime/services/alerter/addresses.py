@@ -99,7 +99,7 @@ def _ask(method: str, url: str, body: Any) -> None:
     """Ask once; an error names no address, which may hold a secret."""
     try:
         answer = httpx.request(method, url, json=body, timeout=TIMEOUT_S)
-    except httpx.HTTPError as e:
+    except (httpx.HTTPError, httpx.InvalidURL, ValueError) as e:
         raise DeliveryError(f"it did not answer: {type(e).__name__}") from None
     if not answer.is_success:
         raise DeliveryError(f"it answered {answer.status_code}")

@@ -72,24 +72,43 @@ def plan(
         now: Wall time.
         repeat: After so long a red alert that nobody acknowledged is said again; None: never.
     """
-    causes = explained({key: one.alert for key, one in episodes.items()})
+    causes = _causes(episodes)
     after = {
         key: msgspec.structs.replace(one, cause=causes.get(key)) for key, one in episodes.items()
     }
     items: list[Item] = []
     for key in [key for key in after if key not in causes]:
         one = after[key]
+        if one.recovered and key in care and care[key].is_silenced:
+            del after[key]  # it ended in silence
+            continue
         followers = tuple(sorted(other for other, cause in causes.items() if cause == key))
+        over = tuple(f for f in followers if after[f].recovered)
         said = _said(key, one, [after[f] for f in followers], care.get(key), now, repeat)
-        items += [Item(word, line, followers) for word, line in said]
+        items += [Item(w, line, over if w == "recovered" else followers) for w, line in said]
         if said and said[-1][0] == "recovered":
-            for gone in (key, *(f for f in followers if after[f].recovered)):
+            for gone in (key, *over):
                 del after[gone]
         elif said:
             after[key] = msgspec.structs.replace(one, sent=now)
-        elif one.recovered and care.get(key) and one.sent is None:
-            del after[key]  # it came and went in silence
     return items, after
+
+
+def _causes(episodes: Episodes) -> dict[AlertKey, AlertKey]:
+    """Return what each alert follows from: a cause that is red, or was when the alert began.
+
+    An alert that begins long after its cause is told by itself: it may have another reason.
+    """
+    active = {key: one.alert for key, one in episodes.items() if one.recovered is None}
+    found: dict[AlertKey, AlertKey] = {}
+    for key, one in episodes.items():
+        cause = explained({**active, key: one.alert}).get(key) or one.cause
+        other = episodes.get(cause) if cause else None
+        if cause is None or other is None or one.alert.ts > other.alert.ts + HOLD:
+            continue
+        if other.recovered is None or one.alert.ts <= other.recovered.ts:
+            found[key] = cause
+    return {key: cause for key, cause in found.items() if cause not in found}
 
 
 def _said(

@@ -6,7 +6,7 @@ from typing import Final
 from dolphin_realtime.runtime.alert_log import AlertKey, why_of
 from dolphin_realtime.services.alerter.episodes import Item
 
-SHOWN: Final = 20
+SHOWN: Final = 8
 FOLLOWERS_SHOWN: Final = 12
 WORDS: Final = {"red": "RED", "still red": "STILL RED", "recovered": "recovered"}
 

@@ -133,7 +133,7 @@ class Outbox:
     def refused(self, name: str, now_s: float) -> float:
         """Note that a receiver refused a message; return the seconds until the next attempt."""
         waiting = self._waiting[name]
-        pause_s: float = min(PAUSE_S * 2**waiting.failures, PAUSE_MAX_S)
+        pause_s: float = min(PAUSE_S * 2 ** min(waiting.failures, 10), PAUSE_MAX_S)
         waiting.failures += 1
         waiting.not_before_s = now_s + pause_s
         return pause_s

@@ -7,9 +7,9 @@ a problem writes the alert.
 import asyncio
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final
 
 from dolphin_realtime.model.errors import DeliveryError, SettingsError
 from dolphin_realtime.runtime.alert_care import care_of
@@ -21,7 +21,8 @@ from dolphin_realtime.services.alerter.outbox import Due, Outbox
 from dolphin_realtime.services.alerter.targets import Kind, Target, path_of, read_targets, send
 
 TURN_S: Final = 1.0
-SEND_TIMEOUT_S: Final = 60.0
+SEND_TIMEOUT_S: Final = 180.0
+"""Some receivers take a long message in parts, with pauses; the others do not wait for them."""
 RETRY_S: Final = 15.0
 """Between two tries at an Alertmanager that does not answer."""
 
@@ -51,12 +52,30 @@ class Alerter:
             Kind.ALERTMANAGER: self._tell_alertmanager,
             Kind.HEARTBEAT: self._call_watch,
         }
+        receivers = [
+            asyncio.create_task(self._serve(target, look[target.kind])) for target in self._targets
+        ]
         while not self._context.stopping.is_set():
-            await asyncio.gather(*(look[target.kind](target) for target in self._targets))
             names = ", ".join(target.name for target in self._targets)
             self._context.detail = f"{self._sent} messages to {names}"
             self._context.figures.set("messages", self._sent)
             self._context.turn()
+            await pause(self._context.stopping, TURN_S)
+        for receiver in receivers:
+            receiver.cancel()
+        await asyncio.gather(*receivers, return_exceptions=True)
+
+    async def _serve(
+        self, target: Target, look: Callable[[Target], Coroutine[Any, Any, None]]
+    ) -> None:
+        """Tell one receiver until the service stops; a fault of it stops neither it nor another."""
+        while not self._context.stopping.is_set():
+            try:
+                await look(target)
+            except Exception as e:  # noqa: BLE001 - a library of one receiver may raise anything
+                self._context.counts["undelivered"] += 1
+                self._context.log.warning("alerter.faulty", to=target.name, why=type(e).__name__)
+                await pause(self._context.stopping, RETRY_S)
             await pause(self._context.stopping, TURN_S)
 
     async def _tell(self, target: Target) -> None:

@@ -96,7 +96,11 @@ def _name_of(url: str) -> str:
 
 
 def _is_address(url: str) -> bool:
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        return False
     if parts.scheme == FILE:
         return bool(parts.path)
     if parts.scheme in {*ALERTMANAGER, *HEARTBEAT}:

@@ -22,7 +22,7 @@ from dolphin_dagster.watch.red_checks import Bad
 from dolphin_dagster.watch.runs import runs_failed, runs_recovered, works_of
 from dolphin_dagster.watch.sensor import decide
 from dolphin_realtime.config.settings import load
-from dolphin_realtime.runtime.alert_log import read_alerts
+from dolphin_realtime.runtime.alert_log import Alert, read_alerts, standing, write_alert
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 BAD = Bad("it was stopped", "docs/runbook.md#x")
@@ -161,7 +161,12 @@ def look(instance, repository, home, cursor):
 
 @pytest.fixture
 def stack(tmp_path, monkeypatch):
-    monkeypatch.setenv("DOLPHIN_HOME", str(tmp_path))
+    for name, value in (
+        ("HOME", tmp_path),
+        ("INSTANCES", "BLUE,GREEN"),
+        ("ARCHIVE_FIRST_DAY", "2025-05-12"),
+    ):
+        monkeypatch.setenv(f"DOLPHIN_{name}", str(value))
     repository = build_definitions(load()).get_repository_def()
     with dg.instance_for_test() as instance:
 
@@ -296,3 +301,15 @@ def finished(run):
         error_info=None, level="info", user_message="", run_id=run.run_id,
         timestamp=datetime.now(UTC).timestamp(), dagster_event=event,
     )  # fmt: skip
+
+
+def test_what_an_instance_left_behind_ends_with_it(stack):
+    """GREEN was removed: nothing will ever judge it again, so its alerts are over."""
+    home, _, tick, _ = stack
+    for asset, check in (
+        ("trader_GOLD", "state_holds"),
+        ("paper_report 2025-05-12|GOLD", "journal_holds"),
+    ):
+        write_alert(home, Alert(ts=NOW, asset=asset, check=check, state="red", facts={}, runbook="x"))  # fmt: skip
+    tick(None)
+    assert standing(read_alerts(home)) == {}

@@ -284,3 +284,22 @@ def watch():
         Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         yield server
         server.shutdown()
+
+
+@pytest.mark.parametrize("line", ["heartbeat+https://[::1/x", "alertmanager://h:abc/", "alertmanager://"])  # fmt: skip
+def test_an_address_that_is_none_is_refused_by_its_line(tmp_path, line):
+    with pytest.raises(SettingsError, match="line 2: no Apprise URL"):
+        read_targets(targets_file(tmp_path, f"# one\n{line}\n"))
+
+
+@pytest.mark.parametrize("line", ["heartbeat+https://a..b/secret", "alertmanager://a\x01b/"])
+def test_an_address_that_cannot_be_asked_is_undelivered(tmp_path, line):
+    (target,) = read_targets(targets_file(tmp_path, f"{line}\n"))
+    with pytest.raises(DeliveryError) as e:
+        send(target, "title", "body")
+    assert "secret" not in str(e.value)
+
+
+def test_a_receiver_that_is_away_for_weeks_is_asked_again(tmp_path):
+    box = Box(tmp_path, ["a"])
+    assert [box.refused("a", 0.0) for _ in range(2000)][-1] == outbox.PAUSE_MAX_S

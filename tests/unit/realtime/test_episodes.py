@@ -73,7 +73,7 @@ def test_what_stays_red_after_its_cause_is_told_then():
     one, hold = Receiver(), HOLD.total_seconds()
     one.look(0, alert(GRID), alert(BRIDGE))
     one.look(10, alert(GRID, "recovered", 10))
-    assert one.look(10 + hold) == [("recovered", GRID, (BRIDGE,))]
+    assert one.look(10 + hold) == [("recovered", GRID, ())]
     assert one.look(11 + hold) == [("red", BRIDGE, ())]
 
 
@@ -150,3 +150,49 @@ def test_every_rule_explains_something_and_no_circle_is_endless(rule):
     assert found
     roots = keys - set(found)
     assert set(found.values()) <= roots
+
+
+def test_a_silenced_cause_that_recovered_takes_nothing_with_it():
+    one = Receiver()
+    one.look(0, alert(GRID))
+    one.care.append(care("silence", GRID, until=7 * 86_400, episode=None))
+    one.look(100, alert(GRID, "recovered", 100))
+    one.look(86_400, alert(BRIDGE, after=86_400))
+    assert one.look(86_400 + WAIT.total_seconds()) == [("red", BRIDGE, ())]
+
+
+def test_what_is_still_red_is_not_said_to_have_recovered():
+    one, hold = Receiver(), HOLD.total_seconds()
+    one.look(0, alert(BRIDGE))
+    one.look(WAIT.total_seconds())
+    one.look(50, alert(GRID, after=50))
+    one.look(60, alert(GRID, "recovered", 60))
+    assert one.look(60 + hold) == [("recovered", GRID, ())]
+    assert one.look(61 + hold, alert(BRIDGE, "recovered", 61 + hold)) == [("recovered", BRIDGE, ())]
+
+
+def test_a_fault_after_its_cause_recovered_is_one_of_its_own():
+    one = Receiver()
+    one.look(0, alert(GRID), alert(POSTURE, why=FOLLOWING))
+    one.look(130, alert(GRID, "recovered", 130))
+    one.look(150, alert(BRIDGE, after=150))
+    assert one.look(150 + WAIT.total_seconds()) == [("red", BRIDGE, (POSTURE,))]
+
+
+def test_a_fault_long_after_its_cause_began_is_told():
+    """The feed is red for hours and known; that a trader's state does not hold is news."""
+    one, state, late = Receiver(), ("trader_GREEN", "state_holds"), 4 * 3600
+    feed = ("scan_feed", "is_fresh")
+    one.look(0, alert(feed))
+    one.look(WAIT.total_seconds())
+    one.look(late, alert(state, after=late))
+    assert one.look(late + WAIT.total_seconds()) == [("red", state, ())]
+
+
+def test_of_two_silences_the_longer_one_counts():
+    active = {RUN: alert(RUN)}
+    lines = [
+        care("silence", ("*", "*"), until=4 * 3600, episode=None),
+        care("silence", RUN, until=1800, episode=None),
+    ]
+    assert care_for(active, lines, AT + timedelta(hours=1))[RUN].is_silenced
