@@ -10,6 +10,8 @@ from typing import Final, Protocol
 
 import msgspec
 
+from dolphin_realtime.model.risk.posture import Posture
+
 Key = tuple[str, str]
 """(asset, check) of an alert."""
 
@@ -121,7 +123,12 @@ def _root(key: Key, parents: Mapping[Key, Key]) -> Key:
 
 
 def _is_following(one: Active) -> bool:
-    """Return whether every reason of a posture is one that a fault elsewhere gives."""
-    said = str(one.facts.get("why", "")).partition(": ")[2]
+    """Return whether every reason of a posture is one that a fault elsewhere gives.
+
+    Text that names no posture says that none could be read: that is a fault elsewhere, too.
+    """
+    posture, _, said = str(one.facts.get("why", "")).partition(": ")
+    if posture not in list(Posture):
+        return True
     reasons = [part.strip() for part in said.split("; ") if part.strip()]
     return bool(reasons) and all(r.startswith(FOLLOWING_REASONS) for r in reasons)

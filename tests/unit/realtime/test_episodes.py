@@ -196,3 +196,8 @@ def test_of_two_silences_the_longer_one_counts():
         care("silence", RUN, until=1800, episode=None),
     ]
     assert care_for(active, lines, AT + timedelta(hours=1))[RUN].is_silenced
+
+
+def test_a_posture_that_cannot_be_read_follows_from_the_dead_member():
+    both = {GRID: alert(GRID), ("safety", "may_trade"): alert(("safety", "may_trade"), why="no Hazelcast member answers: x")}  # fmt: skip
+    assert explained(both) == {("safety", "may_trade"): GRID}
