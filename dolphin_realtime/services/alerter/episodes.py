@@ -18,6 +18,9 @@ WAIT: Final = timedelta(seconds=45)
 """So long an alert that can follow from another waits for its cause: Dagster needs two looks."""
 HOLD: Final = timedelta(minutes=10)
 """So long a recovery waits for what followed: the posture has a cool-down."""
+LINGER: Final = timedelta(minutes=2)
+"""So long anything else may stay red after its cause is well."""
+SLOW: Final = ("posture", "may_trade")
 Word = Literal["red", "still red", "recovered"]
 
 
@@ -72,7 +75,7 @@ def plan(
         now: Wall time.
         repeat: After so long a red alert that nobody acknowledged is said again; None: never.
     """
-    causes = _causes(episodes)
+    causes = _causes(episodes, now)
     after = {
         key: msgspec.structs.replace(one, cause=causes.get(key)) for key, one in episodes.items()
     }
@@ -94,21 +97,36 @@ def plan(
     return items, after
 
 
-def _causes(episodes: Episodes) -> dict[AlertKey, AlertKey]:
-    """Return what each alert follows from: a cause that is red, or was when the alert began.
-
-    An alert that begins long after its cause is told by itself: it may have another reason.
-    """
-    active = {key: one.alert for key, one in episodes.items() if one.recovered is None}
+def _causes(episodes: Episodes, now: datetime) -> dict[AlertKey, AlertKey]:
+    """Return what each alert follows from: the cause it had, else one that is or just was red."""
     found: dict[AlertKey, AlertKey] = {}
     for key, one in episodes.items():
-        cause = explained({**active, key: one.alert}).get(key) or one.cause
-        other = episodes.get(cause) if cause else None
-        if cause is None or other is None or one.alert.ts > other.alert.ts + HOLD:
-            continue
-        if other.recovered is None or one.alert.ts <= other.recovered.ts:
+        cause = one.cause
+        if cause not in episodes:
+            near = {k: e.alert for k, e in episodes.items() if k == key or _is_near(e, one)}
+            cause = explained(near).get(key)
+        if cause is not None and _holds(key, one, episodes[cause], now):
             found[key] = cause
-    return {key: cause for key, cause in found.items() if cause not in found}
+    return {key: found.get(cause, cause) for key, cause in found.items()}
+
+
+def _is_near(cause: Episode, one: Episode) -> bool:
+    """Return whether a cause was red when an alert began, or had been a moment before."""
+    return cause.recovered is None or one.alert.ts <= cause.recovered.ts + WAIT
+
+
+def _holds(key: AlertKey, one: Episode, cause: Episode, now: datetime) -> bool:
+    """Return whether an alert still stands under its cause.
+
+    Not if it began long after it: it may have another reason. Nor if it stays red though its cause
+    has been well for a while; a posture has a cool-down.
+    """
+    if one.alert.ts > cause.alert.ts + HOLD or not _is_near(cause, one):
+        return False
+    if cause.recovered is None or one.recovered is not None:
+        return True
+    lingers = HOLD if key[1] in SLOW else LINGER
+    return now < cause.recovered.ts + lingers
 
 
 def _said(
