@@ -185,6 +185,7 @@ def test_what_was_made_and_then_failed_is_tried_again_as_well(world):
     world.over("scan_files", DAYS[0])
     world.asks()
     world.made("scan_archive", DAYS[0])
+    world.asks()
     world.over("scan_files", DAYS[0], "2")
     assert world.asks()["scan_archive"] == [DAYS[0]]
     world.made("scan_archive", DAYS[0], red="run")
