@@ -1,7 +1,7 @@
 """The sensor that requests factors the grid lacks: at a first start, after a restart of the grid.
 
-Schedules fetch a daily factor within hours; this fetches it at once. It requests one run a quarter
-of an hour at most, and never asks for what is switched off or for a source that is failing.
+Schedules fetch a daily factor within hours; this fetches it at once. It requests one run in five
+minutes at most, and never asks for what is switched off or for a source that is failing.
 """
 
 from collections.abc import Collection
@@ -23,7 +23,7 @@ from dolphin_realtime.model.errors import GridError
 from dolphin_realtime.model.factors.document import Readings
 
 SENSOR_INTERVAL_S: Final = 10
-QUARTER_MIN: Final = 15
+PAUSE_MIN: Final = 5
 
 
 def lacking(
@@ -88,8 +88,7 @@ def factors_due(
         return dg.SkipReason(
             f"nothing is lacking that may be asked: {', '.join(lack) or 'all there'}"
         )
-    quarter = now.minute // QUARTER_MIN
     return dg.RunRequest(
-        run_key=f"fill-{now:%Y-%m-%dT%H}-{quarter}",
+        run_key=f"fill-{now:%Y-%m-%dT%H}-{now.minute // PAUSE_MIN}",
         asset_selection=[dg.AssetKey(name) for name in due],
     )

@@ -229,7 +229,7 @@ def test_what_the_grid_lacks_is_asked_for_but_not_what_is_off(scene, monkeypatch
         names = {key.to_user_string() for key in asked.asset_selection}
         assert names == {*external(), "calendar_factors"} - {"vix", "dvol"}
         again = fill.factors_due(dg.build_sensor_context(instance=instance), **resources_of(load()))
-        assert again.run_key == asked.run_key, "not asked for twice in a quarter of an hour"
+        assert again.run_key == asked.run_key, "not asked for twice in five minutes"
         scene.materialize(*sorted(external()), "calendar_factors")
         done = fill.factors_due(dg.build_sensor_context(instance=instance), **resources_of(load()))
         assert "all there" in done.skip_message

@@ -17,10 +17,12 @@ from dolphin_realtime.runtime.alert_log import Alert, AlertKey
 WAIT: Final = timedelta(seconds=45)
 """So long an alert that can follow from another waits for its cause: Dagster needs two looks."""
 HOLD: Final = timedelta(minutes=10)
-"""So long a recovery waits for what followed: the posture has a cool-down."""
+"""So long a recovery waits for what followed: a posture cools down, a factor is asked again."""
 LINGER: Final = timedelta(minutes=2)
 """So long anything else may stay red after its cause is well."""
-SLOW: Final = ("posture", "may_trade")
+FEED: Final = "scan_feed"
+"""Scans come every few seconds: what is wrong with them is told soon, whatever its check."""
+SLOW: Final = ("posture", "may_trade", "is_complete", "is_fresh")
 Word = Literal["red", "still red", "recovered"]
 
 
@@ -119,13 +121,13 @@ def _holds(key: AlertKey, one: Episode, cause: Episode, now: datetime) -> bool:
     """Return whether an alert still stands under its cause.
 
     Not if it began long after it: it may have another reason. Nor if it stays red though its cause
-    has been well for a while; a posture has a cool-down.
+    has been well for a while, for `SLOW` ones a longer while.
     """
     if one.alert.ts > cause.alert.ts + HOLD or not _is_near(cause, one):
         return False
     if cause.recovered is None or one.recovered is not None:
         return True
-    lingers = HOLD if key[1] in SLOW else LINGER
+    lingers = HOLD if key[1] in SLOW and key[0] != FEED else LINGER
     return now < cause.recovered.ts + lingers
 
 

@@ -78,6 +78,17 @@ def test_what_stays_red_after_its_cause_is_told_then():
     assert one.look(later) == [("recovered", GRID, ()), ("red", BRIDGE, ())]
 
 
+def test_a_factor_that_a_lost_grid_took_along_has_time_to_be_asked_again():
+    one, factor = Receiver(), ("taker_flow", "is_fresh")
+    one.look(0, alert(GRID))
+    one.look(10, alert(GRID, "recovered", 10), alert(factor, after=5))
+    assert one.look(10 + LINGER.total_seconds()) == []
+    feed = ("scan_feed", "is_fresh")
+    assert one.look(131, alert(feed, after=5)) == [("red", feed, ())], "a feed has none"
+    back = alert(factor, "recovered", 300)
+    assert one.look(300, back) == [("recovered", GRID, (factor,))]
+
+
 def test_an_event_that_is_over_at_once_is_told_whole():
     one, start = Receiver(), ("trader_blue", "live_start")
     said = one.look(0, alert(start), alert(start, "recovered"))
