@@ -13,7 +13,7 @@ from typing import Final, Literal
 import msgspec
 
 from dolphin_realtime.infra import files
-from dolphin_realtime.runtime.alert_log import Alert, AlertKey
+from dolphin_realtime.runtime.alert_log import Alert, AlertKey, Zoned
 
 FILE: Final = "run_logs/alert_care.jsonl"
 LONGEST: Final = timedelta(days=7)
@@ -36,12 +36,12 @@ class CareLine(msgspec.Struct, frozen=True, kw_only=True):
         by: Who.
     """
 
-    at: datetime
+    at: Zoned
     kind: Kind
     asset: str
     check: str
-    until: datetime | None = None
-    episode: datetime | None = None
+    until: Zoned | None = None
+    episode: Zoned | None = None
     reason: str
     by: str
 

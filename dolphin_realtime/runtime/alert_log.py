@@ -7,7 +7,7 @@ decides whether to write an alert; sending alerts to people belongs in services/
 from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
@@ -21,6 +21,8 @@ LOOKED: Final = "run/alerts_looked"
 """Touched each time Dagster's sensor `alerts` has run; meta health watches its age."""
 
 
+Zoned = Annotated[datetime, msgspec.Meta(tz=True)]
+"""A wall time with its zone: a line in which it has none is unreadable."""
 AlertState = Literal["red", "recovered"]
 AlertKey = tuple[str, str]
 """(asset, check)."""
@@ -38,7 +40,7 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
         runbook: Runbook section that says what to do.
     """
 
-    ts: datetime
+    ts: Zoned
     asset: str
     check: str
     state: AlertState

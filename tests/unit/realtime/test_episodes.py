@@ -2,11 +2,12 @@
 
 from datetime import UTC, datetime, timedelta
 
+import msgspec
 import pytest
 
 from dolphin_realtime.model.health.causes import CAUSES, explained, may_follow
 from dolphin_realtime.runtime.alert_care import Care, CareLine, care_for
-from dolphin_realtime.runtime.alert_log import Alert
+from dolphin_realtime.runtime.alert_log import Alert, parse_alerts
 from dolphin_realtime.services.alerter.episodes import LINGER, WAIT, applied, plan
 
 AT = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -87,6 +88,13 @@ def test_a_factor_that_a_lost_grid_took_along_has_time_to_be_asked_again():
     assert one.look(131, alert(feed, after=5)) == [("red", feed, ())], "a feed has none"
     back = alert(factor, "recovered", 300)
     assert one.look(300, back) == [("recovered", GRID, (factor,))]
+
+
+def test_a_time_without_a_zone_is_an_unreadable_line():
+    lines = msgspec.json.encode(alert(GRID)) + b"\n" + msgspec.json.encode(alert(BRIDGE))
+    naive = lines.replace(b"Z", b"", 1)
+    assert [one.key for one in parse_alerts(lines)] == [GRID, BRIDGE]
+    assert [one.key for one in parse_alerts(naive)] == [BRIDGE]
 
 
 def test_an_event_that_is_over_at_once_is_told_whole():
