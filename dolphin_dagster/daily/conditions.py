@@ -46,10 +46,16 @@ _WANTED: Final = (
     | _UPDATED.with_label("an input was updated since")
     | (_RETRY_HOURLY & ~_IS_RED).with_label("its last run failed: once an hour")
 )
-_IS_QUIET: Final = (~AC.any_deps_in_progress() & ~AC.in_progress()).with_label(
-    "neither it nor an input is being made"
-)
-"""The first to be evaluated: a run that ends in that moment has made what is asked for next."""
+_ENDS: Final = (~AC.in_progress()).newly_true()
+_IS_QUIET: Final = (
+    ~AC.any_deps_in_progress()
+    & ~AC.in_progress()
+    & ~AC.newly_requested()
+    & ~_ENDS
+    & ~AC.any_deps_match(_ENDS)
+).with_label("neither it nor an input is being made")
+"""Nor was at the last look: what is there is read before what is under way, so that a run that ends
+in between looks as if it had made nothing."""
 _COMES: Final = AC.missing() & ~AC.execution_failed() & ~AC.any_deps_missing()
 """Of an input: it is not there yet, and will be."""
 

@@ -88,7 +88,9 @@ class World:
 @pytest.fixture
 def world():
     with dg.instance_for_test() as instance:
-        yield World(instance)
+        world = World(instance)
+        world.asks()  # the first look asks for nothing: what ran before it is not known
+        yield world
 
 
 def test_nothing_is_asked_for_while_no_day_is_over(world):
@@ -110,6 +112,14 @@ def test_a_day_goes_its_way_for_every_instance(world):
     assert world.asks() == {"weekly_summary": [f"GREEN|{DAYS[0]}"]}
     world.made("weekly_summary", f"GREEN|{DAYS[0]}")
     assert world.asks() == {}
+
+
+def test_the_look_after_a_request_asks_for_nothing_and_a_lost_request_is_repeated(world):
+    """A run may have ended while that look went on: what it made is not read yet."""
+    world.over("scan_files", DAYS[0])
+    assert world.asks() == {"scan_archive": [DAYS[0]]}
+    assert world.asks() == {}
+    assert world.asks() == {"scan_archive": [DAYS[0]]}
 
 
 def test_a_late_scan_makes_its_day_again_and_no_other(world):
