@@ -90,13 +90,12 @@ def make_daily_backtest(settings: Settings) -> dg.AssetsDefinition:
         now = stack.settings
         day, instance = day_and_instance(context)
         job = _job(now, day, instance, config)
+        place(now.reports)
         if config.parameters:
-            place(now.reports)
             note = trial.caveat(config.parameters)
             report = trial.trial_of_day(job, folder_of_trial(context, now, NAME), note)
             observe(context, NAME, config, metadata_of(report, now))
             return
-        place(now.reports)
         warm_up = warm_up_state(now, day)
         outcome = days.run(job, backtest_folder(now, instance, day))
         facts: dict[str, Any] = {

@@ -77,17 +77,18 @@ def days_of_the_week() -> dg.MultiPartitionMapping:
         )
 
 
-NIGHTLY: Final = dg.FreshnessPolicy.cron(
-    "0 6 * * *", lower_bound_delta=timedelta(hours=6), timezone="UTC"
-)
+def _within_6h(cron: str) -> dg.FreshnessPolicy:
+    return dg.FreshnessPolicy.cron(cron, lower_bound_delta=timedelta(hours=6), timezone="UTC")
+
+
+SIX: Final = "0 6 * * *"
+NIGHTLY: Final = _within_6h(SIX)
 """What a schedule does every night is there by 06:00 UTC."""
 
 
-def deadline(settings: Settings, cron: str = "0 6 * * *") -> dg.FreshnessPolicy | None:
+def deadline(settings: Settings, cron: str = SIX) -> dg.FreshnessPolicy | None:
     """Return when a day's work must be there: by 06:00 UTC; None where no new days come."""
-    if settings.archive_last_day:
-        return None
-    return dg.FreshnessPolicy.cron(cron, lower_bound_delta=timedelta(hours=6), timezone="UTC")
+    return None if settings.archive_last_day else _within_6h(cron)
 
 
 def weeks(settings: Settings) -> dg.WeeklyPartitionsDefinition:

@@ -111,14 +111,15 @@ def failing_ticks(
         known: Names of sensors and schedules that exist; the storage keeps states of removed ones.
         red: What was reported; one whose ticks the storage does not know stays red.
     """
-    seen = {state.instigator_name for state in instance.all_instigator_state()}
+    states = instance.all_instigator_state()
+    seen = {state.instigator_name for state in states}
     found = {
         name: bad
         for name, bad in red.items()
         if name.endswith(f":{TICK}") and (tick := name.rpartition(":")[0]) in known
         and tick not in seen
     }  # fmt: skip
-    for state in instance.all_instigator_state():
+    for state in states:
         if state.status == InstigatorStatus.STOPPED or state.instigator_name not in known:
             continue
         ticks = instance.get_ticks(

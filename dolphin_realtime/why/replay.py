@@ -36,7 +36,7 @@ from dolphin_realtime.model.portfolio.position_orders import PositionOrder, carr
 from dolphin_realtime.model.portfolio.sizing import Decisions
 from dolphin_realtime.model.risk.permission import TradingPermission
 from dolphin_realtime.model.risk.posture import Posture
-from dolphin_realtime.model.risk.pre_trade import Exposure, Pace
+from dolphin_realtime.model.risk.pre_trade import Exposure
 from dolphin_realtime.model.signal.gates import Book, Factors
 from dolphin_realtime.trading.book_cache import BookCache
 
@@ -166,8 +166,7 @@ def _decide(
     books, factors = cache.books(scan.timestamp_us), history.at(scan.timestamp_us)
     limits = TradingPermission(posture=Posture(row["posture"]), entry_block=row["entry_block"])
     scan = msgspec.structs.replace(scan, epoch=portfolio.signals.order.epoch or 1)
-    pace = Pace(minute=list(portfolio.pace.minute), opened=dict(portfolio.pace.opened))
-    flying = list(portfolio.in_flight.values())
+    pace, flying = portfolio.pace.copied(), list(portfolio.in_flight.values())
     directions = portfolio.signals.assets.directions() if is_wanted else {}
     before = dict(portfolio.prices) if is_wanted else {}
     is_acted_on = bool(row["is_acted_on"])

@@ -79,6 +79,10 @@ class Pace(msgspec.Struct):
     minute: list[int] = []
     opened: dict[str, int] = {}
 
+    def copied(self) -> "Pace":
+        """Return a copy to which orders can be added."""
+        return Pace(minute=list(self.minute), opened=dict(self.opened))
+
     def at(self, now_us: int) -> None:
         """Forget the orders that are a minute old or older."""
         if self.minute and now_us - self.minute[0] >= MINUTE_US:
@@ -143,8 +147,9 @@ class Exposure(msgspec.Struct, kw_only=True):
 
     def copied(self) -> "Exposure":
         """Return a copy to which orders can be added."""
-        pace = Pace(minute=list(self.pace.minute), opened=dict(self.pace.opened))
-        return msgspec.structs.replace(self, notionals=dict(self.notionals), pace=pace)
+        return msgspec.structs.replace(
+            self, notionals=dict(self.notionals), pace=self.pace.copied()
+        )
 
     def held(self, asset: str) -> float:
         """Return the asset's projected position in USD."""
