@@ -16,7 +16,7 @@ from dolphin_realtime.backtest.loop import at_once
 from dolphin_realtime.backtest.versus_paper import opening_portfolio
 from dolphin_realtime.journal.database import meta, reading
 from dolphin_realtime.journal.fold import rows_of
-from dolphin_realtime.journal.rows import RECOVERED, Rows
+from dolphin_realtime.journal.rows import RECOVERED, Rows, order_of
 from dolphin_realtime.journal.tables import Row
 from dolphin_realtime.journal.venue_rows import FOUND, LIMITS, unpack_inputs
 from dolphin_realtime.model.market.scan import Scan
@@ -27,7 +27,6 @@ from dolphin_realtime.model.orders import (
     Ended,
     EndKind,
     InFlight,
-    OrderIntent,
     Traded,
     Unknown,
 )
@@ -123,13 +122,7 @@ class _Day:
         if row["leg"].startswith(FLATTEN_LEG):
             return
         if (row["epoch"], row["scan_number"], row["asset"]) in recovered:
-            self.recovered[order_id] = InFlight(
-                client_order_id=order_id, epoch=row["epoch"], scan_number=row["scan_number"],
-                decided_us=at_us, order=OrderIntent(
-                    asset=row["asset"], side=row["side"], quantity=row["quantity"],
-                    leg=row["leg"], is_reduce_only=bool(row["reduce_only"]),
-                ),
-            )  # fmt: skip
+            self.recovered[order_id] = order_of(row)
         else:
             found = (order_id, row["asset"], row["side"], row["quantity"])
             self.orders.setdefault(at_us, []).append(found)

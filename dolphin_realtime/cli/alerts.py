@@ -1,7 +1,6 @@
 """`dolphin alerts`: what is red and since when, past alerts, a test message to all receivers."""
 
 import getpass
-import re
 import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,6 +10,7 @@ import click
 import msgspec
 
 from dolphin_realtime.cli.app import say
+from dolphin_realtime.cli.recovery import duration
 from dolphin_realtime.cli.running import load_here, load_running
 from dolphin_realtime.config.services import SERVICES
 from dolphin_realtime.config.settings import Settings
@@ -95,25 +95,6 @@ def history(lines: int) -> None:
         say(f"{text}: {why_of(alert.facts)}", fg=colour)
 
 
-class Span(click.ParamType[timedelta]):
-    """A span of time: 30m, 4h, 2d."""
-
-    name = "30m|4h|2d"
-    _units: Final = {"m": "minutes", "h": "hours", "d": "days"}
-
-    def convert(
-        self, value: object, param: click.Parameter | None, ctx: click.Context | None
-    ) -> timedelta:
-        """Return the span; fails for anything else, and above a week."""
-        if isinstance(value, timedelta):
-            return value
-        match = re.fullmatch(r"(\d+)([mhd])", str(value))
-        found = timedelta(**{self._units[match[2]]: int(match[1])}) if match else timedelta()
-        if not timedelta() < found <= alert_care.LONGEST:
-            self.fail(f"{value!r} is no span such as 30m, 4h or 2d, up to 7d", param, ctx)
-        return found
-
-
 ASSET: Final = click.argument("asset")
 CHECK: Final = click.argument("check")
 REASON: Final = click.option(
@@ -125,12 +106,13 @@ REASON: Final = click.option(
 @ASSET
 @CHECK
 @REASON
-@click.option("--for", "span", type=Span(), help="Until then; without it, until it is well.")
-def ack(asset: str, check: str, reason: str, span: timedelta | None) -> None:
+@click.option("--for", "for_", help="30m, 4h, 2d; without it, until it is well.")
+def ack(asset: str, check: str, reason: str, for_: str | None) -> None:
     """Say that someone works on an active alert: it is not sent again until it is well.
 
     ASSET and CHECK are as `dolphin alerts` prints them.
     """
+    span = duration(for_) if for_ else None
     home = load_here().home
     active = standing(read_alerts(home))
     alert = active.get((asset, check))
@@ -145,12 +127,13 @@ def ack(asset: str, check: str, reason: str, span: timedelta | None) -> None:
 @ASSET
 @CHECK
 @REASON
-@click.option("--for", "span", type=Span(), required=True, help="For how long, at most a week.")
-def silence(asset: str, check: str, reason: str, span: timedelta) -> None:
+@click.option("--for", "for_", required=True, help="30m, 4h, 2d; at most a week.")
+def silence(asset: str, check: str, reason: str, for_: str) -> None:
     """Send nothing of what matches for a time; it is shown red as before.
 
     ASSET and CHECK may hold `*`. What is still red when the time is over is sent then.
     """
+    span = duration(for_)
     _care(load_here().home, "silence", asset, check, reason, span, None)
     say(f"{asset} {check} is silenced for {span}", fg="yellow")
 

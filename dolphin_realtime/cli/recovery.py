@@ -26,6 +26,7 @@ from dolphin_realtime.services.meta_health.files import maintenance as standing
 
 _UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 LONGEST: Final = timedelta(days=7)
+"""What is meant for ever is not to be silenced, but changed."""
 
 
 def duration(text: str) -> timedelta:

@@ -26,7 +26,7 @@ from dolphin_realtime.journal.tables import (
     Row,
 )
 from dolphin_realtime.model.instant import day_of
-from dolphin_realtime.model.orders import Ended, InFlight, Traded, Unknown
+from dolphin_realtime.model.orders import Ended, InFlight, OrderIntent, Traded, Unknown
 from dolphin_realtime.model.portfolio.account import DayPnl
 from dolphin_realtime.model.portfolio.fill_rule import Quote
 from dolphin_realtime.model.portfolio.plan import Plan
@@ -38,6 +38,23 @@ RECOVERED: Final = "RECOVERED"
 """Reason of a recovered order: its process died and its scan is lost."""
 CATCH_UP: Final = "CATCH_UP"
 """Reason of every asset at a scan that was too old to act on."""
+
+
+def order_of(row: dict[str, Any]) -> InFlight:
+    """Return the order that a row of `orders` holds."""
+    return InFlight(
+        client_order_id=row["client_order_id"],
+        order=OrderIntent(
+            asset=row["asset"],
+            side=row["side"],
+            quantity=row["quantity"],
+            leg=row["leg"],
+            is_reduce_only=bool(row["reduce_only"]),
+        ),
+        epoch=row["epoch"],
+        scan_number=row["scan_number"],
+        decided_us=row["timestamp_us"],
+    )
 
 
 def day_row(portfolio: Portfolio, day: DayPnl) -> DayRow:

@@ -5,7 +5,7 @@ sent: an alert stays red until what it is about is well.
 """
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Final, Literal
@@ -16,8 +16,6 @@ from dolphin_realtime.infra import files
 from dolphin_realtime.runtime.alert_log import Alert, AlertKey, Zoned
 
 FILE: Final = "run_logs/alert_care.jsonl"
-LONGEST: Final = timedelta(days=7)
-"""Longest silence: what is meant for ever is a check to be changed."""
 Kind = Literal["ack", "silence", "lift"]
 
 

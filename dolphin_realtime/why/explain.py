@@ -4,18 +4,17 @@ Pure. Numbers are those of the replay; beside them stands what the journal says,
 are equal to the last digit.
 """
 
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 import numpy as np
 
+from dolphin_realtime.journal.rows import CATCH_UP, RECOVERED
 from dolphin_realtime.model.portfolio.decision import Decision, least_usd
 from dolphin_realtime.model.portfolio.sizing import Decisions, capped_weights
 from dolphin_realtime.model.risk.pre_trade import LIMITS, check, record_sent
 from dolphin_realtime.model.signal.gates import Reading
 from dolphin_realtime.why.replay import DayRows, Moment
-
-CATCH_UP: Final = "CATCH_UP"
 
 
 class Gate(msgspec.Struct, frozen=True, kw_only=True):
@@ -146,7 +145,7 @@ def decided_of(moment: Moment, asset: str) -> Decided:
 def journalled_of(known: DayRows, at_us: int, asset: str) -> Decided | None:
     """Return the journal's row of a decision at a scan, None if it kept none."""
     rows = [r for r in known.decisions.get(at_us, []) if r["asset"] == asset]
-    rows = [r for r in rows if r["reason"] not in ("FLATTEN", "RECOVERED")]
+    rows = [r for r in rows if r["reason"] not in ("FLATTEN", RECOVERED)]
     if not rows:
         return None
     first = rows[0]

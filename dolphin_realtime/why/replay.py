@@ -18,14 +18,13 @@ from dolphin_realtime.config.settings import Settings
 from dolphin_realtime.factors.documents import FactorHistory
 from dolphin_realtime.journal.database import meta, reading
 from dolphin_realtime.journal.fold import rows_of
+from dolphin_realtime.journal.rows import order_of
 from dolphin_realtime.model.instant import DAY_US, day_us
 from dolphin_realtime.model.market.scan import Scan
 from dolphin_realtime.model.orders import (
     FLATTEN_LEG,
     Ended,
     EndKind,
-    InFlight,
-    OrderIntent,
     Traded,
     Unknown,
 )
@@ -227,14 +226,4 @@ def _book(portfolio: Portfolio, known: DayRows, at_us: int) -> None:
 def _take_over(portfolio: Portfolio, row: Row) -> None:
     """Put an order in flight that no decision of this scan made: a flatten's, or a recovered one."""
     if row["leg"].startswith(FLATTEN_LEG) or row["client_order_id"] not in portfolio.in_flight:
-        intent = OrderIntent(
-            asset=row["asset"], side=row["side"], quantity=row["quantity"], leg=row["leg"],
-            is_reduce_only=bool(row["reduce_only"]),
-        )  # fmt: skip
-        portfolio.in_flight.setdefault(
-            row["client_order_id"],
-            InFlight(
-                client_order_id=row["client_order_id"], order=intent, epoch=row["epoch"],
-                scan_number=row["scan_number"], decided_us=row["timestamp_us"],
-            ),
-        )  # fmt: skip
+        portfolio.in_flight.setdefault(row["client_order_id"], order_of(row))
