@@ -1,6 +1,7 @@
 """The routes below `/reports/`: the index, each report's files, and why a decision was made."""
 
 import asyncio
+import os
 import sys
 from pathlib import Path
 from typing import Final
@@ -84,7 +85,10 @@ async def explanation(settings: Settings, asked: dict[str, str]) -> Response:
         )
     async with _asking:
         process = await asyncio.create_subprocess_exec(
-            *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+            *command,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            env={**os.environ, "DOLPHIN_HOME": str(settings.home)},
         )
         try:
             out, err = await asyncio.wait_for(process.communicate(), WHY_S)
