@@ -6,8 +6,9 @@ made (a file removed or replaced by hand) is requested again, once an hour until
 """
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, date, datetime, timedelta
+from functools import cache
 from typing import Final
 
 import dagster as dg
@@ -38,14 +39,17 @@ def digest(found: Iterable[Input]) -> str:
 
 def changed(instance: dg.DagsterInstance, found: Iterable[Input]) -> Iterator[Input]:
     """Yield the inputs that the storage does not know, or knows in another version."""
-    known: dict[str, set[str]] = {}
+    known = _known(instance)
     for one in found:
-        if one.asset not in known:
-            known[one.asset] = instance.get_materialized_partitions(dg.AssetKey(one.asset))
-        is_known = one.partition in known[one.asset]
+        is_known = one.partition in known(one.asset)
         if is_known and (one.version in CONSTANT or _version(instance, one) == one.version):
             continue
         yield one
+
+
+def _known(instance: dg.DagsterInstance) -> Callable[[str], set[str]]:
+    """Return what says which partitions of an asset were materialized; each asset is asked once."""
+    return cache(lambda asset: instance.get_materialized_partitions(dg.AssetKey(asset)))
 
 
 def _version(instance: dg.DagsterInstance, one: Input) -> str | None:
@@ -75,11 +79,9 @@ def event(one: Input) -> dg.AssetMaterialization:
 
 def gone(instance: dg.DagsterInstance, wanted: Iterable[Product]) -> Iterator[Product]:
     """Yield what Dagster knows as made and is not there, or not as it was made."""
-    known: dict[str, set[str]] = {}
+    known = _known(instance)
     for one in wanted:
-        if one.asset not in known:
-            known[one.asset] = instance.get_materialized_partitions(dg.AssetKey(one.asset))
-        if one.partition not in known[one.asset]:
+        if one.partition not in known(one.asset):
             continue
         latest = latest_of(instance, one.asset, one.partition) if one.is_measured else None
         if not is_as_made(one, latest):

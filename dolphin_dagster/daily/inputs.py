@@ -7,6 +7,7 @@ folder, which may be a share that hangs.
 import sqlite3
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Final
 
 import dagster as dg
@@ -78,23 +79,25 @@ def inputs_over(settings: Settings, now_s: float | None = None) -> Iterator[Inpu
     recorded = set(day_files(settings.books, ".jsonl"))
     unfinished = recorded - {one.partition for one in books}
     yield from books
-    yield from (one for one in _scans(settings) if one.partition not in unfinished)
-    yield from _archived_before(settings)
+    known = ledger_days(ledger_folder(settings.run_dir))
+    yield from (one for one in _scans(known) if one.partition not in unfinished)
+    yield from _archived_before(settings, known)
     yield from _journals(settings)
 
 
-def _scans(settings: Settings) -> Iterator[Input]:
+def _scans(known: dict[str, Path]) -> Iterator[Input]:
     """Yield days of scans that the bridge's ledger tells of; each but the newest is over."""
-    for day, lines in list(ledger_days(ledger_folder(settings.run_dir)).items())[:-1]:
+    for day, lines in list(known.items())[:-1]:
         names = {line.path for line in read_lines(lines)}
         if names:
             yield Input(SCAN_FILES, day, f"{len(names)} files to {max(names)}")
 
 
-def _archived_before(settings: Settings) -> Iterator[Input]:
+def _archived_before(settings: Settings, known: dict[str, Path]) -> Iterator[Input]:
     """Yield days that are archived, over, and no longer in the ledger, which keeps a week."""
-    known, newest = ledger_days(ledger_folder(settings.run_dir)), newest_day(settings)
-    for day in day_files(settings.archive, ".parquet"):
+    archived = day_files(settings.archive, ".parquet")
+    newest = max((*known, *archived), default="")
+    for day in archived:
         if day not in known and day != newest:
             yield Input(SCAN_FILES, day, ARCHIVED)
 

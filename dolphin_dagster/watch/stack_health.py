@@ -3,7 +3,7 @@
 What is red is what the alerts file says: checks, runs, ticks, deadlines, factors, posture, units.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -18,7 +18,7 @@ from dolphin_dagster.realtime.assets import make_assets
 from dolphin_dagster.resources import Stack
 from dolphin_dagster.watch.red_checks import LIGHT
 from dolphin_realtime.config.settings import Settings
-from dolphin_realtime.model.health.causes import explained
+from dolphin_realtime.model.health.causes import grouped
 from dolphin_realtime.runtime.alert_care import Care, care_of
 from dolphin_realtime.runtime.alert_log import Alert, AlertKey, read_alerts, standing, why_of
 
@@ -50,28 +50,28 @@ def make_stack_health(settings: Settings) -> dg.AssetSpec:
 
 def judge(active: Mapping[AlertKey, Alert], care: Mapping[AlertKey, Care]) -> Verdict:
     """Return the light: red while any alert is active, whoever took care of it."""
-    causes = explained(active)
-    roots = [key for key in active if key not in causes]
-    facts: checks.Facts = {"red": float(len(active)), "causes": float(len(roots))}
+    causes = grouped(active)
+    facts: checks.Facts = {"red": float(len(active)), "causes": float(len(causes))}
     if not active:
         return Verdict(True, facts, summary="well")
-    first = "; ".join(f"{' '.join(key)} since {active[key].ts:%H:%M:%S}" for key in roots[:SHOWN])
+    first = "; ".join(
+        f"{' '.join(key)} since {active[key].ts:%H:%M:%S}" for key in list(causes)[:SHOWN]
+    )
     facts |= {"why": first, "table": table(active, causes, care)}
     return Verdict(False, facts, summary=", ".join(" ".join(key) for key in active))
 
 
 def table(
     active: Mapping[AlertKey, Alert],
-    causes: Mapping[AlertKey, AlertKey],
+    causes: Mapping[AlertKey, Sequence[AlertKey]],
     care: Mapping[AlertKey, Care],
 ) -> str:
     """Return what is red as a table in Markdown, each cause with what follows from it."""
     rows = ["| red | since (UTC) | why | what to do | who cares |", "|---|---|---|---|---|"]
-    for key in sorted((k for k in active if k not in causes), key=lambda k: active[k].ts)[:SHOWN]:
+    for key in sorted(causes, key=lambda k: active[k].ts)[:SHOWN]:
         rows.append(_row(key, active[key], care.get(key)))
-        followers = sorted(k for k, root in causes.items() if root == key)
-        if followers:
-            names = ", ".join(" ".join(one) for one in followers)
+        if causes[key]:
+            names = ", ".join(" ".join(one) for one in causes[key])
             rows.append(f"| ↳ follows from it | | {_text(names)} | | |")
     return "\n".join(rows)
 

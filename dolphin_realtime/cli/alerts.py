@@ -15,7 +15,7 @@ from dolphin_realtime.cli.running import load_here, load_running
 from dolphin_realtime.config.services import SERVICES
 from dolphin_realtime.config.settings import Settings
 from dolphin_realtime.model.errors import DeliveryError, ServiceError, SettingsError
-from dolphin_realtime.model.health.causes import explained
+from dolphin_realtime.model.health.causes import grouped
 from dolphin_realtime.ops.managers.find import manager_of
 from dolphin_realtime.runtime import alert_care
 from dolphin_realtime.runtime.alert_care import CareLine, care_of
@@ -59,16 +59,13 @@ def alerts(context: click.Context, as_json: bool) -> None:
 
 def _show(active: dict[AlertKey, Alert], settings: Settings) -> None:
     """Print each cause with what follows from it and who takes care of it."""
-    causes = explained(active)
     care = care_of(settings.home, active, datetime.now(UTC))
-    for key, alert in active.items():
-        if key in causes:
-            continue
+    for key, followers in grouped(active).items():
+        alert = active[key]
         say(f"{alert.asset} {alert.check} since {alert.ts:%Y-%m-%d %H:%M:%S} UTC", fg="red")
         say(f"  {why_of(alert.facts)}")
-        followers = [" ".join(other) for other, cause in causes.items() if cause == key]
         if followers:
-            say(f"  it explains: {', '.join(sorted(followers))}")
+            say(f"  it explains: {', '.join(' '.join(other) for other in followers)}")
         say(f"  {alert.runbook}")
         if key in care:
             say(f"  {care[key].words}")

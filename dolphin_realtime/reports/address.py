@@ -1,11 +1,18 @@
-"""Where a report's page is opened in the browser: below `/reports/` of the Dagster UI."""
+"""Where reports lie, and where a page is opened in the browser: below `/reports/` of the Dagster UI."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
 from dolphin_realtime.config.settings import Settings
+from dolphin_realtime.infra.day_files import is_day
 
 PREFIX: Final = "/reports/"
+
+
+def dated(folder: Path) -> Iterator[Path]:
+    """Yield the folders by day (or by week) of a kind of report: ``<instance>/<day>``."""
+    yield from (one for one in sorted(folder.glob("*/*")) if one.is_dir() and is_day(one.name))
 
 
 def url_of(page: Path, settings: Settings) -> str:

@@ -1,16 +1,14 @@
 """The index of a stack's reports: a month by day and instance, with links; read from report.json."""
 
 import html
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Final
 
 import msgspec
 
 from dolphin_realtime.config.settings import Settings
-from dolphin_realtime.infra.day_files import is_day
+from dolphin_realtime.reports.address import dated
 from dolphin_realtime.reports.page import page
-from dolphin_realtime.reports.tables import usd
+from dolphin_realtime.reports.tables import colour, usd
 from dolphin_realtime.reports.write import HTML, JSON
 
 KINDS: Final = ("paper", "backtest")
@@ -25,7 +23,7 @@ class Net(msgspec.Struct):
 
 def months(settings: Settings) -> list[str]:
     """Return the months that have a report of a day, the newest first."""
-    days = {day for kind in KINDS for _, day in _days(settings.reports / kind)}
+    days = (folder.name for kind in KINDS for folder in dated(settings.reports / kind))
     return sorted({day[:7] for day in days}, reverse=True)
 
 
@@ -41,19 +39,12 @@ def index_page(settings: Settings, month: str = "") -> str:
     return page(title, subtitle, notes, "".join(parts))
 
 
-def _days(folder: Path) -> Iterator[tuple[str, str]]:
-    """Yield (instance, day) of each day's folder."""
-    for instance in sorted(folder.iterdir()) if folder.is_dir() else ():
-        if instance.is_dir():
-            yield from ((instance.name, one.name) for one in instance.iterdir() if is_day(one.name))
-
-
 def _table(settings: Settings, month: str) -> str:
     found = {
-        (kind, instance, day)
+        (kind, folder.parent.name, folder.name)
         for kind in KINDS
-        for instance, day in _days(settings.reports / kind)
-        if day.startswith(month)
+        for folder in dated(settings.reports / kind)
+        if folder.name.startswith(month)
     }
     if not found:
         return ""
@@ -79,16 +70,14 @@ def _link(settings: Settings, place: str) -> str:
         net = msgspec.json.decode((settings.reports / place / JSON).read_bytes(), type=Net).net
     except (OSError, msgspec.DecodeError):
         return "–"
-    css = "good" if net > 0 else "bad" if net < 0 else ""
+    css = colour(net)
     return f"<a class='{css}' href='{html.escape(place)}/{HTML}'>{usd(net)}</a>"
 
 
 def _weeks(settings: Settings) -> str:
-    found = sorted(_days(settings.reports / "weekly"), key=lambda one: one[1], reverse=True)
-    links = [
-        f"<a href='weekly/{html.escape(i)}/{monday}/{HTML}'>{html.escape(i)} {monday}</a>"
-        for i, monday in found[:DAYS_SHOWN]
-    ]
+    found = sorted(dated(settings.reports / "weekly"), key=lambda one: one.name, reverse=True)
+    weeks = [(html.escape(one.parent.name), one.name) for one in found[:DAYS_SHOWN]]
+    links = [f"<a href='weekly/{i}/{monday}/{HTML}'>{i} {monday}</a>" for i, monday in weeks]
     return _section("Weeks", links)
 
 

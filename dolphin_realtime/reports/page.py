@@ -12,7 +12,7 @@ from dolphin_realtime.reports import plotly_script, plots
 from dolphin_realtime.reports.figures import Figures
 from dolphin_realtime.reports.live_tables import live_tables
 from dolphin_realtime.reports.period import Period
-from dolphin_realtime.reports.tables import Row, instant, number, share, table, usd
+from dolphin_realtime.reports.tables import Row, colour, instant, number, share, table, usd
 from dolphin_realtime.reports.trade_table import trade_table
 from dolphin_realtime.reports.trades import TradeFigures
 
@@ -80,7 +80,7 @@ def render(title: str, figures: Figures, period: Period, foot: str = "") -> str:
 
 def _headline(f: Figures) -> str:
     tiles = [
-        ("Net", usd(f.net), "good" if f.net > 0 else "bad" if f.net < 0 else ""),
+        ("Net", usd(f.net), colour(f.net)),
         ("Return", share(f.total_return), ""),
         ("Max drawdown", share(f.max_drawdown), ""),
         ("Gross", usd(f.gross), ""),

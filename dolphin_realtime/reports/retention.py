@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
-from dolphin_realtime.infra.day_files import is_day
+from dolphin_realtime.reports.address import dated
 
 DAILY: Final = ("paper", "backtest", "versus", "trials", "weekly")
 """Folders whose instances' folders hold one folder a day (or a week, by its Monday)."""
@@ -13,12 +13,8 @@ DAILY: Final = ("paper", "backtest", "versus", "trials", "weekly")
 
 def days_of(reports: Path) -> dict[Path, str]:
     """Return each dated report's folder with its day."""
-    found: dict[Path, str] = {}
-    for kind in DAILY:
-        for folder in (reports / kind).glob("*/*"):
-            if folder.is_dir() and not folder.is_symlink() and is_day(folder.name):
-                found[folder] = folder.name
-    return found
+    folders = (folder for kind in DAILY for folder in dated(reports / kind))
+    return {folder: folder.name for folder in folders if not folder.is_symlink()}
 
 
 def clear_reports(reports: Path, keep_days: int) -> list[Path]:

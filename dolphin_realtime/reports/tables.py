@@ -13,6 +13,11 @@ def usd(value: float) -> str:
     return f"{value:,.2f}"
 
 
+def colour(net: float) -> str:
+    """Return the style of a profit or a loss."""
+    return "good" if net > 0 else "bad" if net < 0 else ""
+
+
 def share(value: float | None) -> str:
     """Return a fraction as per cent, a dash for None."""
     return "–" if value is None else f"{100.0 * value:.3f} %"

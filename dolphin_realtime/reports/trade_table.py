@@ -6,6 +6,7 @@ from typing import Final
 
 from dolphin_realtime.model.instant import from_us
 from dolphin_realtime.reports.period import Period
+from dolphin_realtime.reports.tables import colour
 from dolphin_realtime.reports.trades import Trade
 
 SHOWN: Final = 300
@@ -31,7 +32,7 @@ def trade_table(period: Period) -> str:
 def _row(t: Trade) -> str:
     closed = "open" if t.closed_us is None else f"{from_us(t.closed_us):%m-%d %H:%M:%S}"
     out = "–" if t.average_close is None else f"{t.average_close:.8g}"
-    css = "good" if t.net > 0 else "bad" if t.net < 0 else ""
+    css = colour(t.net)
     cells: Iterable[str] = (
         html.escape(t.asset), t.side.lower(), f"{from_us(t.opened_us):%m-%d %H:%M:%S}", closed,
         f"{t.quantity:.8g}", f"{t.average_open:.8g}", out, f"{t.fees:,.2f}",

@@ -24,6 +24,7 @@ from dolphin_realtime.model.risk.pre_trade import (
     check,
     record_sent,
 )
+from dolphin_realtime.model.signal.asset_states import directions_of
 from dolphin_realtime.why.replay import Moment
 
 NOTHING: Final = "no order"
@@ -126,11 +127,8 @@ class Case:
     def _signal(self, x: Inputs) -> tuple[float, bool]:
         """Return an asset's signal and whether a zero one closes its position, as in state.py."""
         p, size = self.params, abs(x.score)
-        direction = -math.copysign(1.0, x.score) if size >= p.s_in and x.score else 0.0
-        stays = size > p.s_out and x.score * self.held_direction < 0.0
-        if size < p.s_in and stays:
-            direction = self.held_direction
-        direction = direction if self.is_warm else 0.0
+        score, held = np.array([x.score]), np.array([self.held_direction])
+        direction = float(directions_of(score, held, p)[0]) if self.is_warm else 0.0
         of_asset = x.gate_book * x.gate_spread * x.gate_funding
         risk = x.r_ar * x.r_vol * x.gate_dvol * x.gate_calendar
         signal = direction * min(1.0, size / p.s_full) * risk * of_asset

@@ -83,6 +83,15 @@ def explained(active: Mapping[Key, Active]) -> dict[Key, Key]:
     return {key: _root(key, parents) for key in parents}
 
 
+def grouped(active: Mapping[Key, Active]) -> dict[Key, list[Key]]:
+    """Return each active alert that is no consequence, with the sorted consequences it explains."""
+    causes = explained(active)
+    found: dict[Key, list[Key]] = {key: [] for key in active if key not in causes}
+    for key in sorted(causes):
+        found.setdefault(causes[key], []).append(key)
+    return found
+
+
 def may_follow(key: Key, one: Active) -> bool:
     """Return whether an alert can be a consequence of some other one."""
     if key[1] in ("posture", "may_trade") and not _is_following(one):

@@ -54,6 +54,13 @@ class Ready(msgspec.Struct, frozen=True):
     n_known: int
 
 
+def directions_of(s: Floats, held: Floats | Ints, p: SignalParams) -> Floats:
+    """Return the directions by hysteresis: entered at s_in against the score, kept down to s_out."""
+    size = np.abs(s)
+    stays = np.where((size > p.s_out) & (s * held < 0.0), held, 0.0)
+    return np.where(size >= p.s_in, -np.sign(s), stays)
+
+
 class AssetStates(SlotArrays):
     """State arrays of all assets ever seen and not forgotten.
 
@@ -170,9 +177,7 @@ class AssetStates(SlotArrays):
         v, held = self.x_var[slots], self.direction[slots]
         s = np.zeros(len(v))
         np.divide(self.x[slots], np.sqrt(v), out=s, where=v >= LEAST_SCORE_VARIANCE)
-        size = np.abs(s)
-        stays = np.where((size > params.s_out) & (s * held < 0.0), held, 0.0)
-        direction = np.where(size >= params.s_in, -np.sign(s), stays)
+        direction = directions_of(s, held, params)
         if not ready.are_all_warm:
             direction = np.where(ready.warm, direction, 0.0)
         self.direction[slots] = direction
