@@ -6,7 +6,7 @@ import dagster as dg
 
 from dolphin_dagster.daily.partitions import NIGHTLY
 from dolphin_dagster.instance import pools
-from dolphin_dagster.instance.jobs import asset_job
+from dolphin_dagster.instance.jobs import asset_job, schedule_of
 from dolphin_dagster.resources import Stack
 from dolphin_realtime.reports.retention import clear_reports, days_of
 
@@ -42,11 +42,8 @@ def report_retention(stack: Stack) -> dg.MaterializeResult[None]:
 
 
 report_retention_job = asset_job(NAME, pools.DOLPHIN, 900, "Remove old reports.")
-report_retention_schedule = dg.ScheduleDefinition(
-    name="report_retention_schedule",
-    job=report_retention_job,
-    cron_schedule="10 4 * * *",
-    execution_timezone="UTC",
-    default_status=dg.DefaultScheduleStatus.RUNNING,
-    description="Every night at 04:10 UTC: removes reports older than DOLPHIN_REPORT_DAYS.",
+report_retention_schedule = schedule_of(
+    report_retention_job,
+    "10 4 * * *",
+    "Every night at 04:10 UTC: removes reports older than DOLPHIN_REPORT_DAYS.",
 )

@@ -19,7 +19,7 @@ from dolphin_dagster.daily.partitions import NIGHTLY, deadline, scan_days
 from dolphin_dagster.daily.products import BYTES
 from dolphin_dagster.instance import pools
 from dolphin_dagster.instance.code import code_version
-from dolphin_dagster.instance.jobs import asset_job
+from dolphin_dagster.instance.jobs import asset_job, schedule_of
 from dolphin_dagster.realtime.assets import SCAN_FILES
 from dolphin_dagster.resources import Stack
 from dolphin_realtime.config.settings import Settings
@@ -204,11 +204,8 @@ def raw_scan_retention(stack: Stack) -> dg.MaterializeResult[None]:
 retention_job = asset_job(
     "raw_scan_retention", pools.SCAN, 1800, "Remove raw scans that are archived and old."
 )
-retention_schedule = dg.ScheduleDefinition(
-    name="raw_scan_retention_schedule",
-    job=retention_job,
-    cron_schedule="30 3 * * *",
-    execution_timezone="UTC",
-    default_status=dg.DefaultScheduleStatus.RUNNING,
-    description="Every night at 03:30 UTC: removes raw scans that are archived and old.",
+retention_schedule = schedule_of(
+    retention_job,
+    "30 3 * * *",
+    "Every night at 03:30 UTC: removes raw scans that are archived and old.",
 )

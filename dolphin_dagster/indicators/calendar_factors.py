@@ -16,7 +16,7 @@ from dolphin_dagster import checks
 from dolphin_dagster.factors.exchange_sessions import next_open, session_at
 from dolphin_dagster.factors.market_clock import market_now
 from dolphin_dagster.instance import pools
-from dolphin_dagster.instance.jobs import asset_job
+from dolphin_dagster.instance.jobs import asset_job, schedule_of
 from dolphin_dagster.resources import Grid, Stack
 from dolphin_realtime.config.settings import Settings
 from dolphin_realtime.grid import maps, wire
@@ -109,13 +109,10 @@ calendar_factors_job = asset_job(
     NAME, pools.INDICATORS, 300, "Compute and push the calendar factors."
 )
 
-calendar_factors_schedule = dg.ScheduleDefinition(
-    name="calendar_factors_schedule",
-    job=calendar_factors_job,
-    cron_schedule="*/30 * * * *",
-    execution_timezone="UTC",
-    default_status=dg.DefaultScheduleStatus.RUNNING,
-    description="Every half hour: the document's lifetime is 65 minutes.",
+calendar_factors_schedule = schedule_of(
+    calendar_factors_job,
+    "*/30 * * * *",
+    "Every half hour: the document's lifetime is 65 minutes.",
 )
 
 

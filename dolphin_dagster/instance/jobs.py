@@ -1,4 +1,4 @@
-"""Jobs: one for each asset or for several, each in a pool's queue and with a maximum runtime."""
+"""Jobs, each in a pool's queue and with a maximum runtime, and their schedules."""
 
 from collections.abc import Sequence
 from typing import Any, Final
@@ -45,5 +45,17 @@ def asset_job(
         f"{name}_job",
         selection=dg.AssetSelection.assets(*(assets or [name])),
         tags=pools.tags(pool, max_runtime_s),
+        description=description,
+    )
+
+
+def schedule_of(job: Any, cron: str, description: str) -> dg.ScheduleDefinition:
+    """Return the schedule `<name>_schedule` of a job `<name>_job`: in UTC, on from the start."""
+    return dg.ScheduleDefinition(
+        name=f"{job.name.removesuffix('_job')}_schedule",
+        job=job,
+        cron_schedule=cron,
+        execution_timezone="UTC",
+        default_status=dg.DefaultScheduleStatus.RUNNING,
         description=description,
     )

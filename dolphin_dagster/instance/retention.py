@@ -24,7 +24,7 @@ from dolphin_dagster.instance.dagster_internals import (
     SqliteEventLogStorage,
 )
 from dolphin_dagster.instance.dagster_internals import SqlEventLogStorageTable as Events
-from dolphin_dagster.instance.jobs import asset_job, assets_of
+from dolphin_dagster.instance.jobs import asset_job, assets_of, schedule_of
 from dolphin_dagster.resources import Stack
 
 NAME: Final = "dagster_retention"
@@ -198,11 +198,8 @@ def dagster_retention(
 dagster_retention_job = asset_job(
     NAME, pools.DOLPHIN, 1800, "Remove old events and runs of factors from Dagster's storage."
 )
-dagster_retention_schedule = dg.ScheduleDefinition(
-    name="dagster_retention_schedule",
-    job=dagster_retention_job,
-    cron_schedule="50 3 * * *",
-    execution_timezone="UTC",
-    default_status=dg.DefaultScheduleStatus.RUNNING,
-    description="Every night at 03:50 UTC: removes old events and runs of factors.",
+dagster_retention_schedule = schedule_of(
+    dagster_retention_job,
+    "50 3 * * *",
+    "Every night at 03:50 UTC: removes old events and runs of factors.",
 )
