@@ -18,7 +18,7 @@ CHROMIUM_FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-PATIENCE_MS = 30_000
+PATIENCE_MS = 60_000
 """The UI asks again every few seconds, and the machine may be busy with the first runs."""
 expect.set_options(timeout=PATIENCE_MS)
 SHOTS = Path(os.environ.get("E2E_SHOTS", "ci-output/screenshots"))

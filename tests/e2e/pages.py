@@ -45,7 +45,7 @@ def toggle(page, name, wanted, status):
 
     The page first shows what it kept of an earlier visit, and a click then would ask for that again.
     """
-    page.set_viewport_size({"width": 1500, "height": 3000})  # rows out of sight are not drawn
+    page.get_by_role("textbox", name="Search and filter automations").fill(name)
     row = page.locator("[data-index]", has=page.get_by_text(name, exact=True))
     switch = row.locator("label[class*=formatSwitch]")
     expect(switch.locator("input")).to_be_checked(checked=wanted == "STOPPED")

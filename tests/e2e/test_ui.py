@@ -1,5 +1,6 @@
 """What an operator sees and clicks in the Dagster UI."""
 
+import pytest
 from playwright.sync_api import expect
 
 from dolphin_dagster.instance import pools
@@ -13,6 +14,7 @@ def red_checks_of(stack, asset):
     return [c for c in dagster_api.red_checks(stack.ui_port) if c.startswith(f"{asset}:")]
 
 
+@pytest.mark.timeout(300)
 def test_calendar_factors_are_materialized_by_clicking(page, stack):
     client = connection.connect_blocking("dolphin", stack.port, "e2e")
     features = client.get_map(maps.FEATURES).blocking()
@@ -23,7 +25,7 @@ def test_calendar_factors_are_materialized_by_clicking(page, stack):
     def is_pushed():
         return wire.decode(features.get(maps.LATEST_CALENDAR))["_pushed_at"] != before
 
-    wait_for(is_pushed, 60, "a new esof_latest")
+    wait_for(is_pushed, 120, "a new esof_latest")
     client.shutdown()
     wait_for(lambda: not red_checks_of(stack, "calendar_factors"), 60, "its checks green")
     page.goto("/assets/calendar_factors")
