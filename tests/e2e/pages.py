@@ -45,7 +45,10 @@ def toggle(page, name, wanted, status):
 
     The page first shows what it kept of an earlier visit, and a click then would ask for that again.
     """
-    page.get_by_role("textbox", name="Search and filter automations").fill(name)
+    only = page.get_by_role("textbox", name="Search and filter automations")
+    only.press("Control+a")
+    page.keyboard.insert_text(f'name:"{name}"')
+    only.press("Enter")
     row = page.locator("[data-index]", has=page.get_by_text(name, exact=True))
     switch = row.locator("label[class*=formatSwitch]")
     expect(switch.locator("input")).to_be_checked(checked=wanted == "STOPPED")
