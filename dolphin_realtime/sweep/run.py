@@ -94,8 +94,8 @@ def plan_of(file: SweepFile, settings: Settings) -> SweepPlan:
             ),
             inputs[day],
         )
+        for day in days  # a day's sets one after another: they share its warm-up
         for one in sets_of(file)
-        for day in days
     ]
     return SweepPlan(days, trials, _short_days(days, scans))
 

@@ -24,7 +24,8 @@ from dolphin_realtime.model.errors import DolphinError
 from dolphin_realtime.model.portfolio.plan import Plan
 from dolphin_realtime.scans.coverage import DayCoverage, Reading
 from dolphin_realtime.scans.days import ScanDays
-from dolphin_realtime.trading.warm_up import portfolio_of, warm_up_from
+from dolphin_realtime.sweep.warm_states import begin_warm
+from dolphin_realtime.trading.warm_up import portfolio_of
 
 WORKER_DIED: Final = "its worker died"
 HOUR_US: Final = 3_600_000_000
@@ -102,9 +103,10 @@ def run_trial(trial: Trial) -> TrialResult:
 
 
 def _run(trial: Trial) -> TrialResult:
-    scans = ScanDays.of(Path(trial.scans))
+    path = Path(trial.scans)
+    scans = ScanDays.of(path)
     portfolio = portfolio_of("SWEEP", changed(trial.parameters, trial.assignments))
-    warm_up_from(portfolio, scans, trial.warm_up_days, trial.day)
+    begin_warm(portfolio, path, scans, trial.warm_up_days, trial.day)
     factors = read_factors(Path(trial.factors) if trial.factors else None, trial.day, trial.day)
     watch = _Watch(portfolio.equity())
     reading = Reading()
