@@ -8,7 +8,7 @@ instants are whole microseconds since the Unix epoch, UTC.
 import math
 from collections.abc import Iterable, Iterator
 from datetime import datetime
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import msgspec
 
@@ -82,21 +82,53 @@ def finite_or_none(values: list[float | None]) -> list[float | None]:
     return [v if v is not None and math.isfinite(v) else None for v in values]
 
 
-def encode_scan(scan: Scan, bridge_ts: datetime) -> str:
-    """Return the wire document of ``scan``; names must be distinct and lengths equal."""
+class EncodedScan(msgspec.Struct, frozen=True, kw_only=True):
+    """A scan whose lists are JSON already; `document_of` adds what the bridge knows."""
+
+    scan_number: int
+    timestamp_us: int
+    assets: bytes
+    asset_prices: bytes
+    eigenvalues: bytes
+    simulated: str | None = None
+
+
+def encoded(scan: Scan) -> EncodedScan:
+    """Return a scan with its lists encoded; names must be distinct and lengths equal."""
+    prices = dict(zip(scan.assets, finite_or_none(scan.prices), strict=True))
+    return EncodedScan(
+        scan_number=scan.scan_number,
+        timestamp_us=scan.timestamp_us,
+        assets=_encoder.encode(scan.assets),
+        asset_prices=_encoder.encode(prices),
+        eigenvalues=_encoder.encode(finite_or_none(scan.eigenvalues)),
+        simulated=scan.simulated,
+    )
+
+
+def document_of(scan: EncodedScan, epoch: int, seq: int, bridge_ts: datetime) -> str:
+    """Return the wire document of an encoded scan."""
+    lists: dict[str, Any] = {
+        "assets": msgspec.Raw(scan.assets),
+        "asset_prices": msgspec.Raw(scan.asset_prices),
+        "eigenvalues": msgspec.Raw(scan.eigenvalues),
+    }
     document = ScanDocument(
         scan_number=scan.scan_number,
         timestamp=from_us(scan.timestamp_us),
-        assets=scan.assets,
-        asset_prices=dict(zip(scan.assets, finite_or_none(scan.prices), strict=True)),
-        eigenvalues=finite_or_none(scan.eigenvalues),
         bridge_ts=bridge_ts,
         bridge_source=BRIDGE_SOURCE,
-        epoch=scan.epoch,
-        seq=scan.seq,
+        epoch=epoch,
+        seq=seq,
         simulated=scan.simulated,
+        **lists,
     )
     return _encoder.encode(document).decode()
+
+
+def encode_scan(scan: Scan, bridge_ts: datetime) -> str:
+    """Return the wire document of ``scan``; names must be distinct and lengths equal."""
+    return document_of(encoded(scan), scan.epoch, scan.seq, bridge_ts)
 
 
 def decode_scan(payload: str | bytes) -> Scan:

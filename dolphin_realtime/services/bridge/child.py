@@ -12,9 +12,9 @@ from typing import Final
 import msgspec
 
 from dolphin_realtime.infra.process import die_with_parent
-from dolphin_realtime.services.bridge.reader import LENGTH, Found, Request
+from dolphin_realtime.services.bridge.reader import LENGTH, Handed, Request
 
-_found = msgspec.msgpack.Decoder(list[Found])
+_found = msgspec.msgpack.Decoder(list[Handed])
 _MAX_FRAME: Final = 256 * 1024 * 1024
 _KILL_WAIT_S: Final = 1.0
 
@@ -43,7 +43,7 @@ class ReaderChild:
         """Whether a killed child still hangs in the share; no other child is started then."""
         return self._stuck is not None and self._stuck.returncode is None
 
-    async def ask(self, request: Request) -> list[Found]:
+    async def ask(self, request: Request) -> list[Handed]:
         """Return the child's answer.
 
         Raises:
@@ -60,7 +60,7 @@ class ReaderChild:
             detail = str(e) or f"no answer within {request.wait_s + self._deadline_s:.1f} s"
             raise ReaderOverdue(f"the scan folder's reader was replaced: {detail}") from e
 
-    async def _exchange(self, request: Request) -> list[Found]:
+    async def _exchange(self, request: Request) -> list[Handed]:
         child = self._child or await self._start()
         if child.stdin is None or child.stdout is None:
             raise OSError("the reader has no pipes")

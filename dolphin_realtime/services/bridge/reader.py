@@ -1,7 +1,8 @@
 """The reader child: the only process of the services that touches the scan folder.
 
 It answers one request at a time over its pipes: it looks for up to some seconds, then returns
-every finished file. A share that hangs blocks only this process, and the bridge replaces it.
+every finished file, its scan encoded for the grid. A share that hangs blocks only this process,
+and the bridge replaces it.
 Run as ``python -m dolphin_realtime.services.bridge.reader SCAN_DIR LEDGER``.
 """
 
@@ -10,6 +11,7 @@ import struct
 import sys
 import time
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
 from stat import S_ISREG
 from typing import BinaryIO, Final
@@ -18,9 +20,10 @@ import msgspec
 
 from dolphin_realtime.infra.process import die_with_parent
 from dolphin_realtime.model.errors import ScanFileError, ScanIncomplete
-from dolphin_realtime.model.market.scan import Scan
+from dolphin_realtime.model.market.scan import EncodedScan, Scan, encoded
 from dolphin_realtime.scans.files import parse_scan, refuse_unpublishable
 from dolphin_realtime.scans.ledger import Stamp, read_stamps
+from dolphin_realtime.services.bridge.notices import Notices
 from dolphin_realtime.services.bridge.share_speed import NAME as PACE_FILE
 from dolphin_realtime.services.bridge.share_speed import Pace
 from dolphin_realtime.services.bridge.sweep import NAME as SWEEP_FILE
@@ -35,6 +38,10 @@ RETRY_S: Final = (0.05, 1.0)
 """Pause before an unchanged file is read again: the first pause and the longest."""
 LOOK_S: Final = 0.5
 """Least time of one look, even if the request has less time left."""
+TOLD_POLL_S: Final = 0.05
+"""Least pause between listings while the kernel tells of every file."""
+TOLD_SLICE_S: Final = 0.002
+"""Longest slice of the sweep meanwhile: a file that is told waits for its end."""
 BATCH: Final = 500
 """Largest number of files in one answer, oldest first."""
 MAX_BYTES: Final = 64 * 1024 * 1024
@@ -61,6 +68,21 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
     reason: str = ""
 
 
+class Handed(msgspec.Struct, frozen=True, kw_only=True):
+    """A finished file as the bridge gets it."""
+
+    path: str
+    stamp: Stamp
+    scan: EncodedScan | None = None
+    reason: str = ""
+
+    @classmethod
+    def of(cls, found: Found) -> "Handed":
+        """Encode a found file's scan."""
+        scan = None if found.scan is None else encoded(found.scan)
+        return cls(path=found.path, stamp=found.stamp, scan=scan, reason=found.reason)
+
+
 class _Waiting(msgspec.Struct):
     """A file that is not a valid scan yet: its stamp and content hash, since when, next retry."""
 
@@ -77,12 +99,14 @@ class Reader:
     Args:
         scan_dir: The scan folder.
         ledger: Folder of the bridge's ledger, which lists the known files.
+        notices: The kernel's notices; None: the folder is only listed.
     """
 
-    def __init__(self, scan_dir: Path, ledger: Path) -> None:
+    def __init__(self, scan_dir: Path, ledger: Path, notices: Notices | None = None) -> None:
         self._dir = scan_dir
         self._watch = FolderWatch(scan_dir, read_stamps(ledger))
         self._sweep = Sweep(scan_dir, ledger.with_name(SWEEP_FILE))
+        self._notices = notices
         self.pace = Pace(ledger.with_name(PACE_FILE))
         self._new: dict[str, None] = {}
         self._waiting: dict[str, _Waiting] = {}
@@ -92,21 +116,57 @@ class Reader:
         """Files that were found and not read yet."""
         return len(self._new)
 
-    def look(self, until: float = math.inf) -> list[Found]:
+    @property
+    def is_told(self) -> bool:
+        """Whether the kernel tells of every new file."""
+        return self._notices is not None and self._notices.is_reliable
+
+    def wait(self, seconds: float) -> list[str]:
+        """Wait until the kernel tells of a file, or the time is over; return the new paths.
+
+        An empty list means that the folder must be listed.
+        """
+        if self._notices is None or not self._notices.is_watching:
+            time.sleep(seconds)
+            return []
+        paths, must_list = self._notices.wait(seconds)
+        return [] if must_list else [path for path in paths if not self._watch.knows(path)]
+
+    def look(self, until: float = math.inf, told: Sequence[str] = ()) -> list[Found]:
         """Return the files that were finished since the last look, oldest first.
 
         If there is no new name, a slice of the sweep is done. What cannot be done by ``until``
         is left to the next looks; at least one file is read.
+
+        Args:
+            until: When to stop, monotonic.
+            told: New paths; empty: the folder is listed.
         """
-        self._new |= dict.fromkeys(self._watch.new_names(until))
-        self._leave_waiting()
-        began, asked = time.monotonic(), self._sweep.asked
-        if not self._new:
-            self._new |= dict.fromkeys(
-                self._sweep.slice(self._watch.known, self._watch.days, until)
-            )
+        if told:
+            self._new |= dict.fromkeys(told)
+            for path in told:
+                self._waiting.pop(path, None)
+        else:
+            self._new |= dict.fromkeys(self._watch.new_names(until))
             self._leave_waiting()
+            if self._notices is not None:
+                self._notices.follow(self._watch.days)
+        if not self._new:
+            self._sweep_slice(until)
+        found = self._read_new(until)
+        if self._notices is not None:
+            self._notices.found([one.path for one in found])
+        return found
+
+    def _sweep_slice(self, until: float) -> None:
+        began, asked = time.monotonic(), self._sweep.asked
+        if self.is_told:
+            until = min(until, began + TOLD_SLICE_S)
+        self._new |= dict.fromkeys(self._sweep.slice(self._watch.known, self._watch.days, until))
+        self._leave_waiting()
         self.pace.count(self._sweep.asked - asked, time.monotonic() - began)
+
+    def _read_new(self, until: float) -> list[Found]:
         found: list[Found] = []
         due = [*sorted(self._new)[:BATCH], *self._due()]
         for n, path in enumerate(due[:BATCH]):
@@ -205,23 +265,27 @@ def answer(reader: Reader, request: Request) -> list[Found]:
     """Look until something is found or the request's time is over."""
     if request.recall:
         return reader.recall(request.recall)
-    until = time.monotonic() + request.wait_s
+    until, told = time.monotonic() + request.wait_s, list[str]()
+    if reader.is_told and not reader.n_new:
+        told = reader.wait(min(TOLD_POLL_S, request.wait_s))
     while True:
-        found = reader.look(max(until, time.monotonic() + LOOK_S))
+        found = reader.look(max(until, time.monotonic() + LOOK_S), told)
         left = until - time.monotonic()
         if found or left <= 0:
             return found
-        time.sleep(min(request.poll_s, left))
+        pause_s = max(request.poll_s, TOLD_POLL_S) if reader.is_told else request.poll_s
+        told = reader.wait(min(pause_s, left))
 
 
 def main() -> None:
     """Answer requests until the bridge closes the pipe."""
     die_with_parent()
-    reader = Reader(Path(sys.argv[1]), Path(sys.argv[2]))
+    scan_dir, ledger = Path(sys.argv[1]), Path(sys.argv[2])
+    reader = Reader(scan_dir, ledger, Notices(scan_dir))
     requests = msgspec.msgpack.Decoder(Request)
     while (payload := receive(sys.stdin.buffer)) is not None:
         found = answer(reader, requests.decode(payload))
-        send(sys.stdout.buffer, msgspec.msgpack.encode(found))
+        send(sys.stdout.buffer, msgspec.msgpack.encode([Handed.of(one) for one in found]))
         reader.pace.tell(reader.n_new)
 
 

@@ -8,19 +8,17 @@ import time
 from datetime import UTC, datetime
 from typing import Final
 
-import msgspec
-
 from dolphin_realtime.infra.trace import Trace
 from dolphin_realtime.model.errors import ScanOutOfOrder
 from dolphin_realtime.model.instant import to_us
 from dolphin_realtime.model.market.cadence import LATE_CADENCES, Cadence
-from dolphin_realtime.model.market.scan import Scan, encode_scan, refuse_implausible
+from dolphin_realtime.model.market.scan import document_of, refuse_implausible
 from dolphin_realtime.runtime.service_context import ServiceContext
 from dolphin_realtime.scans.ledger import Line, ledger_folder
 from dolphin_realtime.services.bridge.child import ReaderChild, ReaderOverdue
 from dolphin_realtime.services.bridge.ledger import Ledger
 from dolphin_realtime.services.bridge.publish import OUTBOX, Publisher
-from dolphin_realtime.services.bridge.reader import BATCH, Found, Request
+from dolphin_realtime.services.bridge.reader import BATCH, Handed, Request
 from dolphin_realtime.services.bridge.share_speed import NAME as PACE_FILE
 from dolphin_realtime.services.bridge.share_speed import said as pace_said
 
@@ -111,48 +109,47 @@ class Bridge:
             self._ledger.add(line)
         self._describe()
 
-    def _take(self, found: list[Found]) -> tuple[list[Line], list[str]]:
+    def _take(self, found: list[Handed]) -> tuple[list[Line], list[str]]:
         lines, documents = [], []
         for one in sorted(found, key=_in_market_order):
-            line, scan = self._place(one)
+            line, is_new = self._place(one)
             lines.append(line)
-            if scan is not None:
-                self._trace.stamp("read", scan.epoch, scan.scan_number)
-                documents.append(encode_scan(scan, datetime.now(UTC)))
-                self._trace.stamp("put", scan.epoch, scan.scan_number)
+            if one.scan is not None and is_new:
+                self._trace.stamp("read", line.epoch, line.scan_number)
+                documents.append(document_of(one.scan, line.epoch, line.seq, datetime.now(UTC)))
+                self._trace.stamp("put", line.epoch, line.scan_number)
                 self._polling.cadence.note(time.monotonic())
                 self._context.went_well()
         return lines, documents
 
-    def _place(self, found: Found) -> tuple[Line, Scan | None]:
-        """Give a scan its epoch and sequence number, or quarantine it."""
+    def _place(self, found: Handed) -> tuple[Line, bool]:
+        """Give a scan its epoch and sequence number, or quarantine it; return whether it is new."""
         line = Line(path=found.path, stamp=found.stamp, reason=found.reason)
-        scan = found.scan
+        scan, order = found.scan, self._ledger.order
         if scan is None:
             self._context.count_rejection("bad_file", file=found.path, why=found.reason)
-            return line, None
+            return line, False
         try:
             refuse_implausible(
                 scan.timestamp_us,
-                self._ledger.order.timestamp_us,
+                order.timestamp_us,
                 to_us(datetime.now(UTC)),
                 is_replay=self._context.settings.market_clock == "replay",
             )
-            is_new = self._ledger.order.accept(scan.scan_number, scan.timestamp_us)
+            is_new = order.accept(scan.scan_number, scan.timestamp_us)
         except ScanOutOfOrder as e:
             line.reason = f"out of order: {e}"
             self._context.count_rejection("out_of_order", file=found.path, why=str(e))
-            return line, None
+            return line, False
         if not is_new:
             line.reason = f"duplicate of scan {scan.scan_number}"
             self._context.count_rejection("duplicate", file=found.path, why=line.reason)
-            return line, None
+            return line, False
         self._ledger.seq += 1
-        scan = msgspec.structs.replace(scan, epoch=self._ledger.order.epoch, seq=self._ledger.seq)
-        line.epoch, line.seq = scan.epoch, scan.seq
+        line.epoch, line.seq = order.epoch, self._ledger.seq
         line.scan_number, line.timestamp_us = scan.scan_number, scan.timestamp_us
         self._last_number = scan.scan_number
-        return line, scan
+        return line, True
 
     async def _last_documents(self) -> list[str]:
         """Return the documents of the newest files an earlier process published."""
@@ -169,9 +166,8 @@ class Bridge:
                 line = lines[one.path]
                 if one.scan is None or one.stamp != line.stamp:
                     continue
-                scan = msgspec.structs.replace(one.scan, epoch=line.epoch, seq=line.seq)
                 seen_at = datetime.fromtimestamp(line.stamp[0] / 1e9, UTC)
-                documents.append(encode_scan(scan, seen_at))
+                documents.append(document_of(one.scan, line.epoch, line.seq, seen_at))
         return documents
 
     def _describe(self) -> None:
@@ -188,7 +184,7 @@ class Bridge:
         )
 
 
-def _in_market_order(found: Found) -> tuple[int, int]:
+def _in_market_order(found: Handed) -> tuple[int, int]:
     if found.scan is None:
         return 0, 0
     return found.scan.timestamp_us, found.scan.scan_number

@@ -101,6 +101,11 @@ class FolderWatch:
         day, _, name = path.partition("/")
         self.known.setdefault(day, {})[name] = stamp
 
+    def knows(self, path: str) -> bool:
+        """Return whether a file was handled."""
+        day, _, name = path.partition("/")
+        return name in self.known.get(day, ())
+
     @property
     def days(self) -> list[str]:
         """The watched days, the newest first."""
