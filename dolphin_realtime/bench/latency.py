@@ -5,13 +5,16 @@ another and the stamps of all processes are joined. Only scans with orders count
 """
 
 import itertools
+import os
+import platform
 import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from dolphin_realtime.bench import bare
+from dolphin_realtime.bench import bare, bare_grid
+from dolphin_realtime.bench.histogram import histograms
 from dolphin_realtime.bench.market import label, make_market
 from dolphin_realtime.bench.percentiles import percentiles_us
 from dolphin_realtime.bench.stack import Stack, wait_for
@@ -96,12 +99,43 @@ def _join(visible: dict[Key, int], folder: Path) -> dict[Key, dict[str, int]]:
     }
 
 
-def measure(n_assets: int, n_scans: int) -> dict[str, Any]:
+def measure(n_assets: int, n_scans: int, svg: Path | None = None) -> dict[str, Any]:
     """Run a stack over ``n_scans`` scans of ``n_assets`` and return the distributions.
+
+    Args:
+        n_assets: Assets a scan.
+        n_scans: Scans after the warm-up.
+        svg: Where to draw the histograms; None: they are not drawn.
 
     Raises:
         ServiceError: If the stack fails, or fewer than MIN_COUNTED scans had orders.
     """
+    machine = {"cores": os.cpu_count(), "kernel": platform.release(), "load": os.getloadavg()[0]}
+    stamps, n_orders = _stamps(n_assets, n_scans)
+    if len(stamps) < MIN_COUNTED:
+        raise ServiceError(
+            f"only {len(stamps)} scans had orders, {MIN_COUNTED} are needed: more --scans"
+        )
+    stages = {
+        name: [(s[b] - s[a]) / 1000 for s in stamps.values()] for name, (a, b) in STAGES.items()
+    }
+    if svg is not None:
+        title = f"{n_assets} assets, {len(stamps)} scans, load {machine['load']:.1f} at the start"
+        svg.write_text(histograms(title, stages))
+    return {
+        "assets": n_assets,
+        "scans": len(stamps),
+        "orders_per_scan": round(n_orders / max(1, len(stamps)), 2),
+        "prices": label(n_assets),
+        "machine": machine,
+        "stages_us": {name: percentiles_us(values) for name, values in stages.items()},
+        "bare_grid_us": bare_grid.measure(n_assets, BARE_ROUNDS, INTERVAL_S),
+        "bare_nautilus_us": bare.measure(n_assets, BARE_ROUNDS, INTERVAL_S),
+    }
+
+
+def _stamps(n_assets: int, n_scans: int) -> tuple[dict[Key, dict[str, int]], int]:
+    """Run a stack; return the stamps of the scans with orders, and the number of orders."""
     market = make_market(n_assets)
     with tempfile.TemporaryDirectory(prefix="dolphin-bench-") as scratch:
         home, traces = Path(scratch) / "home", Path(scratch) / "traces"
@@ -120,22 +154,7 @@ def measure(n_assets: int, n_scans: int) -> dict[str, Any]:
         with Stack(home, "--no-dagster", **settings) as stack:
             visible = _write(stack, market, begin + WARM_UP_DAYS * DAY_US, n_scans)
             orders = _count_orders(stack)
-        stamps = _join(visible, traces)
-    if len(stamps) < MIN_COUNTED:
-        raise ServiceError(
-            f"only {len(stamps)} scans had orders, {MIN_COUNTED} are needed: more --scans"
-        )
-    return {
-        "assets": n_assets,
-        "scans": len(stamps),
-        "orders_per_scan": round(orders / max(1, len(stamps)), 2),
-        "prices": label(n_assets),
-        "stages_us": {
-            name: percentiles_us([(s[b] - s[a]) / 1000 for s in stamps.values()])
-            for name, (a, b) in STAGES.items()
-        },
-        "bare_nautilus_us": bare.measure(n_assets, BARE_ROUNDS, INTERVAL_S),
-    }
+        return _join(visible, traces), orders
 
 
 def _count_orders(stack: Stack) -> int:

@@ -18,9 +18,12 @@ def bench() -> None:
 @bench.command("latency")
 @click.option("--scans", default=500, show_default=True, help="Scans to replay after the first 30.")
 @click.option("--assets", default=50, show_default=True, help="Assets a scan.")
+@click.option("--svg", type=click.Path(path_type=Path), help="Draw the histograms into this file.")
 @click.option("--json", "as_json", is_flag=True, help="One line of JSON.")
-def latency(scans: int, assets: int, as_json: bool) -> None:
+def latency(scans: int, assets: int, svg: Path | None, as_json: bool) -> None:
     """Latency from a scan file's appearance to the orders of its scan.
+
+    Beside it stand the bare parts: a put and its listener alone, and NautilusTrader alone.
 
     \b
     Example: dolphin bench latency --assets 50 --json
@@ -29,7 +32,7 @@ def latency(scans: int, assets: int, as_json: bool) -> None:
 
     if not as_json:
         say(f"{scans} scans of {assets} assets through a stack of its own; this takes minutes")
-    result = measure(assets, scans)
+    result = measure(assets, scans, svg)
     if as_json:
         click.echo(msgspec.json.encode(result).decode())
     else:
@@ -242,6 +245,8 @@ def _print(result: dict[str, Any]) -> None:
     for name, found in result["stages_us"].items():
         cells = " ".join(f"{found[k]:9.0f}" for k in ("p50", "p90", "p99", "max"))
         say(f"  {name:26} {cells}")
-    for name, found in result["bare_nautilus_us"].items():
+    bare = {"bare grid, put to callback": result["bare_grid_us"]}
+    bare |= {f"bare Nautilus, {name}": one for name, one in result["bare_nautilus_us"].items()}
+    for name, found in bare.items():
         cells = " ".join(f"{found[k]:9.0f}" for k in ("p50", "p90", "p99", "max"))
-        say(f"  {'bare Nautilus, ' + name:26} {cells}")
+        say(f"  {name:26} {cells}")

@@ -63,6 +63,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         start_limit_burst: Starts within start_limit_interval_s after which a service stays down.
         start_limit_interval_s: See start_limit_burst.
         restart_pause_s: Pause before a service that died is started again.
+        realtime_cpus: Processors that the units of the realtime services are bound to, e.g. 2-3 or
+            2,3; empty: any. For hosts with processors to spare.
         watchdog_s: A service silent for this long is killed and started again.
         grid_timeout_s: How long a service waits for the grid at its start.
         alerts_file: File of Apprise URLs, one a line, that alerts are sent to; empty: none is sent.
@@ -117,6 +119,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     start_limit_burst: Annotated[int, msgspec.Meta(ge=1)] = 3
     start_limit_interval_s: Seconds = 60.0
     restart_pause_s: Seconds = 1.0
+    realtime_cpus: Annotated[
+        str, msgspec.Meta(pattern=r"^([0-9]+(-[0-9]+)?(,[0-9]+(-[0-9]+)?)*)?$")
+    ] = ""
     watchdog_s: Seconds = 30.0
     grid_timeout_s: Seconds = 20.0
     alerts_file: str = ""

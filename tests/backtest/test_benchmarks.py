@@ -4,8 +4,12 @@ import json
 import os
 import subprocess
 import sys
+from xml.etree import ElementTree
 
 import pytest
+
+from dolphin_realtime.bench import bare_grid
+from dolphin_realtime.bench.histogram import histograms
 
 
 def bench(*words):
@@ -35,3 +39,17 @@ def test_an_archive_is_measured_by_day_and_the_year_is_extrapolated():
     assert found["mb_a_day"] > 0
     assert found["year_extrapolated"]["scans"] == 600 * 365
     assert "simulated" in found["prices"]
+
+
+def test_the_grid_alone_is_measured_from_put_to_callback():
+    found = bare_grid.measure(16, 20, 0.01)
+    assert found["n"] == 20
+    assert 0.0 < found["p50"] <= found["p99"]
+
+
+def test_histograms_are_one_small_picture_of_every_stage():
+    picture = histograms("50 assets", {"file <to> read": [300.0, 400.0, 9000.0], "rest": [50.0]})
+    root = ElementTree.fromstring(picture)  # noqa: S314 - our own picture
+    words = [text.text for text in root.iter("{http://www.w3.org/2000/svg}text")]
+    assert {"50 assets", "file <to> read", "p50 400 µs", "p99 9,000 µs", "10 ms"} <= set(words)
+    assert len(picture) < 5_000

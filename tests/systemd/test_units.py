@@ -155,3 +155,13 @@ def test_the_polkit_rule_names_every_service_but_the_observer(tree):
         may = spec.name != OBSERVER
         assert (f'"dolphin-{spec.name}.service"' in rule) == may, spec.name
     assert '"stop"' not in rule
+
+
+def test_realtime_services_alone_are_bound_to_the_processors_that_are_given():
+    settings = msgspec.structs.replace(SETTINGS, realtime_cpus="2-3")
+    files = render(settings, Place(root=ROOT, instance=ROOT))
+    bound = {p.name for p, text in files.items() if "CPUAffinity=2-3" in text}
+    assert bound == {file_name(s) for s in SERVICES if s.tier == "realtime"}
+    assert not any(
+        "CPUAffinity" in t for t in render(SETTINGS, Place(root=ROOT, instance=ROOT)).values()
+    )

@@ -20,8 +20,8 @@ MANIFEST: Final = ENVIRONMENT.parent / "installed"
 """Files written and units installed, one per line; the next installation removes obsolete ones."""
 _ENVIRONMENT: Final = """\
 # Settings of every Dolphin unit, and of `dolphin` on this machine; docs/settings.md lists them.
-# After a change of a port, the watchdog's time, the venue, DOLPHIN_INSTANCES or the home, also run
-# `dolphin systemd install`.
+# After a change of a port, the watchdog's time, the venue, DOLPHIN_INSTANCES, DOLPHIN_REALTIME_CPUS
+# or the home, also run `dolphin systemd install`.
 DOLPHIN_HOME={home}
 DOLPHIN_MANAGER=systemd
 """
@@ -41,7 +41,8 @@ def render(settings: Settings, place: Place) -> dict[Path, str]:
     """Return every file's text by its absolute path."""
     everything = table_of(settings)
     specs = [s for s in everything if s.ready != "exit"]
-    files = {UNITS / file_name(s): render_unit(s, place, everything) for s in specs}
+    cpus = settings.realtime_cpus
+    files = {UNITS / file_name(s): render_unit(s, place, everything, cpus) for s in specs}
     files |= {UNITS / name: text for name, text in host.SLICES.items()}
     files[UNITS / TARGET] = host.render_target(specs)
     files[UNITS / host.ALERT_UNIT] = host.render_alert(place, sys.executable)

@@ -47,8 +47,15 @@ def file_name(spec: Spec) -> str:
     return f"{PREFIX}{TRADER}.service" if spec.name.startswith(TRADER) else unit_of(spec.name)
 
 
-def render_unit(spec: Spec, place: Place, others: list[Spec]) -> str:
-    """Return the unit's text; ``others`` gives the services to order after and the set-up steps."""
+def render_unit(spec: Spec, place: Place, others: list[Spec], cpus: str = "") -> str:
+    """Return the unit's text.
+
+    Args:
+        spec: The service.
+        place: The stack's paths.
+        others: The services to order after, and the set-up steps.
+        cpus: Processors of the realtime services; empty: any.
+    """
     names = [s.name for s in others if s.ready != "exit"]
     steps = [s for s in others if s.ready == "exit" and s.tier == spec.tier]
     sections = {
@@ -56,6 +63,7 @@ def render_unit(spec: Spec, place: Place, others: list[Spec]) -> str:
         "Service": [
             *_service(spec, place, steps),
             *_bounds(spec),
+            *([f"CPUAffinity={cpus}"] if cpus and spec.tier == "realtime" else []),
             *_confinement(spec, place),
             HARDENING,
         ],
