@@ -51,8 +51,18 @@ def render_config(cluster_name: str, port: int) -> str:
     return _YAML.format(cluster_name=cluster_name, port=port, ring=SCAN_RING_CAPACITY)
 
 
-def command_line(java: Path, java_major: int, jar: Path, config: Path) -> list[str]:
-    """Return the member's command line for a Java of the given major version."""
+def command_line(
+    java: Path, java_major: int, jar: Path, config: Path, archive: list[str]
+) -> list[str]:
+    """Return the member's command line.
+
+    Args:
+        java: The Java to run.
+        java_major: Its major version.
+        jar: The member's jar.
+        config: Its configuration.
+        archive: Java's options about the class archive.
+    """
     opens = ["java.base/java.lang", "java.base/java.nio", "java.base/sun.nio.ch"]
     opens += ["java.management/sun.management", "jdk.management/com.sun.management.internal"]
     flags = ["-Xms64m", f"-Xmx{HEAP_MAX}", "-XX:+UseSerialGC", "-XX:+ExitOnOutOfMemoryError"]
@@ -62,4 +72,12 @@ def command_line(java: Path, java_major: int, jar: Path, config: Path) -> list[s
         flags += ["--add-opens", f"{package}=ALL-UNNAMED"]
     if java_major >= UNSAFE_FLAG_SINCE:
         flags.append("--sun-misc-unsafe-memory-access=allow")
-    return [str(java), *flags, f"-Dhazelcast.config={config}", "-cp", str(jar), MAIN_CLASS]
+    return [
+        str(java),
+        *flags,
+        *archive,
+        f"-Dhazelcast.config={config}",
+        "-cp",
+        str(jar),
+        MAIN_CLASS,
+    ]

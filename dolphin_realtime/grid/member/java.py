@@ -51,11 +51,23 @@ def _candidates(given: str) -> list[tuple[str, Path]]:
 
 
 def _major_version(java: Path) -> int | None:
+    """Return a Java's major version, from the file that describes it or else by running it."""
+    if not os.access(java, os.X_OK):
+        return None
+    try:
+        said = (java.resolve().parents[1] / "release").read_text()
+    except (OSError, IndexError, UnicodeDecodeError):
+        said = _said(java)
+    match = re.search(r'(?:version |JAVA_VERSION=)"(\d+)', said)
+    return int(match.group(1)) if match else None
+
+
+def _said(java: Path) -> str:
+    """Return what ``java -version`` says, nothing if it does not run."""
     try:
         done = subprocess.run(
             [str(java), "-version"], capture_output=True, text=True, timeout=30, check=False
         )
     except (OSError, subprocess.TimeoutExpired):
-        return None
-    match = re.search(r'version "(\d+)', done.stderr + done.stdout)
-    return int(match.group(1)) if match and done.returncode == 0 else None
+        return ""
+    return done.stderr + done.stdout if done.returncode == 0 else ""

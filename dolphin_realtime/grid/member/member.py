@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 from typing import IO, Final
 
+from dolphin_realtime.grid.member.class_archive import ClassArchive
 from dolphin_realtime.grid.member.config import command_line, render_config
 from dolphin_realtime.grid.member.jar import ensure_jar
 from dolphin_realtime.grid.member.java import find_java
@@ -24,6 +25,8 @@ READY_TIMEOUT_S: Final = 60.0
 STOP_TIMEOUT_S: Final = 25.0
 DEAF_STOP_S: Final = 3.0
 """Time to stop for a member that does not answer: it would not shut down cleanly either."""
+STOPPED: Final = (0, 128 + signal.SIGTERM)
+"""Exit codes of a JVM that ended by itself after SIGTERM."""
 _POLL_TIMEOUT_S: Final = 0.15
 
 
@@ -73,11 +76,12 @@ class Member:
         refuse_taken_port(self.port)
         jar_path = ensure_jar(jar, maven_base)
         java_path, major = find_java(java)
+        self._archive = ClassArchive(jar_path, java_path)
         self._run_dir.mkdir(parents=True, exist_ok=True)
         config = self._run_dir / "hazelcast.yaml"
         config.write_text(render_config(self.cluster_name, self.port))
         self._jvm = subprocess.Popen(
-            command_line(java_path, major, jar_path, config),
+            command_line(java_path, major, jar_path, config, self._archive.flags()),
             stdin=subprocess.DEVNULL,
             stdout=self._output,
             stderr=subprocess.STDOUT,
@@ -109,3 +113,4 @@ class Member:
         except subprocess.TimeoutExpired:
             self._jvm.kill()
             self._jvm.wait()
+        self._archive.keep(is_whole=self._jvm.returncode in STOPPED)

@@ -1,0 +1,58 @@
+"""A member's second start maps the classes that its first one left; nobody else's are used."""
+
+import os
+import shutil
+import signal
+from pathlib import Path
+
+import pytest
+
+from dolphin_realtime.bench.stack import free_port
+from dolphin_realtime.grid.member.class_archive import ClassArchive
+from dolphin_realtime.grid.member.jar import ensure_jar
+from dolphin_realtime.grid.member.java import find_java
+from dolphin_realtime.grid.member.member import Member
+
+
+@pytest.fixture
+def jar(tmp_path):
+    return Path(shutil.copy(ensure_jar(os.environ.get("DOLPHIN_HAZELCAST_JAR", "")), tmp_path))
+
+
+@pytest.fixture
+def member(tmp_path):
+    with (tmp_path / "log").open("wb") as log:
+        member = Member("archive", free_port(), tmp_path / "run", log)
+        yield member
+        member.stop()
+
+
+def archives(jar):
+    return sorted(path.name for path in jar.parent.glob("classes-*"))
+
+
+def test_what_a_member_leaves_when_it_stops_is_mapped_by_the_next(jar, member, tmp_path):
+    member.start(str(jar))
+    member.stop()
+    (name,) = archives(jar)
+    assert name.endswith(".jsa")
+    member.start(str(jar))
+    assert name in Path(f"/proc/{member.pid}/maps").read_text()
+    assert "WARNING" not in (tmp_path / "log").read_text()
+
+
+def test_a_member_that_is_killed_leaves_none(jar, member):
+    member.start(str(jar))
+    os.kill(member.pid, signal.SIGKILL)
+    member._jvm.wait()
+    member.stop()
+    assert archives(jar) == []
+
+
+def test_an_archive_that_others_could_have_written_is_not_used(jar):
+    archive = ClassArchive(jar, find_java()[0])
+    archive._file.write_bytes(b"whatever")
+    archive._file.chmod(0o444)
+    assert any("SharedArchiveFile" in flag for flag in archive.flags())
+    archive._file.chmod(0o666)
+    assert not any("SharedArchiveFile" in flag for flag in archive.flags())
