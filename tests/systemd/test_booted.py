@@ -62,6 +62,12 @@ def test_the_limits_are_really_in_the_units_cgroups(server):
     assert int(quota) == 2 * int(period)
 
 
+def test_the_kernel_tells_the_bridges_reader_of_files_in_its_confinement(server):
+    script = "grep -h ^inotify /proc/$(pgrep -f bridge.reader | head -1)/fdinfo/*"
+    told = server.machine.run("sh", "-c", script, check=False).stdout
+    assert told.count("inotify wd") >= 2, "the scan folder and a day in it are watched"
+
+
 def test_a_killed_trader_is_back_and_trading(server):
     contract.killed_it_comes_back(server, "trader@BLUE", bystander="hazelcast")
 
