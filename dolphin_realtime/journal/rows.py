@@ -5,6 +5,7 @@ tables.py, rows are written in writer.py.
 """
 
 from collections import Counter
+from itertools import repeat
 from typing import Any, Final
 
 import msgspec
@@ -27,7 +28,7 @@ from dolphin_realtime.journal.tables import (
 )
 from dolphin_realtime.model.instant import day_of
 from dolphin_realtime.model.orders import Ended, InFlight, OrderIntent, Traded, Unknown
-from dolphin_realtime.model.portfolio.account import DayPnl
+from dolphin_realtime.model.portfolio.account import Account, DayPnl
 from dolphin_realtime.model.portfolio.fill_rule import Quote
 from dolphin_realtime.model.portfolio.plan import Plan
 from dolphin_realtime.model.portfolio.portfolio import Portfolio
@@ -38,6 +39,8 @@ RECOVERED: Final = "RECOVERED"
 """Reason of a recovered order: its process died and its scan is lost."""
 CATCH_UP: Final = "CATCH_UP"
 """Reason of every asset at a scan that was too old to act on."""
+NOT_LISTED: Final = (None, None)
+"""Score and direction of an asset that the scan does not list."""
 
 
 def order_of(row: dict[str, Any]) -> InFlight:
@@ -57,13 +60,12 @@ def order_of(row: dict[str, Any]) -> InFlight:
     )
 
 
-def day_row(portfolio: Portfolio, day: DayPnl) -> DayRow:
-    """Return the figures of a portfolio's day so far; PNL publishes the same."""
-    account = portfolio.account
+def day_row(account: Account, day: DayPnl, unrealised: float) -> DayRow:
+    """Return the figures of an account's day so far; PNL publishes the same."""
     return DayRow(
         day=day.day,
         realised=account.realised - day.start_realised,
-        unrealised=account.unrealised(portfolio.prices),
+        unrealised=unrealised,
         fees=account.fees - day.start_fees,
         funding=account.funding - day.start_funding,
         equity=day.equity,
@@ -171,8 +173,8 @@ class Rows:
     def close_scan(self, plan: Plan, *, is_acted_on: bool) -> dict[str, list[Row]]:
         """Mark the portfolio at a scan and return all rows of the scan by table."""
         key = plan.key
-        day = self.portfolio.mark()
-        account, rows = self.portfolio.account, self._rows
+        account, rows, money = self.portfolio.account, self._rows, self._money()
+        day = self.portfolio.marks.mark(money["equity"])
         rows["decisions"] += self._decision_rows(plan, key, is_acted_on)
         rows["orders"] += [_order_row(o) for o in plan.orders]
         rows["refusals"] += [
@@ -186,10 +188,10 @@ class Rows:
             FundingRow(f.settlement_us, f.asset, f.quantity, f.rate, f.amount, self._now_us)
             for f in plan.funding
         ]
-        self.last_equity = self._equity_row(plan, key, is_acted_on=is_acted_on)
+        self.last_equity = self._equity_row(plan, key, money, is_acted_on=is_acted_on)
         rows["equity"] = [self.last_equity]
         rows["openings"] += self._opening_rows(plan, day.day)
-        rows["days"] = [day_row(self.portfolio, day)]
+        rows["days"] = [day_row(account, day, money["unrealised"])]
         if not self._has_start_cash:
             faults = msgspec.json.encode(self.portfolio.venue.faults).decode()
             rows["meta"] += [
@@ -199,14 +201,16 @@ class Rows:
             self._has_start_cash = True
         return self.take_rows()
 
-    def _equity_row(self, plan: Plan, key: tuple[int, int], *, is_acted_on: bool) -> EquityRow:
+    def _equity_row(
+        self, plan: Plan, key: tuple[int, int], money: dict[str, Any], *, is_acted_on: bool
+    ) -> EquityRow:
         """Return the equity row: account, exposure, signal scalers, number of gated assets."""
         signal = plan.signal
         reasons = Counter(signal.reason)
         return EquityRow(
             *key,
             timestamp_us=self._now_us,
-            **self._money(),
+            **money,
             posture=plan.limits.posture.value,
             is_acted_on=is_acted_on,
             simulated=plan.scan.simulated,
@@ -245,10 +249,11 @@ class Rows:
         """Replace the last scan's equity row and day, after more was booked at it."""
         if self.last_equity is None:
             return
-        day = self.portfolio.mark()
-        self.last_equity = self.last_equity._replace(**self._money())
+        money = self._money()
+        day = self.portfolio.marks.mark(money["equity"])
+        self.last_equity = self.last_equity._replace(**money)
         self._rows.setdefault(MARKED_AGAIN, []).append(self.last_equity)
-        self._rows["days"].append(day_row(self.portfolio, day))
+        self._rows["days"].append(day_row(self.portfolio.account, day, money["unrealised"]))
 
     def take_rows(self) -> dict[str, list[Row]]:
         """Return the rows added since the last call."""
@@ -260,32 +265,28 @@ class Rows:
     ) -> list[DecisionRow]:
         """Return rows for orders, and for assets with a signal, position, gate or new reason."""
         signal, last = plan.signal, self._last_reason
-        scores = zip(signal.s_score, signal.direction, strict=True)
-        read = dict(zip(signal.assets, scores, strict=True))
+        listed = zip(signal.assets, zip(signal.s_score, signal.direction, strict=True), strict=True)
+        read: dict[str, tuple[float | None, int | None]] = dict(listed)
         rows: list[DecisionRow] = []
-        decided = set()
-        reasons: list[str] = []
         for d in plan.decisions:
-            decided.add(d.asset)
-            reasons.append(d.reason)
             is_news, last[d.asset] = last.get(d.asset) != d.reason, d.reason
             if not (d.orders or d.signal or d.held or is_news or d.reason.startswith("GATE_")):
                 continue
             head = (*key, self._now_us, d.asset, d.signal, d.target, d.held)
-            tail = (d.reason, *read.get(d.asset, (None, None)))
+            tail = (d.reason, *read.get(d.asset, NOT_LISTED))
             rows += [DecisionRow(*head, o.side, o.quantity, *tail) for o in d.orders] or [
                 DecisionRow(*head, None, 0.0, *tail)
             ]
-        for asset, found in zip(signal.assets, signal.reason, strict=True):
-            if asset in decided:
-                continue
-            reason = found if is_acted_on else CATCH_UP
-            reasons.append(reason)
+        found = zip(signal.assets, signal.reason if is_acted_on else repeat(CATCH_UP), strict=False)
+        decided = {d.asset for d in plan.decisions}
+        others = [(asset, reason) for asset, reason in found if asset not in decided]
+        for asset, reason in others:
             if last.get(asset) != reason or reason.startswith("GATE_"):
                 last[asset] = reason
                 head = (*key, self._now_us, asset, 0.0, 0.0, 0.0)
                 rows.append(DecisionRow(*head, None, 0.0, reason, *read[asset]))
-        self.reasons = Counter(reasons)
+        self.reasons = Counter(d.reason for d in plan.decisions)
+        self.reasons.update(reason for _, reason in others)
         return rows
 
 

@@ -138,37 +138,30 @@ class Decisions:
 
     def all(self) -> list[Decision]:
         """Return a decision for every asset with a signal or a position, and for no other."""
-        done = {d.asset: d for d in self.first}
-        signals = self.wanted.signal.tolist()
-        wanted = [
-            name
-            for name, signal, held in zip(
-                self.wanted.names, signals, self._held.tolist(), strict=True
-            )
-            if signal or held
-        ]
-        others = [a for a in self._left if a not in self.wanted.position]
-        return [done.get(a) or self._left_alone(a) for a in (*wanted, *others)]
+        done, wanted = {d.asset: d for d in self.first}, self.wanted
+        arrays = (wanted.signal, self._held, self._targets, wanted.is_active)
+        of_assets = zip(wanted.names, *(a.tolist() for a in arrays), strict=True)
+        found: list[Decision] = []
+        for name, signal, held, target, is_active in of_assets:
+            if name in done:
+                found.append(done[name])
+            elif is_active and (signal or held):
+                reason = self._why_left_alone(name, target)
+                found.append(
+                    Decision(asset=name, signal=signal, target=target, held=held, reason=reason)
+                )
+            elif signal or held:
+                found.append(self._decide(name))
+        others = (a for a in self._left if a not in wanted.position)
+        return found + [done.get(a) or self._decide(a) for a in others]
 
-    def _left_alone(self, asset: str) -> Decision:
-        """Return the decision, without orders, of an asset that does not move, with its reason."""
-        at = self.wanted.position.get(asset)
-        if at is None or not self.wanted.is_active[at]:
-            return self._decide(asset)
-        target, reason = float(self._targets[at]), self.wanted.reason(asset)
+    def _why_left_alone(self, asset: str, target: float) -> str:
+        """Return the reason of an asset that is traded but does not move."""
         if self.limits.posture is Posture.HALTED:
-            reason = "POSTURE_HALTED"
-        elif asset not in self.market.instruments:
-            reason = "NO_INSTRUMENT"
-        elif target != 0.0:
-            reason = "BELOW_BAND"
-        return Decision(
-            asset=asset,
-            signal=float(self.wanted.signal[at]),
-            target=target,
-            held=self.market.held.get(asset, 0.0),
-            reason=reason,
-        )
+            return "POSTURE_HALTED"
+        if asset not in self.market.instruments:
+            return "NO_INSTRUMENT"
+        return "BELOW_BAND" if target != 0.0 else self.wanted.reason(asset)
 
     def _decide(self, asset: str) -> Decision:
         held, reason = self.market.held.get(asset, 0.0), self.wanted.reason(asset)

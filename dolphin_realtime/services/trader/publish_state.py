@@ -150,10 +150,10 @@ def _last_signal(portfolio: Portfolio) -> LastSignal | None:
 
 def pnl_document(session: ScanProcessor) -> tuple[str, PnlDocument] | None:
     """Return the day and DOLPHIN_PNL_<INSTANCE>[day], None before the first scan."""
-    day = session.portfolio.marks.day
+    day, account = session.portfolio.marks.day, session.portfolio.account
     if day is None:
         return None
-    figures = day_row(session.portfolio, day)._asdict()
+    figures = day_row(account, day, account.unrealised(session.portfolio.prices))._asdict()
     return figures.pop("day"), PnlDocument(**figures, updated_at=datetime.now(UTC))
 
 
