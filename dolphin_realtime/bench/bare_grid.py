@@ -22,6 +22,7 @@ from dolphin_realtime.bench.percentiles import percentiles_us
 from dolphin_realtime.bench.stack import free_port
 from dolphin_realtime.grid import connection, maps
 from dolphin_realtime.grid.member.member import Member
+from dolphin_realtime.grid.member.warm_up import warm_up
 from dolphin_realtime.infra.process import die_with_parent
 from dolphin_realtime.model.errors import ServiceError
 from dolphin_realtime.model.market.scan import decode_scan, encode_scan
@@ -42,6 +43,9 @@ def measure(n_assets: int, rounds: int, pause_s: float) -> dict[str, Any]:
         output = (Path(folder) / "member.log").open("wb")
         member = Member(CLUSTER, free_port(), Path(folder), output)
         member.start()
+        client = connection.connect_blocking(CLUSTER, member.port, "bare-warm-up")
+        warm_up(client)
+        client.shutdown()
         try:
             return uvloop.run(_measure(member.port, n_assets, rounds, pause_s))
         finally:

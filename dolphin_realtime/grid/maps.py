@@ -16,6 +16,9 @@ STOPPED: Final = "stopped"
 """Phase of the last heartbeat of a service that stopped cleanly."""
 SCAN_RING: Final = "dolphin_scans"
 SCAN_RING_CAPACITY: Final = 2000
+WARM_UP: Final = "DOLPHIN_WARM_UP"
+WARM_UP_RING: Final = "dolphin_warm_up"
+"""A young member's exercise; both are removed again."""
 ALL_STATES: Final = "DOLPHIN_STATE_*"
 """Stands for the states of all instances; its age is that of the oldest."""
 

@@ -66,6 +66,7 @@ def command_line(
     opens = ["java.base/java.lang", "java.base/java.nio", "java.base/sun.nio.ch"]
     opens += ["java.management/sun.management", "jdk.management/com.sun.management.internal"]
     flags = ["-Xms64m", f"-Xmx{HEAP_MAX}", "-XX:+UseSerialGC", "-XX:+ExitOnOutOfMemoryError"]
+    flags += ["-XX:TieredStopAtLevel=1"]  # for code that runs seldom: compiled early, and once
     flags += ["--add-modules", "java.se"]
     flags += ["--add-exports", "java.base/jdk.internal.ref=ALL-UNNAMED"]
     for package in opens:

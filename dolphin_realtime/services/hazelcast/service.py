@@ -5,10 +5,13 @@ import threading
 from datetime import UTC, datetime
 from typing import Final
 
+from hazelcast.client import HazelcastClient
+
 from dolphin_realtime.config.services import HAZELCAST
 from dolphin_realtime.config.settings import Settings
 from dolphin_realtime.grid import connection, maps, wire
 from dolphin_realtime.grid.member.member import ANSWERS, Member, is_ready
+from dolphin_realtime.grid.member.warm_up import warm_up
 from dolphin_realtime.infra import log
 from dolphin_realtime.infra.process import notify
 from dolphin_realtime.model.documents import Heartbeat
@@ -52,6 +55,7 @@ def _watch(member: Member, settings: Settings, stopping: threading.Event) -> Non
     except GridError as e:
         raise MemberError(f"the member refuses its own client: {e}") from e
     beats = client.get_map(maps.HEARTBEAT)
+    _warm_up(client)
     figures = Figures()
     without = serve_metrics(settings, HAZELCAST, figures)
     if without is not None:
@@ -74,6 +78,16 @@ def _watch(member: Member, settings: Settings, stopping: threading.Event) -> Non
                 sent = beats.set(HAZELCAST, _heartbeat(member))
     finally:
         client.shutdown()
+
+
+def _warm_up(client: HazelcastClient) -> None:
+    """Warm the member up; one that does not answer is for the watch to deal with."""
+    try:
+        rounds, seconds = warm_up(client)
+    except connection.GRID_FAULTS as e:
+        log.get().warning("member.not_warmed_up", why=str(e))
+    else:
+        log.get().info("member.warmed_up", rounds=rounds, seconds=round(seconds, 2))
 
 
 def _heartbeat(member: Member) -> str:
