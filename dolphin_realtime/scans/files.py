@@ -88,10 +88,9 @@ def parse_scan(data: bytes, name: str) -> Scan:
     if len(data) <= 2 * len(_MAGIC) or not data.endswith(_MAGIC):
         raise ScanIncomplete(f"{name}: {len(data)} bytes without an Arrow footer")
     try:
-        table = _read_whole(data)
-        _refuse_other_schema(table, name)
-        metadata = table.schema.metadata or {}
-        scan = _scan_of(table.to_pylist()[0], name)
+        with pa.ipc.open_file(pa.py_buffer(data)) as file:
+            scan = _only_scan(file, name)
+            metadata = file.schema.metadata or {}
     except UNREADABLE as e:
         raise ScanFileError(f"{name}: {e}") from e
     simulated = metadata.get(SIMULATED)
@@ -106,10 +105,28 @@ def _read_whole(data: bytes) -> pa.Table:
     return table
 
 
-def _refuse_other_schema(table: pa.Table, name: str) -> None:
-    if table.num_rows != 1:
-        raise ScanFileError(f"{name}: {table.num_rows} rows, expected 1")
-    refuse_other_types(table.schema, name)
+def _only_scan(file: pa.ipc.RecordBatchFileReader, name: str) -> Scan:
+    """Return the one scan of an open file; a scan waits for it, so nothing is copied twice."""
+    batches = [file.get_batch(n) for n in range(file.num_record_batches)]
+    for batch in batches:
+        batch.validate(full=True)
+    n_rows = sum(batch.num_rows for batch in batches)
+    if n_rows != 1:
+        raise ScanFileError(f"{name}: {n_rows} rows, expected 1")
+    refuse_other_types(file.schema, name)
+    (batch,) = (batch for batch in batches if batch.num_rows)
+    cells = {field: batch.column(field)[0] for field in SCHEMA.names}
+    row = {field: cells[field].as_py() for field in ("scan_number", "assets")}
+    row["timestamp"] = cells["timestamp"].value
+    for field in ("asset_prices", "eigenvalues"):
+        row[field] = _floats(cells[field].values)
+    return _scan_of(row, name)
+
+
+def _floats(values: pa.Array | None) -> list[float | None] | None:
+    if values is None or values.null_count:
+        return None if values is None else values.to_pylist()  # type: ignore[no-any-return]
+    return values.to_numpy().tolist()  # type: ignore[no-any-return]
 
 
 def refuse_other_types(schema: pa.Schema, name: str) -> None:
@@ -118,6 +135,8 @@ def refuse_other_types(schema: pa.Schema, name: str) -> None:
     Raises:
         ScanFileError: Naming the field and its type.
     """
+    if schema.equals(SCHEMA):
+        return
     for field in SCHEMA:
         index = schema.get_field_index(field.name)
         if index < 0:
@@ -144,8 +163,9 @@ def rows_of_arrow(path: Path) -> Iterator[Scan]:
         refuse_other_types(table.schema, path.name)
     except UNREADABLE as e:
         raise ScanFileError(f"{path}: {e}") from e
-    for row in table.to_pylist():
-        yield _scan_of(row, path.name)
+    instants = table.column("timestamp").cast(pa.timestamp("us", tz="UTC")).cast(pa.int64())
+    for row, at_us in zip(table.to_pylist(), instants.to_pylist(), strict=True):
+        yield _scan_of({**row, "timestamp": at_us}, path.name)
 
 
 def _scan_of(row: dict[str, Any], name: str) -> Scan:
@@ -156,18 +176,14 @@ def _scan_of(row: dict[str, Any], name: str) -> Scan:
         raise ScanFileError(f"{name}: field 'scan_number' is {row['scan_number']}")
     if None in row["assets"]:
         raise ScanFileError(f"{name}: field 'assets' holds a null at {row['assets'].index(None)}")
-    moment = row["timestamp"]
+    from_us(row["timestamp"])  # raises for an instant beyond year 9999
     return Scan(
         scan_number=row["scan_number"],
-        timestamp_us=_microseconds(moment),
+        timestamp_us=row["timestamp"],
         assets=row["assets"],
         prices=row["asset_prices"],
         eigenvalues=row["eigenvalues"],
     )
-
-
-def _microseconds(moment: Any) -> int:
-    return int(pa.scalar(moment, pa.timestamp("us", tz="UTC")).value)
 
 
 def refuse_unpublishable(scan: Scan, name: str) -> None:

@@ -25,7 +25,7 @@ class ClassArchive:
         self._file = jar.with_name(
             f"{_NAME}{hashlib.sha256(made_of.encode()).hexdigest()[:16]}.jsa"
         )
-        self._partial = self._file.with_suffix(f".{os.getpid()}.part")
+        self._partial = self._file.with_suffix(f".{os.getpid()}.made")
 
     @property
     def is_there(self) -> bool:
