@@ -125,7 +125,7 @@ def _only_scan(file: pa.ipc.RecordBatchFileReader, name: str) -> Scan:
 
 def _floats(values: pa.Array | None) -> list[float | None] | None:
     if values is None or values.null_count:
-        return None if values is None else values.to_pylist()  # type: ignore[no-any-return]
+        return None if values is None else values.to_pylist()
     return values.to_numpy().tolist()  # type: ignore[no-any-return]
 
 
