@@ -99,19 +99,22 @@ def _join(visible: dict[Key, int], folder: Path) -> dict[Key, dict[str, int]]:
     }
 
 
-def measure(n_assets: int, n_scans: int, svg: Path | None = None) -> dict[str, Any]:
+def measure(
+    n_assets: int, n_scans: int, svg: Path | None = None, *, is_rehearsed: bool = False
+) -> dict[str, Any]:
     """Run a stack over ``n_scans`` scans of ``n_assets`` and return the distributions.
 
     Args:
         n_assets: Assets a scan.
         n_scans: Scans after the warm-up.
         svg: Where to draw the histograms; None: they are not drawn.
+        is_rehearsed: Whether the trader rehearses before each scan.
 
     Raises:
         ServiceError: If the stack fails, or fewer than MIN_COUNTED scans had orders.
     """
     machine = {"cores": os.cpu_count(), "kernel": platform.release(), "load": os.getloadavg()[0]}
-    stamps, n_orders = _stamps(n_assets, n_scans)
+    stamps, n_orders = _stamps(n_assets, n_scans, "on" if is_rehearsed else "off")
     if len(stamps) < MIN_COUNTED:
         raise ServiceError(
             f"only {len(stamps)} scans had orders, {MIN_COUNTED} are needed: more --scans"
@@ -128,13 +131,14 @@ def measure(n_assets: int, n_scans: int, svg: Path | None = None) -> dict[str, A
         "orders_per_scan": round(n_orders / max(1, len(stamps)), 2),
         "prices": label(n_assets),
         "machine": machine,
+        "rehearsed": is_rehearsed,
         "stages_us": {name: percentiles_us(values) for name, values in stages.items()},
         "bare_grid_us": bare_grid.measure(n_assets, BARE_ROUNDS, INTERVAL_S),
         "bare_nautilus_us": bare.measure(n_assets, BARE_ROUNDS, INTERVAL_S),
     }
 
 
-def _stamps(n_assets: int, n_scans: int) -> tuple[dict[Key, dict[str, int]], int]:
+def _stamps(n_assets: int, n_scans: int, rehearsal: str) -> tuple[dict[Key, dict[str, int]], int]:
     """Run a stack; return the stamps of the scans with orders, and the number of orders."""
     market = make_market(n_assets)
     with tempfile.TemporaryDirectory(prefix="dolphin-bench-") as scratch:
@@ -149,6 +153,7 @@ def _stamps(n_assets: int, n_scans: int) -> tuple[dict[Key, dict[str, int]], int
             "safety_cool_down_s": 1,
             "mhs_sources": "scan,safety,state",
             "warm_up_days": WARM_UP_DAYS,
+            "rehearsal": rehearsal,
             **thresholds(n_assets),
         }
         with Stack(home, "--no-dagster", **settings) as stack:

@@ -18,9 +18,10 @@ def bench() -> None:
 @bench.command("latency")
 @click.option("--scans", default=500, show_default=True, help="Scans to replay after the first 30.")
 @click.option("--assets", default=50, show_default=True, help="Assets a scan.")
+@click.option("--rehearse", is_flag=True, help="With DOLPHIN_REHEARSAL=on.")
 @click.option("--svg", type=click.Path(path_type=Path), help="Draw the histograms into this file.")
 @click.option("--json", "as_json", is_flag=True, help="One line of JSON.")
-def latency(scans: int, assets: int, svg: Path | None, as_json: bool) -> None:
+def latency(scans: int, assets: int, rehearse: bool, svg: Path | None, as_json: bool) -> None:
     """Latency from a scan file's appearance to the orders of its scan.
 
     Beside it stand the bare parts: a put and its listener alone, and NautilusTrader alone.
@@ -32,7 +33,7 @@ def latency(scans: int, assets: int, svg: Path | None, as_json: bool) -> None:
 
     if not as_json:
         say(f"{scans} scans of {assets} assets through a stack of its own; this takes minutes")
-    result = measure(assets, scans, svg)
+    result = measure(assets, scans, svg, is_rehearsed=rehearse)
     if as_json:
         click.echo(msgspec.json.encode(result).decode())
     else:

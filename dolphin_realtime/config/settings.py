@@ -65,6 +65,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         restart_pause_s: Pause before a service that died is started again.
         realtime_cpus: Processors that the units of the realtime services are bound to, e.g. 2-3 or
             2,3; empty: any. For hosts with processors to spare.
+        rehearsal: on: traders decide the last scan again on a copy, shortly before the next is due,
+            so that it finds their code in the caches; for hosts with processors to spare.
         watchdog_s: A service silent for this long is killed and started again.
         grid_timeout_s: How long a service waits for the grid at its start.
         alerts_file: File of Apprise URLs, one a line, that alerts are sent to; empty: none is sent.
@@ -122,6 +124,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     realtime_cpus: Annotated[
         str, msgspec.Meta(pattern=r"^([0-9]+(-[0-9]+)?(,[0-9]+(-[0-9]+)?)*)?$")
     ] = ""
+    rehearsal: Literal["on", "off"] = "off"
     watchdog_s: Seconds = 30.0
     grid_timeout_s: Seconds = 20.0
     alerts_file: str = ""

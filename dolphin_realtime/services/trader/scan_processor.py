@@ -73,11 +73,11 @@ class ScanProcessor:
     ) -> None:  # fmt: skip
         self.portfolio, self.journal, self._trace, self.cache = portfolio, journal, trace, cache
         self.booking, self.engine = booking, engine
-        disk = DiskJournal(portfolio, journal)
+        self.disk = DiskJournal(portfolio, journal)
         self.turn: Turn = (
-            VenueTurn(portfolio, booking, engine, cache, disk)
+            VenueTurn(portfolio, booking, engine, cache, self.disk)
             if isinstance(booking, VenueBooking)
-            else Turn(portfolio, booking, engine, cache, disk)
+            else Turn(portfolio, booking, engine, cache, self.disk)
         )
         self.latencies_us: deque[float] = deque(maxlen=LATENCY_WINDOW)
         self.n_scans = 0

@@ -68,10 +68,16 @@ class ScanSequencer:
         self._wake = asyncio.Event()
         self._intents: dict[tuple[int, int], Intent] = {}
         self.ring: ScanRing | None = None
+        self.finished: Callable[[Scan], None] = lambda _: None
 
     def recover(self, intents: list[Intent]) -> None:
         """Store the intents of an earlier process that are not in the journal's tables."""
         self._intents = {(i.epoch, i.scan_number): i for i in intents}
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a scan is being handled."""
+        return self._is_busy
 
     def act(self, step: Callable[[], Awaitable[None]]) -> None:
         """Run a step between two scans, as soon as no scan is being handled."""
@@ -148,6 +154,7 @@ class ScanSequencer:
         try:
             await self._session.finish(plan)
             self._guard.measure_cadence()
+            self.finished(plan.scan)
         finally:
             self._is_busy = False
             self._wake.set()

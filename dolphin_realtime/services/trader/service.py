@@ -26,6 +26,7 @@ from dolphin_realtime.services.trader.guard import Guard
 from dolphin_realtime.services.trader.position_commands import PositionDoor
 from dolphin_realtime.services.trader.posture_watch import PostureWatch
 from dolphin_realtime.services.trader.publish_state import StatePublisher
+from dolphin_realtime.services.trader.rehearsal import Rehearsal
 from dolphin_realtime.services.trader.scan_processor import ScanProcessor, make_booking
 from dolphin_realtime.services.trader.scan_sequencer import ScanRing, ScanSequencer
 from dolphin_realtime.trading.book_cache import BookCache
@@ -112,6 +113,7 @@ class TraderService:
         gc.disable()
         publishing = asyncio.create_task(self.publisher.run())
         describing = asyncio.create_task(self._describe())
+        rehearsing = asyncio.create_task(self._rehearse())
         self.context.ready()
         self.context.log.info(
             "trader.started",
@@ -126,7 +128,8 @@ class TraderService:
                 feed.stop()
             door.close()
             describing.cancel()
-            await asyncio.gather(publishing, describing, return_exceptions=True)
+            rehearsing.cancel()
+            await asyncio.gather(publishing, describing, rehearsing, return_exceptions=True)
             self.journal.close()
             self.trace.write()
 
@@ -166,6 +169,20 @@ class TraderService:
                 self.context.count_rejection("bad_document", why=str(e))
 
         return handle
+
+    async def _rehearse(self) -> None:
+        """Rehearse before every scan, if the settings ask for it."""
+        if self.context.settings.rehearsal == "off":
+            return
+        cache, factors, p = self.session.cache, self.factors, self.portfolio
+        rehearsal = Rehearsal(
+            Portfolio(p.instance, p.signals.params, p.target, p.costs, p.pre_trade, p.venue),
+            self.session.disk.opening,
+            lambda at_us: (cache.books(at_us), factors.at(at_us)),
+            lambda: self.inbox.is_busy,
+        )
+        self.inbox.finished = rehearsal.finished
+        await rehearsal.run()
 
     async def _describe(self) -> None:
         while True:
