@@ -73,6 +73,7 @@ async def _measure(port: int, n_assets: int, rounds: int, pause_s: float) -> dic
         await features.set(maps.LATEST_SCAN, document)
     async with asyncio.timeout(PATIENCE_S):
         heard = msgspec.json.decode(await listener.stdout.read(), type=dict[int, int])
+        await listener.wait()
     await client.shutdown()
     took = [(heard[n] - at) / 1000 for n, at in enumerate(put_ns) if n >= WARM_UP and n in heard]
     if len(took) < rounds:
