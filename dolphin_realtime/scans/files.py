@@ -30,9 +30,9 @@ SAME: Final = {
 }
 """Types that are equivalent to the schema's."""
 SIMULATED: Final = b"simulated"
-UNREADABLE: Final = (ValueError, OverflowError, NotImplementedError, OSError)
+UNREADABLE: Final = (ValueError, OverflowError, NotImplementedError, OSError, MemoryError)
 """What pyarrow raises on a malformed file: a wrong layout, text that is not UTF-8, an
-instant beyond year 9999."""
+instant beyond year 9999, a length that no memory holds."""
 _MAGIC: Final = b"ARROW1"
 
 

@@ -35,7 +35,9 @@ def begin_warm(portfolio: Portfolio, path: Path, scans: ScanDays, n_days: int, d
     Raises:
         ScanError: If an archive cannot be read.
     """
-    identity = msgspec.json.encode([scans.identity(d) for d in scans.before(day, n_days)])
+    of_path = [path.stat().st_size, path.stat().st_mtime_ns]  # a single file is its days
+    of_days = [scans.identity(d) for d in scans.before(day, n_days)]
+    identity = msgspec.json.encode([of_path, of_days])
     state = _warm_state(path, n_days, day, identity, portfolio.signals.params)
     portfolio.signals = SignalState.load(state.signal)
     portfolio.add_instruments(list(state.prices))

@@ -56,3 +56,22 @@ def test_an_archive_that_others_could_have_written_is_not_used(jar):
     assert any("SharedArchiveFile" in flag for flag in archive.flags())
     archive._file.chmod(0o666)
     assert not any("SharedArchiveFile" in flag for flag in archive.flags())
+
+
+def test_it_is_of_one_jar_and_one_java_whenever_they_were_last_read(jar, tmp_path):
+    java = Path(shutil.copy(find_java()[0].resolve(), tmp_path / "java"))
+    first = ClassArchive(jar, java)._file
+    os.utime(java, ns=(1, java.stat().st_mtime_ns))
+    assert ClassArchive(jar, java)._file == first
+    os.utime(jar, ns=(1, 1))
+    assert ClassArchive(jar, java)._file != first
+
+
+def test_a_java_is_found_by_name_and_one_beside_foreign_papers_is_run(tmp_path):
+    assert find_java("java") == find_java()
+    wrapper = tmp_path / "bin" / "java"
+    wrapper.parent.mkdir()
+    wrapper.write_text("#!/bin/sh\necho 'openjdk version \"25.0.1\"' >&2\n")
+    wrapper.chmod(0o755)
+    (tmp_path / "release").write_text("something else\n")
+    assert find_java(str(wrapper)) == (wrapper, 25)

@@ -20,8 +20,8 @@ class ClassArchive:
     """The archive of a jar's classes for one Java, beside the jar."""
 
     def __init__(self, jar: Path, java: Path) -> None:
-        real = java.resolve()
-        made_of = repr([str(real), *real.stat()[6:9], jar.stat().st_size])
+        identity = [(p.stat().st_size, p.stat().st_mtime_ns) for p in (java, jar)]
+        made_of = repr([str(java.resolve()), identity])  # Java, too, compares the jar's time
         self._file = jar.with_name(
             f"{_NAME}{hashlib.sha256(made_of.encode()).hexdigest()[:16]}.jsa"
         )
@@ -46,9 +46,9 @@ class ClassArchive:
 
     def keep(self, *, is_whole: bool) -> None:
         """Keep what a member wrote when it stopped; drop it if the member did not end by itself."""
-        if not self._partial.exists():
+        if not is_whole or not self._partial.exists():
+            self._partial.unlink(missing_ok=True)
             return
-        if is_whole:
-            self._partial.replace(self._file)
-        for other in {*self._file.parent.glob(f"{_NAME}*")} - {self._file}:  # of another Java
+        self._partial.replace(self._file)
+        for other in {*self._file.parent.glob(f"{_NAME}*.jsa")} - {self._file}:  # of another Java
             other.unlink(missing_ok=True)

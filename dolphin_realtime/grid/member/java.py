@@ -35,7 +35,7 @@ def find_java(given: str = "") -> tuple[Path, int]:
 
 def _candidates(given: str) -> list[tuple[str, Path]]:
     if given:
-        return [("DOLPHIN_JAVA", Path(given))]
+        return [("DOLPHIN_JAVA", Path(shutil.which(given) or given))]
     found = []
     home = os.environ.get("JAVA_HOME")
     if home:
@@ -55,10 +55,10 @@ def _major_version(java: Path) -> int | None:
     if not os.access(java, os.X_OK):
         return None
     try:
-        said = (java.resolve().parents[1] / "release").read_text()
+        written = (java.resolve().parents[1] / "release").read_text()
     except (OSError, IndexError, UnicodeDecodeError):
-        said = _said(java)
-    match = re.search(r'(?:version |JAVA_VERSION=)"(\d+)', said)
+        written = ""
+    match = re.search(r'JAVA_VERSION="(\d+)', written) or re.search(r'version "(\d+)', _said(java))
     return int(match.group(1)) if match else None
 
 

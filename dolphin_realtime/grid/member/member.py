@@ -104,7 +104,10 @@ class Member:
 
     def stop(self) -> None:
         """Stop the member: TERM, and KILL if it does not end."""
-        if self._jvm is None or self._jvm.poll() is not None:
+        if self._jvm is None:
+            return
+        if self._jvm.poll() is not None:
+            self._archive.keep(is_whole=False)
             return
         timeout_s = STOP_TIMEOUT_S if is_ready(self.port, timeout_s=1.0) else DEAF_STOP_S
         self._jvm.send_signal(signal.SIGTERM)

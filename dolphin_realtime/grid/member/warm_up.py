@@ -19,19 +19,22 @@ _DOCUMENT: Final = "x" * 3000
 """As long as a scan of 50 assets."""
 
 
+def _ignore(event: object) -> None:
+    """Do nothing: the event was sent and read."""
+
+
 def warm_up(client: HazelcastClient) -> tuple[int, float]:
     """Run the rounds, LONGEST_S at the most; return how many there were and their seconds.
 
     Raises:
         HazelcastError: If the member does not answer.
     """
-    heard: list[object] = []
     began, rounds = time.monotonic(), 0
     values = client.get_map(maps.WARM_UP).blocking()
     ring = client.get_ringbuffer(maps.WARM_UP_RING).blocking()
     try:
-        values.add_entry_listener(
-            include_value=True, key=maps.LATEST, added_func=heard.append, updated_func=heard.append
+        heard = values.add_entry_listener(
+            include_value=True, key=maps.LATEST, added_func=_ignore, updated_func=_ignore
         )
         while rounds < ROUNDS and time.monotonic() - began < LONGEST_S:
             values.set(maps.LATEST, _DOCUMENT)
@@ -39,6 +42,7 @@ def warm_up(client: HazelcastClient) -> tuple[int, float]:
                 ring.add(_DOCUMENT)
                 values.get(maps.LATEST)
             rounds += 1
+        values.remove_entry_listener(heard)
     finally:
         values.destroy()
         ring.destroy()

@@ -40,6 +40,8 @@ LOOK_S: Final = 0.5
 """Least time of one look, even if the request has less time left."""
 TOLD_POLL_S: Final = 0.05
 """Least pause between listings while the kernel tells of every file."""
+LIST_S: Final = 1.0
+"""Longest time without a listing, however many files are told."""
 TOLD_SLICE_S: Final = 0.002
 """Longest slice of the sweep meanwhile: a file that is told waits for its end."""
 BATCH: Final = 500
@@ -107,6 +109,9 @@ class Reader:
         self._watch = FolderWatch(scan_dir, read_stamps(ledger))
         self._sweep = Sweep(scan_dir, ledger.with_name(SWEEP_FILE))
         self._notices = notices
+        if notices is not None:
+            notices.knows = self._watch.knows
+        self._listed_at = -LIST_S
         self.pace = Pace(ledger.with_name(PACE_FILE))
         self._new: dict[str, None] = {}
         self._waiting: dict[str, _Waiting] = {}
@@ -129,8 +134,9 @@ class Reader:
         if self._notices is None or not self._notices.is_watching:
             time.sleep(seconds)
             return []
-        paths, must_list = self._notices.wait(seconds)
-        return [] if must_list else [path for path in paths if not self._watch.knows(path)]
+        told = self._notices.wait(seconds)
+        is_overdue = time.monotonic() > self._listed_at + LIST_S
+        return [] if is_overdue else told  # what is not told is found however fast others come
 
     def look(self, until: float = math.inf, told: Sequence[str] = ()) -> list[Found]:
         """Return the files that were finished since the last look, oldest first.
@@ -147,6 +153,7 @@ class Reader:
             for path in told:
                 self._waiting.pop(path, None)
         else:
+            self._listed_at = time.monotonic()
             self._new |= dict.fromkeys(self._watch.new_names(until))
             self._leave_waiting()
             if self._notices is not None:

@@ -86,6 +86,8 @@ class Rehearsal:
 
     async def _rehearse(self, until: float) -> None:
         portfolio_state.restore(self._copy, self._state())
+        if self._copy.last_key != self._scans[-1].key:
+            return
         documents = [encode_scan(scan, datetime.now(UTC)) for scan in self._scans]
         step_us = max(1, self._scans[-1].timestamp_us - self._scans[0].timestamp_us)
         for n in range(1, MOST + 1):

@@ -201,6 +201,7 @@ class ScanSequencer:
         if plan is not None:
             await self._session.finish(plan)
             self._guard.measure_cadence()
+            self.finished(plan.scan)
 
     async def _missed(self, newest: Scan) -> list[Scan]:
         is_next = self._last_seq is not None and newest.seq == self._last_seq + 1

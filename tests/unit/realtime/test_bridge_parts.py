@@ -2,6 +2,7 @@
 
 import math
 import os
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 import msgspec
@@ -234,3 +235,18 @@ def test_a_file_that_is_whole_when_the_sweep_names_it_is_found_once(tmp_path):
     reader.sweep_next()
     assert len(reader.look()) == 1
     assert reader.look() == []
+
+
+def test_no_damaged_byte_of_a_compressed_file_ends_the_reader():
+    table = pa.ipc.open_file(pa.py_buffer(to_bytes(SCANS[0]))).read_all()
+    sink = pa.BufferOutputStream()
+    options = pa.ipc.IpcWriteOptions(compression="zstd")
+    with pa.ipc.new_file(sink, table.schema, options=options) as writer:
+        writer.write_table(table)
+    whole = sink.getvalue().to_pybytes()
+    assert parse_scan(whole, "whole") == SCANS[0]
+    for at in range(len(whole)):
+        damaged = bytearray(whole)
+        damaged[at] ^= 0xFF
+        with suppress(ScanFileError, ScanIncomplete):
+            parse_scan(bytes(damaged), "damaged")

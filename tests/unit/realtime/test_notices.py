@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import threading
 
 import pytest
 
@@ -93,3 +94,49 @@ def test_without_notices_the_folder_is_listed(tmp_path, monkeypatch):
         write_scan(tmp_path / "scans", scan)
         assert numbers(answer(reader, SOON)) == [scan.scan_number]
     assert not reader.is_told
+
+
+def test_a_temporary_file_that_is_closed_before_its_rename_causes_no_listing(
+    tmp_path, reader, monkeypatch
+):
+    part = scan_path(tmp_path / "scans", SCANS[2]).with_suffix(".part")
+    part.write_bytes(to_bytes(SCANS[2]))
+    renaming = threading.Timer(0.1, lambda: part.rename(part.with_suffix(".arrow")))
+    monkeypatch.setattr(reader._watch, "new_names", None)
+    renaming.start()
+    assert numbers(reader.look(told=reader.wait(0.9))) == [SCANS[2].scan_number]
+
+
+def test_a_day_that_is_moved_away_and_made_again_is_watched_again(tmp_path, reader):
+    day = scan_path(tmp_path / "scans", SCANS[0]).parent
+    day.rename(tmp_path / "elsewhere")
+    for scan in SCANS[2:5]:
+        write_scan(tmp_path / "scans", scan)
+        assert numbers(answer(reader, SOON)) == [scan.scan_number]
+    assert reader.is_told
+
+
+def test_what_is_put_into_a_day_long_gone_is_not_told(tmp_path, reader, notices):
+    old = tmp_path / "scans" / "2024-08-01"
+    old.mkdir()
+    notices.follow(["2024-08-01", "2024-08-07"])
+    notices.follow(["2024-08-07"])
+    (old / "scan_000001_000000.arrow").write_bytes(to_bytes(SCANS[5]))
+    write_scan(tmp_path / "scans", SCANS[2])
+    assert [path.split("/")[0] for path in reader.wait(5.0)] in ([], ["2024-08-07"])
+    assert len(notices._days) == 1
+
+
+def test_a_listing_is_never_long_overdue_however_fast_files_are_told(tmp_path, reader):
+    reader._listed_at -= 5.0
+    write_scan(tmp_path / "scans", SCANS[2])
+    assert reader.wait(5.0) == []
+    assert numbers(reader.look()) == [SCANS[2].scan_number]
+
+
+def test_more_files_than_can_be_remembered_are_listed(tmp_path, reader, monkeypatch):
+    monkeypatch.setattr(told_by_kernel, "_MAX_TOLD", 2)
+    for scan in SCANS[2:8]:
+        write_scan(tmp_path / "scans", scan)
+    assert reader.wait(5.0) == []
+    assert numbers(reader.look()) == [scan.scan_number for scan in SCANS[2:8]]
