@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from dolphin_realtime.backtest import run
-from dolphin_realtime.bench.market import label, make_table
+from dolphin_realtime.bench.market import first_scan, label, make_table
 from dolphin_realtime.bench.memory import alone, peak_mb
 from dolphin_realtime.bench.stopwatch import Stopwatch
 from dolphin_realtime.books.documents import BookFeed
@@ -55,8 +55,7 @@ def measure_days(
 
 def first_day(market: Market) -> int:
     """Return the instant at which a market's first whole day begins."""
-    first = next(iter(market.scans_at(market.rows_of(0, 2**62).start)))
-    return -(-first.timestamp_us // DAY_US) * DAY_US
+    return -(-first_scan(market).timestamp_us // DAY_US) * DAY_US
 
 
 def _archive(market: Market, folder: Path, n_days: int) -> None:

@@ -17,7 +17,7 @@ from typing import Any, Final
 import msgspec
 import uvloop
 
-from dolphin_realtime.bench.market import make_market
+from dolphin_realtime.bench.market import first_scan, make_market
 from dolphin_realtime.bench.percentiles import percentiles_us
 from dolphin_realtime.bench.stack import free_port
 from dolphin_realtime.grid import connection, maps
@@ -42,11 +42,11 @@ def measure(n_assets: int, rounds: int, pause_s: float) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="dolphin-bare-") as folder:
         output = (Path(folder) / "member.log").open("wb")
         member = Member(CLUSTER, free_port(), Path(folder), output)
-        member.start()
-        client = connection.connect_blocking(CLUSTER, member.port, "bare-warm-up")
-        warm_up(client)
-        client.shutdown()
         try:
+            member.start()
+            client = connection.connect_blocking(CLUSTER, member.port, "bare-warm-up")
+            warm_up(client)
+            client.shutdown()
             return uvloop.run(_measure(member.port, n_assets, rounds, pause_s))
         finally:
             member.stop()
@@ -64,7 +64,7 @@ async def _measure(port: int, n_assets: int, rounds: int, pause_s: float) -> dic
         raise ServiceError("the listener has no output")
     await listener.stdout.readline()  # it listens
     market, put_ns = make_market(n_assets), []
-    scan = next(iter(market.scans_at(market.rows_of(0, 2**62).start)))
+    scan = first_scan(market)
     for n in range(WARM_UP + rounds):
         await asyncio.sleep(pause_s)
         one = msgspec.structs.replace(scan, scan_number=n, seq=n)

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from dolphin_realtime.bench import bare, bare_grid
 from dolphin_realtime.bench.histogram import histograms
-from dolphin_realtime.bench.market import label, make_market
+from dolphin_realtime.bench.market import first_scan, label, make_market
 from dolphin_realtime.bench.percentiles import percentiles_us
 from dolphin_realtime.bench.stack import Stack, wait_for
 from dolphin_realtime.grid import connection, maps, wire
@@ -144,7 +144,7 @@ def _stamps(n_assets: int, n_scans: int, rehearsal: str) -> tuple[dict[Key, dict
     with tempfile.TemporaryDirectory(prefix="dolphin-bench-") as scratch:
         home, traces = Path(scratch) / "home", Path(scratch) / "traces"
         traces.mkdir(parents=True)
-        first = next(iter(market.scans_at(market.rows_of(0, 2**62).start))).timestamp_us
+        first = first_scan(market).timestamp_us
         begin = first // DAY_US * DAY_US
         archive_days(market, home / "archive", begin, begin + WARM_UP_DAYS * DAY_US)
         settings = {

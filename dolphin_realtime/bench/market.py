@@ -4,6 +4,7 @@ from typing import Final
 
 import numpy as np
 
+from dolphin_realtime.model.market.scan import Scan
 from dolphin_realtime.replay.market import Market, PriceTable, ReplayParams, load_prices
 
 SEED: Final = 7
@@ -37,6 +38,11 @@ def make_table(n_assets: int) -> PriceTable:
 def make_market(n_assets: int) -> Market:
     """Return the market of a benchmark at the record's own cadence."""
     return Market(make_table(n_assets), ReplayParams())
+
+
+def first_scan(market: Market) -> Scan:
+    """Return a market's first scan."""
+    return next(iter(market.scans_at(market.rows_of(0, 2**62).start)))
 
 
 def label(n_assets: int) -> str:

@@ -12,6 +12,7 @@ import msgspec
 import pytest
 from hazelcast.errors import HazelcastError
 
+from dolphin_realtime.bench.market import first_scan
 from dolphin_realtime.bench.stack import Stack
 from dolphin_realtime.grid import connection, maps, wire
 from dolphin_realtime.journal import database
@@ -146,8 +147,7 @@ class Desk:
 def sample_market() -> tuple[Market, int]:
     """Return the shipped sample and where its last day begins."""
     market = Market(load_prices(), ReplayParams())
-    first = next(iter(market.scans_at(market.rows_of(0, 2**62).start))).timestamp_us
-    return market, first // DAY_US * DAY_US + 3 * DAY_US
+    return market, first_scan(market).timestamp_us // DAY_US * DAY_US + 3 * DAY_US
 
 
 def make_desk(home: Path, **settings: object) -> Desk:
