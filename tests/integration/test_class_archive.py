@@ -32,8 +32,11 @@ def archives(jar):
 
 
 def test_what_a_member_leaves_when_it_stops_is_mapped_by_the_next(jar, member, tmp_path):
-    member.start(str(jar))
-    member.stop()
+    for _ in range(3):  # one that seems deaf, on a busy machine, is killed and leaves none
+        member.start(str(jar))
+        member.stop()
+        if archives(jar):
+            break
     (name,) = archives(jar)
     assert name.endswith(".jsa")
     member.start(str(jar))
