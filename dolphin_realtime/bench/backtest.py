@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from dolphin_realtime.backtest import run
-from dolphin_realtime.bench.market import first_scan, label, make_table
+from dolphin_realtime.bench.market import first_scan, label, make_market
 from dolphin_realtime.bench.memory import alone, peak_mb
 from dolphin_realtime.bench.stopwatch import Stopwatch
 from dolphin_realtime.books.documents import BookFeed
@@ -64,7 +64,7 @@ def _archive(market: Market, folder: Path, n_days: int) -> None:
 
 
 def _one_day(n_assets: int, cadence_s: float, assignments: tuple[str, ...]) -> dict[str, Any]:
-    market = Market(make_table(n_assets), ReplayParams(cadence_s=cadence_s))
+    market = make_market(n_assets, ReplayParams(cadence_s=cadence_s))
     with tempfile.TemporaryDirectory(prefix="dolphin-bench-") as scratch:
         folder = Path(scratch)
         _archive(market, folder, 2)
