@@ -26,6 +26,7 @@ RED: Final = "#b3261e"
 GREEN: Final = "#1a7f37"
 GREY: Final = "#8795a1"
 _HEIGHT: Final = 320
+BARS: Final = 40
 
 
 def all_of(period: Period, figures: Figures) -> Iterator[str]:
@@ -101,13 +102,27 @@ def _exposure(period: Period) -> go.Figure:
 
 
 def _per_asset(per_asset: dict[str, float]) -> go.Figure:
-    names, values = list(per_asset), list(per_asset.values())
+    """Draw the net of each asset; of many, those with the largest and the sum of the others."""
+    shown = largest(per_asset, BARS)
+    names, values = list(shown), list(shown.values())
     colours = [GREEN if v > 0.0 else RED for v in values]
     figure = go.Figure([go.Bar(x=names, y=values, marker={"color": colours}, name="net")])
-    figure.update_layout(title_text="Net by asset", showlegend=False)
+    of = f", the largest {BARS} of {len(per_asset)}" if len(per_asset) > BARS else ""
+    figure.update_layout(title_text=f"Net by asset{of}", showlegend=False)
     figure.update_yaxes(title_text="USDT")
     figure.update_xaxes(automargin=True)
     return figure
+
+
+def largest(per_asset: dict[str, float], most: int) -> dict[str, float]:
+    """Return the ``most`` values that are farthest from 0, in their order, and the sum of the others."""
+    if len(per_asset) <= most:
+        return per_asset
+    by_size = sorted(per_asset, key=lambda asset: -abs(per_asset[asset]))
+    kept = set(by_size[:most])
+    found = {asset: value for asset, value in per_asset.items() if asset in kept}
+    rest = [value for asset, value in per_asset.items() if asset not in kept]
+    return {**found, f"{len(rest)} others": sum(rest)}
 
 
 def _latency(period: Period) -> go.Figure:

@@ -14,6 +14,7 @@ import pyarrow as pa
 from dolphin_realtime.infra import files
 from dolphin_realtime.model.errors import ScanFileError, ScanIncomplete
 from dolphin_realtime.model.instant import from_us
+from dolphin_realtime.model.market.asset_names import named
 from dolphin_realtime.model.market.scan import Scan
 
 SCHEMA: Final = pa.schema(
@@ -177,11 +178,12 @@ def _scan_of(row: dict[str, Any], name: str) -> Scan:
     if None in row["assets"]:
         raise ScanFileError(f"{name}: field 'assets' holds a null at {row['assets'].index(None)}")
     from_us(row["timestamp"])  # raises for an instant beyond year 9999
+    assets, prices = named(row["assets"], row["asset_prices"])
     return Scan(
         scan_number=row["scan_number"],
         timestamp_us=row["timestamp"],
-        assets=row["assets"],
-        prices=row["asset_prices"],
+        assets=assets,
+        prices=prices,
         eigenvalues=row["eigenvalues"],
     )
 
