@@ -17,6 +17,7 @@ from hazelcast.errors import HazelcastError
 
 from dolphin_realtime.config.settings import Settings, load
 from dolphin_realtime.grid import connection, wire
+from dolphin_realtime.grid.cluster import Cluster, cluster_of
 from dolphin_realtime.model.errors import GridError
 
 FAULTS: Final = (HazelcastError, TimeoutError, OSError)
@@ -25,29 +26,28 @@ CONNECT_S: Final = connection.PROBE_TIMEOUT_S + 1.0
 CALL_S: Final = connection.INVOCATION_TIMEOUT_S + 1.0
 """A client's future has no deadline of its own, and never ends if the member hangs."""
 Document = dict[str, Any]
-_clients: dict[tuple[str, int], HazelcastClient] = {}
+_clients: dict[Cluster, HazelcastClient] = {}
 _lock: Final = Lock()
 
 
-def _client(cluster_name: str, port: int) -> HazelcastClient:
+def _client(cluster: Cluster) -> HazelcastClient:
     """Return the process's client; a thread waits at most CONNECT_S for another's connecting.
 
     Raises:
         GridError: If no member answers in time.
     """
-    where = (cluster_name, port)
-    client = _clients.get(where)
+    client = _clients.get(cluster)
     if client is not None and client.lifecycle_service.is_running():
         return client
     if not _lock.acquire(timeout=CONNECT_S):
-        raise GridError(f"127.0.0.1:{port} does not answer: others wait for it already")
+        raise GridError(f"{cluster.addresses[0]} does not answer: others wait for it already")
     try:
-        client = _clients.get(where)
+        client = _clients.get(cluster)
         if client is None or not client.lifecycle_service.is_running():
             client = connection.within(
-                CONNECT_S, lambda: connection.connect_blocking(cluster_name, port, "dagster")
+                CONNECT_S, lambda: connection.connect_blocking(cluster, "dagster")
             )
-            _clients[where] = client
+            _clients[cluster] = client
         return client
     finally:
         _lock.release()
@@ -73,15 +73,15 @@ class Grid(dg.ConfigurableResource[None]):
 
     Attributes:
         cluster_name: Name of the cluster.
-        port: Loopback port of its member.
+        addresses: Its members, host:port, the nearest first.
     """
 
     cluster_name: str
-    port: int
+    addresses: list[str]
 
     @property
-    def _where(self) -> tuple[str, int]:
-        return self.cluster_name, self.port
+    def _cluster(self) -> Cluster:
+        return Cluster(self.cluster_name, tuple(self.addresses))
 
     def get(self, map_name: str, key: str) -> dict[str, Any] | None:
         """Return a document, None where absent or unreadable.
@@ -90,7 +90,7 @@ class Grid(dg.ConfigurableResource[None]):
             GridError: If the grid does not answer in time.
         """
         try:
-            future = _client(*self._where).get_map(map_name).get(key)
+            future = _client(self._cluster).get_map(map_name).get(key)
             return wire.decode(connection.within(CALL_S, future.result))
         except FAULTS as e:
             raise GridError(f"{map_name}/{key} was not read: {e}") from e
@@ -102,7 +102,7 @@ class Grid(dg.ConfigurableResource[None]):
             GridError: If the grid does not answer in time.
         """
         try:
-            future = _client(*self._where).get_map(map_name).get(key)
+            future = _client(self._cluster).get_map(map_name).get(key)
             return wire.read(connection.within(CALL_S, future.result), kind)
         except FAULTS as e:
             raise GridError(f"{map_name}/{key} was not read: {e}") from e
@@ -114,7 +114,7 @@ class Grid(dg.ConfigurableResource[None]):
             GridError: If the grid does not answer in time.
         """
         try:
-            future = _client(*self._where).get_map(map_name).set(key, wire.encode(document))
+            future = _client(self._cluster).get_map(map_name).set(key, wire.encode(document))
             connection.within(CALL_S, future.result)
         except FAULTS as e:
             raise GridError(f"{map_name}/{key} was not written: {e}") from e
@@ -129,7 +129,7 @@ class Grid(dg.ConfigurableResource[None]):
         """
         deadline = time.monotonic() + UPDATE_DEADLINE_S
         try:
-            the_map = _client(*self._where).get_map(map_name)
+            the_map = _client(self._cluster).get_map(map_name)
             while time.monotonic() < deadline:
                 held = the_map.get(key).result()
                 document = change(wire.decode(held))
@@ -148,7 +148,8 @@ class Grid(dg.ConfigurableResource[None]):
 
 def resources_of(settings: Settings) -> dict[str, Any]:
     """Return every resource of a stack, by the name that assets ask for."""
+    cluster = cluster_of(settings)
     return {
         "stack": Stack(home=str(settings.home)),
-        "grid": Grid(cluster_name=settings.cluster_name, port=settings.hazelcast_port),
+        "grid": Grid(cluster_name=cluster.name, addresses=list(cluster.addresses)),
     }

@@ -26,7 +26,7 @@ from dolphin_realtime.model.freshness import (
 )
 from dolphin_realtime.model.market.scan_checks import coherence
 from dolphin_realtime.model.portfolio.unpriced import UNPRICED_SCANS
-from dolphin_realtime.model.risk.posture import Posture
+from dolphin_realtime.model.risk.posture import Posture, strictest
 
 DOWN: Final = ("failed", "stopped", "backoff")
 """Manager states of a service that is down, even if its last heartbeat is still young."""
@@ -176,11 +176,15 @@ def may_trade(snapshot: Snapshot) -> Verdict:
     young = _age(snapshot.safety, "ts", SHOWN_DOCUMENT_S, snapshot)
     if not young.passed or snapshot.safety is None:
         return young
-    posture = str(snapshot.safety.get("posture"))
+    own = _dict(snapshot.safety.get("instances")).items()
+    postures = {name: str(_dict(one).get("posture")) for name, one in own}
+    posture = strictest([str(snapshot.safety.get("posture")), *postures.values()])
     said = snapshot.safety.get("reasons")
     reasons = "; ".join(map(str, said)) if isinstance(said, list) and said else "none"
     facts: Facts = {"size_multiplier": _number(snapshot.safety.get("size_multiplier"))}
     facts |= {"posture": posture, "reasons": reasons}
+    if len(set(postures.values())) > 1:
+        facts["traders"] = ", ".join(f"{name} {what}" for name, what in postures.items())
     passed = posture in (Posture.NORMAL, Posture.REDUCED)
     words = [str(r).split(":")[0] for r in said] if isinstance(said, list) else []
     if not passed:

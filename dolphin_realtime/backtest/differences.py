@@ -35,6 +35,7 @@ BLOCK_REASONS: Final = frozenset(
         "JOURNAL_FULL",
         "JOURNAL_BEHIND",
         "RECONCILIATION",
+        "GRID_DIVIDED",
     }
 )
 """Reasons that depend on wall time or the machine; they do not occur in a backtest."""

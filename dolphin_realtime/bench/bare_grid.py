@@ -21,6 +21,8 @@ from dolphin_realtime.bench.market import first_scan, make_market
 from dolphin_realtime.bench.percentiles import percentiles_us
 from dolphin_realtime.bench.stack import free_port
 from dolphin_realtime.grid import connection, maps
+from dolphin_realtime.grid.cluster import cluster_here
+from dolphin_realtime.grid.member.config import MemberConfig
 from dolphin_realtime.grid.member.member import Member
 from dolphin_realtime.grid.member.warm_up import warm_up
 from dolphin_realtime.infra.process import die_with_parent
@@ -41,10 +43,11 @@ def measure(n_assets: int, rounds: int, pause_s: float) -> dict[str, Any]:
     """
     with tempfile.TemporaryDirectory(prefix="dolphin-bare-") as folder:
         output = (Path(folder) / "member.log").open("wb")
-        member = Member(CLUSTER, free_port(), Path(folder), output)
+        config = MemberConfig(cluster_name=CLUSTER, port=free_port(), run_dir=Path(folder))
+        member = Member(config, output)
         try:
             member.start()
-            client = connection.connect_blocking(CLUSTER, member.port, "bare-warm-up")
+            client = connection.connect_blocking(cluster_here(CLUSTER, member.port), "bare-warm-up")
             warm_up(client)
             client.shutdown()
             return uvloop.run(_measure(member.port, n_assets, rounds, pause_s))
@@ -54,7 +57,7 @@ def measure(n_assets: int, rounds: int, pause_s: float) -> dict[str, Any]:
 
 
 async def _measure(port: int, n_assets: int, rounds: int, pause_s: float) -> dict[str, Any]:
-    client = await connection.connect(CLUSTER, port, "bare-put")
+    client = await connection.connect(cluster_here(CLUSTER, port), "bare-put")
     features = await client.get_map(maps.FEATURES)
     command = [sys.executable, "-m", __spec__.name, str(port), str(WARM_UP + rounds)]
     listener = await asyncio.create_subprocess_exec(
@@ -82,7 +85,7 @@ async def _measure(port: int, n_assets: int, rounds: int, pause_s: float) -> dic
 
 
 async def _listen(port: int, count: int) -> None:
-    client = await connection.connect(CLUSTER, port, "bare-listen")
+    client = await connection.connect(cluster_here(CLUSTER, port), "bare-listen")
     features = await client.get_map(maps.FEATURES)
     heard: list[tuple[int, str]] = []
     is_done = asyncio.Event()

@@ -23,6 +23,7 @@ from dolphin_realtime.bench.stack import Stack, wait_for
 from dolphin_realtime.config import services as service_table
 from dolphin_realtime.config.settings import load
 from dolphin_realtime.grid import connection, maps, wire
+from dolphin_realtime.grid.cluster import cluster_here
 from dolphin_realtime.infra.ports import answers
 from dolphin_realtime.model import instant
 from dolphin_realtime.model.errors import ServiceError
@@ -63,7 +64,7 @@ def bench_recovery(watch_s: float, say: Callable[[str], None]) -> Report:
         tempfile.TemporaryDirectory(prefix="dolphin-recovery-") as folder,
         Stack(Path(folder) / "home", "--demo", start_limit_burst=20) as stack,
     ):
-        client = connection.connect_blocking("dolphin", stack.port, "bench", 20.0)
+        client = connection.connect_blocking(cluster_here("dolphin", stack.port), "bench", 20.0)
         try:
             return _Measurement(stack, client, say).run(watch_s)
         finally:

@@ -17,6 +17,7 @@ BLOCKS: Final = {
     "STALE_SCAN": "scans come too late",
     "CLOCK_SKEW": "the clocks of NG6 and of this machine are over a minute apart",
     "POSTURE_UNKNOWN": "it sees no recent posture",
+    "GRID_DIVIDED": "it sees too few members of the grid, others may see the rest",
 }
 
 
@@ -82,6 +83,10 @@ def _of_instance(instance: str, state: StateDocument | None, overview: Overview)
     journal = state.journal
     if journal.trouble:
         return Reason(f"{journal.trouble}: {instance}: {journal.fault or 'see df -h'}")
+    own = ((overview.safety or {}).get("instances") or {}).get(instance)
+    if own and own["posture"] not in TRADING_POSTURES:
+        why = "; ".join(own["reasons"]) or "cooling down"
+        return Reason(f"POSTURE_{own['posture']}: {instance}: {why}", own["since"])
     refused = _refused(overview, trader_of(instance))
     if state.is_stalled(wire.bridged_at(overview.scan)):
         text = f"TRADER_DEAF: {instance} does not process the scans that arrive{refused}"

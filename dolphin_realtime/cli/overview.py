@@ -14,6 +14,7 @@ from dolphin_realtime.config.settings import Settings
 from dolphin_realtime.grid import maps, wire
 from dolphin_realtime.model.documents import Heartbeat, PnlDocument, StateDocument
 from dolphin_realtime.model.errors import GridError
+from dolphin_realtime.ops import firewall
 from dolphin_realtime.ops.managers.interface import ServiceStatus
 from dolphin_realtime.services.meta_health.files import maintenance, maintenance_path
 
@@ -32,6 +33,7 @@ class Overview(msgspec.Struct, kw_only=True):
     beats: dict[str, Heartbeat | None] = {}
     grid_error: str | None = None
     maintenance: str | None = None
+    are_strangers_kept_out: bool | None = None
 
 
 def read_documents(overview: Overview, client: HazelcastClient, instances: list[str]) -> None:
@@ -69,6 +71,7 @@ def read_overview(settings: Settings, services: list[ServiceStatus], ui_port: in
     """Return one reading; if the grid is away, its parts stay None."""
     barred = maintenance(maintenance_path(settings), datetime.now(UTC))
     overview = Overview(services=services, ui_port=ui_port, maintenance=barred)
+    overview.are_strangers_kept_out = firewall.holds(settings)
     try:
         ask_grid(settings, lambda client: read_documents(overview, client, settings.instance_names))
     except GridError as e:

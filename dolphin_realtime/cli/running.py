@@ -16,13 +16,21 @@ from hazelcast.client import HazelcastClient
 
 from dolphin_realtime.config.settings import PREFIX, Settings, load
 from dolphin_realtime.grid import connection
+from dolphin_realtime.grid.cluster import cluster_of
 from dolphin_realtime.ops.managers import systemd
 from dolphin_realtime.ops.managers.find import manager_of
 from dolphin_realtime.ops.managers.local import LocalManager
 
 ANSWER_S: Final = 6.0
 """How long a read of the grid may take, even if the member hangs."""
-REACHED_BY: Final = ("hazelcast_port", "cluster_name", "viewer_port", "alerts_file")
+REACHED_BY: Final = (
+    "hazelcast_port",
+    "cluster_name",
+    "grid_members",
+    "grid_bind",
+    "viewer_port",
+    "alerts_file",
+)
 
 
 def ask_grid[T](settings: Settings, call: Callable[[HazelcastClient], T]) -> T:
@@ -33,7 +41,7 @@ def ask_grid[T](settings: Settings, call: Callable[[HazelcastClient], T]) -> T:
     """
 
     def ask() -> T:
-        client = connection.connect_blocking(settings.cluster_name, settings.hazelcast_port, "cli")
+        client = connection.connect_blocking(cluster_of(settings), "cli")
         try:
             return call(client)
         finally:

@@ -8,6 +8,7 @@ import click
 from dolphin_realtime.cli.app import say
 from dolphin_realtime.cli.inspect import fetch
 from dolphin_realtime.cli.not_trading import TRADING_POSTURES
+from dolphin_realtime.cli.posture_view import flattens, instances_apart
 from dolphin_realtime.cli.running import load_here
 from dolphin_realtime.grid import maps, wire
 from dolphin_realtime.infra.local_socket import ask
@@ -16,6 +17,9 @@ from dolphin_realtime.model.errors import SafetyRefused
 from dolphin_realtime.model.instant import span
 from dolphin_realtime.model.risk.posture import Posture
 from dolphin_realtime.services.safety.commands import SOCKET
+
+_REASON = click.option("--reason", required=True, help="Kept in the ledger with who and when.")
+_INSTANCE = click.option("--instance", default="", help="One trader; default: every one.")
 
 
 @click.group(invoke_without_command=True)
@@ -45,11 +49,12 @@ def show(as_json: bool = False) -> None:
         click.echo(text)
     else:
         say(f"{document['posture']} since {document['since']}, size x{document['size_multiplier']}")
+        for name, one in instances_apart(document).items():
+            say(f"  {name}: {one['posture']} since {one['since']}")
         for reason in document["reasons"]:
             say(f"  {reason}")
-        if document.get("flatten"):
-            f = document["flatten"]
-            say(f"  flatten ordered by {f['who']} at {f['at']}: {f['reason']}")
+        for line in flattens(document):
+            say(f"  {line}")
     sys.exit(0 if document["posture"] in TRADING_POSTURES else 1)
 
 
@@ -64,49 +69,53 @@ def _order(**fields: str) -> str:
 
 @posture.command("set")
 @click.argument("level", type=click.Choice(list(Posture), case_sensitive=False))
-@click.option("--reason", required=True, help="Kept in the ledger with who and when.")
-def set_level(level: str, reason: str) -> None:
+@_REASON
+@_INSTANCE
+def set_level(level: str, reason: str, instance: str) -> None:
     """Command a posture: NORMAL, REDUCED, CLOSE_ONLY or HALTED. Only resume leaves HALTED."""
-    floor = _order(action="set", level=level, reason=reason)
+    floor = _order(action="set", level=level, reason=reason, instance=instance)
     say(f"ordered: {floor}; dolphin posture shows the current one")
 
 
 @click.command()
-@click.option("--reason", required=True, help="Kept in the ledger with who and when.")
-def resume(reason: str) -> None:
+@_REASON
+@_INSTANCE
+def resume(reason: str, instance: str) -> None:
     """Withdraw a commanded posture; it then rises step by step. The only way out of HALTED.
 
     Accepts the losses so far: drawdowns are measured from the current equity.
     """
-    _order(action="resume", reason=reason)
+    _order(action="resume", reason=reason, instance=instance)
     say("resumed; the posture rises one step after each cool-down, see dolphin posture")
 
 
 @click.command()
-@click.option("--reason", required=True, help="Kept in the ledger with who and when.")
-def flatten(reason: str) -> None:
+@_REASON
+@_INSTANCE
+def flatten(reason: str, instance: str) -> None:
     """Close every position of every trader now, and open nothing until `dolphin resume`.
 
     \b
-    Example: dolphin flatten --reason "leaving for the weekend"
+    Examples: dolphin flatten --reason "leaving for the weekend"
+              dolphin flatten --instance GREEN --reason "its parameters are wrong"
     """
-    _order(action="flatten", reason=reason)
+    _order(action="flatten", reason=reason, instance=instance)
     say("ordered: positions are closed at the next quotes; dolphin status shows what is left")
-    for instance, one in _without_price():
+    for name, one in _without_price(instance):
         say(
-            f"{instance}: {one.asset} cannot be closed before it has a sound price again "
+            f"{name}: {one.asset} cannot be closed before it has a sound price again "
             f"({one.reason} for {span(one.age_s)}); see dolphin position",
             fg="yellow",
         )
 
 
-def _without_price() -> list[tuple[str, UnpricedPosition]]:
-    """Return each instance's held assets without a sound price, as its state names them."""
+def _without_price(instance: str) -> list[tuple[str, UnpricedPosition]]:
+    """Return held assets without a sound price, as the states of one or all instances name them."""
     settings = load_here()
     found = []
-    for instance in settings.instance_names:
-        state = wire.read(fetch(maps.state_map(instance), maps.LATEST_STATE), StateDocument)
-        found += [(instance, one) for one in (state.unpriced if state else [])]
+    for name in [instance] if instance else settings.instance_names:
+        state = wire.read(fetch(maps.state_map(name), maps.LATEST_STATE), StateDocument)
+        found += [(name, one) for one in (state.unpriced if state else [])]
     return found
 
 

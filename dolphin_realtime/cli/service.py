@@ -15,6 +15,7 @@ from dolphin_realtime.cli.app import say
 from dolphin_realtime.config.live import check_caps, live_settings
 from dolphin_realtime.config.services import SERVICES, TRADER, row_of, trader_of
 from dolphin_realtime.config.settings import Settings, load
+from dolphin_realtime.config.trader_parameters import check_shares
 from dolphin_realtime.infra import log
 from dolphin_realtime.model.errors import JournalError, SettingsError
 from dolphin_realtime.runtime.service_context import ServiceContext, serve, serve_without_grid
@@ -79,6 +80,7 @@ def _trader(settings: Settings, instance: str, mode: str | None) -> None:
     module = import_module(row_of(TRADER).module)
     if mode is not None:
         settings = msgspec.structs.replace(settings, mode=mode)
+    check_shares(settings.instance_names)
     live = live_settings(settings, instance)
     if live is not None:
         check_caps(live)

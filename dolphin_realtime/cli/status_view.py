@@ -9,6 +9,7 @@ from rich.text import Text
 
 from dolphin_realtime.cli.not_trading import not_trading
 from dolphin_realtime.cli.overview import Overview
+from dolphin_realtime.cli.posture_view import instances_apart
 from dolphin_realtime.grid import wire
 from dolphin_realtime.model.documents import LiveState, PnlDocument, StateDocument
 from dolphin_realtime.model.instant import span
@@ -34,6 +35,7 @@ def as_json(overview: Overview) -> dict[str, Any]:
         "services": [{k: getattr(s, k) for k in (
             "name", "state", "pid", "since", "restarts", "rss_mb", "detail")} for s in overview.services],
         "scan": scan,
+        "strangers_kept_out": overview.are_strangers_kept_out,
         "posture": overview.safety.get("posture") if overview.safety else None,
         "health": overview.health.get("status") if overview.health else None,
         "equity": state.equity if state else None,
@@ -80,10 +82,16 @@ def lines_of(overview: Overview) -> list[Text]:
         )
     if safety is not None:
         reasons = "; ".join(safety["reasons"])
-        text = f"posture   {safety['posture']} since {safety['since'][:19]} {reasons}"
-        lines.append(Text(text.rstrip()))
+        apart = instances_apart(safety)
+        each = ", ".join(f"{name} {one['posture']}" for name, one in apart.items())
+        posture = each or f"{safety['posture']} since {safety['since'][:19]}"
+        lines.append(Text(f"posture   {posture} {reasons}".rstrip()))
     for instance, state in overview.states.items():
         lines += _instance_lines(instance, state, overview.pnl.get(instance))
+    if overview.are_strangers_kept_out is False:
+        lines.append(
+            Text("every local user is trusted: no firewall (docs/security.md)", style="yellow")
+        )
     if overview.maintenance:
         lines.append(Text(f"nothing is repaired: {overview.maintenance}", style="yellow"))
     reason = not_trading(overview)

@@ -71,7 +71,7 @@ def render_units(out: Path, home: Path | None) -> None:
 
 def _refuse(*, dry_run: bool) -> None:
     try:
-        refuse_where_impossible()
+        refuse_where_impossible(_settings())
     except ServiceError as e:
         if not dry_run:
             raise

@@ -30,8 +30,9 @@ from dolphin_realtime.cli.status_view import lines_of, view
 from dolphin_realtime.config.live import PREFIX as LIVE
 from dolphin_realtime.config.live import LiveSettings
 from dolphin_realtime.config.settings import Settings, load_group
-from dolphin_realtime.config.trader_parameters import load_parameters
+from dolphin_realtime.config.trader_parameters import check_shares, load_parameters
 from dolphin_realtime.grid import connection
+from dolphin_realtime.grid.cluster import cluster_of
 from dolphin_realtime.grid.member.jar import ensure_jar
 from dolphin_realtime.grid.member.java import find_java
 from dolphin_realtime.journal import database
@@ -99,10 +100,7 @@ class Front:
         overview = Overview(services=self.runner.status(), ui_port=self.settings.ui_port)
         try:
             if self._client is None:
-                s = self.settings
-                self._client = connection.connect_blocking(
-                    s.cluster_name, s.hazelcast_port, "up", 1.0
-                )
+                self._client = connection.connect_blocking(cluster_of(self.settings), "up", 1.0)
             client, instances = self._client, self.settings.instance_names
             connection.within(ANSWER_S, lambda: read_documents(overview, client, instances))
         except (GridError, OSError, RuntimeError, KeyError, TypeError) as e:
@@ -199,8 +197,7 @@ def failures(summary: dict[str, Any], world: str = "") -> list[str]:
 
 def _prepare(settings: Settings, *, is_demo: bool) -> Settings:
     """Check everything that can fail before the first start; return the stack's settings."""
-    for instance in settings.instance_names:
-        load_parameters(instance)
+    check_shares(settings.instance_names)
     enabled_sources(settings.mhs_sources)
     find_java(settings.java)
     ensure_jar(settings.hazelcast_jar, settings.maven_base)

@@ -57,8 +57,8 @@ class Service(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         name: Its name in commands and units; a trader's is followed by ``@`` and its instance.
-        runs: When it belongs to a stack: always, in the demo, if a setting enables it, or
-            with Dagster.
+        runs: When it belongs to a stack: always, where a member runs on this machine, in the demo,
+            if a setting enables it, or with Dagster.
         module: Where its ``run`` is; empty for Dagster's own programs.
         frame: How it runs: in a service context that needs the grid at start, in one that does
             not, or without one.
@@ -79,7 +79,7 @@ class Service(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     name: str
-    runs: Literal["always", "demo", "orderbook", "alerts", "dagster", "viewer"] = "always"
+    runs: Literal["always", "member", "demo", "orderbook", "alerts", "dagster", "viewer"] = "always"
     module: str = ""
     frame: Literal["grid", "no grid", "own"] = "grid"
     is_watched: bool = False
@@ -102,7 +102,7 @@ class Service(msgspec.Struct, frozen=True, kw_only=True):
 
 SERVICES: Final = (
     Service(
-        name=HAZELCAST, module="dolphin_realtime.services.hazelcast.service", frame="own",
+        name=HAZELCAST, runs="member", module="dolphin_realtime.services.hazelcast.service", frame="own",
         is_watched=True, is_critical=True, is_needed_to_trade=True, asset="hazelcast",
         metrics_port=0, watchdog=3.0, start_timeout_s=360.0, stop_timeout_s=30.0, bounds=JVM,
         writes_code=True,
@@ -175,6 +175,7 @@ def stack(
     """Return the services of a stack by name, in the order of starting."""
     belongs = {
         "always": True,
+        "member": settings.runs_member,
         "demo": is_demo,
         "orderbook": bool(settings.orderbook_ws),
         "alerts": bool(settings.alerts_file),

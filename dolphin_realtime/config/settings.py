@@ -29,10 +29,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         scan_dir: Where NG6 writes its scans; empty: home/scans.
         cluster_name: Hazelcast cluster; it is also the cluster's only secret, in plain text.
         hazelcast_port: Loopback port of the member.
+        grid_members: Addresses of all members, host:port, separated by commas; empty: one, here.
+        grid_bind: Address that this machine's member listens on.
+        grid_members_min: Traders that see fewer members open nothing; 0: more than half of them.
         ui_port: Loopback port of the Dagster UI.
         code_port: Loopback port of the Dagster code server.
         hazelcast_jar: A member jar to use instead of fetching one.
         maven_base: Base address of a Maven repository to fetch the jar from.
+        assets_max: Most assets a scan is expected to have; the member's heap follows from it.
+        hazelcast_heap_mb: The member's largest heap in MiB; 0: by assets_max.
         java: A Java 17, 21 or 25 to use instead of the one found.
         instances: Trader instances to run, separated by commas.
         market_clock: wall, or replay: market time is the newest scan's.
@@ -63,6 +68,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         start_limit_burst: Starts within start_limit_interval_s after which a service stays down.
         start_limit_interval_s: See start_limit_burst.
         restart_pause_s: Pause before a service that died is started again.
+        firewall: on: under systemd, and where root runs the local runner and nft is there, only the
+            stack's users and the members of two groups reach its ports; off: every local user does.
         realtime_cpus: Processors that the units of the realtime services are bound to, e.g. 2-3 or
             2,3; empty: any. For hosts with processors to spare.
         rehearsal: on: traders decide the last scan again on a copy, shortly before the next is due,
@@ -82,6 +89,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         orderbook_simulated: Note that says how the books are simulated; empty: they are real.
         sweep_grid: Sweep file of the Dagster asset `parameter_sweep`; empty: none.
         sweep_workers: Local processes of a sweep; 0: one less than there are processors.
+        sweep_trial_mb: Memory in MB that a trial of a sweep is given room for.
         ray_address: Ray cluster that sweeps run on, e.g. 127.0.0.1:6379; empty: local processes.
         trace: Folder that latency stamps are written to at exit; empty: no stamps are kept.
         mode: paper; live: one instance trades a real account (DOLPHIN_LIVE_*), the others on paper.
@@ -91,10 +99,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     scan_dir: str = ""
     cluster_name: str = "dolphin"
     hazelcast_port: Port = 5701
+    grid_members: str = ""
+    grid_bind: str = "127.0.0.1"
+    grid_members_min: Annotated[int, msgspec.Meta(ge=0, le=100)] = 0
     ui_port: Port = 3000
     code_port: Port = 4266
     hazelcast_jar: str = ""
     maven_base: str = ""
+    assets_max: Annotated[int, msgspec.Meta(ge=1, le=20_000)] = 500
+    hazelcast_heap_mb: Annotated[int, msgspec.Meta(ge=0, le=1_000_000)] = 0
     java: str = ""
     instances: str = "BLUE"
     market_clock: Literal["wall", "replay"] = "wall"
@@ -121,6 +134,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     start_limit_burst: Annotated[int, msgspec.Meta(ge=1)] = 3
     start_limit_interval_s: Seconds = 60.0
     restart_pause_s: Seconds = 1.0
+    firewall: Literal["on", "off"] = "on"
     realtime_cpus: Annotated[
         str, msgspec.Meta(pattern=r"^([0-9]+(-[0-9]+)?(,[0-9]+(-[0-9]+)?)*)?$")
     ] = ""
@@ -140,6 +154,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     orderbook_simulated: str = ""
     sweep_grid: str = ""
     sweep_workers: Annotated[int, msgspec.Meta(ge=0, le=256)] = 0
+    sweep_trial_mb: Annotated[int, msgspec.Meta(ge=1)] = 700
     ray_address: str = ""
     trace: str = ""
     mode: Literal["paper", "live"] = "paper"
@@ -193,6 +208,16 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     def instance_names(self) -> list[str]:
         """Trader instances, in order."""
         return listed(self.instances)
+
+    @property
+    def own_address(self) -> str:
+        """Where this machine's member listens, if it runs one."""
+        return f"{self.grid_bind}:{self.hazelcast_port}"
+
+    @property
+    def runs_member(self) -> bool:
+        """Whether a Hazelcast member runs on this machine."""
+        return not self.grid_members or self.own_address in listed(self.grid_members)
 
     def journal_dir(self, instance: str) -> Path:
         """Folder of one instance's journal."""

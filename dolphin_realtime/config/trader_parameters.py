@@ -7,16 +7,20 @@ and GREEN differ only in the parameters set for them.
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from os import environ
+from typing import Final
 
 import msgspec
 
-from dolphin_realtime.config.settings import load_group
+from dolphin_realtime.config.settings import listed, load_group
 from dolphin_realtime.model.errors import SettingsError
 from dolphin_realtime.model.market.paper_faults import PaperFaults
 from dolphin_realtime.model.portfolio.costs import CostParams
 from dolphin_realtime.model.portfolio.decision import TargetParams
 from dolphin_realtime.model.risk.pre_trade import PreTradeParams
 from dolphin_realtime.model.signal.params import SignalParams, with_settings
+
+LIMITS: Final = "DOLPHIN_LIMIT_"
+ROUNDING: Final = 1e-9
 
 
 class Parameters(msgspec.Struct, frozen=True):
@@ -39,9 +43,28 @@ def load_parameters(instance: str = "", env: Mapping[str, str] = environ) -> Par
         load_group(SignalParams, "DOLPHIN_SIGNAL_", env, instance),
         load_group(TargetParams, "DOLPHIN_TARGET_", env, instance),
         load_group(CostParams, "DOLPHIN_COST_", env, instance),
-        load_group(PreTradeParams, "DOLPHIN_LIMIT_", env, instance),
+        _limits(instance, env),
         load_group(PaperFaults, "DOLPHIN_PAPER_", env, instance),
     )
+
+
+def _limits(instance: str, env: Mapping[str, str]) -> PreTradeParams:
+    """Return the pre-trade limits; where no share of all is set, the traders have equal ones."""
+    names = listed(env.get("DOLPHIN_INSTANCES", "")) or [""]
+    equal = {f"{LIMITS}SHARE_OF_ALL": str(1.0 / len(names))}
+    return load_group(PreTradeParams, LIMITS, {**equal, **env}, instance)
+
+
+def check_shares(names: Iterable[str], env: Mapping[str, str] = environ) -> None:
+    """Refuse traders whose parts of the limits for all are more than the whole.
+
+    Raises:
+        SettingsError: Naming the parts.
+    """
+    shares = {name: load_parameters(name, env).limits.share_of_all for name in names}
+    if sum(shares.values()) > 1.0 + ROUNDING:
+        said = ", ".join(f"{name} {share:g}" for name, share in shares.items())
+        raise SettingsError(f"{LIMITS}SHARE_OF_ALL: {said} are more than 1 together")
 
 
 def changed(parameters: Parameters, assignments: Iterable[str]) -> Parameters:

@@ -13,6 +13,7 @@ from hazelcast.client import HazelcastClient
 from hazelcast.errors import HazelcastError
 from hazelcast.serialization.serializer import BaseSerializer
 
+from dolphin_realtime.grid.cluster import Cluster
 from dolphin_realtime.model.errors import GridError
 
 GRID_FAULTS: Final = (HazelcastError, OSError, TimeoutError)
@@ -53,10 +54,10 @@ def forbid_pickle(client: AsyncClient | HazelcastClient) -> None:
     registry._id_dict[_PICKLE_TYPE_ID] = serializer  # noqa: SLF001
 
 
-def _options(cluster_name: str, port: int, role: str) -> dict[str, Any]:
+def _options(cluster: Cluster, role: str) -> dict[str, Any]:
     return {
-        "cluster_name": cluster_name,
-        "cluster_members": [f"127.0.0.1:{port}"],
+        "cluster_name": cluster.name,
+        "cluster_members": list(cluster.addresses),
         "client_name": f"dolphin-{role}",
         "connection_timeout": 2.0,
         "retry_initial_backoff": 0.05,
@@ -72,12 +73,12 @@ def _options(cluster_name: str, port: int, role: str) -> dict[str, Any]:
     }
 
 
-async def connect(cluster_name: str, port: int, role: str) -> AsyncClient:
+async def connect(cluster: Cluster, role: str) -> AsyncClient:
     """Return an asyncio client that keeps trying for ever and fails calls fast while down.
 
     Every proxy must be created at start-up: the client does not retry a proxy's creation.
     """
-    options = _options(cluster_name, port, role)
+    options = _options(cluster, role)
     client = await AsyncClient.create_and_start(
         **options, cluster_connect_timeout=-1, reconnect_mode="ASYNC"
     )
@@ -86,21 +87,22 @@ async def connect(cluster_name: str, port: int, role: str) -> AsyncClient:
 
 
 def connect_blocking(
-    cluster_name: str, port: int, role: str, timeout_s: float = PROBE_TIMEOUT_S
+    cluster: Cluster, role: str, timeout_s: float = PROBE_TIMEOUT_S
 ) -> HazelcastClient:
     """Return a blocking client for command lines, tests and Dagster.
 
     Raises:
         GridError: If no member of that cluster answers within ``timeout_s``.
     """
-    options = _options(cluster_name, port, role)
+    options = _options(cluster, role)
     try:
         client = HazelcastClient(
             **options, cluster_connect_timeout=timeout_s, reconnect_mode="ASYNC"
         )
     except (HazelcastError, OSError) as e:
         raise GridError(
-            f"no Hazelcast member of cluster {cluster_name!r} answers on 127.0.0.1:{port} ({e}); "
+            f"no Hazelcast member of cluster {cluster.name!r} answers on "
+            f"{', '.join(cluster.addresses)} ({e}); "
             "is the stack up (dolphin status), and is DOLPHIN_CLUSTER_NAME right?"
         ) from e
     forbid_pickle(client)

@@ -7,18 +7,19 @@ from pathlib import Path
 from typing import Final
 
 TIMEOUT_S: Final = 1.0
+LOOPBACK: Final = "127.0.0.1"
 _LISTEN: Final = "0A"
 
 
-def answers(port: int, path: str, timeout_s: float = TIMEOUT_S) -> bool:
+def answers(port: int, path: str, timeout_s: float = TIMEOUT_S, host: str = LOOPBACK) -> bool:
     """Return whether a port accepts a connection and, with a path, answers it with 200."""
     if not path:
         try:
-            with socket.create_connection(("127.0.0.1", port), timeout_s):
+            with socket.create_connection((host, port), timeout_s):
                 return True
         except OSError:
             return False
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout_s)
+    connection = http.client.HTTPConnection(host, port, timeout=timeout_s)
     try:
         connection.request("GET", path)
         return connection.getresponse().status == http.client.OK
@@ -28,12 +29,12 @@ def answers(port: int, path: str, timeout_s: float = TIMEOUT_S) -> bool:
         connection.close()
 
 
-def is_free(port: int) -> bool:
-    """Return whether a server could listen on the loopback port."""
+def is_free(port: int, host: str = LOOPBACK) -> bool:
+    """Return whether a server could listen on a port of an address of this machine."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as s:
         s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            s.bind(("127.0.0.1", port))
+            s.bind((host, port))
         except OSError:
             return False
     return True

@@ -20,6 +20,7 @@ import msgspec
 from dolphin_realtime.infra import fault_points
 from dolphin_realtime.journal.database import LIFE, PAPER, insert, meta, open_new
 from dolphin_realtime.journal.intents import IntentFile
+from dolphin_realtime.journal.kept_state import KeptState
 from dolphin_realtime.journal.reserve import Reserve
 from dolphin_realtime.journal.tables import Row
 from dolphin_realtime.model.errors import JournalError
@@ -79,6 +80,7 @@ class Journal:
         self.intents = IntentFile(folder / "intents.jsonl")
         self.reserve = Reserve(folder / "reserve")
         self._queue: queue.Queue[ScanRecord | None] = queue.Queue()
+        self._kept = KeptState()
         self._thread = threading.Thread(target=self._write_all, name="journal", daemon=True)
         self.fault: str | None = None
         self.broken: str | None = None
@@ -176,11 +178,14 @@ class Journal:
                 for record in records:
                     self._insert(record)
         except sqlite3.IntegrityError as e:
+            self._kept.failed()
             return self._set_aside(records, e)
         except (sqlite3.Error, OSError) as e:
+            self._kept.failed()
             self.fault = f"{type(e).__name__}: {e}"
             self.reserve.give_up()
             return False
+        self._kept.committed()
         self.fault = self.broken
         self.n_committed += len(records)
         fault_points.reach("state")
@@ -201,4 +206,4 @@ class Journal:
     def _insert(self, record: ScanRecord) -> None:
         insert(self._db, record.rows)
         if record.portfolio is not None:
-            self._db.execute("INSERT OR REPLACE INTO state VALUES (0, ?)", (record.portfolio,))
+            self._kept.write(self._db, record.portfolio)

@@ -16,6 +16,7 @@ from hazelcast.asyncio import HazelcastClient
 
 from dolphin_realtime.config.settings import Settings
 from dolphin_realtime.grid import connection, maps, wire
+from dolphin_realtime.grid.cluster import cluster_of
 from dolphin_realtime.grid.connection import GRID_FAULTS
 from dolphin_realtime.infra import log
 from dolphin_realtime.infra.process import notify
@@ -147,19 +148,17 @@ async def connect_or_refuse(settings: Settings, role: str) -> HazelcastClient:
     Raises:
         GridError: If no member of the cluster answers within ``grid_timeout_s``.
     """
-    loop = asyncio.get_running_loop()
+    loop, cluster = asyncio.get_running_loop(), cluster_of(settings)
     deadline = loop.time() + settings.grid_timeout_s
     while True:
         try:
-            probe = await asyncio.to_thread(
-                connection.connect_blocking, settings.cluster_name, settings.hazelcast_port, role
-            )
+            probe = await asyncio.to_thread(connection.connect_blocking, cluster, role)
         except GridError:
             if loop.time() > deadline:
                 raise
             continue
         await asyncio.to_thread(probe.shutdown)
-        return await connection.connect(settings.cluster_name, settings.hazelcast_port, role)
+        return await connection.connect(cluster, role)
 
 
 async def serve_without_grid(

@@ -7,6 +7,7 @@ from playwright.sync_api import expect
 
 from dolphin_realtime.bench.stack import wait_for
 from dolphin_realtime.grid import connection, maps, wire
+from dolphin_realtime.grid.cluster import cluster_here
 from dolphin_realtime.ops import dagster_api
 from tests.e2e.pages import toggle
 
@@ -56,7 +57,7 @@ def test_a_day_is_backtested_by_clicking(page, stack):
 
 @pytest.mark.timeout(300)
 def test_a_day_is_reported_by_clicking(page, stack):
-    client = connection.connect_blocking("dolphin", stack.port, "e2e")
+    client = connection.connect_blocking(cluster_here("dolphin", stack.port), "e2e")
     state = wire.decode(client.get_map(maps.state_map("BLUE")).blocking().get(maps.LATEST_STATE))
     client.shutdown()
     dialog = launch(page, "paper_report", state["since"])

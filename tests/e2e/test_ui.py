@@ -6,6 +6,7 @@ from playwright.sync_api import expect
 from dolphin_dagster.instance import pools
 from dolphin_realtime.bench.stack import wait_for
 from dolphin_realtime.grid import connection, maps, wire
+from dolphin_realtime.grid.cluster import cluster_here
 from dolphin_realtime.ops import dagster_api
 from tests.e2e.pages import schedule_state, toggle
 
@@ -16,7 +17,7 @@ def red_checks_of(stack, asset):
 
 @pytest.mark.timeout(300)
 def test_calendar_factors_are_materialized_by_clicking(page, stack):
-    client = connection.connect_blocking("dolphin", stack.port, "e2e")
+    client = connection.connect_blocking(cluster_here("dolphin", stack.port), "e2e")
     features = client.get_map(maps.FEATURES).blocking()
     before = wire.decode(features.get(maps.LATEST_CALENDAR))["_pushed_at"]
     page.goto("/assets/calendar_factors")

@@ -46,7 +46,7 @@ def forget(scene):
 
 def test_two_writers_lose_nothing_of_each_other(scene):
     """Each writes its own reading a thousand times and never sees the other's go back."""
-    the_grid = Grid(cluster_name="dolphin", port=scene.desk.stack.port)
+    the_grid = Grid(cluster_name="dolphin", addresses=[f"127.0.0.1:{scene.desk.stack.port}"])
     market = scene.market()
     went_back, faults = [], []
 
@@ -81,7 +81,7 @@ def test_two_writers_lose_nothing_of_each_other(scene):
 
 
 def test_two_assets_publish_at_once_and_both_are_there(scene, tmp_path):
-    the_grid = Grid(cluster_name="dolphin", port=scene.desk.stack.port)
+    the_grid = Grid(cluster_name="dolphin", addresses=[f"127.0.0.1:{scene.desk.stack.port}"])
     market = scene.market()
     rounds = 50
 
@@ -195,7 +195,10 @@ def test_a_full_disk_keeps_nothing_from_the_grid(scene, tmp_path, monkeypatch):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr("dolphin_dagster.factors.publish.append", full)
-    the_grid, market = Grid(cluster_name="dolphin", port=scene.desk.stack.port), scene.market()
+    the_grid, market = (
+        Grid(cluster_name="dolphin", addresses=[f"127.0.0.1:{scene.desk.stack.port}"]),
+        scene.market(),
+    )
     new = {("one", None): reading(42.0, market)}
     with pytest.raises(OSError, match="No space left"):
         publish(the_grid, tmp_path / "factors", new, Moment(market, None, "wall"), WALL)

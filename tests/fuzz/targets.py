@@ -61,7 +61,7 @@ def warm_portfolio() -> Portfolio:
 
 def trade(portfolio: Portfolio, scan, limits=None, book=None, factors=None) -> None:
     """Take a scan as the inbox does; every order must be one that a good price explains."""
-    guard = Guard(is_replay=True, cadence_min_s=1.0, trouble=lambda: None)
+    guard = Guard("BLUE", is_replay=True, cadence_min_s=1.0, trouble=lambda: None)
     try:
         guard.refuse_implausible(scan, portfolio.signals.order.timestamp_us)
         plan = portfolio.decide(scan, limits or TradingPermission(), book, factors)
@@ -116,7 +116,7 @@ def safety_document(choose: Choose) -> bool:
         "ts": (now - timedelta(seconds=age_s)).isoformat(), "flatten": None,
     }  # fmt: skip
     text = msgspec.json.encode(mutate(document, paths(document), choose, 1)).decode()
-    guard = Guard(is_replay=True, cadence_min_s=1.0, trouble=lambda: None)
+    guard = Guard("BLUE", is_replay=True, cadence_min_s=1.0, trouble=lambda: None)
     guard.on_safety(text)
     limits = guard.limits(
         msgspec.structs.replace(SCANS[-1], bridge_ts=datetime.now(UTC)), datetime.now(UTC)

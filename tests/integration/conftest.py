@@ -15,6 +15,7 @@ from hazelcast.errors import HazelcastError
 from dolphin_realtime.bench.market import first_scan
 from dolphin_realtime.bench.stack import Stack
 from dolphin_realtime.grid import connection, maps, wire
+from dolphin_realtime.grid.cluster import cluster_here
 from dolphin_realtime.journal import database
 from dolphin_realtime.model.instant import DAY_US
 from dolphin_realtime.model.market.scan import Scan
@@ -100,7 +101,9 @@ class Desk:
     @property
     def client(self):
         if self._client is None:
-            self._client = connection.connect_blocking("dolphin", self.stack.port, "test", 20.0)
+            self._client = connection.connect_blocking(
+                cluster_here("dolphin", self.stack.port), "test", 20.0
+            )
         return self._client
 
     def document(self, map_name: str, key: str) -> dict | None:

@@ -9,6 +9,7 @@ import pytest
 
 from dolphin_realtime.bench.stack import free_port
 from dolphin_realtime.grid.member.class_archive import ClassArchive
+from dolphin_realtime.grid.member.config import MemberConfig
 from dolphin_realtime.grid.member.jar import ensure_jar
 from dolphin_realtime.grid.member.java import find_java
 from dolphin_realtime.grid.member.member import Member
@@ -22,7 +23,8 @@ def jar(tmp_path):
 @pytest.fixture
 def member(tmp_path):
     with (tmp_path / "log").open("wb") as log:
-        member = Member("archive", free_port(), tmp_path / "run", log)
+        config = MemberConfig(cluster_name="archive", port=free_port(), run_dir=tmp_path / "run")
+        member = Member(config, log)
         yield member
         member.stop()
 

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from dolphin_realtime.grid import maps
+from dolphin_realtime.journal import database
 from dolphin_realtime.model.instant import from_us
 from tests.integration.conftest import eventually, make_desk
 
@@ -128,3 +129,60 @@ def test_a_setting_of_an_instance_that_does_not_run_is_refused(desk):
     desk.stack.env = before
     assert done.returncode == 2
     assert "no instance 'RED'" in done.stderr
+
+
+def last_row(desk, instance):
+    """Return posture, entry block and scan of a trader's last turn."""
+    db = database.open_read_only(desk.stack.home / "journal" / instance)
+    try:
+        found = "SELECT posture, entry_block, scan_number FROM equity ORDER BY rowid DESC LIMIT 1"
+        return db.execute(found).fetchone()
+    finally:
+        db.close()
+
+
+def both_trade(desk):
+    desk.feed(1)
+    return all(last_row(desk, name)[:2] == ("NORMAL", None) for name in ("BLUE", "GREEN"))
+
+
+def test_one_trader_is_halted_and_resumed_alone(desk):
+    eventually(lambda: both_trade(desk), 60.0, "both trade")
+    assert (
+        desk.cli("posture", "set", "HALTED", "--instance", "RED", "--reason", "t").returncode == 1
+    )
+    done = desk.cli("posture", "set", "HALTED", "--instance", "GREEN", "--reason", "a test")
+    assert done.returncode == 0, done.stderr
+
+    def is_apart():
+        desk.feed(1)
+        return last_row(desk, "GREEN")[0] == "HALTED" and last_row(desk, "BLUE")[0] == "NORMAL"
+
+    eventually(is_apart, 30.0, lambda: str([last_row(desk, n) for n in ("BLUE", "GREEN")]))
+    for _ in range(5):
+        desk.feed(1)
+        assert is_apart()
+    shown = desk.cli("posture").stdout
+    assert shown.startswith("NORMAL since")
+    assert "GREEN: HALTED since" in shown
+    assert "MANUAL: a test" in shown
+    status = json.loads(desk.cli("status", "--json").stdout)
+    assert status["not_trading_because"].startswith("POSTURE_HALTED: GREEN: MANUAL: a test")
+    refused = desk.cli("flatten", "--instance", "GREEN", "--reason", "t")
+    assert refused.returncode == 1
+    assert "sends no order at all" in refused.stderr
+    assert desk.cli("resume", "--instance", "GREEN", "--reason", "over").returncode == 0
+    eventually(lambda: both_trade(desk), 60.0, "both trade again")
+
+
+def test_one_trader_is_flattened_alone(desk):
+    eventually(lambda: desk.feed(1) and state(desk, "GREEN")["positions"], 60.0, "a position")
+    eventually(lambda: desk.feed(1) and state(desk, "BLUE")["positions"], 60.0, "a position")
+    assert desk.cli("flatten", "--instance", "GREEN", "--reason", "t").returncode == 0
+    eventually(lambda: desk.feed(1) and not state(desk, "GREEN")["positions"], 30.0, "GREEN flat")
+    assert state(desk, "BLUE")["positions"]
+    assert desk.posture() == "NORMAL"
+    assert "flatten of GREEN ordered by" in desk.cli("posture").stdout
+    assert desk.cli("resume", "--reason", "over").returncode == 0
+    eventually(lambda: both_trade(desk), 60.0, "both trade again")
+    desk.check_journal()

@@ -19,7 +19,7 @@ from dolphin_realtime.infra.process import die_with_parent
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 PACKAGES = (
-    "systemd systemd-sysv dbus procps polkitd libssl3 libffi8 libsqlite3-0 libbz2-1.0 liblzma5 "
+    "systemd systemd-sysv dbus procps nftables polkitd libssl3 libffi8 libsqlite3-0 libbz2-1.0 liblzma5 "
     "zlib1g libreadline8 libncursesw6 libexpat1 libuuid1 libgdbm6 libdb5.3 ca-certificates tzdata"
 )
 SUITE = "bookworm"

@@ -14,6 +14,7 @@ import pytest
 from dolphin_realtime.bench.stack import wait_for
 from dolphin_realtime.config.settings import Settings
 from dolphin_realtime.grid import connection, maps, wire
+from dolphin_realtime.grid.cluster import cluster_here
 from dolphin_realtime.ops import dagster_api
 from tests.conditions import changed, conditions, healthy
 
@@ -31,7 +32,7 @@ class Impersonator:
     """Writes a stack's documents twice a second, with some conditions made."""
 
     def __init__(self, stack):
-        self.client = connection.connect_blocking("dolphin", stack.port, "test")
+        self.client = connection.connect_blocking(cluster_here("dolphin", stack.port), "test")
         self.made, self.ending = [], threading.Event()
         self.thread = threading.Thread(target=self.run)
         self.thread.start()

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import IO, Final
 
 from dolphin_realtime.grid.member.class_archive import ClassArchive
-from dolphin_realtime.grid.member.config import command_line, render_config
+from dolphin_realtime.grid.member.config import MemberConfig, command_line, render_config
 from dolphin_realtime.grid.member.jar import ensure_jar
 from dolphin_realtime.grid.member.java import find_java
-from dolphin_realtime.infra.ports import answers, is_free, owner_of
+from dolphin_realtime.infra.ports import LOOPBACK, answers, is_free, owner_of
 from dolphin_realtime.infra.process import die_with_parent
 from dolphin_realtime.model.errors import MemberError
 
@@ -30,23 +30,23 @@ STOPPED: Final = (0, 128 + signal.SIGTERM)
 _POLL_TIMEOUT_S: Final = 0.15
 
 
-def is_ready(port: int, timeout_s: float = _POLL_TIMEOUT_S) -> bool:
-    """Return whether a member on the loopback port says it is ready.
+def is_ready(port: int, timeout_s: float = _POLL_TIMEOUT_S, host: str = LOOPBACK) -> bool:
+    """Return whether a member on a port says it is ready.
 
     Its port opens seconds before that; a request sent then hangs, hence the short timeout.
     """
-    return answers(port, "/hazelcast/health/ready", timeout_s)
+    return answers(port, "/hazelcast/health/ready", timeout_s, host)
 
 
-def refuse_taken_port(port: int) -> None:
-    """Raise if something already listens on the loopback port.
+def refuse_taken_port(port: int, host: str = LOOPBACK) -> None:
+    """Raise if something already listens on the port, or the address is none of this machine.
 
     Raises:
         MemberError: Naming the port and its owner.
     """
-    if not is_free(port):
+    if not is_free(port, host):
         raise MemberError(
-            f"port {port} on 127.0.0.1 is held by {owner_of(port)}; stop it, or set "
+            f"port {port} on {host} is held by {owner_of(port)}; stop it, or set "
             "DOLPHIN_HAZELCAST_PORT to another"
         )
 
@@ -54,11 +54,8 @@ def refuse_taken_port(port: int) -> None:
 class Member:
     """A running member; `start` returns once it is ready."""
 
-    def __init__(
-        self, cluster_name: str, port: int, run_dir: Path, output: IO[bytes] | None
-    ) -> None:
-        self.cluster_name, self.port = cluster_name, port
-        self._run_dir, self._output = run_dir, output
+    def __init__(self, config: MemberConfig, output: IO[bytes] | None) -> None:
+        self.port, self._config, self._output = config.port, config, output
         self._jvm: subprocess.Popen[bytes] | None = None
 
     @property
@@ -73,22 +70,20 @@ class Member:
             MemberError: If the jar or a Java is missing, the port is taken, or the member
                 exits or is not ready in time.
         """
-        refuse_taken_port(self.port)
+        refuse_taken_port(self.port, self._config.bind)
         jar_path = ensure_jar(jar, maven_base)
         java_path, major = find_java(java)
         self._archive = ClassArchive(jar_path, java_path)
-        self._run_dir.mkdir(parents=True, exist_ok=True)
-        config = self._run_dir / "hazelcast.yaml"
-        config.write_text(render_config(self.cluster_name, self.port))
+        flags, heap = self._archive.flags(), self._config.heap_mb
         self._jvm = subprocess.Popen(
-            command_line(java_path, major, jar_path, config, self._archive.flags()),
+            command_line(java_path, major, jar_path, self._write_config(), flags, heap),
             stdin=subprocess.DEVNULL,
             stdout=self._output,
             stderr=subprocess.STDOUT,
             preexec_fn=die_with_parent,
         )
         deadline = time.monotonic() + READY_TIMEOUT_S
-        while not is_ready(self.port):
+        while not self.is_ready():
             if self._jvm.poll() is not None:
                 raise MemberError(
                     f"the member exited with {self._jvm.returncode} before it was ready"
@@ -97,6 +92,16 @@ class Member:
                 self.stop()
                 raise MemberError(f"the member was not ready within {READY_TIMEOUT_S:.0f} s")
             time.sleep(0.02)
+
+    def _write_config(self) -> Path:
+        path = self._config.run_dir / "hazelcast.yaml"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(render_config(self._config))
+        return path
+
+    def is_ready(self, timeout_s: float = _POLL_TIMEOUT_S) -> bool:
+        """Return whether it says it is ready."""
+        return is_ready(self.port, timeout_s, self._config.bind)
 
     def exit_code(self) -> int | None:
         """Return the JVM's exit code, None while it runs."""
@@ -109,7 +114,7 @@ class Member:
         if self._jvm.poll() is not None:
             self._archive.keep(is_whole=False)
             return
-        timeout_s = STOP_TIMEOUT_S if is_ready(self.port, timeout_s=1.0) else DEAF_STOP_S
+        timeout_s = STOP_TIMEOUT_S if self.is_ready(1.0) else DEAF_STOP_S
         self._jvm.send_signal(signal.SIGTERM)
         try:
             self._jvm.wait(timeout_s)

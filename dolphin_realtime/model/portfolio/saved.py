@@ -23,14 +23,18 @@ _encoder = msgspec.msgpack.Encoder()
 
 
 def save(portfolio: Portfolio) -> bytes:
-    """Return the portfolio as MessagePack; nothing is rounded."""
+    """Return the portfolio as MessagePack; nothing is rounded.
+
+    What keeps its length comes first, so that it stays in its place from one scan to the next: the
+    journal writes only what changed.
+    """
     saved: dict[str, Any] = {
         "instance": portfolio.instance,
+        "instruments": portfolio.instruments,
+        "prices": portfolio.prices,
         "signals": portfolio.signals.save(),
         "account": portfolio.account,
         "in_flight": list(portfolio.in_flight.values()),
-        "prices": portfolio.prices,
-        "instruments": portfolio.instruments,
         "last_key": portfolio.last_key,
         "last_us": portfolio.last_us,
         "market_posture": portfolio.market_posture,

@@ -51,6 +51,12 @@ class Posture(StrEnum):
         return "ACTIVE" if self.size_multiplier else "REDUCING"
 
 
+def strictest(words: list[str]) -> str:
+    """Return the strictest of postures as words; one that is unknown is stricter than any."""
+    ranks = {posture.value: posture.rank for posture in Posture}
+    return max(words, key=lambda word: ranks.get(word, len(ranks)))
+
+
 def forbidden(posture: Posture | None, *, is_reduce_only: bool) -> str | None:
     """Return why a posture forbids an order, None if it does not; posture None is unknown."""
     if posture is Posture.HALTED:
@@ -60,8 +66,23 @@ def forbidden(posture: Posture | None, *, is_reduce_only: bool) -> str | None:
     return None
 
 
+class InstancePosture(msgspec.Struct, kw_only=True):
+    """What one trader may do: the worst of what applies to all and of what applies to it alone."""
+
+    posture: Posture
+    reasons: list[str]
+    since: datetime
+    flatten: dict[str, str] | None = None
+
+
 class SafetyDocument(msgspec.Struct, kw_only=True):
-    """DOLPHIN_SAFETY["latest"] on the wire."""
+    """DOLPHIN_SAFETY["latest"] on the wire.
+
+    Attributes:
+        posture: That of the trader that may do most: with one trader, its own.
+        reasons: Those of all traders, each once.
+        instances: The posture of each trader.
+    """
 
     posture: Posture
     size_multiplier: Annotated[float, msgspec.Meta(ge=0, le=1)]
@@ -70,16 +91,29 @@ class SafetyDocument(msgspec.Struct, kw_only=True):
     since: datetime
     ts: datetime
     flatten: dict[str, str] | None = None
+    instances: dict[str, InstancePosture] = {}
+
+    def of(self, instance: str) -> InstancePosture:
+        """Return a trader's posture; that of the whole for one that is not named."""
+        whole = InstancePosture(
+            posture=self.posture, reasons=self.reasons, since=self.since, flatten=self.flatten
+        )
+        return self.instances.get(instance, whole)
 
 
 class OperatorCommand(msgspec.Struct, frozen=True, kw_only=True):
-    """One line of the safety ledger: a posture floor, a flatten, a resume or an automatic halt."""
+    """One line of the safety ledger: a posture floor, a flatten, a resume or an automatic halt.
+
+    Attributes:
+        instance: The trader that it is for; empty: every one.
+    """
 
     action: str
     posture: Posture
     reason: str
     who: str
     at: datetime
+    instance: str = ""
 
     @property
     def flatten_id(self) -> str:

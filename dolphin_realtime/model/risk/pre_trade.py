@@ -37,6 +37,11 @@ class PreTradeParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
         duplicate_window_s: No second opening order of an asset and side within this time.
         max_daily_loss_share: Loss of the UTC day after which nothing is opened.
         max_daily_loss_usd: The same in USDT.
+        all_gross_usd: Largest sum of absolute positions of all traders together.
+        all_net_usd: Largest signed sum of their positions, in either direction.
+        all_asset_usd: Largest position of all traders together in one asset, in either direction.
+        share_of_all: This trader's part of the three; nobody uses another's, so no trader needs to
+            know what the others hold. Not set: equal parts.
     """
 
     allow: str = ""
@@ -50,6 +55,10 @@ class PreTradeParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     duplicate_window_s: Annotated[float, msgspec.Meta(ge=0)] = 1.0
     max_daily_loss_share: Share = 0.03
     max_daily_loss_usd: Positive = 1e12
+    all_gross_usd: Positive = 1e12
+    all_net_usd: Positive = 1e12
+    all_asset_usd: Positive = 1e12
+    share_of_all: Annotated[float, msgspec.Meta(gt=0, le=1)] = 1.0
 
     @property
     def allowed(self) -> frozenset[str]:
@@ -218,8 +227,25 @@ def _gross_after(order: OrderIntent, s: Exposure) -> float:
 
 
 def _net(order: OrderIntent, s: Exposure, p: PreTradeParams) -> tuple[float, float]:
+    return s.share(_net_after(order, s)), p.max_net_share
+
+
+def _net_after(order: OrderIntent, s: Exposure) -> float:
+    """Return the net position after an order, 0 if the order makes it smaller."""
     after = abs(s.net - s.held(order.asset) + s.after(order))
-    return (s.share(after) if after > abs(s.net) else 0.0), p.max_net_share
+    return after if after > abs(s.net) else 0.0
+
+
+def _all_gross(order: OrderIntent, s: Exposure, p: PreTradeParams) -> tuple[float, float]:
+    return _gross_after(order, s), p.all_gross_usd * p.share_of_all
+
+
+def _all_net(order: OrderIntent, s: Exposure, p: PreTradeParams) -> tuple[float, float]:
+    return _net_after(order, s), p.all_net_usd * p.share_of_all
+
+
+def _all_asset(order: OrderIntent, s: Exposure, p: PreTradeParams) -> tuple[float, float]:
+    return abs(s.after(order)), p.all_asset_usd * p.share_of_all
 
 
 def _orders_a_minute(order: OrderIntent, s: Exposure, p: PreTradeParams) -> tuple[float, float]:  # noqa: ARG001
@@ -255,6 +281,9 @@ LIMITS: Final = (
     PreTradeLimit(code="MAX_GROSS", setting="max_gross_share", measure=_gross),
     PreTradeLimit(code="MAX_GROSS_USD", setting="max_gross_usd", measure=_gross_usd),
     PreTradeLimit(code="MAX_NET", setting="max_net_share", measure=_net),
+    PreTradeLimit(code="ALL_GROSS", setting="all_gross_usd", measure=_all_gross),
+    PreTradeLimit(code="ALL_NET", setting="all_net_usd", measure=_all_net),
+    PreTradeLimit(code="ALL_ASSET", setting="all_asset_usd", measure=_all_asset),
     PreTradeLimit(
         code="MAX_ORDERS_PER_MINUTE",
         setting="max_orders_per_minute",

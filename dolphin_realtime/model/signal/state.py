@@ -142,9 +142,9 @@ class SignalState:
             "averages": [self.short, self.long, self.market_var, self.market_var_long],
             "assets": self.assets.save(),
             "sound": self.sound.save(),
-            "last": self.last,
             "n_scans": self.n_scans,
             "n_gaps": self.n_gaps,
+            "last": self.last,
         }
         return msgspec.msgpack.encode(saved)
 

@@ -22,6 +22,7 @@ from dolphin_realtime.config.settings import Settings
 from dolphin_realtime.infra.local_socket import serve_json
 from dolphin_realtime.infra.ports import is_free, owner_of
 from dolphin_realtime.model.errors import ServiceError
+from dolphin_realtime.ops import firewall
 from dolphin_realtime.ops.managers.interface import ServiceStatus
 from dolphin_realtime.ops.managers.local import SOCKET
 from dolphin_realtime.ops.runner import orphan_reaper, services
@@ -103,6 +104,7 @@ class Runner:
     async def run(self) -> None:
         """Start everything in order and keep it running until `stopping` is set."""
         server = await serve_json(self.settings.run_dir / SOCKET, self._handle)
+        has_firewall = await asyncio.to_thread(self._guard_ports)
         starting = asyncio.create_task(self._start_all())
         trimming = asyncio.create_task(self._trim_logs())
         try:
@@ -112,6 +114,8 @@ class Runner:
             trimming.cancel()
             await asyncio.gather(starting, trimming, return_exceptions=True)
             await self._stop_all()
+            if has_firewall:
+                await asyncio.to_thread(firewall.unload, self.settings)
             for managed in self.managed.values():
                 managed.close()
             server.close()
@@ -121,6 +125,13 @@ class Runner:
                 self._sweeper.stdin.close()
             await asyncio.to_thread(self._sweeper.wait)
             self._lock.close()
+
+    def _guard_ports(self) -> bool:
+        """Keep other users from the ports if this process may; return whether it does."""
+        if self.settings.firewall == "off" or not firewall.can_load():
+            return False
+        firewall.load(self.settings, firewall.users_of({os.geteuid()}))
+        return True
 
     async def _start_all(self) -> None:
         await asyncio.gather(*(self._start_after(m) for m in self.managed.values()))
@@ -157,7 +168,8 @@ class Runner:
     def _facts(self) -> dict[str, Any]:
         """Return what a command needs to reach exactly this stack."""
         s = self.settings
-        names = ("ui_port", "viewer_port", "hazelcast_port", "cluster_name", "alerts_file")
+        names = ("ui_port", "viewer_port", "hazelcast_port", "cluster_name", "grid_members",
+                 "grid_bind", "alerts_file")  # fmt: skip
         return {**{name: getattr(s, name) for name in names}, "pid": os.getpid()}
 
     async def _handle(self, request: dict[str, Any]) -> dict[str, Any]:

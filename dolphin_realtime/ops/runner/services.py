@@ -25,6 +25,7 @@ from dolphin_realtime.config.services import (
     stack,
 )
 from dolphin_realtime.config.settings import Settings
+from dolphin_realtime.grid.member.size import heap_mb
 from dolphin_realtime.infra.process import direct_loopback
 from dolphin_realtime.model.errors import SettingsError
 
@@ -34,6 +35,8 @@ PASSFILE: Final = "pgpass"
 """Name of the secret file from which libpq reads the password."""
 LOCATION: Final = "dolphin"
 HOST: Final = ("-h", "127.0.0.1")
+BESIDE_HEAP_MB: Final = 512
+"""For the member's classes, compiled code, buffers and threads, and for the process that starts it."""
 
 
 class Spec(msgspec.Struct, frozen=True, kw_only=True):
@@ -107,12 +110,21 @@ def _spec(
         start_timeout_s=service.start_timeout_s,
         stop_timeout_s=service.stop_timeout_s,
         niceness=service.niceness,
-        bounds=service.bounds,
+        bounds=_bounds(service, settings),
         tier=service.tier,
         faces_network=service.faces_network,
         writes_code=service.writes_code,
         secrets=_secrets(service, settings),
     )
+
+
+def _bounds(service: Service, settings: Settings) -> Bounds:
+    """Return a service's limits; the member's memory grows with a heap that was set larger."""
+    if service.name != HAZELCAST:
+        return service.bounds
+    needed_mb = heap_mb(settings) + BESIDE_HEAP_MB
+    memory_mb = max(service.bounds.memory_mb, needed_mb)
+    return msgspec.structs.replace(service.bounds, memory_mb=memory_mb)
 
 
 def _ports(settings: Settings) -> dict[str, int]:

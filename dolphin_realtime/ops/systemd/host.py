@@ -3,11 +3,13 @@
 from typing import Final
 
 from dolphin_realtime.model.health.recovery import OBSERVER
+from dolphin_realtime.ops.firewall import DOOR, OPERATORS
 from dolphin_realtime.ops.managers.systemd import ENVIRONMENT, PREFIX, unit_of
 from dolphin_realtime.ops.runner.services import Spec
 from dolphin_realtime.ops.systemd.hardening import HARDENING
 from dolphin_realtime.ops.systemd.unit import (
     CREDENTIALS,
+    FIREWALL_UNIT,
     OBSERVER_USER,
     TRADER,
     USER,
@@ -63,9 +65,51 @@ TimeoutStartSec=30
 """
 
 
-def render_target(specs: list[Spec]) -> str:
+_FIREWALL: Final = """\
+[Unit]
+Description=Dolphin firewall: which users of this machine reach the stack's ports
+After=network-pre.target systemd-sysusers.service
+OnFailure={prefix}alert@%n.service
+
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+User={user}
+Group={user}
+ExecStart={python} -m dolphin_realtime.ops.systemd.load_firewall
+ExecReload={python} -m dolphin_realtime.ops.systemd.load_firewall
+ExecStop={python} -m dolphin_realtime.ops.systemd.load_firewall --unload
+WorkingDirectory={root}
+EnvironmentFile=-{environment}
+Environment=DOLPHIN_HOME={home}
+RuntimeDirectory=dolphin
+RuntimeDirectoryMode=0755
+RuntimeDirectoryPreserve=yes
+MemoryDenyWriteExecute=yes
+MemoryMax=256M
+TasksMax=20
+TimeoutStartSec=30
+IPAddressDeny=any
+{hardening}
+RestrictAddressFamilies=AF_NETLINK
+CapabilityBoundingSet=CAP_NET_ADMIN
+AmbientCapabilities=CAP_NET_ADMIN
+"""
+
+
+def render_firewall(place: Place, python: str) -> str:
+    """Return the unit that loads the firewall's rules: it stays active, also without the stack."""
+    return _FIREWALL.format(
+        prefix=PREFIX, user=USER, python=python, root=place.root, home=place.home,
+        environment=ENVIRONMENT, hardening=HARDENING,
+    )  # fmt: skip
+
+
+def render_target(specs: list[Spec], *, has_firewall: bool) -> str:
     """Return the target that wants every service."""
-    units = " ".join(unit_of(s.name) for s in specs)
+    units = " ".join(
+        [*([FIREWALL_UNIT] if has_firewall else []), *(unit_of(s.name) for s in specs)]
+    )
     return f"[Unit]\nDescription=Dolphin\nWants={units}\n\n[Install]\nWantedBy=multi-user.target\n"
 
 
@@ -84,8 +128,9 @@ def render_polkit(specs: list[Spec]) -> str:
 
 
 def render_users() -> str:
-    """Return the sysusers.d file: one user for all services, one for meta health."""
+    """Return the sysusers.d file: one user for all services, one for meta health; two groups."""
     return (
+        f"g {OPERATORS} -\ng {DOOR} -\n"
         f'u {USER} - "Dolphin" /var/lib/dolphin\n'
         f'u {OBSERVER_USER} - "Dolphin meta health" /\n'
         f"m {OBSERVER_USER} {USER}\n"

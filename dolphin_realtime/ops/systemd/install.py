@@ -11,6 +11,7 @@ from typing import Final
 from dolphin_realtime.config.settings import Settings
 from dolphin_realtime.grid.member.jar import cached_jar, ensure_jar, install_jar
 from dolphin_realtime.model.errors import ServiceError
+from dolphin_realtime.ops.firewall import DOOR, OPERATORS
 from dolphin_realtime.ops.managers.systemd import ENVIRONMENT, TARGET, is_booted
 from dolphin_realtime.ops.runner.services import ROOT
 from dolphin_realtime.ops.systemd.render import (
@@ -20,11 +21,12 @@ from dolphin_realtime.ops.systemd.render import (
     units_of,
     write_below,
 )
-from dolphin_realtime.ops.systemd.unit import USER, Place
+from dolphin_realtime.ops.systemd.unit import FIREWALL_UNIT, USER, Place
 
 Step = tuple[str, Callable[[], None]]
 HIDDEN: Final = tuple(map(Path, ("/root", "/home", "/run/user", "/tmp", "/var/tmp")))  # noqa: S108
 """What ProtectHome and PrivateTmp hide from every unit."""
+NFT: Final = Path("/usr/sbin/nft")
 POLKIT: Final = (Path("/usr/lib/polkit-1/polkitd"), Path("/usr/libexec/polkitd"))
 
 
@@ -44,8 +46,17 @@ def steps_to_install(settings: Settings, place: Place) -> list[Step]:
         ("create the folders", lambda: _run("systemd-tmpfiles", "--create", "dolphin.conf")),
         (f"see that the member's jar is in {place.cache}", lambda: _put_jar(settings, place)),
         ("have systemd read its units", lambda: _run("systemctl", "daemon-reload")),
+        *_firewall_steps(settings),
         (f"start {TARGET} at boot", lambda: _run("systemctl", "enable", TARGET)),
     ]
+
+
+def _firewall_steps(settings: Settings) -> list[Step]:
+    """Load the rules at once: an installation without a start must not leave the ports open."""
+    if settings.firewall == "off":
+        return []
+    words = f"load the firewall's rules for the members of {OPERATORS} and {DOOR}"
+    return [(words, lambda: _run("systemctl", "reload-or-restart", FIREWALL_UNIT))]
 
 
 def steps_to_uninstall(settings: Settings, place: Place) -> list[Step]:
@@ -62,12 +73,12 @@ def steps_to_uninstall(settings: Settings, place: Place) -> list[Step]:
     ]
 
 
-def refuse_where_impossible() -> None:
+def refuse_where_impossible(settings: Settings) -> None:
     """Raise if units cannot be installed, or could not run.
 
     Raises:
-        ServiceError: If the user is not root, systemd or polkit is missing, or the checkout or its
-            Python lies in a folder that is hidden from units.
+        ServiceError: If the user is not root, systemd, polkit or nftables is missing, or the checkout
+            or its Python lies in a folder that is hidden from units.
     """
     if os.geteuid() != 0:
         raise ServiceError("units are installed by root: sudo dolphin systemd install")
@@ -80,6 +91,11 @@ def refuse_where_impossible() -> None:
         raise ServiceError(
             "polkit is not installed; without it meta health cannot restart any service: "
             "apt-get install polkitd"
+        )
+    if settings.firewall == "on" and not NFT.exists():
+        raise ServiceError(
+            "nftables is not installed; without it every local user can write scans and postures into "
+            "the grid: apt-get install nftables, or set DOLPHIN_FIREWALL=off"
         )
     for path in hidden((ROOT, Path(sys.executable), Path(sys.base_prefix))):
         raise ServiceError(

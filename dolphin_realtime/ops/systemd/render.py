@@ -10,7 +10,7 @@ from dolphin_realtime.ops.managers.systemd import ENVIRONMENT, TARGET, unit_of
 from dolphin_realtime.ops.runner import services
 from dolphin_realtime.ops.runner.services import ROOT, Spec
 from dolphin_realtime.ops.systemd import host
-from dolphin_realtime.ops.systemd.unit import Place, file_name, render_unit
+from dolphin_realtime.ops.systemd.unit import FIREWALL_UNIT, Place, file_name, render_unit
 
 UNITS: Final = Path("/etc/systemd/system")
 WORKSPACE: Final = ENVIRONMENT.parent / "workspace.yaml"
@@ -33,8 +33,9 @@ def table_of(settings: Settings) -> list[Spec]:
 
 
 def units_of(settings: Settings) -> list[str]:
-    """Return the names of the services' units, each trader's own."""
-    return [unit_of(s.name) for s in table_of(settings) if s.ready != "exit"]
+    """Return the names of the services' units, each trader's own, and the firewall's."""
+    units = [unit_of(s.name) for s in table_of(settings) if s.ready != "exit"]
+    return [*units, *([FIREWALL_UNIT] if settings.firewall == "on" else [])]
 
 
 def render(settings: Settings, place: Place) -> dict[Path, str]:
@@ -44,7 +45,10 @@ def render(settings: Settings, place: Place) -> dict[Path, str]:
     cpus = settings.realtime_cpus
     files = {UNITS / file_name(s): render_unit(s, place, everything, cpus) for s in specs}
     files |= {UNITS / name: text for name, text in host.SLICES.items()}
-    files[UNITS / TARGET] = host.render_target(specs)
+    has_firewall = settings.firewall == "on"
+    files[UNITS / TARGET] = host.render_target(specs, has_firewall=has_firewall)
+    if has_firewall:
+        files[UNITS / FIREWALL_UNIT] = host.render_firewall(place, sys.executable)
     files[UNITS / host.ALERT_UNIT] = host.render_alert(place, sys.executable)
     files[Path("/etc/polkit-1/rules.d/50-dolphin-mhs.rules")] = host.render_polkit(specs)
     files[Path("/etc/sysusers.d/dolphin.conf")] = host.render_users()

@@ -24,6 +24,7 @@ START_LIMIT_BURST: Final = 3
 RESTART_S: Final = 5
 HIGH_SHARE: Final = 0.9
 TRADER: Final = "trader@"
+FIREWALL_UNIT: Final = f"{PREFIX}firewall.service"
 
 
 class Place(msgspec.Struct, frozen=True, kw_only=True):
@@ -78,7 +79,7 @@ def _unit(spec: Spec, names: list[str]) -> list[str]:
     lines = [f"Description=Dolphin {_words(spec)}", f"PartOf={TARGET}"]
     lines += ["Wants=network-online.target"]
     storage = ["postgresql.service"] if spec.tier == "control" else []
-    after = ["network-online.target", "time-sync.target", *storage, *waits_for]
+    after = ["network-online.target", "time-sync.target", FIREWALL_UNIT, *storage, *waits_for]
     lines += [f"After={' '.join(after)}"]
     slowest_s = START_LIMIT_BURST * (spec.start_timeout_s + RESTART_S)
     interval_s = START_LIMIT_S if spec.ready == "notify" else slowest_s

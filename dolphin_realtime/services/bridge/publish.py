@@ -5,17 +5,22 @@ here; finding scans does not (reader.py).
 """
 
 import asyncio
-from collections import deque
 from typing import Final
 
 from hazelcast.lifecycle import LifecycleState
 
 from dolphin_realtime.grid import maps
 from dolphin_realtime.grid.connection import GRID_FAULTS
+from dolphin_realtime.grid.member.size import scan_bytes_max
 from dolphin_realtime.runtime.service_context import ServiceContext
+from dolphin_realtime.services.bridge.outbox import Outbox
 
 SEND_TIMEOUT_S: Final = 0.5
 OUTBOX: Final = maps.SCAN_RING_CAPACITY
+KEPT_BYTES: Final = 96 * 1024 * 1024
+"""Most bytes of scans that wait for the grid, and as many again of sent ones, to refill a member."""
+BATCH_BYTES: Final = 2 * 1024 * 1024
+SLOWEST_BYTES_S: Final = 10e6
 
 
 class Publisher:
@@ -23,10 +28,11 @@ class Publisher:
 
     def __init__(self, context: ServiceContext) -> None:
         self._context = context
-        self._sent: deque[str] = deque(maxlen=OUTBOX)
-        self._unsent: deque[str] = deque(maxlen=OUTBOX)
+        self._sent = Outbox(OUTBOX, KEPT_BYTES)
+        self._unsent = Outbox(OUTBOX, KEPT_BYTES)
+        self._bytes_max = scan_bytes_max(context.settings)
         self._newest: str | None = None
-        self._must_check = True
+        self._must_check, self._is_refilling = True, False
         self._tail = -1
 
     async def start(self) -> None:
@@ -47,10 +53,9 @@ class Publisher:
 
     async def send(self, documents: list[str]) -> bool:
         """Send documents in order, the last one as the newest; return whether all were sent."""
-        dropped = len(self._unsent) + len(documents) - OUTBOX
-        if dropped > 0:
+        dropped = self._unsent.extend(documents)
+        if dropped:
             self._context.counts["ring_overflow"] += dropped
-        self._unsent.extend(documents)
         if documents:
             self._newest = documents[-1]
         return await self._flush()
@@ -58,17 +63,17 @@ class Publisher:
     @property
     def has_work(self) -> bool:
         """Whether something waits to be sent or checked."""
-        return bool(self._unsent) or self._must_check
+        return len(self._unsent) > 0 or self._must_check
 
     async def _flush(self) -> bool:
         try:
-            async with asyncio.timeout(SEND_TIMEOUT_S + 0.002 * len(self._unsent)):
+            async with asyncio.timeout(self._patience_s()):
                 if self._must_check:
                     await self._refill()
                 while len(self._unsent) > 1:
-                    await self._add(self._unsent[0])
+                    await self._add(self._unsent.first)
                 if self._unsent:
-                    newest = self._unsent[0]
+                    newest = self._unsent.first
                     await asyncio.gather(self._map.set(maps.LATEST_SCAN, newest), self._add(newest))
         except GRID_FAULTS:
             self._must_check = True
@@ -76,23 +81,32 @@ class Publisher:
             return False
         return True
 
+    def _patience_s(self) -> float:
+        """Return how long the grid may take for all that is to be sent."""
+        size = self._unsent.bytes + (self._sent.bytes if self._must_check else 0)
+        return SEND_TIMEOUT_S + 0.002 * len(self._unsent) + size / SLOWEST_BYTES_S
+
     async def _add(self, document: str) -> None:
-        self._tail = await self._ring.add(document)
-        if self._unsent and self._unsent[0] is document:
-            self._unsent.popleft()
-        self._sent.append(document)
+        """Add a document to the ring buffer; one that is too large for the member is left out."""
+        if len(document) <= self._bytes_max:
+            self._tail = await self._ring.add(document)
+            self._sent.extend([document])
+        else:
+            why = f"{len(document)} bytes, {self._bytes_max} fit: raise DOLPHIN_ASSETS_MAX"
+            self._context.count_rejection("too_large_for_ring", why=why)
+        if self._unsent and self._unsent.first is document:
+            self._unsent.pop_first()
 
     async def _refill(self) -> None:
         """Restore the scans that a restarted, empty member has lost."""
         tail = await self._ring.tail_sequence()
-        if tail < 0 or tail < self._tail:
-            lost = list(self._sent)
-            for start in range(0, len(lost), 200):
-                self._tail = await self._ring.add_all(lost[start : start + 200], 0)
-            if lost:
-                self._context.log.info("bridge.ring_refilled", scans=len(lost))
-        else:
-            self._tail = tail
+        if tail < 0 or tail < self._tail or self._is_refilling:
+            self._is_refilling = True
+            for batch in self._sent.batches(BATCH_BYTES):
+                tail = await self._ring.add_all(batch, 0)
+            if self._sent:
+                self._context.log.info("bridge.ring_refilled", scans=len(self._sent))
+        self._tail, self._is_refilling = tail, False
         if self._newest is not None and not self._unsent:  # else the unsent scans go first
             await self._map.set(maps.LATEST_SCAN, self._newest)
         self._must_check = False

@@ -46,6 +46,7 @@ TOLD_SLICE_S: Final = 0.002
 """Longest slice of the sweep meanwhile: a file that is told waits for its end."""
 BATCH: Final = 500
 """Largest number of files in one answer, oldest first."""
+BATCH_BYTES: Final = 8 * 1024 * 1024
 MAX_BYTES: Final = 64 * 1024 * 1024
 LENGTH: Final = struct.Struct(">I")
 
@@ -176,8 +177,9 @@ class Reader:
     def _read_new(self, until: float) -> list[Found]:
         found: list[Found] = []
         due = [*sorted(self._new)[:BATCH], *self._due()]
+        n_bytes = 0
         for n, path in enumerate(due[:BATCH]):
-            if n and time.monotonic() >= until:
+            if n and (time.monotonic() >= until or n_bytes > BATCH_BYTES):
                 break
             self._new.pop(path, None)
             began = time.monotonic()
@@ -187,6 +189,7 @@ class Reader:
                 self._watch.remember(path, one.stamp)
                 self._waiting.pop(path, None)
                 found.append(one)
+                n_bytes += one.stamp[1]
         return sorted(found, key=lambda one: one.path)
 
     def sweep_next(self) -> None:

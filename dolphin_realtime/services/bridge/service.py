@@ -4,7 +4,9 @@ When to look (cadence) and the order of scans belong here; reading is in reader.
 publish.py.
 """
 
+import itertools
 import time
+from collections import deque
 from datetime import UTC, datetime
 from typing import Final
 
@@ -17,8 +19,8 @@ from dolphin_realtime.runtime.service_context import ServiceContext
 from dolphin_realtime.scans.ledger import Line, ledger_folder
 from dolphin_realtime.services.bridge.child import ReaderChild, ReaderOverdue
 from dolphin_realtime.services.bridge.ledger import Ledger
-from dolphin_realtime.services.bridge.publish import OUTBOX, Publisher
-from dolphin_realtime.services.bridge.reader import BATCH, Handed, Request
+from dolphin_realtime.services.bridge.publish import KEPT_BYTES, OUTBOX, Publisher
+from dolphin_realtime.services.bridge.reader import Handed, Request
 from dolphin_realtime.services.bridge.share_speed import NAME as PACE_FILE
 from dolphin_realtime.services.bridge.share_speed import said as pace_said
 
@@ -26,6 +28,8 @@ DENSE_SHARE: Final = 0.5
 """Dense polling starts this share of a cadence (at most DENSE_MAX_S) before the next scan."""
 DENSE_MAX_S: Final = 1.0
 DESCRIBE_S: Final = 0.5
+RECALLED: Final = 100
+"""Files that the reader is asked for again at once."""
 LOOK_S: Final = 1.0
 """Longest single request: the loop runs at least this often."""
 
@@ -152,23 +156,27 @@ class Bridge:
         return line, True
 
     async def _last_documents(self) -> list[str]:
-        """Return the documents of the newest files an earlier process published."""
+        """Return the documents of the newest files an earlier process published, oldest first."""
         lines = {line.path: line for line in self._ledger.newest}
-        newest = list(lines)
-        documents: list[str] = []
-        for start in range(0, len(newest), BATCH):
+        documents: deque[str] = deque()
+        n_bytes = 0
+        for batch in itertools.batched(reversed(lines), RECALLED, strict=False):
             try:
-                found = await self._child.ask(Request(0.0, 0.0, newest[start : start + BATCH]))
+                found = await self._child.ask(Request(0.0, 0.0, list(batch)))
             except ReaderOverdue as e:
                 self._context.set_phase("share_hung", reason=str(e))
-                return documents
-            for one in found:
+                break
+            by_path = {one.path: one for one in found}
+            for one in (by_path[path] for path in batch if path in by_path):
                 line = lines[one.path]
                 if one.scan is None or one.stamp != line.stamp:
                     continue
                 seen_at = datetime.fromtimestamp(line.stamp[0] / 1e9, UTC)
-                documents.append(document_of(one.scan, line.epoch, line.seq, seen_at))
-        return documents
+                documents.appendleft(document_of(one.scan, line.epoch, line.seq, seen_at))
+                n_bytes += len(documents[0])
+            if n_bytes > KEPT_BYTES:
+                break
+        return list(documents)
 
     def _describe(self) -> None:
         self._context.figures.set("scan_number", self._last_number or 0)

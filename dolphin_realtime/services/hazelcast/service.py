@@ -10,7 +10,9 @@ from hazelcast.client import HazelcastClient
 from dolphin_realtime.config.services import HAZELCAST
 from dolphin_realtime.config.settings import Settings
 from dolphin_realtime.grid import connection, maps, wire
-from dolphin_realtime.grid.member.member import ANSWERS, Member, is_ready
+from dolphin_realtime.grid.cluster import Cluster, name_of_member
+from dolphin_realtime.grid.member.config import config_of
+from dolphin_realtime.grid.member.member import ANSWERS, Member
 from dolphin_realtime.grid.member.warm_up import warm_up
 from dolphin_realtime.infra import log
 from dolphin_realtime.infra.process import notify
@@ -31,7 +33,7 @@ def run(settings: Settings) -> int:
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
-    member = Member(settings.cluster_name, settings.hazelcast_port, settings.run_dir, output=None)
+    member = Member(config_of(settings), output=None)
     member.start(settings.hazelcast_jar, settings.maven_base, settings.java)
     log.get().info("member.ready", port=settings.hazelcast_port, pid=member.pid)
     notify(f"READY=1\nSTATUS={ANSWERS}")
@@ -49,9 +51,8 @@ def _watch(member: Member, settings: Settings, stopping: threading.Event) -> Non
         MemberError: If the JVM has ended, or the member refuses this client.
     """
     try:
-        client = connection.connect_blocking(
-            settings.cluster_name, settings.hazelcast_port, HAZELCAST
-        )
+        own = Cluster(settings.cluster_name, (settings.own_address,))
+        client = connection.connect_blocking(own, HAZELCAST)
     except GridError as e:
         raise MemberError(f"the member refuses its own client: {e}") from e
     beats = client.get_map(maps.HEARTBEAT)
@@ -66,7 +67,7 @@ def _watch(member: Member, settings: Settings, stopping: threading.Event) -> Non
             code = member.exit_code()
             if code is not None:
                 raise MemberError(f"the member ended with exit code {code}")
-            if not is_ready(settings.hazelcast_port, timeout_s=1.0):
+            if not member.is_ready(timeout_s=1.0):
                 notify("STATUS=the member does not answer")
                 figures.set("ready", 0)
                 continue
@@ -75,7 +76,7 @@ def _watch(member: Member, settings: Settings, stopping: threading.Event) -> Non
             if sent is None or sent.done():
                 if sent is not None and not sent.is_success():
                     log.get().warning("member.heartbeat_lost", why=str(sent.exception()))
-                sent = beats.set(HAZELCAST, _heartbeat(member))
+                sent = beats.set(name_of_member(settings), _heartbeat(member))
     finally:
         client.shutdown()
 

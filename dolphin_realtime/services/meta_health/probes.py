@@ -99,7 +99,7 @@ class Probes:
     async def _ports(self) -> Reading:
         ui_port = self._ui_port()
         plane, code = await asyncio.gather(
-            read_control_plane(self._context.settings.hazelcast_port, ui_port), self._code(ui_port)
+            read_control_plane(self._context.settings, ui_port), self._code(ui_port)
         )
         return Reading(scores=plane.scores | code.scores, facts=plane.facts | code.facts)
 

@@ -18,17 +18,15 @@ SOCKET: Final = "safety.sock"
 
 
 class CommandLog:
-    """The ledger of all operator commands; the last one is active.
+    """The ledger of all operator commands: the last one for all traders is active, and for each its own.
 
-    Attributes:
-        standing: The active (last) command, None if there never was one.
-        flatten: The last flatten, None if there never was one or a resume followed it.
+    A resume for all takes back what was ordered for single traders, too.
     """
 
     def __init__(self, path: Path) -> None:
         self._lines = files.JsonLines(path)
-        self.active: OperatorCommand | None = None
-        self.flatten: OperatorCommand | None = None
+        self._active: dict[str, OperatorCommand] = {}
+        self._flattens: dict[str, OperatorCommand] = {}
         for order in files.read_lines(path, OperatorCommand):
             self._take(order or _unreadable())
 
@@ -43,16 +41,30 @@ class CommandLog:
         self._take(order)
 
     def _take(self, order: OperatorCommand) -> None:
-        self.active = order
+        scope = order.instance
+        if order.action == "resume" and not scope:
+            self._active.clear()
+            self._flattens.clear()
+        self._active[scope] = order
         if order.action == "flatten":
-            self.flatten = order
+            self._flattens[scope] = order
         elif order.action == "resume":
-            self.flatten = None
+            self._flattens.pop(scope, None)
 
-    @property
-    def posture(self) -> Posture:
-        """The least restrictive posture that the active command allows; NORMAL without one."""
-        return Posture.NORMAL if self.active is None else self.active.posture
+    def active(self, instance: str = "") -> OperatorCommand | None:
+        """Return the stricter of the active commands for all traders and for one; None without any."""
+        found = [self._active[scope] for scope in ("", instance) if scope in self._active]
+        return max(found, key=lambda order: order.posture.rank, default=None)
+
+    def flatten(self, instance: str = "") -> OperatorCommand | None:
+        """Return the last flatten for all traders or for one that no resume followed."""
+        found = [self._flattens[scope] for scope in ("", instance) if scope in self._flattens]
+        return max(found, key=lambda order: order.at, default=None)
+
+    def posture(self, instance: str = "") -> Posture:
+        """Return the least restrictive posture that the active commands allow; NORMAL without any."""
+        active = self.active(instance)
+        return Posture.NORMAL if active is None else active.posture
 
     def close(self) -> None:
         """Close the file."""
@@ -76,25 +88,28 @@ def order_of(request: dict[str, Any], now: datetime) -> OperatorCommand:
     Raises:
         ValueError: If the action or the level is unknown, or the reason is missing.
     """
-    action = request.get("action")
+    action, instance = request.get("action"), str(request.get("instance") or "")
     reason, who = str(request.get("reason") or "").strip(), str(request.get("who") or "unknown")
     if not reason:
         raise ValueError("a reason is needed: --reason TEXT")
     if action == "flatten":
-        floor = Posture.CLOSE_ONLY
-        return OperatorCommand(action="flatten", posture=floor, reason=reason, who=who, at=now)
-    if action == "resume":
-        return OperatorCommand(
-            action="resume", posture=Posture.NORMAL, reason=reason, who=who, at=now
-        )
-    if action == "set":
-        try:
-            level = Posture(str(request.get("level")).upper())
-        except ValueError as e:
-            known = ", ".join(Posture)
-            raise ValueError(f"no posture {request.get('level')!r}; known: {known}") from e
-        return OperatorCommand(action="set", posture=level, reason=reason, who=who, at=now)
-    raise ValueError(f"unknown action {action!r}")
+        level = Posture.CLOSE_ONLY
+    elif action == "resume":
+        level = Posture.NORMAL
+    elif action == "set":
+        level = _level_of(request)
+    else:
+        raise ValueError(f"unknown action {action!r}")
+    return OperatorCommand(
+        action=action, posture=level, reason=reason, who=who, at=now, instance=instance
+    )
+
+
+def _level_of(request: dict[str, Any]) -> Posture:
+    try:
+        return Posture(str(request.get("level")).upper())
+    except ValueError as e:
+        raise ValueError(f"no posture {request.get('level')!r}; known: {', '.join(Posture)}") from e
 
 
 async def serve_orders(

@@ -40,11 +40,7 @@ class Newest[D]:
 
 
 class KeptPosture:
-    """The last posture, on disk: a restart of this service must not raise it.
-
-    Only if it was NORMAL, or none was saved, may the first good turn raise the starting posture
-    at once.
-    """
+    """The last posture, on disk."""
 
     def __init__(self, path: Path) -> None:
         self._path = path

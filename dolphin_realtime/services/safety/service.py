@@ -20,7 +20,6 @@ from dolphin_realtime.model.instant import Aware
 from dolphin_realtime.model.market.cadence import Cadence
 from dolphin_realtime.model.risk.posture import (
     InstanceFacts,
-    Ladder,
     OperatorCommand,
     Posture,
     SafetyDocument,
@@ -30,7 +29,12 @@ from dolphin_realtime.model.risk.posture import (
 )
 from dolphin_realtime.runtime.service_context import ServiceContext, pause
 from dolphin_realtime.services.safety.commands import CommandLog, serve_orders
-from dolphin_realtime.services.safety.memory import KeptPosture, Newest, Peaks, facts_of
+from dolphin_realtime.services.safety.instance_posture import (
+    PostureOfInstance,
+    forget_that_of_all,
+    told,
+)
+from dolphin_realtime.services.safety.memory import Newest, Peaks, facts_of
 from dolphin_realtime.services.safety.notifier import PostureNotifier
 
 TURN_S: Final = 1.0
@@ -46,7 +50,7 @@ class Bridged(msgspec.Struct):
 
 
 class Safety:
-    """The posture of one stack; `step` is one unit of work."""
+    """The postures of one stack's traders; `step` is one unit of work."""
 
     def __init__(self, context: ServiceContext) -> None:
         self._context, now = context, datetime.now(UTC)
@@ -55,11 +59,12 @@ class Safety:
         folder = context.settings.home / "safety"
         self._ledger = CommandLog(folder / "ledger.jsonl")
         self._peaks = Peaks(folder / "peaks.json")
-        self._kept = KeptPosture(folder / "posture")
-        before = self._kept.load()
-        found = (before, Posture.CLOSE_ONLY, self._ledger.posture)
-        self._ladder = Ladder(max(filter(None, found), key=lambda p: p.rank), now)
-        self._was_fresh = before not in (None, Posture.NORMAL)
+        names = context.settings.instance_names or [""]
+        self._postures = {
+            name: PostureOfInstance(name, folder, self._ledger.posture(name), now) for name in names
+        }
+        if context.settings.instance_names:
+            forget_that_of_all(folder)
         self._notifier = PostureNotifier(context, folder / "told")
         self._cadence = Cadence()
         self._scan = Newest(Bridged, lambda scan: scan.bridge_ts)
@@ -105,13 +110,20 @@ class Safety:
         for task in left:
             task.cancel()
 
+    def _concerned(self, order: OperatorCommand) -> list[PostureOfInstance]:
+        return [p for p in self._postures.values() if order.instance in ("", p.name)]
+
     def _refuse(self, order: OperatorCommand) -> None:
         """Raise if a command cannot be carried out now.
 
         Raises:
             ValueError: With what to do instead.
         """
-        floor = max(self._ladder.posture, self._ledger.posture, key=lambda p: p.rank)
+        concerned = self._concerned(order)
+        if not concerned:
+            known = ", ".join(self._postures)
+            raise ValueError(f"no instance {order.instance!r}; known: {known}")
+        floor = min((self._floor(p) for p in concerned), key=lambda p: p.rank)
         if order.action == "flatten" and floor is Posture.HALTED:
             raise ValueError(
                 "the posture is HALTED and sends no order at all; dolphin resume --reason TEXT "
@@ -120,8 +132,17 @@ class Safety:
         is_set = order.action == "set"
         if is_set and floor is Posture.HALTED and order.posture is not Posture.HALTED:
             raise ValueError("HALTED is left by dolphin resume --reason TEXT only")
-        if is_set and self._ledger.flatten and order.posture.rank < Posture.CLOSE_ONLY.rank:
+        stands = self._ledger.flatten(order.instance)
+        if is_set and stands and order.posture.rank < Posture.CLOSE_ONLY.rank:
             raise ValueError("a flatten stands; dolphin resume --reason TEXT takes it back")
+        all_at = self._ledger.posture()
+        if order.action == "resume" and order.instance and all_at is not Posture.NORMAL:
+            raise ValueError(
+                f"{all_at} was ordered for every trader; dolphin resume --reason TEXT takes it back"
+            )
+
+    def _floor(self, one: PostureOfInstance) -> Posture:
+        return max(one.posture, self._ledger.posture(one.name), key=lambda p: p.rank)
 
     def _on_order(self, order: OperatorCommand) -> None:
         self._context.log.info(
@@ -130,17 +151,18 @@ class Safety:
             posture=order.posture.value,
             reason=order.reason,
             who=order.who,
+            instance=order.instance or "every one",
         )
         if order.action == "resume":
-            self._accept_losses()
-            if self._ladder.posture is Posture.HALTED:
-                self._ladder = Ladder(Posture.CLOSE_ONLY, datetime.now(UTC))
-                self._kept.keep(Posture.CLOSE_ONLY)
+            concerned = self._concerned(order)
+            self._accept_losses({one.name for one in concerned})
+            for one in concerned:
+                one.leave_halted(datetime.now(UTC))
         self._at_once.set()
 
-    def _accept_losses(self) -> None:
-        """Reset the drawdown: an operator has accepted the losses and resumes."""
-        known = {name: state.document for name, state in self._states.items()}
+    def _accept_losses(self, names: set[str]) -> None:
+        """Reset the drawdowns: an operator has accepted the losses and resumes."""
+        known = {name: state.document for name, state in self._states.items() if name in names}
         self._peaks.begin_again({name: state.equity for name, state in known.items() if state})
 
     async def step(self) -> None:
@@ -152,15 +174,30 @@ class Safety:
         self._note_scan()
         self._note_peaks()
         now = datetime.now(UTC)
-        inputs = self._inputs(now)
-        wanted, reasons = judge(inputs, self._params)
-        self._move(wanted, reasons, now)
-        await self._safety.set(maps.LATEST, self._document(inputs, reasons, now))
-        if self._was_fresh or not self._is_young(now):
-            self._notifier.report(self._ladder.posture, reasons)
-        self._context.figures.set("posture_rank", self._ladder.posture.rank)
-        self._context.figures.set("size_multiplier", self._ladder.posture.size_multiplier)
-        self._context.detail = f"{self._ladder.posture} since {self._ladder.since:%H:%M:%S}"
+        for one in self._postures.values():
+            inputs = self._inputs(one.name, now)
+            wanted, reasons = judge(inputs, self._params)
+            self._move(one, wanted, reasons, now)
+        freest, worst = self._freest_and_worst()
+        reasons = list(dict.fromkeys(r for p in self._postures.values() for r in p.reasons))
+        await self._safety.set(maps.LATEST, self._document(freest, reasons, now))
+        if any(p.was_fresh for p in self._postures.values()) or not self._is_young(now):
+            self._notifier.report(worst.posture, reasons)
+        self._context.figures.set("posture_rank", worst.posture.rank)
+        self._context.figures.set("size_multiplier", worst.posture.size_multiplier)
+        self._context.detail = self._said()
+
+    def _freest_and_worst(self) -> tuple[PostureOfInstance, PostureOfInstance]:
+        by_rank = sorted(self._postures.values(), key=lambda p: p.posture.rank)
+        return by_rank[0], by_rank[-1]
+
+    def _said(self) -> str:
+        """Return every posture in one line; one alone where all have the same."""
+        postures = list(self._postures.values())
+        freest, worst = self._freest_and_worst()
+        if freest.posture is worst.posture:
+            return f"{freest.posture} since {freest.since:%H:%M:%S}"
+        return ", ".join(f"{p.name} {p.posture} since {p.since:%H:%M:%S}" for p in postures)
 
     def _is_young(self, now: datetime) -> bool:
         return (now - self._started).total_seconds() < GRACE_S
@@ -172,67 +209,58 @@ class Safety:
                 moved = (state.account, state.transfers)
                 self._peaks.note(name, state.equity, state.peak_equity, *moved)
 
-    def _inputs(self, now: datetime) -> SafetyInputs:
+    def _inputs(self, name: str, now: datetime) -> SafetyInputs:
         is_young = self._is_young(now)
-        facts = [self._facts(name, newest.document, now) for name, newest in self._states.items()]
+        states = {name: self._states[name]} if name in self._states else {}
+        facts = [self._facts(n, newest.document, now) for n, newest in states.items()]
         return SafetyInputs(
             scan_age_s=self._scan.age_s(now),
             cadence_s=self._cadence.seconds or 0.0,
             health=self._health_status(now, is_young=is_young),
             instances=[f for f in facts if f.age_s is not None or not is_young],
-            manual=self._ledger.active,
+            manual=self._ledger.active(name),
         )
 
-    def _document(self, inputs: SafetyInputs, reasons: list[str], now: datetime) -> str:
-        flatten = self._ledger.flatten
+    def _document(self, freest: PostureOfInstance, reasons: list[str], now: datetime) -> str:
         bounds = msgspec.structs.asdict(self._params)
+        limit_s = self._params.scan_age_limit_s(self._cadence.seconds or 0.0)
         document = SafetyDocument(
-            posture=self._ladder.posture,
-            size_multiplier=self._ladder.posture.size_multiplier,
+            posture=freest.posture,
+            size_multiplier=freest.posture.size_multiplier,
             reasons=reasons,
-            limits={"scan_age_s": self._params.scan_age_limit_s(inputs.cadence_s), **bounds},
-            since=self._ladder.since,
+            limits={"scan_age_s": limit_s, **bounds},
+            since=freest.since,
             ts=now,
-            flatten=None
-            if flatten is None
-            else {
-                "id": flatten.flatten_id,
-                "reason": flatten.reason,
-                "who": flatten.who,
-                "at": flatten.at.isoformat(),
+            flatten=told(self._ledger.flatten()),
+            instances={
+                name: one.document(self._ledger.flatten(name))
+                for name, one in self._postures.items()
+                if name
             },
         )
         return wire.encode(document)
 
-    def _move(self, wanted: Posture, reasons: list[str], now: datetime) -> None:
-        """Step the ladder; the first turn that calls for NORMAL lifts the start posture at once."""
-        is_first = not self._was_fresh and wanted is Posture.NORMAL
-        cool_down_s = 0.0 if is_first else self._context.settings.safety_cool_down_s
-        if self._ladder.posture is Posture.HALTED and wanted is not Posture.HALTED:
-            changed = False
-        else:
-            changed = self._ladder.move(wanted, now, cool_down_s)
-            while is_first and changed and self._ladder.posture is not Posture.NORMAL:
-                self._ladder.move(wanted, now, cool_down_s)
-        self._was_fresh = self._was_fresh or wanted is Posture.NORMAL
-        if changed:
+    def _move(
+        self, one: PostureOfInstance, wanted: Posture, reasons: list[str], now: datetime
+    ) -> None:
+        cool_down_s = self._context.settings.safety_cool_down_s
+        if one.move(wanted, reasons, now, cool_down_s):
             self._context.log.info(
-                "safety.posture", posture=self._ladder.posture.value, reasons=reasons
+                "safety.posture", instance=one.name, posture=one.posture.value, reasons=reasons
             )
-            self._kept.keep(self._ladder.posture)
-            self._keep_halt(reasons, now)
+            self._keep_halt(one, now)
 
-    def _keep_halt(self, reasons: list[str], now: datetime) -> None:
+    def _keep_halt(self, one: PostureOfInstance, now: datetime) -> None:
         """Write an automatic HALTED to the ledger, so that only a resume ends it."""
-        standing = self._ledger.active
+        standing = self._ledger.active(one.name)
         is_kept = standing is not None and standing.posture is Posture.HALTED
-        if self._ladder.posture is Posture.HALTED and not is_kept:
-            why = "; ".join(reasons)
+        if one.posture is Posture.HALTED and not is_kept:
             self._ledger.add(
                 OperatorCommand(
-                    action="halt", posture=Posture.HALTED, reason=why, who="safety", at=now
+                    action="halt", posture=Posture.HALTED, reason="; ".join(one.reasons),
+                    who="safety", at=now, instance=one.name,
                 )
-            )
+            )  # fmt: skip
 
     def _facts(self, name: str, state: StateDocument | None, now: datetime) -> InstanceFacts:
         drawdown = self._peaks.drawdown(name, state.equity) if state else 0.0

@@ -15,7 +15,7 @@ from dolphin_realtime.model.instant import from_us, to_us
 from dolphin_realtime.model.market.cadence import LATE_CADENCES, Cadence
 from dolphin_realtime.model.market.scan import Scan, refuse_implausible
 from dolphin_realtime.model.risk.permission import TradingPermission
-from dolphin_realtime.model.risk.posture import Posture, SafetyDocument
+from dolphin_realtime.model.risk.posture import InstancePosture, Posture, SafetyDocument
 
 CLOCK_SKEW_S: Final = 60.0
 _decoder = msgspec.json.Decoder(SafetyDocument)
@@ -25,6 +25,7 @@ class Guard:
     """Wall-clock facts about the feed and the posture.
 
     Args:
+        instance: The trader whose posture applies.
         is_replay: Whether market time is not wall time; then the skew is not checked.
         cadence_min_s: Least cadence by which the age of a scan is checked.
         trouble: Returns why nothing may be opened (journal, reconciliation), or None.
@@ -36,11 +37,13 @@ class Guard:
     """
 
     def __init__(
-        self, *, is_replay: bool, cadence_min_s: float, trouble: Callable[[], str | None]
-    ) -> None:
-        self._is_replay, self._trouble = is_replay, trouble
+        self, instance: str, *, is_replay: bool, cadence_min_s: float,
+        trouble: Callable[[], str | None],
+    ) -> None:  # fmt: skip
+        self._instance, self._is_replay, self._trouble = instance, is_replay, trouble
         self._cadence_min_s = cadence_min_s
         self._safety: SafetyDocument | None = None
+        self._own: InstancePosture | None = None
         self._cadence = Cadence()
         self.cadence_s = cadence_min_s
         self.block: str | None = None
@@ -51,13 +54,14 @@ class Guard:
         """Store a DOLPHIN_SAFETY document; if it is unreadable the posture is unknown."""
         try:
             self._safety = _decoder.decode(value)
+            self._own = self._safety.of(self._instance)
         except (msgspec.DecodeError, ValueError):
-            self._safety = None
+            self._safety = self._own = None
 
     @property
     def flatten(self) -> dict[str, str] | None:
-        """The flatten command in the newest document, or None."""
-        return self._safety.flatten if self._safety is not None else None
+        """The flatten command for this trader in the newest document, or None."""
+        return self._own.flatten if self._own is not None else None
 
     def refuse_implausible(self, scan: Scan, last_us: int) -> None:
         """Raise if a scan's instant is implausibly late.
@@ -82,11 +86,11 @@ class Guard:
 
     def posture(self, now: datetime) -> Posture | None:
         """Return the posture in force, None if it is unknown, missing or stale."""
-        safety = self._safety
-        if safety is None or safety.ts.tzinfo is None:
+        safety, own = self._safety, self._own
+        if safety is None or own is None or safety.ts.tzinfo is None:
             return None
         age_s = (now - safety.ts).total_seconds()
-        return safety.posture if -POSTURE_S <= age_s <= POSTURE_S else None
+        return own.posture if -POSTURE_S <= age_s <= POSTURE_S else None
 
     def limits(self, scan: Scan, now: datetime) -> TradingPermission:
         """Return the trading permission at a scan; `note` stores its entry block."""

@@ -9,7 +9,7 @@ import time
 from collections import deque
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Final
 
 from msgspec.structs import replace
 
@@ -22,33 +22,10 @@ from dolphin_realtime.model.risk.permission import TradingPermission
 from dolphin_realtime.runtime.service_context import ServiceContext
 from dolphin_realtime.services.trader.guard import Guard
 from dolphin_realtime.services.trader.scan_processor import ScanProcessor
+from dolphin_realtime.services.trader.scan_ring import ScanRing, decoded
 from dolphin_realtime.trading.factor_cache import FactorCache
 
-RING_BATCH: Final = 500
-
-
-class ScanRing:
-    """Reads the grid's scan ring buffer, which the bridge fills."""
-
-    def __init__(self, ring: Any) -> None:
-        self._ring = ring
-
-    async def scans(self) -> list[Scan]:
-        """Return every readable scan of the ring buffer, once, in the bridge's order."""
-        head, tail = await self._ring.head_sequence(), await self._ring.tail_sequence()
-        found: dict[tuple[int, int], Scan] = {}
-        while head <= tail:
-            count = min(RING_BATCH, tail - head + 1)
-            result = await self._ring.read_many(head, 1, count)
-            for value in result:
-                if isinstance(value, str):
-                    try:
-                        scan = decode_scan(value)
-                    except ScanSchemaError:
-                        continue
-                    found[(scan.epoch, scan.seq)] = scan
-            head += max(1, result.read_count)
-        return [found[key] for key in sorted(found)]
+RING_TIMEOUT_S: Final = 10.0
 
 
 class ScanSequencer:
@@ -190,8 +167,10 @@ class ScanSequencer:
 
     async def _catch_up(self, newest: Scan) -> None:
         """Process the scans that were missed before ``newest``, then trade ``newest``."""
-        for scan in await self._missed(newest):
+        for missed in decoded(await self._missed(newest)):
+            scan = replace(missed, epoch=missed.epoch + self._epoch_offset)
             await self._follow(scan, self._intents.pop(scan.key, None))
+            self._context.turn()
         intent = self._intents.pop(newest.key, None)
         if intent is not None:
             await self._follow(newest, intent)
@@ -203,22 +182,22 @@ class ScanSequencer:
             self._guard.measure_cadence()
             self.finished(plan.scan)
 
-    async def _missed(self, newest: Scan) -> list[Scan]:
+    async def _missed(self, newest: Scan) -> list[str]:
+        """Return the documents of the scans between the last one and ``newest``."""
         is_next = self._last_seq is not None and newest.seq == self._last_seq + 1
         if is_next or self.ring is None:
             return []
+        last_us = self._session.portfolio.signals.order.timestamp_us
         try:
-            async with asyncio.timeout(5.0):
-                scans = await self.ring.scans()
+            async with asyncio.timeout(RING_TIMEOUT_S):
+                missed = await self.ring.between(last_us, newest.timestamp_us)
         except GRID_FAULTS as e:
             self._context.count_rejection("ring_unread", why=str(e))
             return []
-        last_us = self._session.portfolio.signals.order.timestamp_us
-        missed = [s for s in scans if last_us < s.timestamp_us < newest.timestamp_us]
         if missed:
             self._context.counts["missed_scans"] += len(missed)
             self._context.log.info("trader.caught_up", scans=len(missed))
-        return [replace(scan, epoch=scan.epoch + self._epoch_offset) for scan in missed]
+        return missed
 
     async def _follow(self, scan: Scan, intent: Intent | None) -> None:
         orders, limits = (intent.orders, intent.limits) if intent else ([], TradingPermission())

@@ -13,6 +13,7 @@ from typing import Protocol
 from dolphin_realtime.config.live import live_settings
 from dolphin_realtime.engine.paper import PaperEngine
 from dolphin_realtime.grid import maps
+from dolphin_realtime.grid.cluster import members_needed
 from dolphin_realtime.grid.latest_feed import LatestFeed
 from dolphin_realtime.infra.trace import Trace
 from dolphin_realtime.journal.database import PAPER
@@ -28,7 +29,8 @@ from dolphin_realtime.services.trader.posture_watch import PostureWatch
 from dolphin_realtime.services.trader.publish_state import StatePublisher
 from dolphin_realtime.services.trader.rehearsal import Rehearsal
 from dolphin_realtime.services.trader.scan_processor import ScanProcessor, make_booking
-from dolphin_realtime.services.trader.scan_sequencer import ScanRing, ScanSequencer
+from dolphin_realtime.services.trader.scan_ring import ScanRing
+from dolphin_realtime.services.trader.scan_sequencer import ScanSequencer
 from dolphin_realtime.trading.book_cache import BookCache
 from dolphin_realtime.trading.booking import Booking
 from dolphin_realtime.trading.execution import Engine, Start
@@ -59,6 +61,7 @@ class TraderService:
         if saved is not None:
             portfolio_state.restore(self.portfolio, saved)
         self.is_restored = saved is not None
+        self._needed = members_needed(settings)
         self.trace = Trace(settings.trace, f"trader-{instance}")
         self.factors = FactorCache()
         booking, self.engine = self._make_engine()
@@ -67,6 +70,7 @@ class TraderService:
             self.portfolio, self.journal, self.trace, cache, booking, self.engine
         )
         self.guard = Guard(
+            instance,
             is_replay=settings.market_clock == "replay",
             cadence_min_s=settings.stale_cadence_min_s,
             trouble=self._trouble,
@@ -90,7 +94,14 @@ class TraderService:
         self.loop.call_soon_threadsafe(self.publisher.soon)
 
     def _trouble(self) -> str | None:
-        return self.journal.trouble or ("RECONCILIATION" if self.session.mismatch else None)
+        if self.session.mismatch:
+            return self.journal.trouble or "RECONCILIATION"
+        return self.journal.trouble or ("GRID_DIVIDED" if self._sees_too_few() else None)
+
+    def _sees_too_few(self) -> bool:
+        """Return whether this trader may be in the smaller part of a divided network."""
+        seen = len(self.context.client.cluster_service.get_members()) if self._needed else 0
+        return seen < self._needed
 
     async def run(self) -> None:
         """Trade until the service stops."""

@@ -15,7 +15,7 @@ def test_a_member_that_never_answers_holds_nobody_for_long(monkeypatch):
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))
         silent.listen(32)
-        the_grid = Grid(cluster_name="dolphin", port=silent.getsockname()[1])
+        the_grid = Grid(cluster_name="dolphin", addresses=[f"127.0.0.1:{silent.getsockname()[1]}"])
 
         def ask(_):
             with pytest.raises(GridError, match="answer"):

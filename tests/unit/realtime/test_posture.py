@@ -90,7 +90,7 @@ def scan(bridged):
 
 
 def guard_with(document):
-    guard = Guard(is_replay=True, cadence_min_s=1.0, trouble=lambda: None)
+    guard = Guard("BLUE", is_replay=True, cadence_min_s=1.0, trouble=lambda: None)
     if document is not None:
         guard.on_safety(document)
     return guard
@@ -135,7 +135,7 @@ def test_an_old_scan_opens_nothing():
 
 def test_a_scan_whose_clock_is_off_opens_nothing_live():
     now = datetime.now(UTC)
-    guard = Guard(is_replay=False, cadence_min_s=1.0, trouble=lambda: None)
+    guard = Guard("BLUE", is_replay=False, cadence_min_s=1.0, trouble=lambda: None)
     guard.on_safety(safety("NORMAL", now.isoformat()))
     limits = guard.limits(scan(now), now)
     assert limits.entry_block == "CLOCK_SKEW"

@@ -75,6 +75,24 @@ CASES = {
         {"max_net_share": 0.1},
         {"max_net_share": 0.106},
     ),
+    "ALL_GROSS": (
+        exposure(notionals={"A": 5_000.0, "B": -5_000.0}),
+        order(10.0),
+        {"all_gross_usd": 43_996.0, "share_of_all": 0.25},
+        {"all_gross_usd": 44_000.0, "share_of_all": 0.25},
+    ),
+    "ALL_NET": (
+        exposure(notionals={"A": -2_000.0, "B": 9_500.0}),
+        order(10.0),
+        {"all_net_usd": 33_996.0, "share_of_all": 0.25},
+        {"all_net_usd": 34_000.0, "share_of_all": 0.25},
+    ),
+    "ALL_ASSET": (
+        exposure(notionals={"A": 5_000.0}),
+        order(10.0),
+        {"all_asset_usd": 11_998.0, "share_of_all": 0.5},
+        {"all_asset_usd": 12_000.0, "share_of_all": 0.5},
+    ),
     "MAX_ORDERS_PER_MINUTE": (
         exposure(pace=Pace(minute=[NOW_US - 1, NOW_US - 2])),
         order(),
@@ -105,7 +123,7 @@ FIXED = ("NOT_FINITE", "ORDER_UNKNOWN")
 def test_every_limit_has_its_case():
     assert list(CASES) == [limit.code for limit in LIMITS]
     names = {limit.setting for limit in LIMITS} - {""}
-    assert names == set(PreTradeParams.__struct_fields__)
+    assert names == set(PreTradeParams.__struct_fields__) - {"share_of_all"}
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -7,6 +7,7 @@ import pytest
 from dolphin_realtime.model.documents import Heartbeat, StateDocument
 from dolphin_realtime.model.risk.posture import Posture
 from dolphin_realtime.services.safety.commands import CommandLog, order_of
+from dolphin_realtime.services.safety.instance_posture import PostureOfInstance
 from dolphin_realtime.services.safety.memory import KeptPosture, Newest, Peaks, facts_of
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -19,7 +20,7 @@ def halt():
 def reread(path):
     ledger = CommandLog(path)
     ledger.close()
-    return ledger.active
+    return ledger.active()
 
 
 def test_an_order_stands_until_it_is_taken_back(tmp_path):
@@ -37,8 +38,8 @@ def test_an_order_after_a_torn_line_is_not_lost(tmp_path):
     path = tmp_path / "ledger.jsonl"
     path.write_bytes(b'{"action":"se')
     ledger = CommandLog(path)
-    assert ledger.active.posture is Posture.HALTED
-    assert "unreadable" in ledger.active.reason
+    assert ledger.active().posture is Posture.HALTED
+    assert "unreadable" in ledger.active().reason
     ledger.add(order_of({"action": "set", "level": "REDUCED", "reason": "r"}, NOW))
     ledger.close()
     assert reread(path).posture is Posture.REDUCED
@@ -50,10 +51,10 @@ def test_a_flatten_puts_a_floor_and_a_resume_takes_both_back(tmp_path):
     ledger.add(order_of({"action": "flatten", "reason": "storm", "who": "op"}, NOW))
     ledger.close()
     ledger = CommandLog(path)
-    assert ledger.active.posture is Posture.CLOSE_ONLY
-    assert ledger.flatten.flatten_id == NOW.isoformat()
+    assert ledger.active().posture is Posture.CLOSE_ONLY
+    assert ledger.flatten().flatten_id == NOW.isoformat()
     ledger.add(order_of({"action": "resume", "reason": "over"}, NOW))
-    assert (ledger.flatten, ledger.active.posture) == (None, Posture.NORMAL)
+    assert (ledger.flatten(), ledger.active().posture) == (None, Posture.NORMAL)
     ledger.close()
 
 
@@ -131,3 +132,66 @@ def test_money_that_is_moved_moves_the_peak_and_another_journal_begins_its_own(t
     again.note("BLUE", 50.0, 50.0, "bbbb", 0.0)
     assert again.drawdown("BLUE", 50.0) == 0.0, "a live account begins where its journal does"
     assert again.drawdown("BLUE", 45.0) == pytest.approx(0.1)
+
+
+def order(action, instance="", **more):
+    return order_of({"action": action, "reason": "r", "instance": instance, **more}, NOW)
+
+
+def test_an_order_for_one_trader_is_for_it_alone_and_the_stricter_one_counts(tmp_path):
+    ledger = CommandLog(tmp_path / "ledger.jsonl")
+    ledger.add(order("set", "GREEN", level="HALTED"))
+    assert (ledger.posture("GREEN"), ledger.posture("BLUE")) == (Posture.HALTED, Posture.NORMAL)
+    ledger.add(order("set", level="REDUCED"))
+    assert (ledger.posture("GREEN"), ledger.posture("BLUE")) == (Posture.HALTED, Posture.REDUCED)
+    ledger.add(order("resume", "GREEN"))
+    assert ledger.posture("GREEN") is Posture.REDUCED
+    ledger.close()
+    again = CommandLog(tmp_path / "ledger.jsonl")
+    assert (again.posture("GREEN"), again.posture()) == (Posture.REDUCED, Posture.REDUCED)
+    again.close()
+
+
+def test_a_resume_for_all_takes_back_what_was_ordered_for_single_traders(tmp_path):
+    ledger = CommandLog(tmp_path / "ledger.jsonl")
+    ledger.add(order("flatten", "GREEN"))
+    assert (ledger.flatten(), ledger.flatten("BLUE")) == (None, None)
+    assert ledger.flatten("GREEN").flatten_id == NOW.isoformat()
+    ledger.add(order("set", "BLUE", level="HALTED"))
+    ledger.add(order("resume"))
+    assert [ledger.posture(name) for name in ("", "BLUE", "GREEN")] == [Posture.NORMAL] * 3
+    assert ledger.flatten("GREEN") is None
+    ledger.close()
+
+
+def one(folder, floor=Posture.NORMAL, name="GREEN"):
+    return PostureOfInstance(name, folder, floor, NOW)
+
+
+def test_a_new_trader_starts_closed_and_its_first_good_turn_lifts_it_at_once(tmp_path):
+    green = one(tmp_path)
+    assert green.posture is Posture.CLOSE_ONLY
+    assert green.move(Posture.NORMAL, [], NOW, 300.0)
+    assert green.posture is Posture.NORMAL
+    assert one(tmp_path).posture is Posture.CLOSE_ONLY
+    assert not one(tmp_path).was_fresh
+
+
+def test_a_restart_raises_no_posture_and_halted_is_left_by_a_resume_alone(tmp_path):
+    green = one(tmp_path)
+    green.move(Posture.HALTED, ["why"], NOW, 0.0)
+    again = one(tmp_path)
+    assert again.posture is Posture.HALTED
+    assert not again.move(Posture.NORMAL, [], NOW, 0.0)
+    again.leave_halted(NOW)
+    assert again.posture is Posture.CLOSE_ONLY
+    assert one(tmp_path).posture is Posture.CLOSE_ONLY
+    assert one(tmp_path, name="BLUE").posture is Posture.CLOSE_ONLY
+    assert not one(tmp_path, name="BLUE").was_fresh, "another's posture is not its own"
+
+
+def test_the_posture_of_before_there_were_several_is_taken_over(tmp_path):
+    (tmp_path / "posture").write_text("HALTED")
+    assert one(tmp_path).posture is Posture.HALTED
+    one(tmp_path).leave_halted(NOW)
+    assert one(tmp_path).posture is Posture.CLOSE_ONLY

@@ -7,6 +7,8 @@ reports about the code location counts.
 import asyncio
 from typing import Final
 
+from dolphin_realtime.config.settings import Settings
+from dolphin_realtime.grid.cluster import cluster_of
 from dolphin_realtime.grid.member.member import ANSWERS, is_ready
 from dolphin_realtime.infra.ports import answers
 from dolphin_realtime.model.errors import ServiceError
@@ -20,12 +22,13 @@ CODE: Final = "code_location"
 """Dolphin's definitions as the webserver sees them: not a service, so nothing is restarted."""
 
 
-async def read_control_plane(hazelcast_port: int, ui_port: int | None) -> Reading:
+async def read_control_plane(settings: Settings, ui_port: int | None) -> Reading:
     """Return the control plane's score by service; the webserver only if it is meant to run.
 
     An open port is not enough: the kernel accepts connections for a process that hangs.
     """
-    asked = {HAZELCAST: asyncio.to_thread(is_ready, hazelcast_port, TIMEOUT_S)}
+    host, _, port = cluster_of(settings).addresses[0].rpartition(":")
+    asked = {HAZELCAST: asyncio.to_thread(is_ready, int(port), TIMEOUT_S, host)}
     if ui_port is not None:
         asked[WEBSERVER] = asyncio.to_thread(answers, ui_port, "/server_info", TIMEOUT_S)
     results = dict(zip(asked, await asyncio.gather(*asked.values()), strict=True))

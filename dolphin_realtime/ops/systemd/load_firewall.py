@@ -1,0 +1,27 @@
+"""`python -m dolphin_realtime.ops.systemd.load_firewall [--unload]`: load the stack's firewall rules.
+
+It is the firewall's unit; `systemctl reload dolphin-firewall` runs it again after a change of a group.
+"""
+
+import sys
+
+from dolphin_realtime.config.settings import load
+from dolphin_realtime.model.errors import DolphinError
+from dolphin_realtime.ops import firewall
+from dolphin_realtime.ops.systemd.unit import OBSERVER_USER, USER
+
+
+def main() -> None:
+    """Load or remove the rules, or end with what to do."""
+    try:
+        if sys.argv[1:] == ["--unload"]:
+            firewall.unload(load())
+            return
+        services = firewall.uids(USER, OBSERVER_USER)
+        firewall.load(load(), firewall.users_of(services))
+    except DolphinError as e:
+        sys.exit(str(e))
+
+
+if __name__ == "__main__":
+    main()
