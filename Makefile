@@ -6,7 +6,7 @@ WORLD ?=
 DG := DOLPHIN_DAGSTER_VAR=$${TMPDIR:-/tmp}/dolphin-dg VIRTUAL_ENV=$(CURDIR)/.venv PATH=$(CURDIR)/$(BIN):$$PATH dg
 
 .DEFAULT_GOAL := help
-.PHONY: alerts days prove-days prove-why defs live prove-live exchange unit integration worlds prove-worlds share prove-share help setup dev demo test window production runs prove-runs backtests factors recovery systemd e2e check fuzz chaos chaos-short prove-fuzz prove-backtests prove-reference record-reference prove-recovery render mutants format lock clean
+.PHONY: members prove-members alerts days prove-days prove-why defs live prove-live exchange unit integration worlds prove-worlds share prove-share help setup dev demo test window production runs prove-runs backtests factors recovery systemd e2e check fuzz chaos chaos-short prove-fuzz prove-backtests prove-reference record-reference prove-recovery render mutants format lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /|/' | awk -F'|' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -41,6 +41,12 @@ recovery: dev ## kills, hangs, stale data, a suspect observer: what meta health 
 systemd: dev ## the rendered units, and the stack under a systemd booted in a container (needs root)
 	@$(BIN)/python -m compileall -q dolphin_realtime dolphin_dagster
 	@$(BIN)/pytest tests/systemd
+
+members: dev ## three Hazelcast members on three machines (network namespaces): kills, splits (needs root)
+	@$(BIN)/pytest tests/members
+
+prove-members: dev ## the same with 20 kills and 5 splits: prints what each trader did
+	@MEMBER_KILLS=20 MEMBER_SPLITS=5 $(BIN)/pytest -s tests/members
 
 share: dev ## the bridge's reader on a slow, odd, failing network share (needs root and FUSE)
 	@$(BIN)/pytest tests/share

@@ -53,7 +53,10 @@ class Stack:
     Attributes:
         home: Its DOLPHIN_HOME.
         port: Its Hazelcast port.
+        within: A command that it is started by, e.g. in a network namespace.
     """
+
+    within: tuple[str, ...] = ()
 
     def __init__(self, home: Path, *options: str, **settings: object) -> None:
         self.home, self.port = home, free_port()
@@ -99,7 +102,8 @@ class Stack:
             ServiceError: If a service fails, or is not ready in time.
         """
         self.home.mkdir(parents=True, exist_ok=True)
-        command = [sys.executable, "-m", "dolphin_realtime.cli", "up", *self._options]
+        up = [sys.executable, "-m", "dolphin_realtime.cli", "up", *self._options]
+        command = [*self.within, *up]
         with (self.home / "up.log").open("ab") as log:
             self._process = subprocess.Popen(
                 command,

@@ -1,0 +1,1 @@
+"""Several Hazelcast members on several machines."""
