@@ -4,6 +4,7 @@ The asset and how its verdict is shown belong here; trials and verdict belong in
 dolphin_realtime/sweep.
 """
 
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -63,9 +64,13 @@ def parameter_sweep(
         )
     grid = Path(name)
     place(now.reports)
+    plan, count = plan_of(read_sweep_file(grid), now), itertools.count(1)
     done = run_sweep(
-        plan_of(read_sweep_file(grid), now), now, now.reports / "sweeps" / grid.stem, f"Sweep {grid.stem}",
-        lambda r: context.log.info(f"{r.day} {r.set_name}: {r.failure or f'net {r.net:,.2f}'}"),
+        plan, now, now.reports / "sweeps" / grid.stem, f"Sweep {grid.stem}",
+        lambda r: context.log.info(
+            f"trial {next(count)} of at most {len(plan.trials)}: {r.day} {r.set_name}: "
+            f"{r.failure or f'net {r.net:,.2f}'}"
+        ),
     )  # fmt: skip
     verdict = done.verdict
     yield dg.MaterializeResult(

@@ -33,6 +33,7 @@ class SweepFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
         warm_up_days: Days before each traded day that warm the signal up.
         factors: File or folder of external factors; empty: the stack's.
         instance: Whose parameters a set changes.
+        instances: Several of them: every set is tried with the parameters of each.
     """
 
     first: date = msgspec.field(name="from")
@@ -43,6 +44,12 @@ class SweepFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     warm_up_days: int = 3
     factors: str = ""
     instance: str = "BLUE"
+    instances: list[str] = []
+
+    @property
+    def bases(self) -> list[str]:
+        """The instances whose parameters are changed."""
+        return self.instances or [self.instance]
 
 
 def read_sweep_file(path: Path) -> SweepFile:
@@ -59,12 +66,13 @@ def read_sweep_file(path: Path) -> SweepFile:
         raise SettingsError(f"{path}: {e}; docs/sweep.md shows a sweep file") from e
     if found.last < found.first:
         raise SettingsError(f"{path}: field 'to' {found.last} is before 'from' {found.first}")
+    if len(set(found.instances)) < len(found.instances):
+        raise SettingsError(f"{path}: field 'instances' names one twice")
     n_sets = (math.prod(map(len, found.grid.values())) if found.grid else 0) + len(found.sets)
     if not 1 <= n_sets <= MAX_SETS:
         raise SettingsError(f"{path}: {n_sets} parameter sets; expected 1 to {MAX_SETS}")
     sets = sets_of(found)
-    base = load_parameters(found.instance)
-    for one in sets:
+    for base, one in itertools.product(map(load_parameters, found.bases), sets):
         try:
             changed(base, words_of(one))
         except SettingsError as e:

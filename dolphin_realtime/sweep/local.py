@@ -21,9 +21,13 @@ TRIALS_A_WORKER: Final = 50
 (The executor's own max_tasks_per_child stops handing out work on Python 3.13.0.)"""
 
 
-def workers_by_default() -> int:
-    """Return the default number of workers: one less than there are processors, at least one."""
-    return max(1, (os.cpu_count() or 2) - 1)
+def workers_by_default(trial_mb: int) -> int:
+    """Return the default number of workers, at least one.
+
+    One less than there are processors, and no more than the memory that is free now is enough for.
+    """
+    free_mb = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") >> 20
+    return max(1, min((os.cpu_count() or 2) - 1, free_mb // trial_mb))
 
 
 def run_local(trials: list[Trial], workers: int) -> Iterator[TrialResult]:

@@ -1,7 +1,8 @@
 """Trials on a Ray cluster: the same function and records on more machines.
 
-Every node needs this version of Dolphin and the scans at the same path. Ray retries a trial whose
-worker dies up to three times; then the trial counts as failed.
+Every node needs this version of Dolphin and the scans at the same path. A trial takes a processor and
+the memory that the settings name, so that a node gets no more trials than it has room for. Ray retries a
+trial whose worker or node dies up to three times; then the trial counts as failed.
 """
 
 from collections.abc import Iterator
@@ -15,12 +16,12 @@ AHEAD: Final = 2
 """Trials submitted at once per processor of the cluster."""
 
 
-def run_on_ray(trials: list[Trial], address: str) -> Iterator[TrialResult]:
+def run_on_ray(trials: list[Trial], address: str, trial_mb: int) -> Iterator[TrialResult]:
     """Yield the result of every trial as it comes.
 
     Raises:
         SettingsError: If Ray is not installed.
-        ServiceError: If there is no cluster at the address.
+        ServiceError: If there is no cluster at the address, or no node of it has room for a trial.
     """
     try:
         import ray
@@ -33,14 +34,22 @@ def run_on_ray(trials: list[Trial], address: str) -> Iterator[TrialResult]:
     except (ConnectionError, RuntimeError, ValueError) as e:
         raise ServiceError(f"no Ray cluster at {address}: {e}") from e
     try:
-        yield from _spread(ray, trials)
+        yield from _spread(ray, trials, trial_mb)
     finally:
         ray.shutdown()
 
 
-def _spread(ray: Any, trials: list[Trial]) -> Iterator[TrialResult]:
+def _spread(ray: Any, trials: list[Trial], trial_mb: int) -> Iterator[TrialResult]:
     """Keep the cluster busy with a bounded number of trials at once."""
-    remote = ray.remote(max_retries=RETRIES)(run_trial)
+    memory = trial_mb << 20
+    rooms = [node["Resources"].get("memory", 0) for node in ray.nodes() if node["Alive"]]
+    if max(rooms, default=0) < memory:  # Ray itself would wait for such a node for ever
+        largest = int(max(rooms, default=0)) >> 20
+        raise ServiceError(
+            f"no node of the Ray cluster has {trial_mb} MB (DOLPHIN_SWEEP_TRIAL_MB) for a trial: the "
+            f"largest has {largest}"
+        )
+    remote = ray.remote(max_retries=RETRIES, num_cpus=1, memory=memory)(run_trial)
     at_once = max(1, int(ray.cluster_resources().get("CPU", 1))) * AHEAD
     waiting = list(reversed(trials))
     flying: dict[Any, Trial] = {}

@@ -76,7 +76,8 @@ def plan_of(file: SweepFile, settings: Settings) -> SweepPlan:
     if not days:
         raise ScanFileError(f"{path}: no scans from {file.first} to {file.last}")
     factors = file.factors or (str(settings.factors) if settings.factors.is_dir() else "")
-    parameters, of_factors = load_parameters(file.instance), _factor_identity(factors)
+    of_factors = _factor_identity(factors)
+    bases = {name: load_parameters(name) for name in file.bases}
     inputs = {
         day: [[scans.identity(d) for d in (*scans.before(day, file.warm_up_days), day)], of_factors]
         for day in days
@@ -84,7 +85,7 @@ def plan_of(file: SweepFile, settings: Settings) -> SweepPlan:
     trials = [
         keyed(
             Trial(
-                set_name=name_of(one),
+                set_name=name_of(one) if len(bases) == 1 else f"{instance}: {name_of(one)}",
                 assignments=tuple(words_of(one)),
                 day=day,
                 scans=str(path),
@@ -95,6 +96,7 @@ def plan_of(file: SweepFile, settings: Settings) -> SweepPlan:
             inputs[day],
         )
         for day in days  # a day's sets one after another: they share its warm-up
+        for instance, parameters in bases.items()
         for one in sets_of(file)
     ]
     return SweepPlan(days, trials, _short_days(days, scans))
@@ -164,5 +166,6 @@ def _results(trials: list[Trial], settings: Settings) -> Iterator[TrialResult]:
     if not trials:
         return iter(())
     if settings.ray_address:
-        return run_on_ray(trials, settings.ray_address)
-    return run_local(trials, settings.sweep_workers or workers_by_default())
+        return run_on_ray(trials, settings.ray_address, settings.sweep_trial_mb)
+    workers = settings.sweep_workers or workers_by_default(settings.sweep_trial_mb)
+    return run_local(trials, workers)
