@@ -19,6 +19,7 @@ from dolphin_realtime.bench.market import first_scan, label, make_market
 from dolphin_realtime.bench.percentiles import percentiles_us
 from dolphin_realtime.bench.stack import Stack, wait_for
 from dolphin_realtime.grid import connection, maps, wire
+from dolphin_realtime.grid.cluster import cluster_here
 from dolphin_realtime.infra import trace
 from dolphin_realtime.journal import database
 from dolphin_realtime.model.errors import ServiceError
@@ -45,8 +46,9 @@ STAGES: Final = {
 Key = tuple[int, int]
 
 
-BANDS: Final = {16: 0.035, 50: 0.11, 160: 0.18, 400: 0.115}
-"""Band by number of assets that gives about five orders a scan at s_in 1.0 (found by trial)."""
+BANDS: Final = {16: 0.035, 50: 0.11, 160: 0.18, 400: 0.115, 2000: 0.01}
+"""Band by number of assets that gives about five orders a scan at s_in 1.0, at 2,000 some hundred
+(found by trial)."""
 
 
 def thresholds(n_assets: int) -> dict[str, object]:
@@ -66,7 +68,7 @@ def _write(stack: Stack, market: Market, first_us: int, n_scans: int) -> dict[Ke
     All scans are made before the first is written: spectra of many assets keep every core busy.
     """
     visible: dict[Key, int] = {}
-    client = connection.connect_blocking("dolphin", stack.port, "bench", 10.0)
+    client = connection.connect_blocking(cluster_here("dolphin", stack.port), "bench", 10.0)
     safety = client.get_map(maps.SAFETY).blocking()
 
     def may_trade() -> bool:

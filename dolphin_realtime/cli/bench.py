@@ -235,6 +235,39 @@ def idle(for_s: float, demo: bool, as_json: bool) -> None:
         say(f"  {name + '/':20} {size:8.1f} MB a day")
 
 
+@bench.command("size")
+@click.option("--assets", default=2000, show_default=True, help="Assets a scan.")
+@click.option("--instances", default=1, show_default=True, help="Traders.")
+@click.option("--scans", default=360, show_default=True, help="Scans to trade.")
+@click.option("--interval", default=5.0, show_default=True, help="Seconds between two scans.")
+@click.option("--kills", default=2, show_default=True, help="How often the member is killed.")
+@click.option("--json", "as_json", is_flag=True, help="One line of JSON.")
+def size(
+    assets: int, instances: int, scans: int, interval: float, kills: int, as_json: bool
+) -> None:
+    """Many assets or many traders, a member killed meanwhile: memory, latency, what was lost.
+
+    Exit status 1 if a scan was lost.
+
+    \b
+    Examples: dolphin bench size --assets 2000
+              dolphin bench size --assets 50 --instances 10 --interval 1
+    """
+    from dolphin_realtime.bench.size import bench_size
+
+    if not as_json:
+        say(
+            f"{scans} scans of {assets} assets, {instances} traders: {scans * interval / 60:.0f} minutes"
+        )
+    report = bench_size(assets, instances, scans, interval, kills)
+    if as_json:
+        click.echo(msgspec.json.encode(report).decode())
+    else:
+        for name, value in msgspec.to_builtins(report).items():
+            say(f"  {name:18} {value}")
+    sys.exit(1 if any(report.lost.values()) else 0)
+
+
 def _progress(text: str) -> None:
     click.echo(f"\r{text}   ", nl=False, err=True)
 
