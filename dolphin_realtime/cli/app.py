@@ -11,6 +11,7 @@ from typing import Any, Final, NamedTuple
 
 import click
 
+from dolphin_realtime.config.settings_file import apply_settings
 from dolphin_realtime.infra.process import direct_loopback
 from dolphin_realtime.model.errors import (
     DeliveryError,
@@ -61,6 +62,7 @@ COMMANDS: Final = {
     "stop": Command("stack", "Stop a service; it stays down until `dolphin start`"),
     "restart": Command("stack", "Stop a service and start it again"),
     "logs": Command("stack", "Print a service's log"),
+    "settings": Command("settings", "Every setting: its value, where it comes from, its default, and what it means"),
     "service": Command("service", "Run one service in the foreground until SIGTERM"),
     "systemd": Command("systemd", "Run the stack under systemd: hardened units, limits, watchdogs, one target"),
     "nginx": Command("nginx", "Print nginx's configuration: login, operators and viewers, no mutation from other sites"),
@@ -123,7 +125,8 @@ def dolphin() -> None:
     Get out:      dolphin flatten --reason TEXT      close everything, open nothing
     Stop:         dolphin down
 
-    State lies under DOLPHIN_HOME (default var/); docs/settings.md lists every setting.
+    State lies under DOLPHIN_HOME (default var/). Settings: dolphin.toml, and the environment, which
+    takes precedence; dolphin settings shows each with its value and where it comes from.
     """
 
 
@@ -131,6 +134,8 @@ def main() -> None:
     """Run the program; an error of Dolphin's own becomes one line and an exit status."""
     os.environ.update(direct_loopback(os.environ))
     try:
+        if sys.argv[1:2] != ["settings"]:
+            apply_settings()
         dolphin(standalone_mode=False)
     except click.exceptions.Exit as e:
         sys.exit(e.exit_code)

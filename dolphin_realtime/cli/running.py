@@ -15,6 +15,7 @@ import msgspec
 from hazelcast.client import HazelcastClient
 
 from dolphin_realtime.config.settings import PREFIX, Settings, load
+from dolphin_realtime.config.settings_file import apply_settings
 from dolphin_realtime.grid import connection
 from dolphin_realtime.grid.cluster import cluster_of
 from dolphin_realtime.ops.managers import systemd
@@ -62,7 +63,11 @@ def load_here() -> Settings:
     is_theirs = is_told and Path(file.get(f"{PREFIX}HOME", "")) == settings.home
     if LocalManager(settings.home).socket.exists() or not (is_theirs or not is_told):
         return settings
-    return load({**file, **os.environ}) if file and systemd.is_installed() else settings
+    if not (file and systemd.is_installed()):
+        return settings
+    env = {**file, **os.environ}
+    apply_settings(env)
+    return load(env)
 
 
 def with_its_ports(settings: Settings, facts: dict[str, Any]) -> Settings:

@@ -8,6 +8,7 @@ import msgspec
 
 from dolphin_realtime.cli.app import say
 from dolphin_realtime.config.settings import Settings, load
+from dolphin_realtime.config.settings_file import apply_settings
 from dolphin_realtime.model.errors import ServiceError, SettingsError
 from dolphin_realtime.ops.managers.systemd import ENVIRONMENT, TARGET, environment
 from dolphin_realtime.ops.systemd.install import (
@@ -37,7 +38,9 @@ def systemd() -> None:
 
 def _settings() -> Settings:
     """Return the settings of the units' environment file; the environment takes precedence."""
-    return load({**environment(), **os.environ})
+    env = {**environment(), **os.environ}
+    apply_settings(env)
+    return load(env)
 
 
 def _place(home: Path | None) -> Place:

@@ -7,6 +7,7 @@ judged in venues/binance/preflight.py. A key is never logged, shown or put into 
 import os
 import re
 import stat
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -111,7 +112,9 @@ def check_caps(live: LiveSettings) -> None:
         raise SettingsError(f"{PREFIX}ALLOW has {len(live.names)} names; {MAX_NAMES} at the most")
 
 
-def live_settings(settings: Settings, instance: str) -> LiveSettings | None:
+def live_settings(
+    settings: Settings, instance: str, env: Mapping[str, str] = os.environ
+) -> LiveSettings | None:
     """Return the live settings if this instance trades a real account, None if it trades on paper.
 
     Raises:
@@ -119,7 +122,7 @@ def live_settings(settings: Settings, instance: str) -> LiveSettings | None:
     """
     if settings.mode != "live":
         return None
-    live = load_group(LiveSettings, PREFIX)
+    live = load_group(LiveSettings, PREFIX, env)
     if live.instance not in settings.instance_names:
         raise SettingsError(
             f"DOLPHIN_MODE is live, and {PREFIX}INSTANCE is {live.instance!r}: it names the one of "

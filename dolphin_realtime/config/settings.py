@@ -229,8 +229,11 @@ def listed(text: str) -> list[str]:
     return [part.strip() for part in text.split(",") if part.strip()]
 
 
-FOREIGN = frozenset({"DOLPHIN_DAGSTER_VAR", "DOLPHIN_STACK", "DOLPHIN_FAULT_POINTS"})
-"""Variables with the prefix that are not settings: Dolphin or tests set them for processes."""
+FOREIGN = frozenset(
+    {"DOLPHIN_SETTINGS", "DOLPHIN_DAGSTER_VAR", "DOLPHIN_STACK", "DOLPHIN_FAULT_POINTS"}
+)
+"""Variables with the prefix that are not settings: the file of settings, and what Dolphin or tests set
+for processes."""
 TRADER_PREFIXES = (
     "DOLPHIN_SIGNAL_", "DOLPHIN_TARGET_", "DOLPHIN_COST_", "DOLPHIN_LIMIT_", "DOLPHIN_PAPER_"
 )  # fmt: skip

@@ -29,7 +29,15 @@ class Fault(StrEnum):
 
 
 class PaperFaults(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The share of orders that each fault hits, and the seed that chooses them."""
+    """The share of orders that each fault hits, and the seed that chooses them.
+
+    Attributes:
+        reject_share: Refused by the venue.
+        partial_share: Half of it fills, the rest expires.
+        unknown_filled_share: It is not known whether the venue has it, until it fills.
+        unknown_never_share: It is not known whether the venue has it, and it never arrived.
+        fault_seed: Seed that chooses which orders fail.
+    """
 
     reject_share: Share = 0.0
     partial_share: Share = 0.0
