@@ -43,7 +43,10 @@ def not_trading(overview: Overview) -> Reason | None:
     if safety is None or age is None or age > POSTURE_S:
         text = "POSTURE_UNKNOWN: the safety document is missing or old"
         return Reason(text, safety.get("ts") if safety else None)
-    if safety["posture"] not in TRADING_POSTURES:
+    own = (safety.get("instances") or {}).values()
+    if safety["posture"] not in TRADING_POSTURES and all(
+        one["posture"] not in TRADING_POSTURES for one in own
+    ):
         why = "; ".join(safety["reasons"]) or "cooling down"
         refused = _refused(overview, BRIDGE) if "SCAN" in why else ""
         return Reason(f"POSTURE_{safety['posture']}: {why}{refused}", safety["since"])

@@ -59,11 +59,13 @@ def show(as_json: bool = False) -> None:
 
 
 def _order(**fields: str) -> str:
-    """Send an operator command to the safety service and return the posture it demands."""
+    """Send an operator command to the safety service; say what it notes, return the posture."""
     settings = load_here()
     answer = ask(settings.run_dir / SOCKET, {**fields, "who": getpass.getuser()})
     if not answer.get("ok"):
         raise SafetyRefused(str(answer.get("error")))
+    if answer.get("note"):
+        say(str(answer["note"]), fg="yellow")
     return str(answer["posture"])
 
 

@@ -80,6 +80,9 @@ def _trader(settings: Settings, instance: str, mode: str | None) -> None:
     module = import_module(row_of(TRADER).module)
     if mode is not None:
         settings = msgspec.structs.replace(settings, mode=mode)
+    if instance not in settings.instance_names:
+        known = ", ".join(settings.instance_names)
+        raise SettingsError(f"{instance} is no trader of this stack; DOLPHIN_INSTANCES has {known}")
     check_shares(settings.instance_names)
     live = live_settings(settings, instance)
     if live is not None:

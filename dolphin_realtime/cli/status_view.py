@@ -37,6 +37,10 @@ def as_json(overview: Overview) -> dict[str, Any]:
         "scan": scan,
         "strangers_kept_out": overview.are_strangers_kept_out,
         "posture": overview.safety.get("posture") if overview.safety else None,
+        "postures": {
+            name: one["posture"]
+            for name, one in ((overview.safety or {}).get("instances") or {}).items()
+        },
         "health": overview.health.get("status") if overview.health else None,
         "equity": state.equity if state else None,
         "positions": state.positions if state else [],

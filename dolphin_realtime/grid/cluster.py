@@ -4,6 +4,8 @@ One member on this machine is the default. With several, each machine runs one; 
 must see, so that it is not in the smaller part of a divided network, is said here too.
 """
 
+import ipaddress
+
 import msgspec
 
 from dolphin_realtime.config.services import HAZELCAST
@@ -37,19 +39,35 @@ def cluster_of(settings: Settings) -> Cluster:
     """Return the cluster of the settings.
 
     Raises:
-        SettingsError: If an address is malformed or there twice.
+        SettingsError: If an address is malformed or there twice, or too few members would do.
     """
     own, all_of_them = settings.own_address, listed(settings.grid_members)
     if not all_of_them:
         return Cluster(settings.cluster_name, (own,))
     for address in all_of_them:
         host, _, port = address.rpartition(":")
-        if not host or not port.isdigit():
-            raise SettingsError(f"DOLPHIN_GRID_MEMBERS: {address!r} is not host:port")
+        if not _is_number(host) or not port.isdigit():
+            raise SettingsError(
+                f"DOLPHIN_GRID_MEMBERS: {address!r} is not address:port, e.g. 10.0.0.1:5701"
+            )
     if len(set(all_of_them)) < len(all_of_them):
         raise SettingsError("DOLPHIN_GRID_MEMBERS names an address twice")
+    least, n = settings.grid_members_min, len(all_of_them)
+    if least and not n // 2 < least <= n:
+        raise SettingsError(
+            f"DOLPHIN_GRID_MEMBERS_MIN is {least}: more than half of {n} members, and {n} at the most"
+        )
     nearest_first = sorted(all_of_them, key=lambda address: address != own)
     return Cluster(settings.cluster_name, tuple(nearest_first))
+
+
+def _is_number(host: str) -> bool:
+    """Return whether this is an address, not a name: members tell theirs as numbers."""
+    try:
+        ipaddress.IPv4Address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def name_of_member(settings: Settings) -> str:

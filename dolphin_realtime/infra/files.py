@@ -5,6 +5,7 @@ line of an appended file; the next append starts a new line, and readers skip th
 """
 
 import os
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,7 +28,7 @@ def replacing(path: Path, *, is_durable: bool = False) -> Iterator[Path]:
         is_durable: Sync it to disk before returning; else the old file may be back after a
             power cut.
     """
-    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
+    partial = path.with_name(f".{path.name}.{secrets.token_hex(8)}.part")  # nobody can plant it
     try:
         yield partial
         if is_durable:
@@ -43,9 +44,11 @@ def replacing(path: Path, *, is_durable: bool = False) -> Iterator[Path]:
 def replace(path: Path, data: bytes, mode: int | None = None, *, is_durable: bool = False) -> None:
     """Replace a file's content; a mode, if given, is set regardless of the umask."""
     with replacing(path, is_durable=is_durable) as partial:
-        partial.write_bytes(data)
-        if mode is not None:
-            partial.chmod(mode)
+        fd = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o666)
+        with os.fdopen(fd, "wb") as file:
+            file.write(data)
+            if mode is not None:
+                os.fchmod(fd, mode)
 
 
 def sync(path: Path) -> None:
@@ -73,7 +76,7 @@ class JsonLines:
 
     def __init__(self, path: Path, mode: int = 0o600) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, mode)
+        self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, mode)
         size = os.fstat(self._fd).st_size
         self._is_torn = size > 0 and os.pread(self._fd, 1, size - 1) != b"\n"
         self._encoder = msgspec.json.Encoder()

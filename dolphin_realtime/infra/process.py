@@ -6,9 +6,11 @@ processes does not (ops/runner/).
 
 import ctypes
 import os
+import resource
 import signal
 import socket
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Final
 
 LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
@@ -45,3 +47,10 @@ def direct_loopback(env: Mapping[str, str]) -> dict[str, str]:
 def die_with_parent() -> None:
     """Ask the kernel to kill this process when its parent dies; for use as preexec_fn."""
     _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def bound_memory(room_bytes: int) -> None:
+    """Let allocations fail from ``room_bytes`` beyond what this process has now."""
+    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    most = pages * os.sysconf("SC_PAGE_SIZE") + room_bytes
+    resource.setrlimit(resource.RLIMIT_AS, (most, most))

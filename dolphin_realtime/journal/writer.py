@@ -180,7 +180,7 @@ class Journal:
         except sqlite3.IntegrityError as e:
             self._kept.failed()
             return self._set_aside(records, e)
-        except (sqlite3.Error, OSError) as e:
+        except (sqlite3.Error, OSError, ValueError) as e:
             self._kept.failed()
             self.fault = f"{type(e).__name__}: {e}"
             self.reserve.give_up()

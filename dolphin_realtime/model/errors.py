@@ -83,7 +83,7 @@ class BookChainBroken(DolphinError):  # noqa: N818 - a state of the stream, not 
 
 
 class BookSourceError(DolphinError):
-    """A venue's order book is unavailable: no answer, a refusal, or an invalid answer."""
+    """A venue's public data is not there: no answer, a refusal, or an invalid answer."""
 
 
 class VenueError(DolphinError):

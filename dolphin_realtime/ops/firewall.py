@@ -1,9 +1,9 @@
 """Who on this machine may reach a stack's ports: rules for nftables by the owner of a socket.
 
-The grid and Dagster's servers have no login, and any local user can connect to loopback. The rules
-answer a stranger's connection with a reset, and drop what a stranger's own listener answers on one of
-these ports while the service is down, so that nobody can pass for the member. A socket's group is that
-of its process alone, so members of groups are listed by user. Root is never kept out.
+The grid and Dagster's servers have no login, and any local user can connect to loopback. A connection is
+let through only if its first packet has a socket of somebody who is named: what has none, or another's, is
+refused. What leaves from one of these ports must be a service's, so that nobody passes for one that is down. A
+socket's group is that of its process alone, so members of groups are listed by user. Root is let in.
 """
 
 import grp
@@ -18,25 +18,20 @@ import msgspec
 
 from dolphin_realtime.config.services import metrics_port, stack
 from dolphin_realtime.config.settings import Settings
+from dolphin_realtime.grid.cluster import cluster_of
 from dolphin_realtime.model.errors import ServiceError
 
 OPERATORS: Final = "dolphin-operators"
 """Group whose members reach every port."""
 DOOR: Final = "dolphin-door"
 """Group of programs: nginx before the UI, Prometheus. They reach the UI and the metrics alone."""
+UNITS: Final = "dolphin"
+"""Table of the stack that systemd runs; the name of a runner's table ends with its home's mark."""
 MARKS: Final = Path("/run/dolphin")
-"""Holds a file for each stack whose rules are loaded; as the rules, it does not outlive a boot."""
+"""Holds a file for each table, with its ports; as the rules, it does not outlive a boot."""
 _TIMEOUT_S: Final = 20.0
-_RULES: Final = """\
-table inet {table} {{
-  chain out {{
-    type filter hook output priority filter; policy accept;
-    oif "lo" tcp dport {{ {inner} }} meta skuid != {{ {trusted} }} counter reject with tcp reset
-    oif "lo" tcp dport {{ {outer} }} meta skuid != {{ {all} }} counter reject with tcp reset
-    oif "lo" tcp sport {{ {both} }} tcp flags & (syn | ack) == (syn | ack) meta skuid != {{ {services} }} counter drop
-  }}
-}}
-"""
+_NFT: Final = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
+_SYN: Final = "tcp flags & (syn | ack) == syn"
 
 
 class Users(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,8 +54,9 @@ def members(group: str) -> frozenset[int]:
         found = grp.getgrnam(group)
     except KeyError:
         return frozenset()
-    own = {user.pw_uid for user in pwd.getpwall() if user.pw_gid == found.gr_gid}
-    return frozenset(own | {user.pw_uid for user in pwd.getpwall() if user.pw_name in found.gr_mem})
+    everyone = pwd.getpwall()
+    own = {user.pw_uid for user in everyone if user.pw_gid == found.gr_gid}
+    return frozenset(own | {user.pw_uid for user in everyone if user.pw_name in found.gr_mem})
 
 
 def uids(*names: str) -> set[int]:
@@ -88,71 +84,124 @@ def ports(settings: Settings) -> tuple[set[int], set[int]]:
     return inner, metrics | {settings.ui_port} | ({settings.viewer_port} - {0})
 
 
-def table_of(settings: Settings) -> str:
-    """Return the name of a stack's table: stacks beside each other have other ports."""
-    return f"dolphin_{settings.hazelcast_port}"
-
-
-def render(settings: Settings, users: Users) -> str:
+def render(table: str, settings: Settings, users: Users) -> str:
     """Return the rules, as `nft` reads them."""
     inner, outer = ports(settings)
     services = users.services | {0}
-    return _RULES.format(
-        table=table_of(settings),
-        inner=_set(inner),
-        outer=_set(outer),
-        both=_set(inner | outer),
-        services=_set(services),
-        trusted=_set(services | users.operators),
-        all=_set(services | users.operators | users.door),
-    )
+    trusted, everyone = services | users.operators, services | users.operators | users.door
+    rules = [
+        *_to(f'oif "lo" tcp dport {_set(inner)}', trusted),
+        *_to(f'oif "lo" tcp dport {_set(outer)}', everyone),
+        *_from(f'oif "lo" tcp sport {_set(inner | outer)}', services),
+    ]
+    arriving = []
+    cluster = cluster_of(settings)
+    if cluster.is_spread:
+        hosts = {address.rpartition(":")[0] for address in cluster.addresses}
+        there = {int(address.rpartition(":")[2]) for address in cluster.addresses}
+        rules += _to(f"ip daddr {_set(hosts)} tcp dport {_set(there)}", trusted)
+        port = f'iif != "lo" tcp dport {settings.hazelcast_port}'
+        arriving = [
+            f"{port} ip saddr != {_set(hosts)} counter drop",
+            f"meta nfproto ipv6 {port} counter drop",
+        ]
+    return f"table inet {table} {{\n{_chain('output', rules)}{_chain('input', arriving)}}}\n"
 
 
-def _set(numbers: set[int] | frozenset[int]) -> str:
-    return ", ".join(map(str, sorted(numbers)))
+def _to(where: str, users: frozenset[int]) -> list[str]:
+    """Return rules for packets to a place: a connection begins by a socket of one of the users."""
+    return [
+        f"{where} {_SYN} meta skuid {_set(users)} accept",
+        f"{where} {_SYN} counter reject with tcp reset",
+        f"{where} meta skuid != {_set(users)} counter reject with tcp reset",
+    ]
 
 
-def load(settings: Settings, users: Users) -> None:
-    """Replace the stack's rules in one step, and note that they hold.
+def _from(where: str, users: frozenset[int]) -> list[str]:
+    """Return rules for packets from a place: what opens or answers a connection is of one of the users."""
+    return [
+        f"{where} tcp flags & syn == syn meta skuid {_set(users)} accept",
+        f"{where} tcp flags & syn == syn counter drop",
+        f"{where} meta skuid != {_set(users)} counter drop",
+    ]
+
+
+def _chain(hook: str, rules: list[str]) -> str:
+    if not rules:
+        return ""
+    lines = "".join(f"    {rule}\n" for rule in rules)
+    return f"  chain {hook} {{\n    type filter hook {hook} priority filter; policy accept;\n{lines}  }}\n"
+
+
+def _set(elements: set[int] | set[str] | frozenset[int]) -> str:
+    return f"{{ {', '.join(map(str, sorted(elements)))} }}"
+
+
+def load(table: str, settings: Settings, users: Users) -> None:
+    """Replace a table's rules in one step, and note that they hold.
+
+    Raises:
+        ServiceError: If `nft` is missing or refuses, or the note cannot be written.
+    """
+    mark = MARKS / table
+    try:
+        mark.unlink(missing_ok=True)
+        named = f"table inet {table}\n"
+        _nft(
+            f"{named}delete {named}{render(table, settings, users)}"
+        )  # only what is there is deleted
+        mark.parent.mkdir(mode=0o755, exist_ok=True)
+        mark.write_bytes(msgspec.json.encode(_guarded(settings)))
+    except OSError as e:
+        raise ServiceError(f"the firewall's note could not be written: {e}") from e
+
+
+def unload(table: str) -> None:
+    """Remove a table.
 
     Raises:
         ServiceError: If `nft` is missing or refuses.
     """
-    mark = _mark(settings)
-    mark.unlink(missing_ok=True)
-    table = f"table inet {table_of(settings)}\n"
-    _nft(f"{table}delete {table}{render(settings, users)}")  # a table must be there to be deleted
-    mark.parent.mkdir(mode=0o755, exist_ok=True)
-    mark.touch()
-
-
-def unload(settings: Settings) -> None:
-    """Remove the stack's rules.
-
-    Raises:
-        ServiceError: If `nft` is missing or refuses.
-    """
-    _mark(settings).unlink(missing_ok=True)
-    table = f"table inet {table_of(settings)}\n"
-    _nft(f"{table}delete {table}")
+    (MARKS / table).unlink(missing_ok=True)
+    named = f"table inet {table}\n"
+    _nft(f"{named}delete {named}")
 
 
 def holds(settings: Settings) -> bool:
-    """Return whether the stack's rules are loaded."""
-    return _mark(settings).exists()
+    """Return whether rules for all of the stack's ports are loaded; root asks `nft`, others a note."""
+    for mark in MARKS.glob("*"):
+        try:
+            found = set(msgspec.json.decode(mark.read_bytes(), type=list[int]))
+        except (OSError, msgspec.DecodeError):
+            continue
+        if set(_guarded(settings)) <= found and _is_there(mark.name):
+            return True
+    return False
 
 
-def _mark(settings: Settings) -> Path:
-    return MARKS / table_of(settings)
+def _guarded(settings: Settings) -> list[int]:
+    inner, outer = ports(settings)
+    return sorted(inner | outer)
 
 
 def can_load() -> bool:
-    """Return whether this process may load rules, and the program is there."""
-    return os.geteuid() == 0 and shutil.which("nft") is not None
+    """Return whether this process is root's and the program is there."""
+    return os.geteuid() == 0 and shutil.which("nft", path=_NFT) is not None
+
+
+def _is_there(table: str) -> bool:
+    """Return whether a table is loaded, True for a user who may not ask: others may flush it."""
+    if not can_load():
+        return True
+    try:
+        _nft(f"list table inet {table}\n")
+    except ServiceError:
+        return False
+    return True
 
 
 def _nft(rules: str) -> None:
-    program = shutil.which("nft", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
+    program = shutil.which("nft", path=_NFT)
     if program is None:
         raise ServiceError("nft is missing: apt-get install nftables")
     try:

@@ -55,7 +55,7 @@ def test_a_member_that_is_killed_leaves_none(jar, member):
 
 
 def test_an_archive_that_others_could_have_written_is_not_used(jar):
-    archive = ClassArchive(jar, find_java()[0])
+    archive = ClassArchive(jar, find_java()[0], jar.parent)
     archive._file.write_bytes(b"whatever")
     archive._file.chmod(0o444)
     assert any("SharedArchiveFile" in flag for flag in archive.flags())
@@ -65,11 +65,11 @@ def test_an_archive_that_others_could_have_written_is_not_used(jar):
 
 def test_it_is_of_one_jar_and_one_java_whenever_they_were_last_read(jar, tmp_path):
     java = Path(shutil.copy(find_java()[0].resolve(), tmp_path / "java"))
-    first = ClassArchive(jar, java)._file
+    first = ClassArchive(jar, java, jar.parent)._file
     os.utime(java, ns=(1, java.stat().st_mtime_ns))
-    assert ClassArchive(jar, java)._file == first
+    assert ClassArchive(jar, java, jar.parent)._file == first
     os.utime(jar, ns=(1, 1))
-    assert ClassArchive(jar, java)._file != first
+    assert ClassArchive(jar, java, jar.parent)._file != first
 
 
 def test_a_java_is_found_by_name_and_one_beside_foreign_papers_is_run(tmp_path):

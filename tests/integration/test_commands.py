@@ -1,6 +1,9 @@
 """What an operator types, against a running stack."""
 
 import json
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -15,6 +18,7 @@ def test_status_says_everything_and_may_trade(desk):
     assert set(status) == {
         "services", "scan", "posture", "health", "equity", "positions",
         "not_trading_because", "not_trading_since", "unpriced", "untradable",
+        "strangers_kept_out", "postures",
     }  # fmt: skip
     assert {s["state"] for s in status["services"]} == {"running"}
     assert status["scan"]["number"] == desk.number
@@ -114,3 +118,16 @@ def test_posture_is_shown(desk, words):
     done = desk.cli(*words)
     assert done.returncode == 0
     assert "NORMAL" in done.stdout
+
+
+def test_a_module_in_the_folder_where_a_stack_is_started_is_not_imported(desk, tmp_path):
+    (tmp_path / "msgspec.py").write_text("raise SystemExit('planted')")
+    command = [sys.executable, "-m", "dolphin_realtime.services.bridge.reader", "scans", "ledger"]
+    for safe, says in (("1", ""), ("", "planted")):
+        env = {**desk.stack.env, "PYTHONSAFEPATH": safe}
+        done = subprocess.run(
+            command, cwd=tmp_path, env=env, input="", capture_output=True, text=True, check=False
+        )
+        assert (says in done.stderr) if says else (done.returncode == 0), done.stderr
+    runner = Path(f"/proc/{desk.stack.service('bridge').pid}/environ").read_bytes()
+    assert b"PYTHONSAFEPATH=1" in runner.split(b"\0")

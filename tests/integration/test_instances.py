@@ -162,16 +162,25 @@ def test_one_trader_is_halted_and_resumed_alone(desk):
     for _ in range(5):
         desk.feed(1)
         assert is_apart()
-    shown = desk.cli("posture").stdout
-    assert shown.startswith("NORMAL since")
-    assert "GREEN: HALTED since" in shown
-    assert "MANUAL: a test" in shown
+    shown = desk.cli("posture")
+    assert shown.returncode == 1
+    assert shown.stdout.startswith("HALTED since"), "the strictest of all"
+    assert "BLUE: NORMAL since" in shown.stdout
+    assert "GREEN: HALTED since" in shown.stdout
+    assert "GREEN alone" in shown.stdout
+    alerts = [a for a in desk.cli("alerts", "--json").stdout.splitlines() if "posture" in a]
+    assert "trader_GREEN" in "".join(alerts)
     status = json.loads(desk.cli("status", "--json").stdout)
     assert status["not_trading_because"].startswith("POSTURE_HALTED: GREEN: MANUAL: a test")
+    assert status["postures"] == {"BLUE": "NORMAL", "GREEN": "HALTED"}
     refused = desk.cli("flatten", "--instance", "GREEN", "--reason", "t")
     assert refused.returncode == 1
     assert "sends no order at all" in refused.stderr
-    assert desk.cli("resume", "--instance", "GREEN", "--reason", "over").returncode == 0
+    for_all = desk.cli("posture", "set", "REDUCED", "--reason", "t")
+    assert "GREEN is HALTED and does nothing of it" in for_all.stdout
+    resumed = desk.cli("resume", "--instance", "GREEN", "--reason", "over")
+    assert "REDUCED stands" in resumed.stdout
+    assert desk.cli("posture", "set", "NORMAL", "--reason", "over").returncode == 0
     eventually(lambda: both_trade(desk), 60.0, "both trade again")
 
 
@@ -181,7 +190,7 @@ def test_one_trader_is_flattened_alone(desk):
     assert desk.cli("flatten", "--instance", "GREEN", "--reason", "t").returncode == 0
     eventually(lambda: desk.feed(1) and not state(desk, "GREEN")["positions"], 30.0, "GREEN flat")
     assert state(desk, "BLUE")["positions"]
-    assert desk.posture() == "NORMAL"
+    assert last_row(desk, "BLUE")[0] == "NORMAL"
     assert "flatten of GREEN ordered by" in desk.cli("posture").stdout
     assert desk.cli("resume", "--reason", "over").returncode == 0
     eventually(lambda: both_trade(desk), 60.0, "both trade again")

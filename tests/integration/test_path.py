@@ -1,16 +1,19 @@
 """A scan file becomes a fill, and what else the folder may hold does no harm."""
 
 import json
+import os
 import shutil
 
 import hazelcast
 import msgspec
+import numpy as np
+import pyarrow as pa
 import pytest
 
 from dolphin_realtime.grid import maps, wire
 from dolphin_realtime.model.market.scan import decode_scan
 from dolphin_realtime.replay import faults
-from dolphin_realtime.scans.files import scan_path, to_bytes, write_scan
+from dolphin_realtime.scans.files import SCHEMA, scan_path, to_bytes, write_scan
 from dolphin_realtime.scans.ledger import ledger_days, ledger_folder, read_lines
 from tests.integration.conftest import eventually
 
@@ -216,3 +219,71 @@ def test_a_scan_with_an_absurd_name_or_price_is_journalled_like_any_other(desk):
     desk.feed(2)
     assert desk.document(maps.state_map("BLUE"), maps.LATEST_STATE)["mismatch"] is None
     desk.check_journal()
+
+
+class Planted:
+    """Pickled, it would run a command where it is read."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return os.system, (f"touch {self.path}",)
+
+
+def test_a_pickled_value_is_not_run_and_the_stack_trades_on(desk, tmp_path):
+    mark = tmp_path / "run"
+    plain = hazelcast.HazelcastClient(
+        cluster_name="dolphin", cluster_members=[f"127.0.0.1:{desk.stack.port}"]
+    )
+    try:
+        for map_name, key in ((maps.FEATURES, maps.LATEST_SCAN), (maps.SAFETY, maps.LATEST)):
+            plain.get_map(map_name).blocking().put(key, Planted(mark))
+    finally:
+        plain.shutdown()
+    assert desk.document(maps.FEATURES, maps.LATEST_SCAN) is None
+    desk.wait_trading()
+    desk.feed(2)
+    assert not mark.exists()
+    with pytest.raises(TypeError, match="refusing to pickle"):
+        desk.client.get_map(maps.FEATURES).blocking().put("test", Planted(mark))
+
+
+def bomb(scan, n):
+    """Return a scan file of some kilobytes whose eigenvalues are ``n`` zeros."""
+    lists = {
+        name: [[*value]] for name, value in (("assets", scan.assets), ("asset_prices", scan.prices))
+    }
+    values = pa.ListArray.from_arrays(pa.array([0, n], pa.int32()), pa.array(np.zeros(n)))
+    columns = [[scan.scan_number], pa.array([scan.timestamp_us]).cast(SCHEMA.field("timestamp").type),
+               lists["assets"], lists["asset_prices"], values]  # fmt: skip
+    sink = pa.BufferOutputStream()
+    options = pa.ipc.IpcWriteOptions(compression="zstd")
+    with pa.ipc.new_file(sink, SCHEMA, options=options) as writer:
+        writer.write_batch(pa.record_batch(columns, schema=SCHEMA))
+    return sink.getvalue().to_pybytes()
+
+
+def test_a_small_file_that_holds_a_gigabyte_is_quarantined_and_the_reader_lives(desk):
+    desk.feed(1)
+    scan = desk.next_scan()
+    data = bomb(scan, 40_000_000)
+    assert len(data) < 100_000
+    before = desk.bridge_beat()["detail"]
+    replaced = desk.bridge_beat().get("refused", {}).get("reader_replaced", 0)
+    path = scan_path(desk.scan_dir, scan)
+    path.write_bytes(data)
+    eventually(
+        lambda: (
+            desk.bridge_beat()["detail"] != before and "quarantined" in desk.bridge_beat()["detail"]
+        ),
+        30,
+    )
+    lines = [
+        line
+        for day in ledger_days(ledger_folder(desk.stack.home / "run")).values()
+        for line in read_lines(day)
+    ]
+    assert any(path.name in line.path and line.reason for line in lines)
+    assert desk.bridge_beat().get("refused", {}).get("reader_replaced", 0) == replaced
+    desk.feed(2)

@@ -17,14 +17,13 @@ _NAME: Final = "classes-"
 
 
 class ClassArchive:
-    """The archive of a jar's classes for one Java, beside the jar."""
+    """The archive of a jar's classes for one Java, beside the jar, or in a folder that may be written."""
 
-    def __init__(self, jar: Path, java: Path) -> None:
+    def __init__(self, jar: Path, java: Path, else_in: Path) -> None:
         identity = [(p.stat().st_size, p.stat().st_mtime_ns) for p in (java, jar)]
         made_of = repr([str(java.resolve()), identity])  # Java, too, compares the jar's time
-        self._file = jar.with_name(
-            f"{_NAME}{hashlib.sha256(made_of.encode()).hexdigest()[:16]}.jsa"
-        )
+        folder = jar.parent if os.access(jar.parent, os.W_OK) else else_in
+        self._file = folder / f"{_NAME}{hashlib.sha256(made_of.encode()).hexdigest()[:16]}.jsa"
         self._partial = self._file.with_suffix(f".{os.getpid()}.made")
 
     @property

@@ -73,7 +73,7 @@ class Member:
         refuse_taken_port(self.port, self._config.bind)
         jar_path = ensure_jar(jar, maven_base)
         java_path, major = find_java(java)
-        self._archive = ClassArchive(jar_path, java_path)
+        self._archive = ClassArchive(jar_path, java_path, self._config.run_dir)
         flags, heap = self._archive.flags(), self._config.heap_mb
         self._jvm = subprocess.Popen(
             command_line(java_path, major, jar_path, self._write_config(), flags, heap),

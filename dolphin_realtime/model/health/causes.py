@@ -17,18 +17,18 @@ Key = tuple[str, str]
 
 GRID_READ: Final = (
     ("*", "is_alive"), ("*", "is_fresh"), ("*", "is_coherent"), ("safety", "may_trade"),
-    ("safety", "posture"), ("meta_health", "is_green"), ("meta_health", "m?_*"), ("*", "state_holds"),
+    ("*", "posture"), ("meta_health", "is_green"), ("meta_health", "m?_*"), ("*", "state_holds"),
     ("*", "positions_are_priced"), ("*", "has_books"), ("external_factors", "is_complete"),
     ("calendar_factors*", "*"), ("dagster-*", "service"),
 )  # fmt: skip
 """Everything that is read through Hazelcast."""
 FEED: Final = (
     ("scan_feed", "*"), ("trader_*", "state_holds"), ("trader_*", "positions_are_priced"),
-    ("safety", "may_trade"), ("safety", "posture"), ("meta_health", "is_green"),
+    ("safety", "may_trade"), ("*", "posture"), ("meta_health", "is_green"),
     ("meta_health", "m?_*"),
 )  # fmt: skip
 """Everything that scans are needed for."""
-HEALTH: Final = (("safety", "may_trade"), ("safety", "posture"), ("meta_health", "is_green"))
+HEALTH: Final = (("safety", "may_trade"), ("*", "posture"), ("meta_health", "is_green"))
 OWN: Final = ("state_holds", "positions_are_priced", "venue_is_well", "has_books")
 """Checks of a service that its process is needed for."""
 PROCESS: Final = (*HEALTH, ("meta_health", "m1_proc"), ("meta_health", "m2_heartbeat"))
@@ -59,7 +59,7 @@ CAUSES: Final = (
     Cause(("dagster-*", "service"), (("meta_health", "m4_control_plane"), *PROCESS)),
     Cause(("*", "state_holds"), (*HEALTH, ("meta_health", "m5_coherence"))),
     Cause(("meta_health", "m?_*"), HEALTH),
-    Cause(("safety", "posture"), (("safety", "may_trade"),)),
+    Cause(("*", "posture"), (("safety", "may_trade"),)),
     Cause(("scan_archive *", "*"), (("{}", "run"),)),
 )
 """In the order of depth: the first rule that explains an alert gives its cause."""

@@ -79,9 +79,9 @@ class SafetyDocument(msgspec.Struct, kw_only=True):
     """DOLPHIN_SAFETY["latest"] on the wire.
 
     Attributes:
-        posture: That of the trader that may do most: with one trader, its own.
+        posture: The strictest of all traders: who knows only this field does too little, not too much.
         reasons: Those of all traders, each once.
-        instances: The posture of each trader.
+        instances: The posture of each trader; empty: all have the one above.
     """
 
     posture: Posture
@@ -93,12 +93,13 @@ class SafetyDocument(msgspec.Struct, kw_only=True):
     flatten: dict[str, str] | None = None
     instances: dict[str, InstancePosture] = {}
 
-    def of(self, instance: str) -> InstancePosture:
-        """Return a trader's posture; that of the whole for one that is not named."""
-        whole = InstancePosture(
+    def of(self, instance: str) -> InstancePosture | None:
+        """Return a trader's posture, None if others are named and it is not."""
+        if self.instances:
+            return self.instances.get(instance)
+        return InstancePosture(
             posture=self.posture, reasons=self.reasons, since=self.since, flatten=self.flatten
         )
-        return self.instances.get(instance, whole)
 
 
 class OperatorCommand(msgspec.Struct, frozen=True, kw_only=True):
@@ -201,7 +202,8 @@ def judge(inputs: SafetyInputs, p: SafetyParams) -> tuple[Posture, list[str]]:
     manual = inputs.manual
     if manual is not None and manual.posture is not Posture.NORMAL:
         word = "FLATTEN" if manual.action == "flatten" else "MANUAL"
-        found.append((manual.posture, f"{word}: {manual.reason} ({manual.who})"))
+        alone = f", {manual.instance} alone" if manual.instance else ""
+        found.append((manual.posture, f"{word}: {manual.reason} ({manual.who}{alone})"))
     worst = max((posture for posture, _ in found), key=lambda q: q.rank, default=Posture.NORMAL)
     return worst, [reason for _, reason in found]
 

@@ -17,6 +17,7 @@ from typing import Any, Final
 
 import msgspec
 
+from dolphin_realtime.infra.notify_socket import messages, notify_socket
 from dolphin_realtime.infra.ports import answers
 from dolphin_realtime.infra.process import die_with_parent
 from dolphin_realtime.ops.managers.interface import ServiceStatus
@@ -272,22 +273,19 @@ class Managed:
 
     def _notify_socket(self) -> socket.socket:
         self._notify_name = f"dolphin/{os.getpid()}/{self.spec.name}"
-        s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
-        s.bind("\0" + self._notify_name)
+        s = notify_socket(self._notify_name)
         asyncio.get_running_loop().add_reader(s, self._on_notify)
         return s
 
     def _on_notify(self) -> None:
-        with suppress(BlockingIOError):
-            while True:
-                message = self._notify.recv(4096).decode("utf-8", "replace").splitlines()
-                if "WATCHDOG=1" in message:
-                    self._last_ping = time.monotonic()
-                if "READY=1" in message and not self.ready.is_set():
-                    self._on_ready()
-                for line in message:
-                    if line.startswith("STATUS="):
-                        self.said = line.removeprefix("STATUS=")
+        for message in messages(self._notify):
+            if "WATCHDOG=1" in message:
+                self._last_ping = time.monotonic()
+            if "READY=1" in message and not self.ready.is_set():
+                self._on_ready()
+            for line in message:
+                if line.startswith("STATUS="):
+                    self.said = line.removeprefix("STATUS=")
 
 
 def _rss_mb(pid: int | None) -> float | None:

@@ -70,6 +70,7 @@ class Runner:
         self.ending = asyncio.Event()
         self.stopping = asyncio.Event()
         self._restarting: set[asyncio.Task[None]] = set()
+        self._table = f"{firewall.UNITS}_{stack_mark(settings.home)}"
         self._sweeper = self._start_sweeper()
 
     def _only_one(self) -> TextIO:
@@ -115,7 +116,8 @@ class Runner:
             await asyncio.gather(starting, trimming, return_exceptions=True)
             await self._stop_all()
             if has_firewall:
-                await asyncio.to_thread(firewall.unload, self.settings)
+                with suppress(ServiceError):  # whoever flushed the rules removed them
+                    await asyncio.to_thread(firewall.unload, self._table)
             for managed in self.managed.values():
                 managed.close()
             server.close()
@@ -130,7 +132,11 @@ class Runner:
         """Keep other users from the ports if this process may; return whether it does."""
         if self.settings.firewall == "off" or not firewall.can_load():
             return False
-        firewall.load(self.settings, firewall.users_of({os.geteuid()}))
+        try:
+            firewall.load(self._table, self.settings, firewall.users_of({os.geteuid()}))
+        except ServiceError as e:  # a container may lack the right
+            print(f"dolphin: no firewall: {e}", file=sys.stderr)  # noqa: T201
+            return False
         return True
 
     async def _start_all(self) -> None:

@@ -198,7 +198,10 @@ def table(
 
 
 def environment(settings: Settings, base: dict[str, str]) -> dict[str, str]:
-    """Return the environment of every service: explicit home and ports, Dagster's two folders."""
+    """Return the environment of every service: explicit home and ports, Dagster's two folders.
+
+    Modules come from the installation alone, never from the folder in which the stack was started.
+    """
     return {
         **base,
         "DOLPHIN_HOME": str(settings.home),
@@ -208,6 +211,7 @@ def environment(settings: Settings, base: dict[str, str]) -> dict[str, str]:
         "DOLPHIN_DAGSTER_VAR": str(settings.home / "dagster"),
         "DAGSTER_HOME": str(instance_folder(settings)),
         "PYTHONUNBUFFERED": "1",
+        "PYTHONSAFEPATH": "1",
         **direct_loopback(base),
         **({"PGPASSFILE": settings.postgres_passfile} if settings.postgres_passfile else {}),
     }

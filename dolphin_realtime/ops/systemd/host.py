@@ -68,12 +68,17 @@ TimeoutStartSec=30
 _FIREWALL: Final = """\
 [Unit]
 Description=Dolphin firewall: which users of this machine reach the stack's ports
-After=network-pre.target systemd-sysusers.service
+After=network-pre.target systemd-sysusers.service nftables.service
+PartOf=nftables.service
+ReloadPropagatedFrom=nftables.service
 OnFailure={prefix}alert@%n.service
 
 [Service]
 Type=oneshot
 RemainAfterExit=yes
+Restart=on-failure
+RestartSec=30
+CPUQuota=100%
 User={user}
 Group={user}
 ExecStart={python} -m dolphin_realtime.ops.systemd.load_firewall
@@ -143,7 +148,7 @@ def render_folders(specs: list[Spec], place: Place) -> str:
     lines = [f"d {place.home} 2750 {USER} {USER} -"]
     lines += [f"d {place.home}/{name} 2770 {USER} {USER} -" for name in shared]
     lines += [f"d {place.home}/{name} 2750 {USER} {USER} -" for name in ("run", "scans")]
-    lines += [f"d {place.cache} 0755 {USER} {USER} -"]
+    lines += [f"d {place.cache} 0755 root root -"]
     lines += [f"d {CREDENTIALS.parent} 0755 root root -", f"d {CREDENTIALS} 0700 root root -"]
     for spec in specs:
         if spec.name.startswith(TRADER):

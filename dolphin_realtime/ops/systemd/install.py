@@ -21,7 +21,7 @@ from dolphin_realtime.ops.systemd.render import (
     units_of,
     write_below,
 )
-from dolphin_realtime.ops.systemd.unit import FIREWALL_UNIT, USER, Place
+from dolphin_realtime.ops.systemd.unit import FIREWALL_UNIT, Place
 
 Step = tuple[str, Callable[[], None]]
 HIDDEN: Final = tuple(map(Path, ("/root", "/home", "/run/user", "/tmp", "/var/tmp")))  # noqa: S108
@@ -144,10 +144,22 @@ def _remove(files: list[Path]) -> None:
 
 
 def _put_jar(settings: Settings, place: Place) -> None:
-    """Verify the configured jar, or fetch one into the units' cache if none is configured."""
+    """Verify the configured jar, or fetch one into the units' cache if none is configured.
+
+    Only root may write there: what a service could plant would be followed by root's hand.
+    """
     if settings.hazelcast_jar:
         ensure_jar(settings.hazelcast_jar, settings.maven_base)
         return
-    install_jar(ensure_jar("", settings.maven_base), cached_jar(place.cache / "dolphin"))
-    for path in (place.cache, *place.cache.rglob("*")):
-        shutil.chown(path, USER, USER)
+    jar, folder = ensure_jar("", settings.maven_base), place.cache / "dolphin"
+    if folder.is_symlink():
+        folder.unlink()
+    elif (
+        folder.exists() and folder.stat().st_uid != 0
+    ):  # an earlier version gave it to the services
+        shutil.rmtree(folder)
+    before = os.umask(0o022)
+    try:
+        install_jar(jar, cached_jar(folder))
+    finally:
+        os.umask(before)

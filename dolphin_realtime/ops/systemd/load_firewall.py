@@ -1,4 +1,4 @@
-"""`python -m dolphin_realtime.ops.systemd.load_firewall [--unload]`: load the stack's firewall rules.
+"""`python -m dolphin_realtime.ops.systemd.load_firewall [--unload]`: load the units' firewall rules.
 
 It is the firewall's unit; `systemctl reload dolphin-firewall` runs it again after a change of a group.
 """
@@ -6,6 +6,7 @@ It is the firewall's unit; `systemctl reload dolphin-firewall` runs it again aft
 import sys
 
 from dolphin_realtime.config.settings import load
+from dolphin_realtime.config.settings_file import apply_settings
 from dolphin_realtime.model.errors import DolphinError
 from dolphin_realtime.ops import firewall
 from dolphin_realtime.ops.systemd.unit import OBSERVER_USER, USER
@@ -14,11 +15,13 @@ from dolphin_realtime.ops.systemd.unit import OBSERVER_USER, USER
 def main() -> None:
     """Load or remove the rules, or end with what to do."""
     try:
-        if sys.argv[1:] == ["--unload"]:
-            firewall.unload(load())
+        apply_settings()
+        settings = load()
+        if sys.argv[1:] == ["--unload"] or settings.firewall == "off":
+            firewall.unload(firewall.UNITS)
             return
-        services = firewall.uids(USER, OBSERVER_USER)
-        firewall.load(load(), firewall.users_of(services))
+        users = firewall.users_of(firewall.uids(USER, OBSERVER_USER))
+        firewall.load(firewall.UNITS, settings, users)
     except DolphinError as e:
         sys.exit(str(e))
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from dolphin_realtime.config.settings import Settings
+from dolphin_realtime.grid.cluster import cluster_of
 from dolphin_realtime.ops.managers.systemd import ENVIRONMENT, TARGET, unit_of
 from dolphin_realtime.ops.runner import services
 from dolphin_realtime.ops.runner.services import ROOT, Spec
@@ -20,8 +21,8 @@ MANIFEST: Final = ENVIRONMENT.parent / "installed"
 """Files written and units installed, one per line; the next installation removes obsolete ones."""
 _ENVIRONMENT: Final = """\
 # Settings of every Dolphin unit, and of `dolphin` on this machine; docs/settings.md lists them.
-# After a change of a port, the watchdog's time, the venue, DOLPHIN_INSTANCES, DOLPHIN_REALTIME_CPUS
-# or the home, also run `dolphin systemd install`.
+# After a change of a port, the watchdog's time, the venue, DOLPHIN_INSTANCES, DOLPHIN_REALTIME_CPUS,
+# DOLPHIN_ASSETS_MAX, DOLPHIN_GRID_*, DOLPHIN_FIREWALL or the home, also run `dolphin systemd install`.
 DOLPHIN_HOME={home}
 DOLPHIN_MANAGER=systemd
 """
@@ -43,7 +44,9 @@ def render(settings: Settings, place: Place) -> dict[Path, str]:
     everything = table_of(settings)
     specs = [s for s in everything if s.ready != "exit"]
     cpus = settings.realtime_cpus
-    files = {UNITS / file_name(s): render_unit(s, place, everything, cpus) for s in specs}
+    cluster = cluster_of(settings)
+    hosts = sorted({a.rpartition(":")[0] for a in cluster.addresses}) if cluster.is_spread else []
+    files = {UNITS / file_name(s): render_unit(s, place, everything, cpus, hosts) for s in specs}
     files |= {UNITS / name: text for name, text in host.SLICES.items()}
     has_firewall = settings.firewall == "on"
     files[UNITS / TARGET] = host.render_target(specs, has_firewall=has_firewall)

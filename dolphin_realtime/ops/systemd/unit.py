@@ -48,7 +48,9 @@ def file_name(spec: Spec) -> str:
     return f"{PREFIX}{TRADER}.service" if spec.name.startswith(TRADER) else unit_of(spec.name)
 
 
-def render_unit(spec: Spec, place: Place, others: list[Spec], cpus: str = "") -> str:
+def render_unit(
+    spec: Spec, place: Place, others: list[Spec], cpus: str = "", members: list[str] | None = None
+) -> str:
     """Return the unit's text.
 
     Args:
@@ -56,7 +58,9 @@ def render_unit(spec: Spec, place: Place, others: list[Spec], cpus: str = "") ->
         place: The stack's paths.
         others: The services to order after, and the set-up steps.
         cpus: Processors of the realtime services; empty: any.
+        members: Other hosts' addresses of members of the grid, which every service may reach.
     """
+    members = members or []
     names = [s.name for s in others if s.ready != "exit"]
     steps = [s for s in others if s.ready == "exit" and s.tier == spec.tier]
     sections = {
@@ -65,7 +69,7 @@ def render_unit(spec: Spec, place: Place, others: list[Spec], cpus: str = "") ->
             *_service(spec, place, steps),
             *_bounds(spec),
             *([f"CPUAffinity={cpus}"] if cpus and spec.tier == "realtime" else []),
-            *_confinement(spec, place),
+            *_confinement(spec, place, members),
             HARDENING,
         ],
         "Install": [f"WantedBy={TARGET}"],
@@ -137,6 +141,7 @@ def _environment(place: Place) -> dict[str, str]:
         "DAGSTER_HOME": str(place.instance),
         "XDG_CACHE_HOME": str(place.cache),
         "PYTHONUNBUFFERED": "1",
+        "PYTHONSAFEPATH": "1",
         **direct_loopback({}),
     }
 
@@ -162,14 +167,13 @@ def _bounds(spec: Spec) -> list[str]:
     return lines
 
 
-def _confinement(spec: Spec, place: Place) -> list[str]:
+def _confinement(spec: Spec, place: Place, members: list[str]) -> list[str]:
     is_observer = spec.name == OBSERVER
     lines = [f"User={OBSERVER_USER if is_observer else USER}", f"Group={USER}"]
     own = (place.home / "health", place.home / "run_logs") if is_observer else (place.home,)
-    paths = [*own, place.cache] if spec.writes_code else own
-    lines += [f"ReadWritePaths={' '.join(map(str, paths))}"]
+    lines += [f"ReadWritePaths={' '.join(map(str, own))}"]
     if not spec.writes_code:
         lines += ["MemoryDenyWriteExecute=yes"]
     if not spec.faces_network:
-        lines += ["IPAddressDeny=any", "IPAddressAllow=localhost"]
+        lines += ["IPAddressDeny=any", f"IPAddressAllow={' '.join(['localhost', *members])}"]
     return lines

@@ -12,7 +12,8 @@ from typing import Final
 import msgspec
 
 from dolphin_realtime.infra.process import die_with_parent
-from dolphin_realtime.services.bridge.reader import LENGTH, Handed, Request
+from dolphin_realtime.services.bridge.frames import LENGTH
+from dolphin_realtime.services.bridge.reader import Handed, Request
 
 _found = msgspec.msgpack.Decoder(list[Handed])
 _MAX_FRAME: Final = 256 * 1024 * 1024

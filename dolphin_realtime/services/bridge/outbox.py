@@ -25,7 +25,7 @@ class Outbox:
         dropped = 0
         for document in documents:
             self._documents.append(document)
-            self.bytes += len(document)
+            self.bytes += size_of(document)
             while len(self) > 1 and (len(self) > self._most or self.bytes > self._most_bytes):
                 self.pop_first()
                 dropped += 1
@@ -38,15 +38,15 @@ class Outbox:
 
     def pop_first(self) -> None:
         """Drop the oldest document."""
-        self.bytes -= len(self._documents.popleft())
+        self.bytes -= size_of(self._documents.popleft())
 
     def batches(self, batch_bytes: int) -> Iterator[list[str]]:
         """Return all documents in order, in lists of about as many bytes."""
         batch: list[str] = []
         size = 0
-        for document in self._documents:
+        for document in list(self._documents):  # it may grow meanwhile
             batch.append(document)
-            size += len(document)
+            size += size_of(document)
             if size >= batch_bytes:
                 yield batch
                 batch, size = [], 0
@@ -55,3 +55,8 @@ class Outbox:
 
     def __len__(self) -> int:
         return len(self._documents)
+
+
+def size_of(document: str) -> int:
+    """Return the bytes that a document takes as UTF-8; in memory it may take twice as many."""
+    return len(document) if document.isascii() else len(document.encode())

@@ -13,7 +13,7 @@ from dolphin_realtime.grid import maps
 from dolphin_realtime.grid.connection import GRID_FAULTS
 from dolphin_realtime.grid.member.size import scan_bytes_max
 from dolphin_realtime.runtime.service_context import ServiceContext
-from dolphin_realtime.services.bridge.outbox import Outbox
+from dolphin_realtime.services.bridge.outbox import Outbox, size_of
 
 SEND_TIMEOUT_S: Final = 0.5
 OUTBOX: Final = maps.SCAN_RING_CAPACITY
@@ -74,7 +74,10 @@ class Publisher:
                     await self._add(self._unsent.first)
                 if self._unsent:
                     newest = self._unsent.first
-                    await asyncio.gather(self._map.set(maps.LATEST_SCAN, newest), self._add(newest))
+                    both = (self._map.set(maps.LATEST_SCAN, newest), self._add(newest))
+                    for done in await asyncio.gather(*both, return_exceptions=True):
+                        if isinstance(done, BaseException):  # after both ended: neither goes on
+                            raise done
         except GRID_FAULTS:
             self._must_check = True
             self._context.set_phase("grid_away", unsent=len(self._unsent))
@@ -88,11 +91,17 @@ class Publisher:
 
     async def _add(self, document: str) -> None:
         """Add a document to the ring buffer; one that is too large for the member is left out."""
-        if len(document) <= self._bytes_max:
-            self._tail = await self._ring.add(document)
+        if size_of(document) <= self._bytes_max:
+            tail = await self._ring.add(document)
+            if tail <= self._tail:  # it was emptied without a word: what it lost is put back
+                self._must_check = self._is_refilling = True
+            self._tail = tail
             self._sent.extend([document])
         else:
-            why = f"{len(document)} bytes, {self._bytes_max} fit: raise DOLPHIN_ASSETS_MAX"
+            why = (
+                f"{size_of(document)} bytes, {self._bytes_max} fit: raise DOLPHIN_ASSETS_MAX, or "
+                "DOLPHIN_HAZELCAST_HEAP_MB if it is set"
+            )
             self._context.count_rejection("too_large_for_ring", why=why)
         if self._unsent and self._unsent.first is document:
             self._unsent.pop_first()
@@ -104,6 +113,7 @@ class Publisher:
             self._is_refilling = True
             for batch in self._sent.batches(BATCH_BYTES):
                 tail = await self._ring.add_all(batch, 0)
+                self._context.turn()
             if self._sent:
                 self._context.log.info("bridge.ring_refilled", scans=len(self._sent))
         self._tail, self._is_refilling = tail, False

@@ -7,22 +7,22 @@ Run as ``python -m dolphin_realtime.services.bridge.reader SCAN_DIR LEDGER``.
 """
 
 import math
-import struct
 import sys
 import time
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from stat import S_ISREG
-from typing import BinaryIO, Final
+from typing import Final
 
 import msgspec
 
-from dolphin_realtime.infra.process import die_with_parent
+from dolphin_realtime.infra.process import bound_memory, die_with_parent
 from dolphin_realtime.model.errors import ScanFileError, ScanIncomplete
 from dolphin_realtime.model.market.scan import EncodedScan, Scan, encoded
 from dolphin_realtime.scans.files import parse_scan, refuse_unpublishable
 from dolphin_realtime.scans.ledger import Stamp, read_stamps
+from dolphin_realtime.services.bridge.frames import receive, send
 from dolphin_realtime.services.bridge.notices import Notices
 from dolphin_realtime.services.bridge.share_speed import NAME as PACE_FILE
 from dolphin_realtime.services.bridge.share_speed import Pace
@@ -48,7 +48,8 @@ BATCH: Final = 500
 """Largest number of files in one answer, oldest first."""
 BATCH_BYTES: Final = 8 * 1024 * 1024
 MAX_BYTES: Final = 64 * 1024 * 1024
-LENGTH: Final = struct.Struct(">I")
+ROOM_BYTES: Final = 400 * 1024 * 1024
+"""What the reader may take beyond what it has at its start."""
 
 
 class Request(msgspec.Struct, frozen=True):
@@ -257,20 +258,6 @@ class Reader:
         return Found(path=path, stamp=stamp, reason=f"{reason}; unchanged for {patience_s:.0f} s")
 
 
-def send(stream: BinaryIO, payload: bytes) -> None:
-    """Write one frame: four bytes of length, then the payload."""
-    stream.write(LENGTH.pack(len(payload)) + payload)
-    stream.flush()
-
-
-def receive(stream: BinaryIO) -> bytes | None:
-    """Return the next frame's payload, None at the end of the stream."""
-    head = stream.read(LENGTH.size)
-    if len(head) < LENGTH.size:
-        return None
-    return stream.read(LENGTH.unpack(head)[0])
-
-
 def answer(reader: Reader, request: Request) -> list[Found]:
     """Look until something is found or the request's time is over."""
     if request.recall:
@@ -290,6 +277,7 @@ def answer(reader: Reader, request: Request) -> list[Found]:
 def main() -> None:
     """Answer requests until the bridge closes the pipe."""
     die_with_parent()
+    bound_memory(ROOM_BYTES)
     scan_dir, ledger = Path(sys.argv[1]), Path(sys.argv[2])
     reader = Reader(scan_dir, ledger, Notices(scan_dir))
     requests = msgspec.msgpack.Decoder(Request)

@@ -19,6 +19,7 @@ from dolphin_realtime.runtime.service_context import ServiceContext
 from dolphin_realtime.scans.ledger import Line, ledger_folder
 from dolphin_realtime.services.bridge.child import ReaderChild, ReaderOverdue
 from dolphin_realtime.services.bridge.ledger import Ledger
+from dolphin_realtime.services.bridge.outbox import size_of
 from dolphin_realtime.services.bridge.publish import KEPT_BYTES, OUTBOX, Publisher
 from dolphin_realtime.services.bridge.reader import Handed, Request
 from dolphin_realtime.services.bridge.share_speed import NAME as PACE_FILE
@@ -30,6 +31,8 @@ DENSE_MAX_S: Final = 1.0
 DESCRIBE_S: Final = 0.5
 RECALLED: Final = 100
 """Files that the reader is asked for again at once."""
+RECALL_S: Final = 10.0
+"""On a slow share the newest must do: new scans wait meanwhile."""
 LOOK_S: Final = 1.0
 """Longest single request: the loop runs at least this often."""
 
@@ -159,7 +162,7 @@ class Bridge:
         """Return the documents of the newest files an earlier process published, oldest first."""
         lines = {line.path: line for line in self._ledger.newest}
         documents: deque[str] = deque()
-        n_bytes = 0
+        n_bytes, until = 0, time.monotonic() + RECALL_S
         for batch in itertools.batched(reversed(lines), RECALLED, strict=False):
             try:
                 found = await self._child.ask(Request(0.0, 0.0, list(batch)))
@@ -173,8 +176,9 @@ class Bridge:
                     continue
                 seen_at = datetime.fromtimestamp(line.stamp[0] / 1e9, UTC)
                 documents.appendleft(document_of(one.scan, line.epoch, line.seq, seen_at))
-                n_bytes += len(documents[0])
-            if n_bytes > KEPT_BYTES:
+                n_bytes += size_of(documents[0])
+            self._context.turn()
+            if n_bytes > KEPT_BYTES or time.monotonic() > until:
                 break
         return list(documents)
 

@@ -27,6 +27,7 @@ class CommandLog:
         self._lines = files.JsonLines(path)
         self._active: dict[str, OperatorCommand] = {}
         self._flattens: dict[str, OperatorCommand] = {}
+        """By scope; the last one given is the last one."""
         for order in files.read_lines(path, OperatorCommand):
             self._take(order or _unreadable())
 
@@ -47,6 +48,7 @@ class CommandLog:
             self._flattens.clear()
         self._active[scope] = order
         if order.action == "flatten":
+            self._flattens.pop(scope, None)  # in the order of the ledger: clocks may be set back
             self._flattens[scope] = order
         elif order.action == "resume":
             self._flattens.pop(scope, None)
@@ -58,8 +60,8 @@ class CommandLog:
 
     def flatten(self, instance: str = "") -> OperatorCommand | None:
         """Return the last flatten for all traders or for one that no resume followed."""
-        found = [self._flattens[scope] for scope in ("", instance) if scope in self._flattens]
-        return max(found, key=lambda order: order.at, default=None)
+        found = [order for scope, order in self._flattens.items() if scope in ("", instance)]
+        return found[-1] if found else None
 
     def posture(self, instance: str = "") -> Posture:
         """Return the least restrictive posture that the active commands allow; NORMAL without any."""
@@ -112,11 +114,29 @@ def _level_of(request: dict[str, Any]) -> Posture:
         raise ValueError(f"no posture {request.get('level')!r}; known: {', '.join(Posture)}") from e
 
 
+def note_of(order: OperatorCommand, stands: Posture, halted: list[str]) -> str:
+    """Return what an operator should know besides: whom an order does not move, and what still stands.
+
+    Args:
+        order: The order, which is in the ledger.
+        stands: What the ledger now allows those it is for.
+        halted: Which of them were HALTED when it was given.
+    """
+    if order.action == "resume":
+        return (
+            "" if stands is Posture.NORMAL else f"{stands} stands: it was ordered for every trader"
+        )
+    if not halted or order.posture is Posture.HALTED:
+        return ""
+    names = ", ".join(halted)
+    return f"{names} is HALTED and does nothing of it: dolphin resume --instance {halted[0]} first"
+
+
 async def serve_orders(
     run_dir: Path,
     ledger: CommandLog,
     refuse: Callable[[OperatorCommand], None],
-    on_order: Callable[[OperatorCommand], None],
+    on_order: Callable[[OperatorCommand], str],
 ) -> asyncio.Server:
     """Listen for commands; each is answered once it is on disk, or if ``refuse`` raises."""
 
@@ -130,7 +150,6 @@ async def serve_orders(
             ledger.add(order)
         except OSError as e:
             return {"ok": False, "error": f"it could not be written down: {e}"}
-        on_order(order)
-        return {"ok": True, "posture": order.posture.value}
+        return {"ok": True, "posture": order.posture.value, "note": on_order(order)}
 
     return await serve_json(run_dir / SOCKET, handle)

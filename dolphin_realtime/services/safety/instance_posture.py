@@ -13,21 +13,25 @@ from dolphin_realtime.model.risk.posture import InstancePosture, Ladder, Operato
 from dolphin_realtime.services.safety.memory import KeptPosture
 
 KEPT: Final = "posture"
-"""The file of a posture ends with the instance; before each had its own, it had no ending."""
+"""The file of a posture ends with the instance. Without an ending it is the strictest of all, for an
+earlier version that knows only this one, and for the first start after one."""
 
 
 class PostureOfInstance:
     """The posture of one trader."""
 
     def __init__(self, name: str, folder: Path, floor: Posture, now: datetime) -> None:
-        self._kept = KeptPosture(folder / f"{KEPT}.{name}" if name else folder / KEPT)
-        of_all = KeptPosture(folder / KEPT).load()
-        if self._kept.load() is None and of_all is not None:
-            self._kept.keep(of_all)
-        self.name, before = name, self._kept.load()
+        self.name, self._kept = (
+            name,
+            KeptPosture(folder / f"{KEPT}.{name}" if name else folder / KEPT),
+        )
+        before = self._kept.load()
+        if before is None and not any(folder.glob(f"{KEPT}.*")):
+            before = KeptPosture(folder / KEPT).load()
         found = (before, Posture.CLOSE_ONLY, floor)
-        self._ladder = Ladder(max(filter(None, found), key=lambda p: p.rank), now)
-        self.was_fresh = before not in (None, Posture.NORMAL)
+        starting = max(filter(None, found), key=lambda p: p.rank)
+        self._ladder, self._on_disk = Ladder(starting, now), self._kept.load()
+        self.was_fresh = before not in (None, Posture.NORMAL) or starting is Posture.HALTED
         self.reasons: list[str] = []
 
     @property
@@ -52,26 +56,29 @@ class PostureOfInstance:
             while is_first and changed and self.posture is not Posture.NORMAL:
                 self._ladder.move(wanted, now, cool_down_s)
         self.was_fresh = self.was_fresh or wanted is Posture.NORMAL
-        if changed:
-            self._kept.keep(self.posture)
         return changed
+
+    def keep(self) -> None:
+        """Write the posture to disk if another is there; before the first good turn only HALTED.
+
+        Raises:
+            OSError: If it cannot be written; the next call tries again.
+        """
+        is_due = self.was_fresh or self.posture is Posture.HALTED
+        if is_due and self._on_disk is not self.posture:
+            self._kept.keep(self.posture)
+            self._on_disk = self.posture
 
     def leave_halted(self, now: datetime) -> None:
         """Go from HALTED to CLOSE_ONLY, by an operator's resume."""
         if self.posture is Posture.HALTED:
-            self._ladder = Ladder(Posture.CLOSE_ONLY, now)
-            self._kept.keep(Posture.CLOSE_ONLY)
+            self._ladder, self.was_fresh = Ladder(Posture.CLOSE_ONLY, now), True
 
     def document(self, flatten: OperatorCommand | None) -> InstancePosture:
         """Return its part of the safety document."""
         return InstancePosture(
             posture=self.posture, reasons=self.reasons, since=self.since, flatten=told(flatten)
         )
-
-
-def forget_that_of_all(folder: Path) -> None:
-    """Remove the file of before each trader had its own: a trader that comes later is not meant."""
-    (folder / KEPT).unlink(missing_ok=True)
 
 
 def told(flatten: OperatorCommand | None) -> dict[str, str] | None:

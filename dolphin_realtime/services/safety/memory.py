@@ -78,6 +78,7 @@ class Peaks:
         self._path, self._beside = path, path.with_name("accounts.json")
         self._peaks = _read(path, dict[str, float])  # else the traders' own peaks are used
         self._accounts = _read(self._beside, dict[str, tuple[str, float]])
+        self._is_unkept = False
 
     def note(
         self, name: str, equity: float, own_peak: float, account: str = "", moved: float = 0.0
@@ -91,17 +92,16 @@ class Peaks:
             account: Its journal's life.
             moved: Money moved in so far, out negative.
         """
-        known = self._accounts.get(name)
+        known, before = self._accounts.get(name), self._peaks.get(name)
         if known is not None and known[0] != account:
-            self._peaks.pop(name, None)
-        elif known is not None and known[1] != moved and name in self._peaks:
-            self._peaks[name] += moved - known[1]
-        peak = max(self._peaks.get(name, own_peak), equity)
-        if peak != self._peaks.get(name) or known != (account, moved):
-            self._set(name, peak)
-        if known != (account, moved):
-            self._accounts[name] = (account, moved)
-            files.replace(self._beside, msgspec.json.encode(self._accounts))
+            before = None
+        elif known is not None and known[1] != moved and before is not None:
+            before += moved - known[1]
+        peak = max(own_peak if before is None else before, equity)
+        if peak == self._peaks.get(name) and known == (account, moved) and not self._is_unkept:
+            return
+        self._peaks[name], self._accounts[name] = peak, (account, moved)  # a transfer counts once
+        self._keep()
 
     def drawdown(self, name: str, equity: float) -> float:
         """Return the loss from the peak as a fraction; 0 without a peak, 1 if it is not > 0."""
@@ -110,12 +110,15 @@ class Peaks:
 
     def begin_again(self, equities: dict[str, float]) -> None:
         """Reset the peaks to the current equities: losses so far are accepted."""
-        for name, equity in equities.items():
-            self._set(name, equity)
+        self._peaks.update(equities)
+        self._keep()
 
-    def _set(self, name: str, peak: float) -> None:
-        self._peaks[name] = peak
+    def _keep(self) -> None:
+        """Write both files; what a failure leaves unwritten is written with the next change or look."""
+        self._is_unkept = True
         files.replace(self._path, msgspec.json.encode(self._peaks))
+        files.replace(self._beside, msgspec.json.encode(self._accounts))
+        self._is_unkept = False
 
 
 def facts_of(

@@ -28,14 +28,14 @@ from dolphin_realtime.model.risk.posture import (
     judge,
 )
 from dolphin_realtime.runtime.service_context import ServiceContext, pause
-from dolphin_realtime.services.safety.commands import CommandLog, serve_orders
+from dolphin_realtime.services.safety.commands import CommandLog, note_of, serve_orders
 from dolphin_realtime.services.safety.instance_posture import (
+    KEPT,
     PostureOfInstance,
-    forget_that_of_all,
     told,
 )
-from dolphin_realtime.services.safety.memory import Newest, Peaks, facts_of
-from dolphin_realtime.services.safety.notifier import PostureNotifier
+from dolphin_realtime.services.safety.memory import KeptPosture, Newest, Peaks, facts_of
+from dolphin_realtime.services.safety.notifier import notifiers
 
 TURN_S: Final = 1.0
 GRACE_S: Final = 30.0
@@ -63,9 +63,9 @@ class Safety:
         self._postures = {
             name: PostureOfInstance(name, folder, self._ledger.posture(name), now) for name in names
         }
-        if context.settings.instance_names:
-            forget_that_of_all(folder)
-        self._notifier = PostureNotifier(context, folder / "told")
+        self._strictest = KeptPosture(folder / KEPT)
+        self._on_disk: Posture | None = None
+        self._notifiers = notifiers(context, folder, names)
         self._cadence = Cadence()
         self._scan = Newest(Bridged, lambda scan: scan.bridge_ts)
         self._health = Newest(HealthDocument, lambda health: health.timestamp)
@@ -100,7 +100,8 @@ class Safety:
                     self._context.set_phase("ready")
                 self._context.turn()
                 await self._next()
-        await self._notifier.close()
+        for notifier in self._notifiers.values():
+            await notifier.close()
 
     async def _next(self) -> None:
         """Wait for the next turn; an operator command starts it at once."""
@@ -135,16 +136,12 @@ class Safety:
         stands = self._ledger.flatten(order.instance)
         if is_set and stands and order.posture.rank < Posture.CLOSE_ONLY.rank:
             raise ValueError("a flatten stands; dolphin resume --reason TEXT takes it back")
-        all_at = self._ledger.posture()
-        if order.action == "resume" and order.instance and all_at is not Posture.NORMAL:
-            raise ValueError(
-                f"{all_at} was ordered for every trader; dolphin resume --reason TEXT takes it back"
-            )
 
     def _floor(self, one: PostureOfInstance) -> Posture:
         return max(one.posture, self._ledger.posture(one.name), key=lambda p: p.rank)
 
-    def _on_order(self, order: OperatorCommand) -> None:
+    def _on_order(self, order: OperatorCommand) -> str:
+        """Carry a command out; return what the operator should know besides."""
         self._context.log.info(
             "safety.ordered",
             action=order.action,
@@ -153,12 +150,18 @@ class Safety:
             who=order.who,
             instance=order.instance or "every one",
         )
+        concerned = self._concerned(order)
+        halted = [p.name for p in concerned if p.posture is Posture.HALTED]
+        note = note_of(order, self._ledger.posture(order.instance), halted)
         if order.action == "resume":
-            concerned = self._concerned(order)
-            self._accept_losses({one.name for one in concerned})
             for one in concerned:
                 one.leave_halted(datetime.now(UTC))
+            try:
+                self._accept_losses({one.name for one in concerned})
+            except OSError as e:
+                note = f"{note} the peaks could not be written: {e}".strip()
         self._at_once.set()
+        return note
 
     def _accept_losses(self, names: set[str]) -> None:
         """Reset the drawdowns: an operator has accepted the losses and resumes."""
@@ -175,28 +178,23 @@ class Safety:
         self._note_peaks()
         now = datetime.now(UTC)
         for one in self._postures.values():
-            inputs = self._inputs(one.name, now)
-            wanted, reasons = judge(inputs, self._params)
+            wanted, reasons = judge(self._inputs(one.name, now), self._params)
             self._move(one, wanted, reasons, now)
-        freest, worst = self._freest_and_worst()
-        reasons = list(dict.fromkeys(r for p in self._postures.values() for r in p.reasons))
-        await self._safety.set(maps.LATEST, self._document(freest, reasons, now))
-        if any(p.was_fresh for p in self._postures.values()) or not self._is_young(now):
-            self._notifier.report(worst.posture, reasons)
+        worst = max(self._postures.values(), key=lambda p: p.posture.rank)
+        self._keep(worst.posture, now)
+        await self._safety.set(maps.LATEST, self._document(worst, now))
+        for one in self._postures.values():
+            if one.was_fresh or not self._is_young(now):
+                self._notifiers[one.name].report(one.posture, one.reasons)
         self._context.figures.set("posture_rank", worst.posture.rank)
         self._context.figures.set("size_multiplier", worst.posture.size_multiplier)
         self._context.detail = self._said()
 
-    def _freest_and_worst(self) -> tuple[PostureOfInstance, PostureOfInstance]:
-        by_rank = sorted(self._postures.values(), key=lambda p: p.posture.rank)
-        return by_rank[0], by_rank[-1]
-
     def _said(self) -> str:
         """Return every posture in one line; one alone where all have the same."""
         postures = list(self._postures.values())
-        freest, worst = self._freest_and_worst()
-        if freest.posture is worst.posture:
-            return f"{freest.posture} since {freest.since:%H:%M:%S}"
+        if len({p.posture for p in postures}) == 1:
+            return f"{postures[0].posture} since {postures[0].since:%H:%M:%S}"
         return ", ".join(f"{p.name} {p.posture} since {p.since:%H:%M:%S}" for p in postures)
 
     def _is_young(self, now: datetime) -> bool:
@@ -205,9 +203,13 @@ class Safety:
     def _note_peaks(self) -> None:
         for name, newest in self._states.items():
             state = newest.document
-            if state is not None:
-                moved = (state.account, state.transfers)
+            if state is None:
+                continue
+            moved = (state.account, state.transfers)
+            try:
                 self._peaks.note(name, state.equity, state.peak_equity, *moved)
+            except OSError as e:
+                self._context.count_rejection("peaks_unkept", why=str(e))
 
     def _inputs(self, name: str, now: datetime) -> SafetyInputs:
         is_young = self._is_young(now)
@@ -221,15 +223,16 @@ class Safety:
             manual=self._ledger.active(name),
         )
 
-    def _document(self, freest: PostureOfInstance, reasons: list[str], now: datetime) -> str:
+    def _document(self, worst: PostureOfInstance, now: datetime) -> str:
+        reasons = list(dict.fromkeys(r for p in self._postures.values() for r in p.reasons))
         bounds = msgspec.structs.asdict(self._params)
         limit_s = self._params.scan_age_limit_s(self._cadence.seconds or 0.0)
         document = SafetyDocument(
-            posture=freest.posture,
-            size_multiplier=freest.posture.size_multiplier,
+            posture=worst.posture,
+            size_multiplier=worst.posture.size_multiplier,
             reasons=reasons,
             limits={"scan_age_s": limit_s, **bounds},
-            since=freest.since,
+            since=worst.since,
             ts=now,
             flatten=told(self._ledger.flatten()),
             instances={
@@ -248,7 +251,18 @@ class Safety:
             self._context.log.info(
                 "safety.posture", instance=one.name, posture=one.posture.value, reasons=reasons
             )
-            self._keep_halt(one, now)
+
+    def _keep(self, worst: Posture, now: datetime) -> None:
+        """Write what must survive a restart; what a full disk refuses is tried again each turn."""
+        try:
+            for one in self._postures.values():
+                self._keep_halt(one, now)
+                one.keep()
+            if self._on_disk is not worst and "" not in self._postures:
+                self._strictest.keep(worst)
+                self._on_disk = worst
+        except OSError as e:
+            self._context.count_rejection("posture_unkept", why=str(e))
 
     def _keep_halt(self, one: PostureOfInstance, now: datetime) -> None:
         """Write an automatic HALTED to the ledger, so that only a resume ends it."""

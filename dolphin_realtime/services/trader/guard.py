@@ -54,7 +54,7 @@ class Guard:
         """Store a DOLPHIN_SAFETY document; if it is unreadable the posture is unknown."""
         try:
             self._safety = _decoder.decode(value)
-            self._own = self._safety.of(self._instance)
+            self._own = self._safety.of(self._instance)  # None: unknown
         except (msgspec.DecodeError, ValueError):
             self._safety = self._own = None
 

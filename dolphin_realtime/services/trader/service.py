@@ -13,7 +13,7 @@ from typing import Protocol
 from dolphin_realtime.config.live import live_settings
 from dolphin_realtime.engine.paper import PaperEngine
 from dolphin_realtime.grid import maps
-from dolphin_realtime.grid.cluster import members_needed
+from dolphin_realtime.grid.cluster import cluster_of, members_needed
 from dolphin_realtime.grid.latest_feed import LatestFeed
 from dolphin_realtime.infra.trace import Trace
 from dolphin_realtime.journal.database import PAPER
@@ -62,6 +62,7 @@ class TraderService:
             portfolio_state.restore(self.portfolio, saved)
         self.is_restored = saved is not None
         self._needed = members_needed(settings)
+        self._listed = set(cluster_of(settings).addresses)
         self.trace = Trace(settings.trace, f"trader-{instance}")
         self.factors = FactorCache()
         booking, self.engine = self._make_engine()
@@ -100,8 +101,13 @@ class TraderService:
 
     def _sees_too_few(self) -> bool:
         """Return whether this trader may be in the smaller part of a divided network."""
-        seen = len(self.context.client.cluster_service.get_members()) if self._needed else 0
-        return seen < self._needed
+        if not self._needed:
+            return False
+        members = self.context.client.cluster_service.get_members()
+        return (
+            len({f"{m.address.host}:{m.address.port}" for m in members} & self._listed)
+            < self._needed
+        )
 
     async def run(self) -> None:
         """Trade until the service stops."""

@@ -71,3 +71,14 @@ def test_debris_of_a_killed_writer_goes_and_other_files_stay(tmp_path):
         file.write_bytes(b"half")
     files.clear_debris(path)
     assert list(tmp_path.iterdir()) == [other]
+
+
+def test_a_planted_link_is_not_followed(tmp_path):
+    target, path = tmp_path / "target", tmp_path / "lines.jsonl"
+    target.write_text("mine")
+    path.symlink_to(target)
+    with pytest.raises(OSError, match="symbolic links"):
+        files.append_line(path, {"n": 1})
+    files.replace(path, b"whole")
+    assert target.read_text() == "mine"
+    assert (path.read_bytes(), path.is_symlink()) == (b"whole", False)

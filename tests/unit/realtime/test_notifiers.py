@@ -40,7 +40,7 @@ def context(tmp_path):
 
 
 async def goes(context, *postures):
-    notifier = PostureNotifier(context, context.settings.home / "told")
+    notifier = PostureNotifier(context, context.settings.home / "told", "safety")
     for posture in postures:
         notifier.report(posture, ["why"])
         await notifier.close()
@@ -64,7 +64,7 @@ async def test_a_restart_repeats_nothing_and_forgets_nothing(context):
 
 
 async def test_what_a_full_disk_refused_is_told_later(context):
-    notifier = PostureNotifier(context, context.settings.home / "told")
+    notifier = PostureNotifier(context, context.settings.home / "told", "safety")
     context.is_full = True
     notifier.report(HALTED, [])
     await notifier.close()

@@ -4,11 +4,13 @@ import asyncio
 from collections import Counter
 from types import SimpleNamespace
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from dolphin_realtime.config.settings import Settings
 from dolphin_realtime.grid.member.size import HEAP_MIN_MB, heap_mb, scan_bytes_max
+from dolphin_realtime.model.errors import SettingsError
 from dolphin_realtime.services.bridge import publish
 from dolphin_realtime.services.bridge.outbox import Outbox
 from dolphin_realtime.services.bridge.publish import Publisher
@@ -70,6 +72,7 @@ def publisher(**settings):
         counts=counts,
         log=SimpleNamespace(info=lambda *_, **__: None),
         set_phase=lambda *_, **__: None,
+        turn=lambda: None,
         count_rejection=lambda reason, **_: counts.update([reason]),
     )
     made = Publisher(context)
@@ -101,9 +104,23 @@ def test_a_refill_that_breaks_off_begins_again_and_leaves_nothing_out(monkeypatc
     assert newest.value == "x"
 
 
+def test_a_ring_that_was_emptied_without_a_word_is_refilled():
+    made, ring, newest, _ = publisher()
+    for n in range(5):
+        assert asyncio.run(made.send([str(n)]))
+    ring.documents.clear()
+    assert asyncio.run(made.send(["5"]))
+    assert made.has_work
+    assert asyncio.run(made.send([]))
+    assert ring.documents[-6:] == [*map(str, range(6))]
+    assert newest.value == "5"
+
+
 def test_the_heap_is_by_assets_or_as_it_is_set_and_holds_two_rings():
     assert heap_mb(Settings()) == heap_mb(Settings(assets_max=16)) == HEAP_MIN_MB
     assert heap_mb(Settings(assets_max=2000)) > 2 * 2000 * 123_000 / 2**20
     assert heap_mb(Settings(assets_max=2000, hazelcast_heap_mb=1000)) == 1000
+    with pytest.raises(SettingsError, match="128 and more"):
+        heap_mb(Settings(hazelcast_heap_mb=96))
     for settings in (Settings(), Settings(assets_max=2000), Settings(hazelcast_heap_mb=300)):
         assert 2000 * scan_bytes_max(settings) < heap_mb(settings) * 2**20 / 2

@@ -1,12 +1,12 @@
 """Manual orders survive everything, and a doubtful line counts as a HALT."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from dolphin_realtime.model.documents import Heartbeat, StateDocument
-from dolphin_realtime.model.risk.posture import Posture
-from dolphin_realtime.services.safety.commands import CommandLog, order_of
+from dolphin_realtime.model.risk.posture import InstancePosture, Posture, SafetyDocument
+from dolphin_realtime.services.safety.commands import CommandLog, note_of, order_of
 from dolphin_realtime.services.safety.instance_posture import PostureOfInstance
 from dolphin_realtime.services.safety.memory import KeptPosture, Newest, Peaks, facts_of
 
@@ -168,10 +168,16 @@ def one(folder, floor=Posture.NORMAL, name="GREEN"):
     return PostureOfInstance(name, folder, floor, NOW)
 
 
+def moved(green, wanted, cool_down_s=0.0):
+    changed = green.move(wanted, ["why"], NOW, cool_down_s)
+    green.keep()
+    return changed
+
+
 def test_a_new_trader_starts_closed_and_its_first_good_turn_lifts_it_at_once(tmp_path):
     green = one(tmp_path)
     assert green.posture is Posture.CLOSE_ONLY
-    assert green.move(Posture.NORMAL, [], NOW, 300.0)
+    assert moved(green, Posture.NORMAL, 300.0)
     assert green.posture is Posture.NORMAL
     assert one(tmp_path).posture is Posture.CLOSE_ONLY
     assert not one(tmp_path).was_fresh
@@ -179,19 +185,89 @@ def test_a_new_trader_starts_closed_and_its_first_good_turn_lifts_it_at_once(tmp
 
 def test_a_restart_raises_no_posture_and_halted_is_left_by_a_resume_alone(tmp_path):
     green = one(tmp_path)
-    green.move(Posture.HALTED, ["why"], NOW, 0.0)
+    moved(green, Posture.HALTED)
     again = one(tmp_path)
     assert again.posture is Posture.HALTED
-    assert not again.move(Posture.NORMAL, [], NOW, 0.0)
+    assert not moved(again, Posture.NORMAL)
     again.leave_halted(NOW)
+    again.keep()
     assert again.posture is Posture.CLOSE_ONLY
     assert one(tmp_path).posture is Posture.CLOSE_ONLY
     assert one(tmp_path, name="BLUE").posture is Posture.CLOSE_ONLY
     assert not one(tmp_path, name="BLUE").was_fresh, "another's posture is not its own"
 
 
-def test_the_posture_of_before_there_were_several_is_taken_over(tmp_path):
-    (tmp_path / "posture").write_text("HALTED")
+def test_after_a_halt_ordered_while_it_was_down_a_resume_waits_for_the_cool_down(tmp_path):
+    moved(one(tmp_path), Posture.NORMAL)
+    again = one(tmp_path, floor=Posture.HALTED)
+    again.leave_halted(NOW)
+    assert not moved(again, Posture.NORMAL, 300.0)
+    assert again.posture is Posture.CLOSE_ONLY
+
+
+def test_a_posture_that_a_full_disk_refused_is_written_later(tmp_path, monkeypatch):
+    green = one(tmp_path)
+    moved(green, Posture.NORMAL)
+    with monkeypatch.context() as full:
+        full.setattr("dolphin_realtime.infra.files.replace", refuse)
+        green.move(Posture.HALTED, ["why"], NOW, 0.0)
+        with pytest.raises(OSError, match="full"):
+            green.keep()
+    green.move(Posture.HALTED, ["why"], NOW, 0.0)
+    green.keep()
     assert one(tmp_path).posture is Posture.HALTED
-    one(tmp_path).leave_halted(NOW)
+
+
+def refuse(*_):
+    raise OSError("full")
+
+
+def test_the_posture_of_before_there_were_several_is_taken_over_once(tmp_path):
+    (tmp_path / "posture").write_text("HALTED")
+    green = one(tmp_path)
+    assert green.posture is Posture.HALTED
+    green.leave_halted(NOW)
+    green.keep()
     assert one(tmp_path).posture is Posture.CLOSE_ONLY
+    assert one(tmp_path, name="LATER").posture is Posture.CLOSE_ONLY
+
+
+def test_a_transfer_counts_once_however_often_the_peak_cannot_be_written(tmp_path, monkeypatch):
+    peaks = Peaks(tmp_path / "peaks.json")
+    peaks.note("BLUE", 1000.0, 1000.0, "life", 0.0)
+    with monkeypatch.context() as full:
+        full.setattr("dolphin_realtime.infra.files.replace", refuse)
+        for _ in range(5):
+            with pytest.raises(OSError, match="full"):
+                peaks.note("BLUE", 1090.0, 1000.0, "life", 100.0)
+    assert peaks.drawdown("BLUE", 1090.0) == pytest.approx(10 / 1100)
+    peaks.note("BLUE", 1090.0, 1000.0, "life", 100.0)
+    assert Peaks(tmp_path / "peaks.json").drawdown("BLUE", 1090.0) == pytest.approx(10 / 1100)
+
+
+def test_a_document_that_names_others_says_nothing_of_a_trader_it_does_not_name():
+    whole = {"posture": Posture.HALTED, "size_multiplier": 0.0, "reasons": [], "limits": {},
+             "since": NOW, "ts": NOW}  # fmt: skip
+    alone = InstancePosture(posture=Posture.NORMAL, reasons=[], since=NOW)
+    assert SafetyDocument(**whole).of("RED").posture is Posture.HALTED
+    named = SafetyDocument(**whole, instances={"BLUE": alone})
+    assert (named.of("BLUE"), named.of("RED")) == (alone, None)
+
+
+def test_what_an_order_does_not_move_is_told():
+    for_all, resume = order("flatten"), order("resume", "GREEN")
+    assert "GREEN is HALTED" in note_of(for_all, Posture.CLOSE_ONLY, ["GREEN"])
+    assert note_of(for_all, Posture.CLOSE_ONLY, []) == ""
+    assert "CLOSE_ONLY stands" in note_of(resume, Posture.CLOSE_ONLY, ["GREEN"])
+    assert note_of(resume, Posture.NORMAL, ["GREEN"]) == ""
+
+
+def test_the_last_flatten_is_the_last_one_given_whatever_the_clock_said(tmp_path):
+    ledger = CommandLog(tmp_path / "ledger.jsonl")
+    late = order_of(
+        {"action": "flatten", "reason": "r", "instance": "BLUE"}, NOW + timedelta(hours=1)
+    )
+    ledger.add(late)
+    ledger.add(order("flatten"))
+    assert ledger.flatten("BLUE").at == NOW
+    ledger.close()

@@ -7,11 +7,13 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
+
 from dolphin_realtime.grid import wire
 from dolphin_realtime.model.documents import PnlDocument, StateDocument
 from dolphin_realtime.model.market.scan_checks import coherence
 from dolphin_realtime.model.portfolio.account import TOLERANCE_USD
-from dolphin_realtime.model.risk.posture import Posture
+from dolphin_realtime.model.risk.posture import SafetyDocument
 from dolphin_realtime.services.meta_health.reading import Reading, Snapshot
 
 
@@ -26,9 +28,12 @@ def scan_holds(scan: dict[str, Any]) -> bool:
 
 
 def safety_holds(safety: dict[str, Any]) -> bool:
-    """Return whether a safety document has a valid posture and the multiplier of that posture."""
-    posture, multiplier = safety.get("posture"), safety.get("size_multiplier")
-    return posture in set(Posture) and multiplier == Posture(posture).size_multiplier
+    """Return whether a safety document is what traders read, with the multiplier of its posture."""
+    try:
+        found = msgspec.convert(safety, SafetyDocument)
+    except msgspec.ValidationError:
+        return False
+    return found.size_multiplier == found.posture.size_multiplier
 
 
 def state_holds(state: StateDocument) -> bool:
