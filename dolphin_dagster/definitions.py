@@ -22,6 +22,7 @@ from dolphin_dagster.watch import runs as watch_runs
 from dolphin_dagster.watch import sensor as watching
 from dolphin_dagster.watch import stack_health
 from dolphin_realtime.config.settings import Settings, load
+from dolphin_realtime.config.settings_file import apply_settings
 
 
 def build_definitions(settings: Settings) -> dg.Definitions:
@@ -77,4 +78,5 @@ def build_definitions(settings: Settings) -> dg.Definitions:
     return dg.Definitions.merge(own, registry.definitions(settings))
 
 
+apply_settings()
 defs = build_definitions(load())

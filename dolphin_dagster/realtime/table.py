@@ -29,6 +29,7 @@ from dolphin_realtime.config.services import (
     META_HEALTH,
     ORDERBOOK,
     SAFETY,
+    SCANNER,
     row_of,
     trader_of,
 )
@@ -171,6 +172,7 @@ def _traders(instance: str, *, is_live: bool) -> Iterator[CheckRule]:
 def make_rules(settings: Settings) -> list[CheckRule]:
     """Return every check of the services that a stack's settings name."""
     books = list(_books()) if settings.orderbook_ws else []
+    books += [_alive(SCANNER)] if settings.scanner_ws else []
     is_live = settings.mode == "live"
     traders = [rule for name in settings.instance_names for rule in _traders(name, is_live=is_live)]
     return [*_feed(), *_watchers(), *books, *traders]

@@ -69,7 +69,7 @@ COMMANDS: Final = {
     "health": Command("inspect", "Five health sensors, their product, the health status, and each subsystem"),
     "maintenance": Command("recovery", "Suspend automatic recovery for a while, with a reason"),
     "alerts": Command("alerts", "What is red now, since when, why, and which runbook section says what to do"),
-    "scan": Command("inspect", "The newest scan"),
+    "scan": Command("inspect", "The newest scan; judging scan files"),
     "factors": Command("factors", "External and calendar factors: value, unit, age, lifetime, source, effect on the signal"),
     "posture": Command("safety", "What the traders may do, since when and why; set it, or resume"),
     "flatten": Command("safety", "Close every position of every trader now, and open nothing until `dolphin resume`"),

@@ -31,6 +31,8 @@ DEMO_CAPS: Final = {
     "LEVERAGE": "20",
 }
 WORLD: Final = "DOLPHIN_REPLAY_WORLD"
+SCANNED_WS: Final = "wss://fstream.binance.com"
+SCANNED_REST: Final = "https://fapi.binance.com"
 DEMO_DAYS: Final = ("2025-05-12", "2025-05-13", "2025-05-14", "2025-05-15")
 DEMO_ENV: Final = {
     "DOLPHIN_MARKET_CLOCK": "replay",
@@ -134,6 +136,18 @@ def choose_world(name: str, *, is_demo: bool) -> None:
         raise SettingsError("--world needs the demo: dolphin up --demo --world NAME")
     world(name)
     os.environ[WORLD] = name
+
+
+def scan_marks(*, is_demo: bool) -> None:
+    """Have the stack scan Binance USD-M's public mark prices, unless another venue's are set.
+
+    Raises:
+        SettingsError: If the stack is a demo, which replays recorded prices.
+    """
+    if is_demo:
+        raise SettingsError("--scanner trades live prices, --demo a replay: choose one")
+    os.environ.setdefault("DOLPHIN_SCANNER_WS", SCANNED_WS)
+    os.environ.setdefault("DOLPHIN_SCANNER_REST", SCANNED_REST)
 
 
 def _replayed_assets() -> list[str]:

@@ -2,9 +2,11 @@
 
 import sys
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, Final
 
 import click
+import msgspec
 
 from dolphin_realtime.cli.app import MALFORMED, say
 from dolphin_realtime.cli.recovery import history
@@ -107,7 +109,41 @@ def _short(value: object) -> str:
 
 @click.group()
 def scan() -> None:
-    """The newest scan."""
+    """The newest scan; judging scan files.
+
+    \b
+    Examples: dolphin scan show
+              dolphin scan check /mnt/ng6
+    """
+
+
+@scan.command("check")
+@click.argument("path", type=click.Path(exists=True, path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="One line of JSON.")
+def check(path: Path, as_json: bool) -> None:
+    """Judge scan files (a file, or all of a folder) by docs/scan-format.md.
+
+    Exit status 1 if a reader would refuse one.
+
+    \b
+    Example: dolphin scan check var/scans
+    """
+    from dolphin_realtime.scans.judge import judge_files
+
+    found = judge_files(path)
+    if as_json:
+        click.echo(msgspec.json.encode(found).decode())
+    else:
+        for sentence in found.wrong:
+            say(f"wrong: {sentence}", fg="red")
+        for sentence in found.warnings:
+            say(f"warning: {sentence}", fg="yellow")
+        cadence = "" if found.cadence_s is None else (
+            f", one every {found.cadence_s:g} s, the longest time between two {found.longest_gap_s:g} s, "
+            f"{found.gaps} over three cadences"
+        )  # fmt: skip
+        say(f"{found.files} files, {found.scans} scans{cadence}; {len(found.wrong)} wrong")
+    sys.exit(1 if found.wrong else 0)
 
 
 @scan.command("show")

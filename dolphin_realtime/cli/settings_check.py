@@ -1,6 +1,5 @@
 """What is wrong in a file of settings: each sentence names the field, its value and what is allowed."""
 
-import re
 from collections.abc import Callable, Iterator, Mapping
 from difflib import get_close_matches
 from pathlib import Path
@@ -92,14 +91,6 @@ def _refused(
         yield str(e)
 
 
-def _instances(settings: Settings, _: Mapping[str, str]) -> None:
-    odd = [name for name in settings.instance_names if not re.fullmatch(r"[A-Za-z0-9]{1,20}", name)]
-    if odd or len(set(settings.instance_names)) < len(settings.instance_names):
-        raise SettingsError(
-            f"[stack] instances = {settings.instances!r}: names of letters and digits, each once"
-        )
-
-
 def _account(settings: Settings, file: Mapping[str, str]) -> None:
     live = load_group(LiveSettings, LIVE, file)
     if settings.mode == "live":
@@ -109,7 +100,6 @@ def _account(settings: Settings, file: Mapping[str, str]) -> None:
 
 
 CHECKS: Final[tuple[Callable[[Settings, Mapping[str, str]], object], ...]] = (
-    _instances,
     lambda s, f: check_shares(s.instance_names, f),
     lambda s, _: enabled_sources(s.mhs_sources),
     lambda s, _: cluster_of(s),

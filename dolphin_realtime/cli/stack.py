@@ -27,6 +27,11 @@ DOWN_TIMEOUT_S = 90.0
 @click.option(
     "--for", "for_s", type=click.FloatRange(min=1), help="Stop after SECONDS, print a summary."
 )
+@click.option(
+    "--scanner",
+    is_flag=True,
+    help="Without NG6: scan Binance USD-M's public mark prices; needs no key.",
+)
 @click.option("--world", metavar="NAME", help="With --demo: simulated market events, e.g. bad-day.")
 @click.option(
     "--live", is_flag=True, help="One instance trades live; with --demo at a simulated venue."
@@ -42,6 +47,7 @@ DOWN_TIMEOUT_S = 90.0
 def up(
     demo: bool,
     for_s: float | None,
+    scanner: bool,
     world: str | None,
     live: bool,
     is_understood: bool,
@@ -52,15 +58,17 @@ def up(
 
     \b
     Examples: dolphin up --demo --for 120
+              dolphin up --scanner                  live prices, on paper, without NG6
               dolphin up --demo --live --for 300     in live mode, at a simulated venue on loopback
               dolphin up --demo --world bad-day       a wick, a redenomination, a halt, a hole, …
     """
-    from dolphin_realtime.cli.demo import choose_world, trade_live
+    from dolphin_realtime.cli.demo import choose_world, scan_marks, trade_live
     from dolphin_realtime.cli.up import run_stack
 
     if world is not None:
         choose_world(world, is_demo=demo)
-
+    if scanner:
+        scan_marks(is_demo=demo)
     if live:
         trade_live(load(), is_demo=demo, is_understood=is_understood)
     settings = load()

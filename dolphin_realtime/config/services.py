@@ -14,6 +14,7 @@ from dolphin_realtime.model.health import recovery
 
 HAZELCAST: Final = recovery.HAZELCAST
 REPLAY: Final = "replay"
+SCANNER: Final = "scanner"
 BRIDGE: Final = "bridge"
 SAFETY: Final = "safety"
 ORDERBOOK: Final = "orderbook"
@@ -79,7 +80,9 @@ class Service(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     name: str
-    runs: Literal["always", "member", "demo", "orderbook", "alerts", "dagster", "viewer"] = "always"
+    runs: Literal[
+        "always", "member", "demo", "marks", "orderbook", "alerts", "dagster", "viewer"
+    ] = "always"
     module: str = ""
     frame: Literal["grid", "no grid", "own"] = "grid"
     is_watched: bool = False
@@ -108,6 +111,11 @@ SERVICES: Final = (
         writes_code=True,
     ),  # meta health restarts a member that does not answer; the watchdog acts only later
     Service(name=REPLAY, runs="demo", module="dolphin_realtime.replay.service", frame="own"),
+    Service(
+        name=SCANNER, runs="marks", module="dolphin_realtime.services.scanner.service",
+        frame="no grid", is_watched=True, is_needed_to_trade=True, asset="scanner", metrics_port=6,
+        faces_network=True,
+    ),
     Service(
         name=BRIDGE, module="dolphin_realtime.services.bridge.service",
         is_watched=True, is_critical=True, is_needed_to_trade=True, asset="bridge",
@@ -177,6 +185,7 @@ def stack(
         "always": True,
         "member": settings.runs_member,
         "demo": is_demo,
+        "marks": bool(settings.scanner_ws),
         "orderbook": bool(settings.orderbook_ws),
         "alerts": bool(settings.alerts_file),
         "dagster": with_dagster,

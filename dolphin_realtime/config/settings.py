@@ -87,6 +87,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         orderbook_record_s: Market time between two records of the books on disk.
         orderbook_stale_s: A book without an update for this long is not used.
         orderbook_simulated: Note that says how the books are simulated; empty: they are real.
+        scanner_ws: Base address of a venue's websocket whose mark prices are scanned in place of NG6;
+            empty: no scanner.
+        scanner_rest: Base address of its REST interface.
+        scanner_assets: Assets to scan, separated by commas; empty: those with the most turnover.
+        scanner_top: How many of those.
+        scanner_cadence_s: Time between scans.
+        scanner_window: Minutes of returns in the correlation matrix.
+        scanner_simulated: Note that says how the prices are simulated; empty: they are real.
         sweep_grid: Sweep file of the Dagster asset `parameter_sweep`; empty: none.
         sweep_workers: Local processes of a sweep; 0: one less than there are processors.
         sweep_trial_mb: Memory in MB that a trial of a sweep is given room for.
@@ -152,6 +160,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     orderbook_record_s: Seconds = 5.0
     orderbook_stale_s: Seconds = 5.0
     orderbook_simulated: str = ""
+    scanner_ws: str = ""
+    scanner_rest: str = ""
+    scanner_assets: str = ""
+    scanner_top: Annotated[int, msgspec.Meta(ge=3, le=2000)] = 50
+    scanner_cadence_s: Annotated[float, msgspec.Meta(ge=0.2)] = 5.0
+    scanner_window: Annotated[int, msgspec.Meta(ge=32, le=1440)] = 240
+    scanner_simulated: str = ""
     sweep_grid: str = ""
     sweep_workers: Annotated[int, msgspec.Meta(ge=0, le=256)] = 0
     sweep_trial_mb: Annotated[int, msgspec.Meta(ge=1)] = 700
@@ -240,6 +255,7 @@ TRADER_PREFIXES = (
 GROUP_PREFIXES = (*TRADER_PREFIXES, "DOLPHIN_REPLAY_", "DOLPHIN_SAFETY_LIMIT_", "DOLPHIN_SOURCE_",
                   "DOLPHIN_LIVE_")  # fmt: skip
 """Groups of parameters, read by `load_group` where they are used."""
+_INSTANCE = re.compile(r"[A-Za-z0-9]{1,20}")
 _OF_INSTANCE = re.compile(r"DOLPHIN_([A-Za-z0-9]+)__((?:SIGNAL|TARGET|COST|LIMIT|PAPER)_.+)")
 """A trader's parameter for one instance alone, e.g. DOLPHIN_GREEN__SIGNAL_S_IN."""
 
@@ -272,9 +288,18 @@ def load(env: Mapping[str, str] = os.environ) -> Settings:
         and not _OF_INSTANCE.fullmatch(name)
     }
     settings = _convert(Settings, raw, PREFIX)
+    _refuse_odd_names(settings)
     _refuse_other_instances(settings, env)
     scans = str(settings.scans.absolute()) if settings.scan_dir else ""
     return msgspec.structs.replace(settings, home=settings.home.absolute(), scan_dir=scans)
+
+
+def _refuse_odd_names(settings: Settings) -> None:
+    names = settings.instance_names
+    if len(set(names)) < len(names) or not all(map(_INSTANCE.fullmatch, names)):
+        raise SettingsError(
+            f"{PREFIX}INSTANCES is {settings.instances!r}: names of letters and digits, each once"
+        )
 
 
 def _refuse_other_instances(settings: Settings, env: Mapping[str, str]) -> None:

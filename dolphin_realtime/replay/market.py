@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from dolphin_realtime.model.errors import SettingsError
 from dolphin_realtime.model.instant import DAY_US
+from dolphin_realtime.model.market.return_window import eigenvalues
 from dolphin_realtime.model.market.scan import Scan
 
 Floats = NDArray[np.float64]
@@ -75,21 +76,6 @@ def load_prices(path: Path = SAMPLE) -> PriceTable:
     prices = frame.drop(columns="ts")
     step = int(np.median(np.diff(opened)))
     return PriceTable(list(prices.columns), opened + step, prices.to_numpy(dtype=np.float64))
-
-
-def eigenvalues(returns: Floats) -> list[float]:
-    """Return the eigenvalues of the correlation matrix of (rows, assets) returns, descending.
-
-    An asset whose returns do not vary is uncorrelated with every other.
-    """
-    centred = returns - returns.mean(axis=0)
-    scale = np.sqrt((centred**2).sum(axis=0))
-    is_constant = scale <= 0.0
-    unit = centred / np.where(is_constant, 1.0, scale)
-    matrix = unit.T @ unit
-    np.fill_diagonal(matrix, 1.0)
-    values: list[float] = np.linalg.eigvalsh(matrix)[::-1].tolist()
-    return values
 
 
 class Market:

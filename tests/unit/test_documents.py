@@ -57,6 +57,7 @@ def test_every_check_has_its_heading_in_the_runbook():
     everything = load(
         {
             "DOLPHIN_ORDERBOOK_WS": "ws://127.0.0.1",
+            "DOLPHIN_SCANNER_WS": "ws://127.0.0.1",
             "DOLPHIN_INSTANCES": "BLUE,GREEN",
             "DOLPHIN_MODE": "live",
         }

@@ -5,8 +5,6 @@ streams are read in stream.py. Assets are divided among sockets; a slow venue af
 """
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -14,6 +12,7 @@ import httpx
 
 from dolphin_realtime.books.documents import BooksDocument
 from dolphin_realtime.config.settings import listed
+from dolphin_realtime.factors.polite_client import PoliteClient, http_client
 from dolphin_realtime.factors.source_memory import memory_of
 from dolphin_realtime.grid import maps, wire
 from dolphin_realtime.grid.connection import GRID_FAULTS
@@ -34,7 +33,7 @@ class OrderBooks:
         self._context, self._assets = context, assets
         self._settings = context.settings
         s = context.settings
-        snapshots = Snapshots(http, s.orderbook_rest, memory_of(s.run_dir))
+        snapshots = Snapshots(PoliteClient(http, s.orderbook_rest, memory_of(s.run_dir)))
         self._keeper = BookKeeper(assets, snapshots.fetch, context.counts)
         every_s = context.settings.orderbook_record_s
         self._record = BookRecord(context.settings.books, every_s, self._simulated)
@@ -94,13 +93,6 @@ class OrderBooks:
         return self._settings.orderbook_simulated or None
 
 
-@asynccontextmanager
-async def _http() -> AsyncIterator[httpx.AsyncClient]:
-    direct = dict.fromkeys(f"all://{host}" for host in ("127.0.0.1", "localhost", "[::1]"))
-    async with httpx.AsyncClient(follow_redirects=False, mounts=direct) as client:
-        yield client
-
-
 async def run(context: ServiceContext) -> None:
     """Run the order-book service in its service context.
 
@@ -114,5 +106,5 @@ async def run(context: ServiceContext) -> None:
             "the order-book service needs DOLPHIN_ORDERBOOK_WS, _REST and _ASSETS; "
             "leave DOLPHIN_ORDERBOOK_WS empty to run without it"
         )
-    async with _http() as http:
+    async with http_client() as http:
         await OrderBooks(context, assets, http).run()

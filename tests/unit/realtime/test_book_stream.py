@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from dolphin_realtime.bench.stack import free_port
+from dolphin_realtime.factors.polite_client import PoliteClient, host_name
 from dolphin_realtime.factors.source_memory import SourceMemory
 from dolphin_realtime.infra.backoff import backoff_s
 from dolphin_realtime.model.errors import BookSourceError
@@ -19,7 +20,7 @@ from dolphin_realtime.model.market.scan import Scan
 from dolphin_realtime.replay.books import RecordedBooks, ReplayClock, SeededBooks
 from dolphin_realtime.replay.venue import ReplayVenue
 from dolphin_realtime.services.orderbook.keeper import BookKeeper
-from dolphin_realtime.services.orderbook.snapshots import Snapshots, host_name
+from dolphin_realtime.services.orderbook.snapshots import Snapshots
 from dolphin_realtime.services.orderbook.stream import (
     BACKOFF_MAX_S,
     BACKOFF_MIN_S,
@@ -54,7 +55,7 @@ async def following(source, clock, assets):
     async with await venue.serve(port), httpx.AsyncClient(trust_env=False) as http:
         base = f"127.0.0.1:{port}"
         with tempfile.TemporaryDirectory() as folder:
-            snapshots = Snapshots(http, f"http://{base}", SourceMemory(Path(folder)))
+            snapshots = Snapshots(PoliteClient(http, f"http://{base}", SourceMemory(Path(folder))))
         keeper = BookKeeper(assets, snapshots.fetch, counts)
 
         def on_fault(why):
@@ -201,7 +202,7 @@ class Refusing(httpx.AsyncBaseTransport):
 async def test_a_venue_that_asks_to_be_left_alone_is_left_alone(tmp_path, status, headers, pause_s):
     venue, memory = Refusing((status, headers)), SourceMemory(tmp_path)
     async with httpx.AsyncClient(transport=venue) as http:
-        snapshots = Snapshots(http, "http://venue", memory)
+        snapshots = Snapshots(PoliteClient(http, "http://venue", memory))
         with pytest.raises(BookSourceError):
             await snapshots.fetch("AUSDT")
         if pause_s is None:

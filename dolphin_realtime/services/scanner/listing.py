@@ -1,0 +1,90 @@
+"""What a venue lists, and its past minutes of mark prices, Binance USD-M's wire format."""
+
+import asyncio
+from typing import Any, Final
+
+import msgspec
+
+from dolphin_realtime.config.settings import listed
+from dolphin_realtime.factors.polite_client import PoliteClient
+from dolphin_realtime.model.errors import BookSourceError
+from dolphin_realtime.model.market.return_window import MINUTE_US, ReturnWindow
+
+AT_ONCE: Final = 4
+CANDLES: Final = 499
+"""Minutes asked for at once: the most that weighs 2; enough for a trader to be warm (3 tau_x)."""
+
+
+class Symbol(msgspec.Struct):
+    """A contract of `exchangeInfo`."""
+
+    symbol: str
+    status: str
+    contract_type: str = msgspec.field(name="contractType")
+    quote: str = msgspec.field(name="quoteAsset")
+
+
+class _Info(msgspec.Struct):
+    symbols: list[Symbol]
+
+
+class _Day(msgspec.Struct):
+    symbol: str
+    turnover: str = msgspec.field(name="quoteVolume")
+
+
+async def universe(venue: PoliteClient, wanted: str, most: int) -> list[str]:
+    """Return the assets to scan: those that are wanted, else the perpetuals with the most turnover.
+
+    An asset that the venue does not trade now is left out.
+
+    Raises:
+        BookSourceError: If the venue does not answer, or its answer is not of the known form.
+    """
+    info = _read(await venue.get("/fapi/v1/exchangeInfo", "exchangeInfo"), _Info, "exchangeInfo")
+    open_now = {s.symbol for s in info.symbols
+                if s.status == "TRADING" and s.contract_type == "PERPETUAL" and s.quote == "USDT"}  # fmt: skip
+    if wanted:
+        return [asset for asset in map(str.upper, listed(wanted)) if asset in open_now]
+    body = await venue.get("/fapi/v1/ticker/24hr", "ticker/24hr")
+    days = _read(body, list[_Day], "ticker/24hr")
+    turnover = {day.symbol: float(day.turnover) for day in days if day.symbol in open_now}
+    return sorted(sorted(turnover, key=lambda asset: -turnover[asset])[:most])
+
+
+async def fill(
+    venue: PoliteClient, window: ReturnWindow, assets: list[str], minute: int
+) -> list[str]:
+    """Add the closes of past minutes to a window; return the assets for which there are none.
+
+    Args:
+        venue: Where to ask.
+        window: What to fill.
+        assets: Whose closes.
+        minute: The last whole minute: a later candle is not over yet.
+    """
+    gate, failed = asyncio.Semaphore(AT_ONCE), list[str]()
+
+    async def of(asset: str) -> None:
+        try:
+            async with gate:
+                body = await venue.get(
+                    "/fapi/v1/markPriceKlines", f"candles of {asset}", symbol=asset, interval="1m",
+                    limit=CANDLES,
+                )  # fmt: skip
+            for candle in _read(body, list[list[Any]], f"candles of {asset}"):
+                opened = int(candle[0]) * 1000 // MINUTE_US
+                if opened <= minute:
+                    window.add(asset, opened, float(candle[4]))
+        except (BookSourceError, IndexError, TypeError, ValueError):
+            failed.append(asset)
+
+    await asyncio.gather(*map(of, assets))
+    return sorted(failed)
+
+
+def _read[T](body: bytes, kind: type[T], what: str) -> T:
+    try:
+        return msgspec.json.decode(body, type=kind)
+    except (msgspec.DecodeError, UnicodeDecodeError) as e:
+        raise BookSourceError(f"{what}: {e}") from e

@@ -1,0 +1,1 @@
+"""Scans without NG6: a venue on loopback, scans, a trader."""

@@ -1,0 +1,174 @@
+"""A stack without NG6: public marks of a loopback venue are scanned, traded, and go on after every fault."""
+
+import itertools
+import json
+import subprocess
+import sys
+import time
+
+import ccxt
+import numpy as np
+import pytest
+
+from dolphin_realtime.bench.stack import Stack
+from dolphin_realtime.journal import database
+from dolphin_realtime.model.market.return_window import eigenvalues
+from dolphin_realtime.scans.files import parse_scan
+from dolphin_realtime.scans.judge import judge_files
+from tests.integration.conftest import LOWERED, eventually
+from tests.scanner.venue import Served
+
+pytestmark = pytest.mark.timeout(240)
+SETTINGS = {
+    "safety_cool_down_s": 1, "mhs_sources": "scan,safety,state", "restart_pause_s": 0.2,
+    "start_limit_burst": 50, "scanner_cadence_s": 1.0, "firewall": "off", **LOWERED,
+}  # fmt: skip
+
+
+class Cell:
+    def __init__(self, stack, served):
+        self.stack, self.served, self.scans = stack, served, stack.home / "scans"
+
+    def query(self, text):
+        folder = self.stack.home / "journal" / "BLUE"
+        if not database.path_of(folder).is_file():
+            return []
+        db = database.open_read_only(folder)
+        try:
+            return db.execute(text).fetchall()
+        finally:
+            db.close()
+
+    def acted(self):
+        text = "SELECT count(*) FROM equity WHERE is_acted_on AND entry_block IS NULL AND posture = 'NORMAL'"
+        found = self.query(text)
+        return found[0][0] if found else 0
+
+    def newest(self):
+        paths = sorted(self.scans.glob("*/scan_*.arrow"), key=lambda p: p.stat().st_mtime_ns)
+        return parse_scan(paths[-1].read_bytes(), "newest") if paths else None
+
+    def kill(self, name):
+        before = self.stack.service(name).pid
+        self.stack.request(do="restart", name=name)
+        assert self.stack.service(name).pid != before
+
+
+@pytest.fixture(scope="module")
+def cell(tmp_path_factory):
+    served = Served()
+    stack = Stack(
+        tmp_path_factory.mktemp("scanned") / "home", "--no-dagster", **SETTINGS, **served.settings
+    )
+    began = time.monotonic()
+    try:
+        with stack:
+            made = Cell(stack, served)
+            eventually(
+                made.acted, 90, lambda: (stack.home / "logs" / "scanner.log").read_text()[-1500:]
+            )
+            made.first_s = time.monotonic() - began
+            yield made
+    finally:
+        served.close()
+
+
+def test_the_first_decision_on_live_prices_comes_within_ten_minutes(cell, capsys):
+    with capsys.disabled():
+        print(f"\nfrom `up` to the first scan acted on: {cell.first_s:.1f} s")
+    assert cell.first_s < 600
+    reasons = dict(cell.query("SELECT reason, count(*) FROM decisions GROUP BY reason"))
+    late = cell.query(
+        "SELECT count(*) FROM equity WHERE NOT is_acted_on OR entry_block = 'CLOCK_SKEW'"
+    )
+    assert late[0][0] > 300, "the past minutes warm the signal and are not acted on"
+    eventually(lambda: cell.query("SELECT 1 FROM orders LIMIT 1"), 60, lambda: str(reasons))
+
+
+def test_its_files_are_what_the_format_says_and_equal_those_of_the_replay_in_form(cell):
+    found = judge_files(cell.scans)
+    assert found.wrong == []
+    assert found.warnings == []
+    assert found.scans > 400
+
+
+def test_a_scan_holds_the_marks_and_the_spectrum_of_the_last_whole_minutes(cell):
+    scan, venue = cell.newest(), cell.served.venue
+    assert scan.assets == sorted(venue.statuses)
+    for asset, price in zip(scan.assets, scan.prices, strict=True):
+        assert price == pytest.approx(venue.price(asset, scan.timestamp_us), rel=1e-6)
+    minute = scan.timestamp_us // 60_000_000 - 1
+    ends = [(m + 1) * 60_000_000 - 1 for m in range(minute - 240, minute + 1)]
+    closes = np.array([[venue.price(a, end) for a in scan.assets] for end in ends])
+    expected = eigenvalues(np.diff(np.log(closes), axis=0))
+    assert sum(scan.eigenvalues) == pytest.approx(16)
+    assert scan.eigenvalues[:5] == pytest.approx(expected[:5], rel=0.02)
+
+
+def test_after_a_hang_up_scans_come_again_and_none_is_made_of_old_prices(cell):
+    number = cell.newest().scan_number
+    cell.served.call(cell.served.venue.hang_up())
+    eventually(lambda: cell.newest().scan_number > number + 3, 40, "scans after the hang-up")
+    cell.served.venue.is_away = True
+    cell.served.call(cell.served.venue.hang_up())
+    time.sleep(4.5)
+    silent = cell.newest().scan_number
+    time.sleep(3.0)
+    assert cell.newest().scan_number == silent, "no scan without marks"
+    cell.served.venue.is_away = False
+    eventually(lambda: cell.newest().scan_number > silent + 2, 60, "scans after the outage")
+    assert judge_files(cell.scans).wrong == []
+
+
+def test_a_halted_asset_has_no_price_and_a_delisted_one_is_gone_after_a_restart(cell):
+    venue = cell.served.venue
+    venue.halted = {"XRPUSDT"}
+    venue.statuses["BCHUSDT"] = "SETTLING"
+
+    def has_no_price():
+        scan = cell.newest()
+        return scan.prices[scan.assets.index("XRPUSDT")] is None
+
+    eventually(has_no_price, 60, "the halted asset without a price")
+    number = cell.newest().scan_number
+    cell.kill("scanner")
+    eventually(lambda: "BCHUSDT" not in cell.newest().assets, 60, "the delisted asset gone")
+    assert cell.newest().scan_number > number, "a restart goes on after the last scan"
+    venue.halted, venue.statuses["BCHUSDT"] = set(), "TRADING"
+    cell.kill("scanner")
+    eventually(
+        lambda: "BCHUSDT" in cell.newest().assets, 60, "the listed asset is there, with its past"
+    )
+    assert judge_files(cell.scans).wrong == []
+    epochs = cell.query("SELECT DISTINCT epoch FROM equity")
+    assert epochs == [(1,)]
+
+
+def test_candles_and_marks_are_read_by_a_client_that_others_wrote(cell):
+    venue = ccxt.binanceusdm({"enableRateLimit": False})
+    base = f"http://127.0.0.1:{cell.served.port}/fapi/v1"
+    venue.urls["api"]["fapiPublic"] = base
+    rows = venue.fapipublic_get_markpriceklines({"symbol": "BTCUSDT", "interval": "1m", "limit": 5})
+    candles = [venue.parse_ohlcv(row) for row in rows]
+    opened = [c[0] for c in candles]
+    assert [b - a for a, b in itertools.pairwise(opened)] == [60_000] * 4
+    assert candles[0][4] == pytest.approx(
+        cell.served.venue.price("BTCUSDT", (opened[0] + 59_999) * 1000), rel=1e-7
+    )
+    mark = cell.served.venue.marks()[0]
+    assert set(mark) == {"e", "E", "s", "p", "i", "P", "r", "T"}
+
+
+def test_the_command_judges_a_folder(cell):
+    command = [
+        sys.executable,
+        "-m",
+        "dolphin_realtime.cli",
+        "scan",
+        "check",
+        str(cell.scans),
+        "--json",
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=cell.stack.env)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["scans"] > 400
