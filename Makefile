@@ -6,7 +6,7 @@ WORLD ?=
 DG := DOLPHIN_DAGSTER_VAR=$${TMPDIR:-/tmp}/dolphin-dg VIRTUAL_ENV=$(CURDIR)/.venv PATH=$(CURDIR)/$(BIN):$$PATH dg
 
 .DEFAULT_GOAL := help
-.PHONY: scanner members prove-members alerts days prove-days prove-why defs live prove-live exchange unit integration worlds prove-worlds share prove-share help setup dev demo test window production runs prove-runs backtests factors recovery systemd e2e check fuzz chaos chaos-short prove-fuzz prove-backtests prove-reference record-reference prove-recovery render mutants format lock clean
+.PHONY: package scanner members prove-members alerts days prove-days prove-why defs live prove-live exchange unit integration worlds prove-worlds share prove-share help setup dev demo test window production runs prove-runs backtests factors recovery systemd e2e check fuzz chaos chaos-short prove-fuzz prove-backtests prove-reference record-reference prove-recovery render mutants format lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /|/' | awk -F'|' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -41,6 +41,9 @@ recovery: dev ## kills, hangs, stale data, a suspect observer: what meta health 
 systemd: dev ## the rendered units, and the stack under a systemd booted in a container (needs root)
 	@$(BIN)/python -m compileall -q dolphin_realtime dolphin_dagster
 	@$(BIN)/pytest tests/systemd
+
+package: dev ## the wheel in an environment of its own, an empty folder, an empty home: the demo
+	@$(BIN)/pytest tests/package
 
 scanner: dev ## scans without NG6: a venue's public marks on loopback, its faults, a trader
 	@$(BIN)/pytest tests/scanner

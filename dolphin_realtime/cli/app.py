@@ -43,6 +43,7 @@ EXIT_STATUS: Final[dict[type[DolphinError], int]] = {
     VenueError: 3,
     EngineError: 1,
 }
+PACKAGE: Final = "dolphin-trader"
 MALFORMED: Final = (KeyError, TypeError, ValueError, AttributeError)
 """What reading a document of the grid raises if it is malformed."""
 
@@ -112,7 +113,17 @@ class LazyGroup(click.Group):
             formatter.write_dl([(name, found.summary) for name, found in COMMANDS.items()])
 
 
+def _print_version(ctx: click.Context, _: click.Parameter, is_asked: bool) -> None:
+    if is_asked:
+        from importlib.metadata import version
+
+        click.echo(f"dolphin {version(PACKAGE)}")
+        ctx.exit()
+
+
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--version", is_flag=True, expose_value=False, is_eager=True, callback=_print_version,
+              help="The version, and end.")  # fmt: skip
 def dolphin() -> None:
     """Dolphin: trades eigenvalue scans on paper and monitors every part of itself.
 

@@ -27,7 +27,7 @@ def run_on_ray(trials: list[Trial], address: str, trial_mb: int) -> Iterator[Tri
         import ray
     except ImportError as e:
         raise SettingsError(
-            "DOLPHIN_RAY_ADDRESS is set but Ray is not installed; install dolphin[ray]"
+            "DOLPHIN_RAY_ADDRESS is set but Ray is not installed; install dolphin-trader[ray]"
         ) from e
     try:
         ray.init(address=address, log_to_driver=False, logging_level="ERROR")

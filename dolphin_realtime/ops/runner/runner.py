@@ -57,7 +57,7 @@ class Runner:
         specs = services.table(settings, is_demo=is_demo, with_dagster=with_dagster)
         self._refuse_taken_ports(specs)
         services.workspace_file(settings).write_text(services.render_workspace(settings))
-        if settings.postgres:
+        if services.has_own_instance(settings):
             folder = services.instance_folder(settings)
             folder.mkdir(exist_ok=True)
             (folder / "dagster.yaml").write_text(services.render_instance(settings))

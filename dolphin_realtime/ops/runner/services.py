@@ -30,7 +30,10 @@ from dolphin_realtime.infra.process import direct_loopback
 from dolphin_realtime.model.errors import SettingsError
 
 ROOT: Final = Path(__file__).resolve().parents[3]
-"""The checkout: dagster.yaml lies there."""
+"""The checkout, or the folder of an installed package."""
+IS_CHECKOUT: Final = (ROOT / "dagster.yaml").is_file()
+"""Whether DAGSTER_HOME can be the checkout; an installed package has its own copy of dagster.yaml."""
+INSTANCE_FILE: Final = Path(__file__).with_name("dagster.yaml")
 PASSFILE: Final = "pgpass"
 """Name of the secret file from which libpq reads the password."""
 LOCATION: Final = "dolphin"
@@ -160,21 +163,28 @@ def _command(service: Service, name: str, settings: Settings, workspace: Path) -
 
 def instance_folder(settings: Settings) -> Path:
     """Return DAGSTER_HOME: the checkout, or where `render_instance` is written."""
-    return settings.run_dir / "dagster_home" if settings.postgres else ROOT
+    return settings.run_dir / "dagster_home" if has_own_instance(settings) else ROOT
+
+
+def has_own_instance(settings: Settings) -> bool:
+    """Return whether DAGSTER_HOME is a folder of the stack's own, with a dagster.yaml of its own."""
+    return bool(settings.postgres) or not IS_CHECKOUT
 
 
 def render_instance(settings: Settings) -> str:
-    """Return dagster.yaml with its storage in Postgres.
+    """Return dagster.yaml, with its storage in Postgres if that is set.
 
     Raises:
         SettingsError: If the address is malformed, or holds a password.
     """
+    if not settings.postgres:
+        return INSTANCE_FILE.read_text()
     url = urlsplit(settings.postgres)
     if url.scheme != "postgresql" or not url.path.strip("/"):
         raise SettingsError("DOLPHIN_POSTGRES: not as in postgresql://user@127.0.0.1:5432/dagster")
     if url.password is not None or "password" in url.query.lower():
         raise SettingsError("DOLPHIN_POSTGRES holds a password: put it into a PGPASSFILE")
-    config = yaml.safe_load((ROOT / "dagster.yaml").read_text())
+    config = yaml.safe_load(INSTANCE_FILE.read_text())
     driver = url._replace(scheme="postgresql+psycopg2").geturl()
     config["storage"] = {"postgres": {"postgres_url": driver}}
     return str(yaml.safe_dump(config, sort_keys=False))

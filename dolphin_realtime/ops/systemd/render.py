@@ -57,7 +57,7 @@ def render(settings: Settings, place: Place) -> dict[Path, str]:
     files[Path("/etc/sysusers.d/dolphin.conf")] = host.render_users()
     files[Path("/etc/tmpfiles.d/dolphin.conf")] = host.render_folders(specs, place)
     files[WORKSPACE] = services.render_workspace(settings)
-    if settings.postgres:
+    if services.has_own_instance(settings):
         files[INSTANCE / "dagster.yaml"] = services.render_instance(settings)
     files[ENVIRONMENT] = _ENVIRONMENT.format(home=place.home)
     lines = [*(str(path) for path in files if path != ENVIRONMENT), *units_of(settings)]
@@ -67,7 +67,8 @@ def render(settings: Settings, place: Place) -> dict[Path, str]:
 
 def default_place(settings: Settings) -> Place:
     """Return the default paths: this checkout, and the folder of Dagster's configuration."""
-    return Place(root=ROOT, instance=INSTANCE if settings.postgres else ROOT)
+    instance = INSTANCE if services.has_own_instance(settings) else ROOT
+    return Place(root=ROOT if services.IS_CHECKOUT else Path("/"), instance=instance)
 
 
 def write_below(root: Path, files: dict[Path, str]) -> list[Path]:

@@ -1,0 +1,73 @@
+"""The wheel in an environment of its own, an empty folder and an empty home: it runs without a checkout."""
+
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+pytestmark = pytest.mark.timeout(900)
+FOR_S = 100
+
+
+def uv(*words, **more):
+    program = Path(sys.executable).with_name("uv")
+    return subprocess.run(
+        [program, *words], check=True, capture_output=True, text=True, timeout=600, **more
+    )
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    out = tmp_path_factory.mktemp("wheel")
+    copy = tmp_path_factory.mktemp("source") / "tree"
+    words = ["git", "clone", "-q", "--depth", "1", f"file://{ROOT}", str(copy)]
+    subprocess.run(words, check=True, timeout=120)
+    uv("build", "--wheel", "-q", "-o", str(out), str(copy))
+    (path,) = out.glob("*.whl")
+    return path
+
+
+@pytest.fixture(scope="module")
+def installed(wheel, tmp_path_factory):
+    """Return a function that runs the installed program in an empty folder with an empty home."""
+    folder = tmp_path_factory.mktemp("bare")
+    uv("venv", "-q", "--python", os.path.realpath(sys.executable), str(folder / "venv"))
+    uv("pip", "install", "-q", "--python", str(folder / "venv/bin/python"), str(wheel))
+    for name in ("empty", "home"):
+        (folder / name).mkdir()
+    kept = {
+        k: os.environ[k] for k in ("PATH", "DOLPHIN_HAZELCAST_JAR", "JAVA_HOME") if k in os.environ
+    }
+    env = {**kept, "HOME": str(folder / "home")}
+
+    def run(*words):
+        program = [str(folder / "venv/bin/dolphin"), *words]
+        return subprocess.run(program, cwd=folder / "empty", env=env, capture_output=True, text=True,
+                              timeout=600, check=False)  # fmt: skip
+
+    return run
+
+
+def test_it_holds_what_the_checkout_has_beside_its_packages(wheel):
+    names = zipfile.ZipFile(wheel).namelist()
+    assert "dolphin_realtime/ops/runner/dagster.yaml" in names
+    assert "dolphin_realtime/replay/sample_1m.parquet" in names
+    packed = zipfile.ZipFile(wheel).read("dolphin_realtime/ops/runner/dagster.yaml")
+    assert packed == (ROOT / "dagster.yaml").read_bytes()
+    assert not [name for name in names if name.startswith(("tests", "scripts", "docs"))]
+
+
+def test_it_says_its_version_and_its_settings(installed):
+    assert installed("--version").stdout.split()[0] == "dolphin"
+    assert installed("settings", "--changed").returncode == 0
+    assert "[signal]" in installed("settings", "example").stdout
+
+
+def test_the_demo_trades_and_ends_well(installed):
+    done = installed("up", "--demo", "--for", str(FOR_S))
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    assert "fills" in done.stdout
