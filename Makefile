@@ -6,7 +6,7 @@ WORLD ?=
 DG := DOLPHIN_DAGSTER_VAR=$${TMPDIR:-/tmp}/dolphin-dg VIRTUAL_ENV=$(CURDIR)/.venv PATH=$(CURDIR)/$(BIN):$$PATH dg
 
 .DEFAULT_GOAL := help
-.PHONY: package scanner members prove-members alerts days prove-days prove-why defs live prove-live exchange unit integration worlds prove-worlds share prove-share help setup dev demo test window production runs prove-runs backtests factors recovery systemd e2e check fuzz chaos chaos-short prove-fuzz prove-backtests prove-reference record-reference prove-recovery render mutants format lock clean
+.PHONY: prove-scanner package scanner members prove-members alerts days prove-days prove-why defs live prove-live exchange unit integration worlds prove-worlds share prove-share help setup dev demo test window production runs prove-runs backtests factors recovery systemd e2e check fuzz chaos chaos-short prove-fuzz prove-backtests prove-reference record-reference prove-recovery render mutants format lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /|/' | awk -F'|' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -47,6 +47,9 @@ package: dev ## the wheel in an environment of its own, an empty folder, an empt
 
 scanner: dev ## scans without NG6: a venue's public marks on loopback, its faults, a trader
 	@$(BIN)/pytest tests/scanner
+
+prove-scanner: dev ## the same over a day at sixty-fold speed: prints its gaps
+	@SCANNER_HOURS=24 $(BIN)/pytest -s --timeout=1900 tests/scanner
 
 members: dev ## three Hazelcast members on three machines (network namespaces): kills, splits (needs root)
 	@$(BIN)/pytest tests/members
