@@ -27,6 +27,7 @@ class MarkVenue:
         table: The record.
         record_us: Where in the record the venue is at its start.
         speed: Seconds of the venue's clock for one second of wall time.
+        behind_us: How far its clock is behind at the start; a fast one must not overtake the wall's.
 
     Attributes:
         statuses: Contracts by name, with the status that `exchangeInfo` shows.
@@ -34,11 +35,13 @@ class MarkVenue:
         is_away: Whether every request is refused and nobody may connect.
     """
 
-    def __init__(self, table: PriceTable, record_us: int, speed: float = 1.0) -> None:
+    def __init__(
+        self, table: PriceTable, record_us: int, speed: float = 1.0, behind_us: int = 0
+    ) -> None:
         self._times, self._log = table.times_us, np.log(table.prices)
         self._columns = {name: n for n, name in enumerate(table.assets)}
         self._record_us, self._speed = record_us, speed
-        self._origin_us, self._began = time.time_ns() // 1000, time.monotonic()
+        self._origin_us, self._began = time.time_ns() // 1000 - behind_us, time.monotonic()
         self._sockets: set[web.WebSocketResponse] = set()
         self.statuses = dict.fromkeys(table.assets, "TRADING")
         self.halted: set[str] = set()

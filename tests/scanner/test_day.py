@@ -11,6 +11,7 @@ import time
 import pytest
 
 from dolphin_realtime.bench.stack import Stack
+from dolphin_realtime.model.instant import DAY_US
 from dolphin_realtime.model.market.cadence import LATE_CADENCES
 from dolphin_realtime.scans.files import parse_scan
 from dolphin_realtime.scans.judge import judge_files
@@ -56,7 +57,7 @@ EVENTS = (hang_up, outage, halt, delisting)
 
 
 def test_hours_with_every_fault_leave_no_gap_that_is_not_explained(tmp_path, capsys):
-    served, chance = Served(SPEED), random.Random(24)
+    served, chance = Served(SPEED, 2 * DAY_US), random.Random(24)
     venue = served.venue
     settings = {
         **SETTINGS,

@@ -12,10 +12,10 @@ from dolphin_realtime.replay.marks import MarkVenue
 class Served:
     """A venue that serves until it is closed; `call` runs a coroutine of its loop."""
 
-    def __init__(self, speed: float = 1.0) -> None:
+    def __init__(self, speed: float = 1.0, behind_us: int = 0) -> None:
         table = load_prices()
         self.port = free_port()
-        self.venue = MarkVenue(table, int(table.times_us[0]) + 2 * DAY_US, speed)
+        self.venue = MarkVenue(table, int(table.times_us[0]) + 2 * DAY_US, speed, behind_us)
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
