@@ -107,6 +107,11 @@ def test_hours_with_every_fault_leave_no_gap_that_is_not_explained(tmp_path, cap
         print(f"\n{HOURS:g} h, {len(live)} scans, one every {steps[len(steps) // 2] / 1e6:.1f} s of the venue's clock, "
               f"{len(gaps)} gaps over three cadences, {len(unexplained)} of them unexplained, {lost} never seen")  # fmt: skip
     print_table(capsys, ("event", "minute", "minutes"), rows)
+    print_table(capsys, ("unexplained at minute", "seconds", "minutes after the last event's end"), [
+        (f"{(a - begin_us) / MINUTE_US:.1f}", f"{(b - a) / 1e6:.0f}",
+         f"{min((a - e + SETTLED_US for _, e in windows if e <= a), default=0) / MINUTE_US:.1f}")
+        for a, b in unexplained
+    ])  # fmt: skip
     assert len(live) > HOURS * 60 * 2
     assert unexplained == []
     assert lost == 0
