@@ -157,7 +157,7 @@ def main() -> None:
         sys.exit(2)
     except DolphinError as e:
         click.echo(f"dolphin: {e}", err=True)
-        sys.exit(next(code for kind, code in EXIT_STATUS.items() if isinstance(e, kind)))
+        sys.exit(next((code for kind, code in EXIT_STATUS.items() if isinstance(e, kind)), 1))
     except MALFORMED as e:
         what = f"{type(e).__name__}: {e}"
         click.echo(f"dolphin: a document or file is not as it should be ({what})", err=True)

@@ -22,7 +22,6 @@ from dolphin_realtime.journal.rows import order_of
 from dolphin_realtime.model.instant import DAY_US, day_us
 from dolphin_realtime.model.market.scan import Scan
 from dolphin_realtime.model.orders import (
-    FLATTEN_LEG,
     Ended,
     EndKind,
     Traded,
@@ -224,6 +223,14 @@ def _book(portfolio: Portfolio, known: DayRows, at_us: int) -> None:
 
 
 def _take_over(portfolio: Portfolio, row: Row) -> None:
-    """Put an order in flight that no decision of this scan made: a flatten's, or a recovered one."""
-    if row["leg"].startswith(FLATTEN_LEG) or row["client_order_id"] not in portfolio.in_flight:
-        portfolio.in_flight.setdefault(row["client_order_id"], order_of(row))
+    """Put an order in flight as the journal has it.
+
+    No decision of this scan made a flatten's or a recovered one; another that was recomputed otherwise
+    was sent as the journal says, and its fills are of that.
+    """
+    order_id, sent = row["client_order_id"], order_of(row)
+    held = portfolio.in_flight.get(order_id)
+    if held is None or held.order != sent.order:
+        portfolio.in_flight[order_id] = (
+            sent if held is None else msgspec.structs.replace(held, order=sent.order)
+        )

@@ -175,6 +175,35 @@ def test_what_the_journal_says_otherwise_is_named(settings, stack, tmp_path, mon
     assert "journalled" in done.stdout
 
 
+def test_an_order_that_was_sent_otherwise_than_it_is_recomputed_is_booked_as_it_was_sent(
+    settings, stack, tmp_path
+):
+    """Its fills are of what was sent; the decisions after it are explained all the same."""
+    home, days, env = stack
+    shutil.copytree(home / "journal", tmp_path / "journal")
+    shutil.copytree(home / "scans", tmp_path / "scans")
+    import sqlite3
+
+    (day, instance, at_us, asset) = sampled(settings, days, 1)[0]
+    with sqlite3.connect(tmp_path / "journal" / instance / "journal.sqlite") as db:
+        begin_us = at_us // 86_400_000_000 * 86_400_000_000
+        sent = db.execute(
+            "SELECT o.client_order_id, round(o.quantity / 2, f.size_digits) FROM orders o JOIN fills f USING (client_order_id)"
+            " WHERE o.timestamp_us BETWEEN ? AND ? AND NOT o.reduce_only AND f.quantity = o.quantity LIMIT 1",
+            (begin_us, at_us - 120_000_000),
+        ).fetchone()
+        assert sent is not None, "an order before the question"
+        for text in ("UPDATE orders SET quantity = ? WHERE client_order_id = ?",
+                     "UPDATE fills SET quantity = ? WHERE client_order_id = ?",
+                     "UPDATE order_events SET filled = ? WHERE client_order_id = ?"):  # fmt: skip
+            db.execute(text, sent[::-1])
+    db.close()
+    at = time.strftime("%H:%M:%S", time.gmtime(at_us // 1_000_000))
+    done = command({**env, "DOLPHIN_HOME": str(tmp_path)}, day, at, asset, "--instance", instance)
+    assert "Traceback" not in done.stderr
+    assert "The decision" in done.stdout, done.stderr
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
