@@ -26,7 +26,7 @@ from dolphin_realtime.model.freshness import (
 )
 from dolphin_realtime.model.market.scan_checks import coherence
 from dolphin_realtime.model.portfolio.unpriced import UNPRICED_SCANS
-from dolphin_realtime.model.risk.posture import Posture, strictest
+from dolphin_realtime.model.risk.posture import Posture
 
 DOWN: Final = ("failed", "stopped", "backoff")
 """Manager states of a service that is down, even if its last heartbeat is still young."""
@@ -178,7 +178,7 @@ def may_trade(snapshot: Snapshot) -> Verdict:
         return young
     own = _dict(snapshot.safety.get("instances")).items()
     postures = {name: str(_dict(one).get("posture")) for name, one in own}
-    posture = strictest([str(snapshot.safety.get("posture")), *postures.values()])
+    posture = str(snapshot.safety.get("posture"))
     said = snapshot.safety.get("reasons")
     reasons = "; ".join(map(str, said)) if isinstance(said, list) and said else "none"
     facts: Facts = {"size_multiplier": _number(snapshot.safety.get("size_multiplier"))}

@@ -1,6 +1,6 @@
 """What is wrong in a file of settings: each sentence names the field, its value and what is allowed."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Final
@@ -77,18 +77,13 @@ def _together(file: Mapping[str, str]) -> list[str]:
         settings = load(file)
     except SettingsError as e:
         return [str(e)]
-    return [said for check in CHECKS for said in _refused(check, settings, file)]
-
-
-def _refused(
-    check: Callable[[Settings, Mapping[str, str]], object],
-    settings: Settings,
-    file: Mapping[str, str],
-) -> Iterator[str]:
-    try:
-        check(settings, file)
-    except SettingsError as e:
-        yield str(e)
+    wrong = []
+    for check in CHECKS:
+        try:
+            check(settings, file)
+        except SettingsError as e:
+            wrong.append(str(e))
+    return wrong
 
 
 def _account(settings: Settings, file: Mapping[str, str]) -> None:

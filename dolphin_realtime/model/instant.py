@@ -9,7 +9,9 @@ Aware = Annotated[datetime, msgspec.Meta(tz=True)]
 """An instant of a document: without an offset it does not parse."""
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
-DAY_US: Final = 86_400_000_000
+MINUTE_US: Final = 60_000_000
+HOUR_US: Final = 60 * MINUTE_US
+DAY_US: Final = 24 * HOUR_US
 
 
 def to_us(moment: datetime) -> int:

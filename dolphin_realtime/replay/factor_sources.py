@@ -7,8 +7,8 @@ factor_values.py, serving them in factor_server.py.
 from collections.abc import Callable
 from typing import Any, Final
 
-from dolphin_realtime.model.instant import DAY_US, day_of, from_us
-from dolphin_realtime.replay.factor_values import HOUR_US, FactorValues
+from dolphin_realtime.model.instant import DAY_US, HOUR_US, day_of, from_us
+from dolphin_realtime.replay.factor_values import FactorValues
 
 Query = dict[str, str]
 FUNDING_HOURS: Final = {"ENAUSDT": 4, "LAYERUSDT": 4}

@@ -13,9 +13,8 @@ import numpy as np
 import pandas as pd
 
 from dolphin_realtime.model.errors import SettingsError
-from dolphin_realtime.model.instant import DAY_US, day_of
+from dolphin_realtime.model.instant import DAY_US, HOUR_US, day_of
 
-HOUR_US: Final = 3_600_000_000
 PERIODS_H: Final = (211.0, 31.0, 4.3)
 WEIGHTS: Final = (0.25, 0.15, 0.1)
 """Weights of the waves; they sum to a half, so that a value stays in its range."""

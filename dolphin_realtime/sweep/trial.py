@@ -21,6 +21,7 @@ from dolphin_realtime.config.trader_parameters import Parameters, changed
 from dolphin_realtime.factors.files import read_factors
 from dolphin_realtime.journal.tables import EquityRow, Row
 from dolphin_realtime.model.errors import DolphinError
+from dolphin_realtime.model.instant import HOUR_US
 from dolphin_realtime.model.portfolio.plan import Plan
 from dolphin_realtime.scans.coverage import DayCoverage, Reading
 from dolphin_realtime.scans.days import ScanDays
@@ -28,7 +29,6 @@ from dolphin_realtime.sweep.warm_states import begin_warm
 from dolphin_realtime.trading.warm_up import portfolio_of
 
 WORKER_DIED: Final = "its worker died"
-HOUR_US: Final = 3_600_000_000
 
 
 class Trial(msgspec.Struct, frozen=True, kw_only=True):

@@ -14,7 +14,6 @@ import time
 from dolphin_realtime.bench.stack import Stack
 from dolphin_realtime.grid import maps
 from dolphin_realtime.grid.member.member import is_ready
-from dolphin_realtime.journal import database
 from dolphin_realtime.journal.check import check
 from dolphin_realtime.model.instant import DAY_US
 from dolphin_realtime.replay.pace import archive_days
@@ -23,6 +22,7 @@ from dolphin_realtime.replay.worlds.library import WORLDS
 from dolphin_realtime.scans.files import write_scan
 from tests.chaos.test_kills import CALM, ENDS, FILLS, ORDERS
 from tests.integration.conftest import FAST, LOWERED, Desk, eventually, sample_market
+from tests.journals import rows
 
 EQUITY = "SELECT timestamp_us, cash, realised, unrealised, fees, funding, equity FROM equity ORDER BY rowid"
 LISTS = {"orders": ORDERS, "fills": FILLS, "ends": ENDS, "equity": EQUITY}
@@ -133,8 +133,4 @@ class Cell:
             command, env=env, capture_output=True, text=True, timeout=900, check=False
         )
         assert done.returncode == 0, done.stderr
-        db = database.open_read_only(self.home / "journal" / "BALM")
-        try:
-            return {name: db.execute(query).fetchall() for name, query in LISTS.items()}
-        finally:
-            db.close()
+        return {name: rows(self.home / "journal" / "BALM", query) for name, query in LISTS.items()}

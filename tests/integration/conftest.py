@@ -16,12 +16,12 @@ from dolphin_realtime.bench.market import first_scan
 from dolphin_realtime.bench.stack import Stack
 from dolphin_realtime.grid import connection, maps, wire
 from dolphin_realtime.grid.cluster import cluster_here
-from dolphin_realtime.journal import database
 from dolphin_realtime.model.instant import DAY_US
 from dolphin_realtime.model.market.scan import Scan
 from dolphin_realtime.replay.market import Market, ReplayParams, load_prices
 from dolphin_realtime.replay.pace import archive_days
 from dolphin_realtime.scans.files import write_scan
+from tests.journals import rows
 
 LOWERED = {"target_band": 0.02, "signal_s_in": 0.8, "signal_s_out": 0.3}
 """Thresholds under which the sample trades several times a minute of market time."""
@@ -89,14 +89,7 @@ class Desk:
         )
 
     def query(self, text: str, *values: object) -> list[tuple]:
-        folder = self.stack.home / "journal" / "BLUE"
-        if not database.path_of(folder).is_file():
-            return []
-        db = database.open_read_only(folder)
-        try:
-            return db.execute(text, values).fetchall()
-        finally:
-            db.close()
+        return rows(self.stack.home / "journal" / "BLUE", text, *values)
 
     @property
     def client(self):

@@ -10,11 +10,9 @@ import pandas as pd
 import pytest
 
 from dolphin_realtime.grid import maps
-from dolphin_realtime.journal import database
-from dolphin_realtime.model.instant import from_us
+from dolphin_realtime.model.instant import HOUR_US, from_us
 from tests.integration.conftest import eventually, make_desk
-
-HOUR_US = 3_600_000_000
+from tests.journals import rows
 
 
 @pytest.fixture(scope="module")
@@ -133,12 +131,8 @@ def test_a_setting_of_an_instance_that_does_not_run_is_refused(desk):
 
 def last_row(desk, instance):
     """Return posture, entry block and scan of a trader's last turn."""
-    db = database.open_read_only(desk.stack.home / "journal" / instance)
-    try:
-        found = "SELECT posture, entry_block, scan_number FROM equity ORDER BY rowid DESC LIMIT 1"
-        return db.execute(found).fetchone()
-    finally:
-        db.close()
+    found = "SELECT posture, entry_block, scan_number FROM equity ORDER BY rowid DESC LIMIT 1"
+    return rows(desk.stack.home / "journal" / instance, found)[0]
 
 
 def both_trade(desk):

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from dolphin_realtime.grid import maps
-from dolphin_realtime.journal import database
 from dolphin_realtime.model.risk.pre_trade import LIMITS
 from dolphin_realtime.replay.market import Market, PriceTable, ReplayParams, load_prices
 from dolphin_realtime.replay.pace import archive_days
 from tests.integration.conftest import Desk, eventually, make_desk, print_table, state_of
+from tests.journals import rows
 
 TINY = "TINYUSDT"
 """An asset so cheap that an order of it has no finite size."""
@@ -47,12 +47,8 @@ def market_with_tiny():
     return Market(PriceTable([*table.assets, TINY], table.times_us, prices), ReplayParams())
 
 
-def rows(home, instance, query, *values):
-    db = database.open_read_only(home / "journal" / instance)
-    try:
-        return db.execute(query, values).fetchall()
-    finally:
-        db.close()
+def asked(home, instance, query, *values):
+    return rows(home / "journal" / instance, query, *values)
 
 
 @pytest.mark.timeout(400)
@@ -89,12 +85,12 @@ def test_each_limit_is_provoked_and_journalled(tmp_path, capsys):
             for code in PROVOKED_BY:
                 name = instance_of(code)
                 eventually(
-                    lambda n=name, s=scan: rows(
+                    lambda n=name, s=scan: asked(
                         home, n, "SELECT 1 FROM equity WHERE timestamp_us = ?", s.timestamp_us
                     ),
                     60.0,
                 )
-                if code not in found and (row := rows(home, name, query, code)):
+                if code not in found and (row := asked(home, name, query, code)):
                     found[code] = row[0]
             return found.keys() == PROVOKED_BY.keys() or None
 
@@ -103,7 +99,7 @@ def test_each_limit_is_provoked_and_journalled(tmp_path, capsys):
         )
         for code in PROVOKED_BY:
             name = instance_of(code)
-            reasons = {r for (r,) in rows(home, name, "SELECT DISTINCT reason FROM decisions")}
+            reasons = {r for (r,) in asked(home, name, "SELECT DISTINCT reason FROM decisions")}
             assert code in reasons
             done = desk.cli("journal", "check", "--instance", name)
             assert done.returncode == 0, done.stdout

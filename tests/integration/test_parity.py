@@ -15,7 +15,6 @@ from dolphin_realtime.backtest.run import backtest_to_journal
 from dolphin_realtime.books.documents import BookFeed
 from dolphin_realtime.config.trader_parameters import load_parameters
 from dolphin_realtime.factors.files import read_factors
-from dolphin_realtime.journal import database
 from dolphin_realtime.model.instant import DAY_US, from_us
 from dolphin_realtime.model.portfolio.portfolio import Portfolio
 from dolphin_realtime.replay.pace import archive_days
@@ -24,6 +23,7 @@ from dolphin_realtime.scans.days import read_scans
 from dolphin_realtime.scans.files import write_scan
 from dolphin_realtime.trading.warm_up import warm_up
 from tests.integration.conftest import eventually, make_desk, sample_market
+from tests.journals import rows
 
 SCANS = 420
 GAP = range(150, 156)
@@ -55,12 +55,8 @@ def recorded_day():
 
 
 def lists_of(folder):
-    db = database.open_read_only(folder)
-    try:
-        return {name: db.execute(q).fetchall() for name, q in
-                (("orders", ORDERS), ("fills", FILLS), ("equity", EQUITY))}  # fmt: skip
-    finally:
-        db.close()
+    queries = {"orders": ORDERS, "fills": FILLS, "equity": EQUITY}
+    return {name: rows(folder, query) for name, query in queries.items()}
 
 
 def env_of(settings):

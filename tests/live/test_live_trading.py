@@ -13,6 +13,7 @@ from dolphin_realtime.model.risk.permission import TradingPermission
 from dolphin_realtime.model.risk.posture import Posture
 from dolphin_realtime.model.signal.gates import Book
 from dolphin_realtime.reports.figures import figures
+from tests.journals import rows
 from tests.live.conftest import Market, checked, ids_at, is_ours, sent_twice
 
 
@@ -57,12 +58,7 @@ async def test_a_live_day_decides_the_same_again_from_its_journal(scene):
     assert found.first_difference is None
     assert found.scans == 14
     assert found.orders > 50
-    db = database.open_read_only(journal)
-    assert (
-        found.orders
-        == db.execute("SELECT count(*) FROM orders WHERE leg NOT LIKE 'F%'").fetchone()[0]
-    )
-    db.close()
+    assert rows(journal, "SELECT count(*) FROM orders WHERE leg NOT LIKE 'F%'") == [(found.orders,)]
     report = figures(journal)
     assert report.transferred == -750.0
     assert report.net == pytest.approx(report.end_equity - report.start_equity + 750.0, abs=1e-9)

@@ -20,11 +20,11 @@ from dolphin_realtime.bench.stack import Stack
 from dolphin_realtime.grid import connection, maps
 from dolphin_realtime.grid.cluster import Cluster
 from dolphin_realtime.infra.process import die_with_parent
-from dolphin_realtime.journal import database
 from dolphin_realtime.model.errors import GridError
 from dolphin_realtime.replay.pace import archive_days
 from dolphin_realtime.scans.files import write_scan
 from tests.integration.conftest import FAST, LOWERED, Desk, eventually, print_table, sample_market
+from tests.journals import rows
 from tests.members.network import PORT, Network
 
 KILLS, SPLITS = int(os.environ.get("MEMBER_KILLS", "3")), int(os.environ.get("MEMBER_SPLITS", "3"))
@@ -127,14 +127,7 @@ class Cell:
         return None
 
     def query(self, machine, text):
-        folder = self.homes[machine] / "journal" / HOME[machine]
-        if not database.path_of(folder).is_file():
-            return []
-        db = database.open_read_only(folder)
-        try:
-            return db.execute(text).fetchall()
-        finally:
-            db.close()
+        return rows(self.homes[machine] / "journal" / HOME[machine], text)
 
     def handled(self, machine):
         return {n for (n,) in self.query(machine, "SELECT scan_number FROM equity")}

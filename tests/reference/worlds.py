@@ -21,7 +21,6 @@ from dolphin_realtime.replay.market import SAMPLE, Market, ReplayParams, load_pr
 from dolphin_realtime.scans.days import ScanDays
 from tests.shared_data import SHARED
 
-HOUR_US = 3_600_000_000
 FIVE_MINUTES = {
     "signal_gap_max_s": 900, "signal_tau_s_s": 3600, "signal_tau_v_s": 14400,
     "signal_tau_x_s": 14400,

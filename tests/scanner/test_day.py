@@ -11,7 +11,7 @@ import time
 import pytest
 
 from dolphin_realtime.bench.stack import Stack
-from dolphin_realtime.model.instant import DAY_US
+from dolphin_realtime.model.instant import DAY_US, MINUTE_US
 from dolphin_realtime.model.market.cadence import LATE_CADENCES
 from dolphin_realtime.scans.files import parse_scan
 from dolphin_realtime.scans.judge import judge_files
@@ -20,7 +20,7 @@ from tests.scanner.test_scanner import SETTINGS, Cell
 from tests.scanner.venue import Served
 
 HOURS = float(os.environ.get("SCANNER_HOURS", "0.5"))
-SPEED, MINUTE_US = 60.0, 60_000_000
+SPEED = 60.0
 SETTLED_US = 15 * MINUTE_US
 """After an event: minutes of the venue's clock until scans come at their cadence again. After an outage of
 12 s the scanner waits up to 12.8 s before it connects again: a quarter of an hour on this clock."""

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 
 from dolphin_realtime.bench.stack import Stack
-from dolphin_realtime.journal import database
 from dolphin_realtime.model.market.return_window import eigenvalues
 from dolphin_realtime.scans.files import parse_scan
 from dolphin_realtime.scans.judge import judge_files
 from tests.integration.conftest import LOWERED, eventually
+from tests.journals import rows
 from tests.scanner.venue import Served
 
 pytestmark = pytest.mark.timeout(240)
@@ -30,14 +30,7 @@ class Cell:
         self.stack, self.served, self.scans = stack, served, stack.home / "scans"
 
     def query(self, text):
-        folder = self.stack.home / "journal" / "BLUE"
-        if not database.path_of(folder).is_file():
-            return []
-        db = database.open_read_only(folder)
-        try:
-            return db.execute(text).fetchall()
-        finally:
-            db.close()
+        return rows(self.stack.home / "journal" / "BLUE", text)
 
     def acted(self):
         text = "SELECT count(*) FROM equity WHERE is_acted_on AND entry_block IS NULL AND posture = 'NORMAL'"

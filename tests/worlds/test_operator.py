@@ -6,7 +6,6 @@ import re
 import pytest
 
 from dolphin_realtime.grid import maps
-from dolphin_realtime.journal import database
 from dolphin_realtime.model.instant import day_of
 from dolphin_realtime.replay.worlds.events import (
     BadEigenvalues,
@@ -22,6 +21,7 @@ from dolphin_realtime.replay.worlds.events import (
 )
 from dolphin_realtime.scans.files import write_scan
 from tests.integration.conftest import COMMAND_S, eventually, make_desk
+from tests.journals import rows
 
 SETTINGS = {
     "target_band": 0.02, "signal_s_in": 0.3, "signal_s_out": 0.1, "signal_tau_x_s": 600,
@@ -218,6 +218,4 @@ def test_the_days_report_names_what_was_held_without_a_price_and_who_did_what(op
     assert any("without a sound price" in c and "ABSENT" in c for c in caveats)
     assert "cover" in done.stderr or "covered" in done.stderr
     folder = operator.desk.stack.home / "journal" / "BLUE"
-    db = database.open_read_only(folder)
-    assert db.execute("SELECT count(*) FROM position_changes").fetchone()[0] == 5
-    db.close()
+    assert rows(folder, "SELECT count(*) FROM position_changes") == [(5,)]

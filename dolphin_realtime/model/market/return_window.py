@@ -4,13 +4,10 @@ A scan has the spectrum of the correlation matrix of its assets' last returns (s
 lacks part of the window is not in the scan: its correlations would be made up.
 """
 
-from typing import Final
-
 import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
-MINUTE_US: Final = 60_000_000
 
 
 def eigenvalues(returns: Floats) -> list[float]:

@@ -10,9 +10,9 @@ from typing import Final
 
 import msgspec
 
+from dolphin_realtime.model.instant import HOUR_US
 from dolphin_realtime.model.signal.gates import NO_FACTORS, Factors, Reading
 
-HOUR_US: Final = 3600 * 1_000_000
 INTERVAL_H: Final = 8.0
 HOURS_KEPT: Final = 9
 """Number of whole hours whose positions are remembered, for settlements that are learnt late."""

@@ -51,12 +51,6 @@ class Posture(StrEnum):
         return "ACTIVE" if self.size_multiplier else "REDUCING"
 
 
-def strictest(words: list[str]) -> str:
-    """Return the strictest of postures as words; one that is unknown is stricter than any."""
-    ranks = {posture.value: posture.rank for posture in Posture}
-    return max(words, key=lambda word: ranks.get(word, len(ranks)))
-
-
 def forbidden(posture: Posture | None, *, is_reduce_only: bool) -> str | None:
     """Return why a posture forbids an order, None if it does not; posture None is unknown."""
     if posture is Posture.HALTED:

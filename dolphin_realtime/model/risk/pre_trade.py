@@ -13,11 +13,11 @@ from typing import Annotated, Final
 
 import msgspec
 
+from dolphin_realtime.model.instant import MINUTE_US
 from dolphin_realtime.model.market.instrument import MAX_STEPS, InstrumentSpec
 from dolphin_realtime.model.orders import OrderIntent
 from dolphin_realtime.model.portfolio.decision import Market
 
-MINUTE_US: Final = 60_000_000
 Positive = Annotated[float, msgspec.Meta(gt=0)]
 Share = Annotated[float, msgspec.Meta(gt=0, le=100)]
 

@@ -10,11 +10,9 @@ from typing import Final, Protocol
 
 import msgspec
 
-from dolphin_realtime.model.instant import from_us
+from dolphin_realtime.model.instant import DAY_US, HOUR_US, from_us
 
 _US: Final = 1_000_000
-HOUR_US: Final = 3600 * _US
-DAY_US: Final = 24 * HOUR_US
 BOOK_LEAN: Final = 0.5
 """Weight of a book's imbalance I in its gate: clip(1 + BOOK_LEAN sign(q) I, 0, 1)."""
 BOOK_AGE_S: Final = 30.0

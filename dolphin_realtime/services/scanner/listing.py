@@ -8,7 +8,8 @@ import msgspec
 from dolphin_realtime.config.settings import listed
 from dolphin_realtime.factors.polite_client import PoliteClient
 from dolphin_realtime.model.errors import BookSourceError
-from dolphin_realtime.model.market.return_window import MINUTE_US, ReturnWindow
+from dolphin_realtime.model.instant import MINUTE_US
+from dolphin_realtime.model.market.return_window import ReturnWindow
 
 AT_ONCE: Final = 4
 CANDLES: Final = 499

@@ -15,8 +15,8 @@ from typing import Final
 from dolphin_realtime.factors.polite_client import PoliteClient, http_client
 from dolphin_realtime.factors.source_memory import memory_of
 from dolphin_realtime.model.errors import BookSourceError, SettingsError
-from dolphin_realtime.model.instant import to_us
-from dolphin_realtime.model.market.return_window import MINUTE_US, ReturnWindow
+from dolphin_realtime.model.instant import MINUTE_US, to_us
+from dolphin_realtime.model.market.return_window import ReturnWindow
 from dolphin_realtime.model.market.scan import Scan
 from dolphin_realtime.runtime.service_context import ServiceContext, pause
 from dolphin_realtime.scans.files import write_scan

@@ -4,11 +4,11 @@ import msgspec
 import pytest
 
 from dolphin_realtime.factors.documents import FactorHistory
-from dolphin_realtime.model.portfolio.funding import HOUR_US, HOURS_KEPT, FundingClock
+from dolphin_realtime.model.instant import HOUR_US, MINUTE_US
+from dolphin_realtime.model.portfolio.funding import HOURS_KEPT, FundingClock
 from dolphin_realtime.model.signal.gates import Factors, Reading
 from dolphin_realtime.trading.factor_cache import FactorCache
 
-MINUTE_US = 60_000_000
 DAY_US = 20_000 * 24 * HOUR_US
 HELD, PRICES = {"A": 2.0}, {"A": 50.0}
 

@@ -2,8 +2,8 @@
 
 import pytest
 
+from dolphin_realtime.model.instant import HOUR_US
 from dolphin_realtime.model.portfolio.funding import (
-    HOUR_US,
     HOURS_KEPT,
     FundingClock,
     may_settle,

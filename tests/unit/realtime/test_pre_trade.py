@@ -5,11 +5,11 @@ import math
 import msgspec
 import pytest
 
+from dolphin_realtime.model.instant import MINUTE_US
 from dolphin_realtime.model.market.instrument import OTHER
 from dolphin_realtime.model.orders import OrderIntent
 from dolphin_realtime.model.risk.pre_trade import (
     LIMITS,
-    MINUTE_US,
     Exposure,
     Pace,
     PreTradeParams,
