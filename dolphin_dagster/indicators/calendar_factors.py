@@ -9,7 +9,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import dagster as dg
-import ephem
 import msgspec
 
 from dolphin_dagster import checks
@@ -29,14 +28,6 @@ from dolphin_realtime.model.factors.calendar import (
 NAME: Final = "calendar_factors"
 MAX_AGE: Final = timedelta(minutes=65)
 IS_WHOLE: Final = "document_is_whole"
-
-
-def moon_phase(moment: datetime) -> float:
-    """Return the moon's phase in [0, 1): 0 new, 0.5 full (PyEphem)."""
-    naive = moment.astimezone(UTC).replace(tzinfo=None)
-    last = ephem.previous_new_moon(naive)
-    following = ephem.next_new_moon(naive)
-    return float((ephem.Date(naive) - last) / (following - last))
 
 
 def document(factors: CalendarFactors, clock: str, pushed_at: datetime) -> CalendarDocument:
@@ -73,7 +64,7 @@ def calendar_factors_asset(stack: Stack, grid: Grid) -> dg.MaterializeResult[Non
     """Compute the current factors and push them."""
     clock, wall = stack.settings.market_clock, datetime.now(UTC)
     moment = market_now(grid, clock, wall)
-    factors = calendar_factors(moment, moon_phase(moment), session_at(moment), next_open(moment))
+    factors = calendar_factors(moment, session_at(moment), next_open(moment))
     grid.put(maps.FEATURES, maps.LATEST_CALENDAR, document(factors, clock, wall))
     return dg.MaterializeResult(
         metadata={

@@ -12,7 +12,7 @@ from functools import cache
 from http import HTTPStatus
 from typing import Any, Final
 
-import httpx
+import httpx2
 import msgspec
 import tenacity
 
@@ -33,7 +33,7 @@ SHORT_WAIT_S: Final = 5.0
 """A host's Retry-After up to this is waited for in the run; a longer one ends the run."""
 DEAD_S: Final = 60.0
 """Pause for a host that did not answer at all: other indicators wait in the same queue."""
-SILENT: Final = (httpx.TimeoutException, httpx.ConnectError)
+SILENT: Final = (httpx2.TimeoutException, httpx2.ConnectError)
 SIMULATED_HEADER: Final = "x-dolphin-simulated"
 LIMITS_PATH: Final = "/fapi/v1/exchangeInfo"
 LOOPBACK: Final = ("all://127.0.0.1", "all://localhost")
@@ -56,9 +56,9 @@ class _TryAgain(Exception):  # noqa: N818 - never leaves this module
 
 
 @cache
-def _client(timeout_s: float) -> httpx.Client:
+def _client(timeout_s: float) -> httpx2.Client:
     """Return the process's client: connections are shared by every indicator of a run."""
-    client = httpx.Client(
+    client = httpx2.Client(
         timeout=timeout_s,
         follow_redirects=True,
         headers={"User-Agent": "dolphin", "Accept-Encoding": "gzip"},
@@ -136,12 +136,12 @@ class Http:
                 return Answer(self._body(path, got), got.headers.get(SIMULATED_HEADER))
         except SILENT as e:
             raise _TryAgain(f"{type(e).__name__} {e}".strip(), DEAD_S) from e
-        except (httpx.TransportError, httpx.DecodingError) as e:
+        except (httpx2.TransportError, httpx2.DecodingError) as e:
             raise _TryAgain(f"{type(e).__name__} {e}".strip()) from e
-        except (httpx.HTTPError, httpx.InvalidURL) as e:
+        except (httpx2.HTTPError, httpx2.InvalidURL) as e:
             raise SourceUnavailable(f"{self.name}{path}: {type(e).__name__} {e}") from e
 
-    def _body(self, path: str, got: httpx.Response) -> bytes:
+    def _body(self, path: str, got: httpx2.Response) -> bytes:
         deadline = time.monotonic() + WHOLE_TIMES * self._timeout_s
         body = bytearray()
         for chunk in got.iter_bytes():
@@ -154,7 +154,7 @@ class Http:
                 raise _TryAgain("the body came too slowly")
         return bytes(body)
 
-    def _refuse(self, path: str, got: httpx.Response) -> None:
+    def _refuse(self, path: str, got: httpx2.Response) -> None:
         """Raise the error of a status other than 200."""
         status = got.status_code
         if status == HTTPStatus.OK:
@@ -172,7 +172,7 @@ class Http:
             raise _TryAgain(said)
         raise SourceUnavailable(f"{self.name}{path}: {said}")
 
-    def _remember(self, got: httpx.Response) -> None:
+    def _remember(self, got: httpx2.Response) -> None:
         """Store the weight used, if the host reports it."""
         memory = self._memory.host(self.name)
         if note_weight(memory, got.headers, wall_now()):

@@ -13,6 +13,7 @@ from dolphin_realtime.config.factor_sources import HOSTS, PREFIX
 from dolphin_realtime.config.live import LIVE_FILE, UNDERSTOOD, LiveSettings
 from dolphin_realtime.config.live import PREFIX as LIVE
 from dolphin_realtime.config.settings import Settings, load, load_group
+from dolphin_realtime.infra.extras import need
 from dolphin_realtime.infra.ports import next_free
 from dolphin_realtime.model.errors import ServiceError, SettingsError
 from dolphin_realtime.replay.market import SAMPLE, load_prices
@@ -87,6 +88,7 @@ def trade_live(settings: Settings, *, is_demo: bool, is_understood: bool) -> Non
     """Make one instance trade live; in a demo at the replay's own loopback venue.
 
     Raises:
+        SettingsError: If the loopback venue's packages are not installed.
         ServiceError: If no port is free.
     """
     os.environ["DOLPHIN_MODE"] = "live"
@@ -94,6 +96,7 @@ def trade_live(settings: Settings, *, is_demo: bool, is_understood: bool) -> Non
         os.environ[f"{LIVE}I_UNDERSTAND"] = UNDERSTOOD
     if not is_demo:
         return
+    need("aiohttp", "replay", "--demo --live")
     port = next_free(EXCHANGE_PORT)
     if port is None:
         raise ServiceError(f"no free port from {EXCHANGE_PORT} on")

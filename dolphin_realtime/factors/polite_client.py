@@ -12,7 +12,7 @@ from http import HTTPStatus
 from typing import Final
 from urllib.parse import urlsplit
 
-import httpx
+import httpx2
 
 from dolphin_realtime.config.factor_sources import load_sources
 from dolphin_realtime.factors.http_patience import note_weight, pause_asked_s
@@ -34,7 +34,7 @@ def host_name(base: str) -> str:
 class PoliteClient:
     """Asks one venue."""
 
-    def __init__(self, client: httpx.AsyncClient, base: str, memory: SourceMemory) -> None:
+    def __init__(self, client: httpx2.AsyncClient, base: str, memory: SourceMemory) -> None:
         self._client, self._base = client, base.rstrip("/")
         self._memory, self._name = memory, host_name(base)
 
@@ -57,7 +57,7 @@ class PoliteClient:
             )
             self._learn(response)
             response.raise_for_status()
-        except httpx.HTTPError as e:
+        except httpx2.HTTPError as e:
             raise BookSourceError(f"{what}: {type(e).__name__}: {e}") from e
         return response.content
 
@@ -71,7 +71,7 @@ class PoliteClient:
         if left is not None:
             await asyncio.sleep(left.total_seconds())
 
-    def _learn(self, response: httpx.Response) -> None:
+    def _learn(self, response: httpx2.Response) -> None:
         """Remember the host's rate limit information in an answer."""
         now = wall_now()
         pause_s = pause_asked_s(response.status_code, response.headers, now)
@@ -85,8 +85,8 @@ class PoliteClient:
 
 
 @asynccontextmanager
-async def http_client() -> AsyncIterator[httpx.AsyncClient]:
+async def http_client() -> AsyncIterator[httpx2.AsyncClient]:
     """Return a client that reaches loopback without a proxy."""
     direct = dict.fromkeys(f"all://{host}" for host in ("127.0.0.1", "localhost", "[::1]"))
-    async with httpx.AsyncClient(follow_redirects=False, mounts=direct) as client:
+    async with httpx2.AsyncClient(follow_redirects=False, mounts=direct) as client:
         yield client

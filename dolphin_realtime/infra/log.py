@@ -40,7 +40,7 @@ def configure(service: str) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.INFO)
-    for name in ("hazelcast", "httpx"):  # httpx would log the whole address of a signed request
+    for name in ("hazelcast", "httpx2"):  # httpx2 would log the whole address of a signed request
         logging.getLogger(name).setLevel(logging.WARNING)
     structlog.contextvars.bind_contextvars(service=service)
 

@@ -8,7 +8,8 @@ trial whose worker or node dies up to three times; then the trial counts as fail
 from collections.abc import Iterator
 from typing import Any, Final
 
-from dolphin_realtime.model.errors import ServiceError, SettingsError
+from dolphin_realtime.infra.extras import need
+from dolphin_realtime.model.errors import ServiceError
 from dolphin_realtime.sweep.trial import WORKER_DIED, Trial, TrialResult, failed, run_trial
 
 RETRIES: Final = 3
@@ -23,12 +24,9 @@ def run_on_ray(trials: list[Trial], address: str, trial_mb: int) -> Iterator[Tri
         SettingsError: If Ray is not installed.
         ServiceError: If there is no cluster at the address, or no node of it has room for a trial.
     """
-    try:
-        import ray
-    except ImportError as e:
-        raise SettingsError(
-            "DOLPHIN_RAY_ADDRESS is set but Ray is not installed; install dolphin-trader[ray]"
-        ) from e
+    need("ray", "ray", "DOLPHIN_RAY_ADDRESS")
+    import ray
+
     try:
         ray.init(address=address, log_to_driver=False, logging_level="ERROR")
     except (ConnectionError, RuntimeError, ValueError) as e:

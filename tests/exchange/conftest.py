@@ -4,7 +4,7 @@ import asyncio
 import threading
 from decimal import Decimal
 
-import httpx
+import httpx2
 import pytest
 
 from dolphin_realtime.replay.exchange.keys import ApiKey
@@ -83,12 +83,12 @@ class Served:
         self._thread.join(20)
 
     def ctl(self, do, **fields):
-        answer = httpx.post(f"{self.url}/ctl", json={"do": do, **fields})
+        answer = httpx2.post(f"{self.url}/ctl", json={"do": do, **fields})
         assert answer.status_code == 200, answer.text
         return answer.json()["answer"]
 
     def truth(self):
-        return httpx.get(f"{self.url}/ctl/truth", params={"account": "one"}).json()
+        return httpx2.get(f"{self.url}/ctl/truth", params={"account": "one"}).json()
 
 
 @pytest.fixture

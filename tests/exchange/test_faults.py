@@ -5,7 +5,7 @@ import hmac
 import time
 from urllib.parse import urlencode
 
-import httpx
+import httpx2
 import pytest
 
 from dolphin_realtime.replay.exchange.faults import REQUEST_FAULTS
@@ -25,7 +25,7 @@ def ask(served, method="POST", path=ORDER, in_body=False, at_ms=None, timeout_s=
     if not in_body:
         url += f"?{text}"
     headers = {"X-MBX-APIKEY": KEY, "Content-Type": "application/x-www-form-urlencoded"}
-    return httpx.request(method, url, content=body, headers=headers, timeout=timeout_s)
+    return httpx2.request(method, url, content=body, headers=headers, timeout=timeout_s)
 
 
 CASES = {
@@ -47,7 +47,7 @@ def test_a_fault_is_what_the_client_gets_and_the_truth_is_what_happened(served, 
     fields, status, n_orders = CASES[kind]
     served.ctl("fault", kind=kind, path=ORDER, method="POST", **fields)
     if status is None:
-        with pytest.raises(httpx.TransportError):
+        with pytest.raises(httpx2.TransportError):
             ask(served, timeout_s=1.0)
     else:
         assert ask(served).status_code == status
@@ -135,13 +135,13 @@ def test_over_the_limit_it_is_429_and_who_goes_on_is_banned(served):
 def test_a_part_is_away_by_itself(served, part):
     served.ctl("away", parts=[part])
     if part == "rest":
-        with pytest.raises(httpx.TransportError):
+        with pytest.raises(httpx2.TransportError):
             ask(served)
     else:
         assert ask(served).status_code == 200
         path = {"stream": "/ws?listenKey=x", "ws_api": "/ws-fapi/v1"}[part]
-        with pytest.raises(httpx.TransportError):
-            httpx.get(f"{served.url}{path}")
+        with pytest.raises(httpx2.TransportError):
+            httpx2.get(f"{served.url}{path}")
     served.ctl("away", parts=[])
     assert ask(served).status_code == 200
 
@@ -204,5 +204,5 @@ def test_a_client_id_is_unique_among_living_orders_alone(served):
 def test_everything_says_that_it_is_simulated_and_lies_on_loopback(served):
     assert ask(served).headers["X-Dolphin-Simulated"] == "loopback venue"
     assert served.url.startswith("http://127.0.0.1:")
-    asked = httpx.get(f"{served.url}/ctl/asked").json()
+    asked = httpx2.get(f"{served.url}/ctl/asked").json()
     assert [(a[1], a[2]) for a in asked] == [("POST", ORDER)]

@@ -84,7 +84,7 @@ def test_an_order_that_never_arrived_stays_unresolved_and_a_clean_stop_says_so(s
 
 WATCH = """
 import asyncio, json, sys
-import httpx
+import httpx2
 from tests.exchange import nautilus_client as n
 
 async def main():
@@ -97,7 +97,7 @@ async def main():
         await asyncio.sleep(0.05)
     net = lambda: float(portfolio.net_position(n.id_of("BTCUSDT")))
     print("NET", net())
-    async with httpx.AsyncClient() as http:
+    async with httpx2.AsyncClient() as http:
         for step in steps:
             if "wait" in step:
                 await asyncio.sleep(step["wait"])

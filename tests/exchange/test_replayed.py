@@ -6,7 +6,7 @@ import sys
 import time
 from decimal import Decimal
 
-import httpx
+import httpx2
 import pytest
 
 from dolphin_realtime.infra.ports import next_free
@@ -49,8 +49,8 @@ def shown(depth):
     deadline = time.monotonic() + 30.0
     while True:
         try:
-            book = httpx.get(f"http://127.0.0.1:{depth}/fapi/v1/depth?symbol=BTCUSDT").json()
-        except httpx.TransportError:
+            book = httpx2.get(f"http://127.0.0.1:{depth}/fapi/v1/depth?symbol=BTCUSDT").json()
+        except httpx2.TransportError:
             book = {}
         if book.get("asks"):
             return book

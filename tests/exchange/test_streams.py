@@ -3,7 +3,7 @@
 import asyncio
 import json
 
-import httpx
+import httpx2
 import pytest
 from binance_common.configuration import ConfigurationWebSocketAPI, ConfigurationWebSocketStreams
 from binance_sdk_derivatives_trading_usds_futures.derivatives_trading_usds_futures import (
@@ -17,7 +17,9 @@ from tests.exchange.test_sdk import buy, sdk_of
 
 
 def listen_key(served, method="POST", key=KEY):
-    answer = httpx.request(method, f"{served.url}/fapi/v1/listenKey", headers={"X-MBX-APIKEY": key})
+    answer = httpx2.request(
+        method, f"{served.url}/fapi/v1/listenKey", headers={"X-MBX-APIKEY": key}
+    )
     return answer.json()
 
 

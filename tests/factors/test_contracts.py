@@ -3,7 +3,7 @@
 import json
 from datetime import UTC, datetime
 
-import httpx
+import httpx2
 import pytest
 
 from dolphin_dagster.factors.registry import external
@@ -214,9 +214,9 @@ def test_errors_name_source_field_and_value(replayed):
 
 def test_faults_are_set_over_http_as_well(replayed):
     base = f"http://127.0.0.1:{replayed.port}"
-    said = httpx.post(f"{base}/replay/faults", json={"path": "/fng/", "fault": "500", "times": 1})
+    said = httpx2.post(f"{base}/replay/faults", json={"path": "/fng/", "fault": "500", "times": 1})
     assert said.status_code == 200
-    assert httpx.get(f"{base}/fng/").status_code == 500
-    assert json.loads(httpx.get(f"{base}/fng/?limit=2").content)["data"][1]["value"]
-    said = httpx.post(f"{base}/replay/faults", json={"path": "/nothing", "fault": "500"})
+    assert httpx2.get(f"{base}/fng/").status_code == 500
+    assert json.loads(httpx2.get(f"{base}/fng/?limit=2").content)["data"][1]["value"]
+    said = httpx2.post(f"{base}/replay/faults", json={"path": "/nothing", "fault": "500"})
     assert said.status_code == 400

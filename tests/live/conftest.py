@@ -8,7 +8,7 @@ import contextlib
 import os
 from decimal import Decimal
 
-import httpx
+import httpx2
 import msgspec
 import pytest
 
@@ -181,7 +181,7 @@ async def until(is_so, timeout_s=20.0, what=lambda: "the condition"):
 
 def untrue(served, home, instance="BLUE"):
     """Return in what a journal differs from the venue's truth; empty if in nothing."""
-    truth = httpx.get(f"{served.url}/ctl/truth", params={"account": "one"}).json()
+    truth = httpx2.get(f"{served.url}/ctl/truth", params={"account": "one"}).json()
     db = database.open_read_only(home / "journal" / instance)
     try:
         fills = db.execute(

@@ -6,7 +6,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-import httpx
+import httpx2
 
 from dolphin_realtime.bench.stack import free_port, wait_for
 from dolphin_realtime.config.settings import load
@@ -84,7 +84,7 @@ class Door:
         scheme = "https" if self.certificate else "http"
         headers = {"Host": f"{host}:{self.port}", **options.pop("headers", {})}
         trusted = ssl.create_default_context(cafile=self.certificate)
-        return httpx.request(
+        return httpx2.request(
             method, f"{scheme}://127.0.0.1:{self.port}{path}", headers=headers, verify=trusted,
             auth=(who, PEOPLE.get(who, "guess")) if who else None, timeout=20, **options,
         )  # fmt: skip

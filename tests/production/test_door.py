@@ -5,7 +5,7 @@ import json
 import re
 import shutil
 
-import httpx
+import httpx2
 import pytest
 from playwright.sync_api import sync_playwright
 from websockets.sync.client import connect
@@ -123,7 +123,7 @@ def test_over_tls(stack):
         done = door.ask("POST", "/graphql", "olga", json=MUTATION, headers={"Origin": door.origin})
         assert done.status_code == 200
         assert "max-age" in done.headers["Strict-Transport-Security"]
-        plain = httpx.get(f"http://127.0.0.1:{door.port}/", headers={"Host": HOST}, timeout=20)
+        plain = httpx2.get(f"http://127.0.0.1:{door.port}/", headers={"Host": HOST}, timeout=20)
         assert plain.status_code == 400
     finally:
         door.close()

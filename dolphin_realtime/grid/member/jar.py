@@ -63,7 +63,7 @@ def ensure_jar(given: str = "", maven_base: str = "") -> Path:
 
     Args:
         given: A path that must be the jar; nothing else is tried.
-        maven_base: Base address of a Maven repository that replaces mvn and jgo.
+        maven_base: Base address of a Maven repository that replaces mvn.
 
     Raises:
         MemberError: If the jar is wrong, or every source failed; the message lists them.
@@ -80,7 +80,12 @@ def ensure_jar(given: str = "", maven_base: str = "") -> Path:
                 return install_jar(source(Path(scratch)), cached)
             except MemberError as e:
                 tried.append(f"{name}: {e}")
-    raise MemberError("the Hazelcast jar could not be had; tried\n  " + "\n  ".join(tried))
+    raise MemberError(
+        "the Hazelcast jar could not be had; tried\n  "
+        + "\n  ".join(tried)
+        + "\nset DOLPHIN_MAVEN_BASE to the address of a Maven repository, or DOLPHIN_HAZELCAST_JAR to "
+        f"the file hazelcast-{VERSION}.jar"
+    )
 
 
 def _sources(maven_base: str) -> list[tuple[str, Callable[[Path], Path]]]:
@@ -89,7 +94,6 @@ def _sources(maven_base: str) -> list[tuple[str, Callable[[Path], Path]]]:
     return [
         ("local Maven repository", lambda _: verify(Path.home() / ".m2/repository" / _PATH)),
         ("mvn", _by_mvn),
-        ("jgo", _by_jgo),
     ]
 
 
@@ -121,17 +125,6 @@ def _by_mvn(scratch: Path) -> Path:
     if done.returncode != 0:
         raise MemberError(f"exit {done.returncode}: {done.stdout.strip()[-300:]}")
     return scratch / f"hazelcast-{VERSION}.jar"
-
-
-def _by_jgo(scratch: Path) -> Path:
-    from jgo.maven import MavenContext
-
-    try:
-        context = MavenContext(repo_cache=scratch)
-        artifact = context.project("com.hazelcast", "hazelcast").at_version(VERSION).artifact()
-        return Path(artifact.resolve())
-    except Exception as e:
-        raise MemberError(f"{type(e).__name__}: {e}") from e
 
 
 def _download(maven_base: str, scratch: Path) -> Path:

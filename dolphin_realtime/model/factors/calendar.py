@@ -2,8 +2,7 @@
 
 Sessions, settlements, expiries and the halving cycle belong here; publishing does not
 (dolphin_dagster/indicators/calendar_factors.py). The moon is reported and has no weight.
-Instants are aware UTC. The caller passes the moon's phase and the exchange's sessions, which
-come from libraries.
+Instants are aware UTC. The caller passes the exchange's sessions, which come from a library.
 """
 
 from datetime import UTC, datetime, time, timedelta
@@ -12,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
+from dolphin_realtime.model.factors.moon import moon_phase
 from dolphin_realtime.model.instant import to_us
 from dolphin_realtime.model.signal.gates import calendar_gate, last_friday
 
@@ -98,7 +98,6 @@ def halving_fraction(moment: datetime) -> float:
 
 def calendar_factors(
     moment: datetime,
-    moon_phase: float,
     session: tuple[datetime, datetime] | None,
     next_open: datetime,
 ) -> CalendarFactors:
@@ -106,7 +105,6 @@ def calendar_factors(
 
     Args:
         moment: The instant.
-        moon_phase: In [0, 1), 0 = new.
         session: Opening and close of the current New York session, None outside of one.
         next_open: When the next session begins.
     """
@@ -124,6 +122,6 @@ def calendar_factors(
         new_york_is_open=session is not None,
         minutes_to_new_york=(turns - moment) / timedelta(minutes=1),
         halving_fraction=halving_fraction(moment),
-        moon_phase=moon_phase,
+        moon_phase=moon_phase(moment),
         gate=calendar_gate(to_us(moment)),
     )

@@ -26,6 +26,7 @@ from dolphin_realtime.config.services import (
 )
 from dolphin_realtime.config.settings import Settings
 from dolphin_realtime.grid.member.size import heap_mb
+from dolphin_realtime.infra.extras import need
 from dolphin_realtime.infra.process import direct_loopback
 from dolphin_realtime.model.errors import SettingsError
 
@@ -184,6 +185,7 @@ def render_instance(settings: Settings) -> str:
         raise SettingsError("DOLPHIN_POSTGRES: not as in postgresql://user@127.0.0.1:5432/dagster")
     if url.password is not None or "password" in url.query.lower():
         raise SettingsError("DOLPHIN_POSTGRES holds a password: put it into a PGPASSFILE")
+    need("dagster_postgres", "postgres", "DOLPHIN_POSTGRES")
     config = yaml.safe_load(INSTANCE_FILE.read_text())
     driver = url._replace(scheme="postgresql+psycopg2").geturl()
     config["storage"] = {"postgres": {"postgres_url": driver}}

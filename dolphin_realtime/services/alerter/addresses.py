@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-import httpx
+import httpx2
 
 from dolphin_realtime.model.errors import DeliveryError
 from dolphin_realtime.model.health.causes import explained
@@ -98,8 +98,8 @@ def call_watch(address: str) -> None:
 def _ask(method: str, url: str, body: Any) -> None:
     """Ask once; an error names no address, which may hold a secret."""
     try:
-        answer = httpx.request(method, url, json=body, timeout=TIMEOUT_S)
-    except (httpx.HTTPError, httpx.InvalidURL, ValueError) as e:
+        answer = httpx2.request(method, url, json=body, timeout=TIMEOUT_S)
+    except (httpx2.HTTPError, httpx2.InvalidURL, ValueError) as e:
         raise DeliveryError(f"it did not answer: {type(e).__name__}") from None
     if not answer.is_success:
         raise DeliveryError(f"it answered {answer.status_code}")

@@ -8,7 +8,7 @@ import asyncio
 from datetime import UTC, datetime
 from typing import Any, Final
 
-import httpx
+import httpx2
 
 from dolphin_realtime.books.documents import BooksDocument
 from dolphin_realtime.config.settings import listed
@@ -29,7 +29,9 @@ STREAMS_PER_SOCKET: Final = 100
 class OrderBooks:
     """The order books of one stack's assets."""
 
-    def __init__(self, context: ServiceContext, assets: list[str], http: httpx.AsyncClient) -> None:
+    def __init__(
+        self, context: ServiceContext, assets: list[str], http: httpx2.AsyncClient
+    ) -> None:
         self._context, self._assets = context, assets
         self._settings = context.settings
         s = context.settings

@@ -8,7 +8,7 @@ import time
 from datetime import UTC, datetime
 from typing import Final
 
-import httpx
+import httpx2
 import msgspec
 
 from dolphin_realtime.factors.http_patience import USED_WEIGHT, pause_asked_s
@@ -54,7 +54,7 @@ class Rest:
     """
 
     def __init__(self, base_url: str, api_key: str, sign: Signer, *, spares: bool = True) -> None:
-        self._client = httpx.AsyncClient(
+        self._client = httpx2.AsyncClient(
             base_url=base_url, timeout=TIMEOUT_S, headers={"X-MBX-APIKEY": api_key}, trust_env=False
         )
         self._sign, self._spares = sign, spares
@@ -143,7 +143,7 @@ class Rest:
             raise VenueBlocked(f"the venue is left alone for another {self.blocked_s:.0f} s")
         try:
             answer = await self._client.request(method, target)
-        except httpx.HTTPError as e:
+        except httpx2.HTTPError as e:
             raise VenueUnreachable(f"{method} {path}: {type(e).__name__}") from None
         used = answer.headers.get(USED_WEIGHT, "")
         if used.isdigit():
@@ -161,7 +161,7 @@ class Rest:
         return VenueBlocked(f"{status}: the venue asks to wait {wait_s:.0f} s")
 
 
-def _fault_of(answer: httpx.Response) -> VenueRefused | VenueUnreachable:
+def _fault_of(answer: httpx2.Response) -> VenueRefused | VenueUnreachable:
     """Return what an answer that is no success means: 5xx or no code is no answer."""
     try:
         refusal = msgspec.json.decode(answer.content, type=_Refusal)

@@ -7,7 +7,6 @@ import dagster as dg
 import pytest
 
 from dolphin_dagster.definitions import build_definitions
-from dolphin_dagster.indicators import calendar_factors
 from dolphin_dagster.instance import pools, setup
 from dolphin_dagster.realtime.table import make_rules
 from dolphin_realtime.config.settings import Settings, load
@@ -76,18 +75,6 @@ def test_pool_limits_are_written_and_foreign_ones_removed():
         storage.set_concurrency_slots(pools.SCAN, 7)
         setup.apply_limits(instance)
         assert {p.name: p.limit for p in storage.get_pool_limits()} == pools.LIMITS
-
-
-@pytest.mark.parametrize(
-    ("moment", "phase"),
-    [
-        (datetime(2024, 4, 8, 18, 20, 49, tzinfo=UTC), 0.0),
-        (datetime(2024, 9, 18, 2, 34, 24, tzinfo=UTC), 0.5),
-    ],
-)
-def test_moon_phase_of_known_moons(moment, phase):
-    found = calendar_factors.moon_phase(moment)
-    assert min(abs(found - phase), 1 - abs(found - phase)) < 0.03
 
 
 def test_partitions_are_the_days_that_are_set():

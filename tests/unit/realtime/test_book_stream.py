@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 
 from dolphin_realtime.bench.stack import free_port
@@ -52,7 +52,7 @@ def clock_at(prices):
 async def following(source, clock, assets):
     """Serve a venue and keep its books; yields (venue, keeper, counts)."""
     venue, port, counts = ReplayVenue(source, clock, assets), free_port(), Counter()
-    async with await venue.serve(port), httpx.AsyncClient(trust_env=False) as http:
+    async with await venue.serve(port), httpx2.AsyncClient(trust_env=False) as http:
         base = f"127.0.0.1:{port}"
         with tempfile.TemporaryDirectory() as folder:
             snapshots = Snapshots(PoliteClient(http, f"http://{base}", SourceMemory(Path(folder))))
@@ -177,7 +177,7 @@ def test_a_seeded_book_lies_around_the_next_scans_price_and_never_crosses():
     assert SeededBooks(clock, 1).book("BUSDT", 5) is None
 
 
-class Refusing(httpx.AsyncBaseTransport):
+class Refusing(httpx2.AsyncBaseTransport):
     """A venue that answers with what it is given, in turn, and then with a book."""
 
     def __init__(self, *answers):
@@ -187,9 +187,9 @@ class Refusing(httpx.AsyncBaseTransport):
         self.asked += 1
         if self.answers:
             status, headers = self.answers.pop(0)
-            return httpx.Response(status, headers=headers)
+            return httpx2.Response(status, headers=headers)
         book = {"lastUpdateId": 1, "E": 1_700_000_000_000, "bids": [], "asks": []}
-        return httpx.Response(200, json=book)
+        return httpx2.Response(200, json=book)
 
 
 @pytest.mark.parametrize(
@@ -201,7 +201,7 @@ class Refusing(httpx.AsyncBaseTransport):
 )  # fmt: skip
 async def test_a_venue_that_asks_to_be_left_alone_is_left_alone(tmp_path, status, headers, pause_s):
     venue, memory = Refusing((status, headers)), SourceMemory(tmp_path)
-    async with httpx.AsyncClient(transport=venue) as http:
+    async with httpx2.AsyncClient(transport=venue) as http:
         snapshots = Snapshots(PoliteClient(http, "http://venue", memory))
         with pytest.raises(BookSourceError):
             await snapshots.fetch("AUSDT")

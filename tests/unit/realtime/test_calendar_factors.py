@@ -44,12 +44,12 @@ def test_sessions_follow_new_yorks_clock(moment, sessions):
 
 def test_minutes_to_funding_and_halving():
     opens = at(2024, 8, 7, 13, 30)
-    factors = calendar_factors(at(2024, 8, 7, 12), 0.25, None, opens)
+    factors = calendar_factors(at(2024, 8, 7, 12), None, opens)
     assert factors.minutes_to_funding == 240
-    assert calendar_factors(at(2024, 8, 7, 16), 0.0, None, opens).minutes_to_funding == 0
+    assert calendar_factors(at(2024, 8, 7, 16), None, opens).minutes_to_funding == 0
     assert (factors.new_york_is_open, factors.minutes_to_new_york) == (False, 90)
     session = (opens, at(2024, 8, 7, 20))
-    trading = calendar_factors(at(2024, 8, 7, 18), 0.25, session, at(2024, 8, 8, 13, 30))
+    trading = calendar_factors(at(2024, 8, 7, 18), session, at(2024, 8, 8, 13, 30))
     assert (trading.new_york_is_open, trading.minutes_to_new_york) == (True, 120)
     assert 0 < factors.halving_fraction < 0.1
     assert factors.gate == 1
@@ -61,19 +61,23 @@ def test_minutes_to_funding_and_halving():
     (at(2024, 8, 7, 23, 58, 0, 500_000), 2 - 0.5 / 60), (at(2024, 8, 7, 8, 1), 479.0),
 ])  # fmt: skip
 def test_minutes_to_funding_to_the_microsecond(moment, minutes):
-    found = calendar_factors(moment, 0.0, None, moment).minutes_to_funding
+    found = calendar_factors(moment, None, moment).minutes_to_funding
     assert found == pytest.approx(minutes, abs=1e-9)
 
 
 def test_every_factor_of_one_instant():
     moment = at(2024, 8, 10, 6)
-    found = calendar_factors(moment, 0.25, None, at(2024, 8, 12, 13, 30))
+    found = calendar_factors(moment, None, at(2024, 8, 12, 13, 30))
     assert (found.as_of, found.weekday, found.hour, found.is_weekend) == (moment, 5, 6, True)
-    assert (found.sessions, found.moon_phase, found.gate) == (["asia"], 0.25, 0.75)
+    assert (found.sessions, found.moon_phase, found.gate) == (
+        ["asia"],
+        pytest.approx(0.1952650, abs=1e-6),
+        0.75,
+    )
     assert found.minutes_to_funding == 120.0
     assert found.days_to_expiry == pytest.approx(20 + 2 / 24)
     assert found.minutes_to_new_york == 2 * 1440 + 450
-    friday = calendar_factors(at(2024, 8, 9, 6), 0.0, None, moment)
+    friday = calendar_factors(at(2024, 8, 9, 6), None, moment)
     assert (friday.weekday, friday.is_weekend) == (4, False)
 
 
