@@ -19,7 +19,7 @@ from dolphin_realtime.model.errors import MemberError
 
 VERSION: Final = "5.7.0"
 SHA256: Final = "241ec66cea8491787f68c3336f069ac463877af50bdb7676cd9d538f1940dc33"
-_PATH: Final = f"com/hazelcast/hazelcast/{VERSION}/hazelcast-{VERSION}.jar"
+PATH_IN_REPOSITORY: Final = f"com/hazelcast/hazelcast/{VERSION}/hazelcast-{VERSION}.jar"
 _MVN_COPY: Final = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy"
 _TIMEOUT_S: Final = 300
 
@@ -92,7 +92,10 @@ def _sources(maven_base: str) -> list[tuple[str, Callable[[Path], Path]]]:
     if maven_base:
         return [("DOLPHIN_MAVEN_BASE", lambda scratch: _download(maven_base, scratch))]
     return [
-        ("local Maven repository", lambda _: verify(Path.home() / ".m2/repository" / _PATH)),
+        (
+            "local Maven repository",
+            lambda _: verify(Path.home() / ".m2/repository" / PATH_IN_REPOSITORY),
+        ),
         ("mvn", _by_mvn),
     ]
 
@@ -129,7 +132,7 @@ def _by_mvn(scratch: Path) -> Path:
 
 def _download(maven_base: str, scratch: Path) -> Path:
     target = scratch / f"hazelcast-{VERSION}.jar"
-    address = f"{maven_base.rstrip('/')}/{_PATH}"
+    address = f"{maven_base.rstrip('/')}/{PATH_IN_REPOSITORY}"
     try:
         with urllib.request.urlopen(address, timeout=60) as response, target.open("wb") as f:  # noqa: S310
             shutil.copyfileobj(response, f)

@@ -1,0 +1,1 @@
+"""The image and its compose file, by a real container engine."""
