@@ -8,7 +8,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --python-version 3.13 --universal --gen
 DG := DOLPHIN_DAGSTER_VAR=$${TMPDIR:-/tmp}/dolphin-dg VIRTUAL_ENV=$(CURDIR)/.venv PATH=$(CURDIR)/$(BIN):$$PATH dg
 
 .DEFAULT_GOAL := help
-.PHONY: image prove-scanner package scanner members prove-members alerts days prove-days prove-why defs live prove-live exchange unit integration worlds prove-worlds share prove-share help setup dev demo test window production runs prove-runs backtests factors recovery systemd e2e check fuzz chaos chaos-short prove-fuzz prove-backtests prove-reference record-reference prove-recovery render mutants format lock clean
+.PHONY: docs documents image prove-scanner package scanner members prove-members alerts days prove-days prove-why defs live prove-live exchange unit integration worlds prove-worlds share prove-share help setup dev demo test window production runs prove-runs backtests factors recovery systemd e2e check fuzz chaos chaos-short prove-fuzz prove-backtests prove-reference record-reference prove-recovery render mutants format lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /|/' | awk -F'|' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -46,6 +46,13 @@ systemd: dev ## the rendered units, and the stack under a systemd booted in a co
 
 package: dev ## the wheel in an environment of its own, an empty folder, an empty home: the demo
 	@$(BIN)/pytest tests/package
+
+docs: dev ## the documents as a site with search, in var/docs; needs no network to be read
+	@$(BIN)/sphinx-build -q -W --keep-going -j 2 -c docs -d var/docs-cache . var/docs
+	@echo "open file://$(CURDIR)/var/docs/index.html"
+
+documents: dev ## every command of the documents typed on a running demo; their site built and searched in a browser
+	@$(BIN)/pytest --timeout=400 tests/docs
 
 image: dev ## the image built, its compose file run (needs root, podman, buildah, runc)
 	@$(BIN)/pytest tests/image

@@ -11,6 +11,7 @@ from typing import Any, Final, NamedTuple
 
 import click
 
+from dolphin_realtime import PACKAGE
 from dolphin_realtime.config.settings_file import apply_settings
 from dolphin_realtime.infra.process import direct_loopback
 from dolphin_realtime.model.errors import (
@@ -43,7 +44,6 @@ EXIT_STATUS: Final[dict[type[DolphinError], int]] = {
     VenueError: 3,
     EngineError: 1,
 }
-PACKAGE: Final = "dolphin-trader"
 MALFORMED: Final = (KeyError, TypeError, ValueError, AttributeError)
 """What reading a document of the grid raises if it is malformed."""
 
@@ -64,6 +64,7 @@ COMMANDS: Final = {
     "restart": Command("stack", "Stop a service and start it again"),
     "logs": Command("stack", "Print a service's log"),
     "settings": Command("settings", "Every setting: its value, where it comes from, its default, and what it means"),
+    "upgrade": Command("upgrade", "What another version of Dolphin would change here"),
     "service": Command("service", "Run one service in the foreground until SIGTERM"),
     "systemd": Command("systemd", "Run the stack under systemd: hardened units, limits, watchdogs, one target"),
     "nginx": Command("nginx", "Print nginx's configuration: login, operators and viewers, no mutation from other sites"),

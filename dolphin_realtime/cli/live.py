@@ -53,9 +53,9 @@ def live() -> None:
     docs/live.md leads from nothing to the first order. Each command reads DOLPHIN_LIVE_*.
 
     \b
-    Examples: dolphin live check                         is it fit for trading? asks, changes nothing
-              dolphin live adopt --reason "sold by hand" accept trades that were not the trader's
-              dolphin live panic --flatten               cancel and close everything, without a trader
+    Examples: dolphin live check                            is it fit for trading? asks, changes nothing
+              dolphin live adopt --reason "sold by hand"    accept trades that were not the trader's
+              dolphin live panic --flatten                  cancel and close everything, without a trader
     """
 
 

@@ -3,7 +3,6 @@
 import asyncio
 import sys
 import time
-from pathlib import Path
 
 import click
 import msgspec
@@ -15,6 +14,7 @@ from dolphin_realtime.cli.running import load_here, with_its_ports
 from dolphin_realtime.cli.status_view import as_json as status_json
 from dolphin_realtime.cli.status_view import render
 from dolphin_realtime.config.settings import load
+from dolphin_realtime.infra.process import has_ended
 from dolphin_realtime.model.errors import ServiceError, SettingsError
 from dolphin_realtime.ops.managers.find import manager_of
 from dolphin_realtime.ops.managers.local import LocalManager
@@ -86,7 +86,7 @@ def down() -> None:
         raise SettingsError("systemd manages this stack: systemctl stop dolphin.target")
     pid = manager.down()
     deadline = time.monotonic() + DOWN_TIMEOUT_S
-    while Path(f"/proc/{pid}").exists():
+    while not has_ended(pid):
         if time.monotonic() > deadline:
             raise ServiceError(
                 f"the runner (process {pid}) did not end within {DOWN_TIMEOUT_S:.0f} s"

@@ -49,6 +49,14 @@ def die_with_parent() -> None:
     _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
+def has_ended(pid: int) -> bool:
+    """Return whether a process is gone; one whose parent has not asked after it has ended too."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] in "ZX"
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+
+
 def bound_memory(room_bytes: int) -> None:
     """Let allocations fail from ``room_bytes`` beyond what this process has now."""
     pages = int(Path("/proc/self/statm").read_text().split()[0])

@@ -70,6 +70,12 @@ def test_it_says_its_version_and_its_settings(installed):
     assert "[signal]" in installed("settings", "example").stdout
 
 
+def test_it_compares_itself_with_a_wheel(installed, wheel):
+    done = installed("upgrade", "check", str(wheel))
+    assert done.returncode == 0, done.stderr
+    assert "nothing that an operator notices" in done.stdout
+
+
 def test_the_demo_trades_and_ends_well(installed):
     done = installed("up", "--demo", "--for", str(FOR_S))
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]

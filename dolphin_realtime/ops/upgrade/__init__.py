@@ -1,0 +1,1 @@
+"""What another version would change here: `dolphin upgrade check`."""

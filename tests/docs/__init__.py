@@ -1,0 +1,1 @@
+"""What the documents say to type is typed; the site of the documents is built and searched."""
