@@ -32,8 +32,9 @@ DEMO_CAPS: Final = {
     "LEVERAGE": "20",
 }
 WORLD: Final = "DOLPHIN_REPLAY_WORLD"
-SCANNED_WS: Final = "wss://fstream.binance.com"
+SCANNED_WS: Final = "wss://fstream.binance.com/market"
 SCANNED_REST: Final = "https://fapi.binance.com"
+"""Marks come from /market alone, depth from /public: "Important WebSocket Change Notice", 2026-03-06."""
 DEMO_DAYS: Final = ("2025-05-12", "2025-05-13", "2025-05-14", "2025-05-15")
 DEMO_ENV: Final = {
     "DOLPHIN_MARKET_CLOCK": "replay",

@@ -17,7 +17,8 @@ from dolphin_realtime.replay.market import PriceTable
 US: Final = 1_000_000
 MINUTE_MS: Final = 60_000
 MOST_CANDLES: Final = 1500
-STREAM: Final = "/ws/!markPrice@arr@1s"
+MARKS: Final = "!markPrice@arr@1s"
+LISTING: Final = "!contractInfo"
 
 
 class MarkVenue:
@@ -60,7 +61,8 @@ class MarkVenue:
     async def serve(self, port: int) -> web.AppRunner:
         """Listen on loopback; the caller cleans the runner up."""
         app = web.Application(middlewares=[self._refuse_if_away])
-        app.router.add_get(STREAM, self._stream)
+        for route in ("/market", "", "/public", "/private"):
+            app.router.add_get(f"{route}/stream", self._stream)
         app.router.add_get("/fapi/v1/exchangeInfo", self._info)
         app.router.add_get("/fapi/v1/ticker/24hr", self._day)
         app.router.add_get("/fapi/v1/markPriceKlines", self._candles)
@@ -82,14 +84,21 @@ class MarkVenue:
         return answer
 
     async def _stream(self, request: web.Request) -> web.WebSocketResponse:
+        """Serve one socket. Off its route /market it says nothing, as the venue does since April 2026."""
+        is_routed = request.path.startswith("/market/")
+        asked = {name for name in request.query.get("streams", "").split("/") if name}
         socket = web.WebSocketResponse()
         await socket.prepare(request)
         self._sockets.add(socket)
-        sending = asyncio.create_task(self._send(socket))
+        sending = asyncio.create_task(self._send(socket, asked if is_routed else set()))
         try:
             async for message in socket:
                 if message.type is WSMsgType.ERROR:
                     break
+                if message.type is WSMsgType.TEXT:
+                    told = message.json()
+                    asked.update(told["params"] if told["method"] == "SUBSCRIBE" else ())
+                    await socket.send_json({"result": None, "id": told["id"]})
         finally:
             self._sockets.discard(socket)
             sending.cancel()
@@ -97,10 +106,20 @@ class MarkVenue:
                 await sending
         return socket
 
-    async def _send(self, socket: web.WebSocketResponse) -> None:
+    async def _send(self, socket: web.WebSocketResponse, asked: set[str]) -> None:
+        told = dict(self.statuses)
         while not socket.closed:
-            await socket.send_json(self.marks())
+            for asset, status in self.statuses.items() if LISTING in asked else ():
+                if told.get(asset) != status:
+                    told[asset] = status
+                    await socket.send_json({"stream": LISTING, "data": self._contract(asset)})
+            if MARKS in asked:
+                await socket.send_json({"stream": MARKS, "data": self.marks()})
             await asyncio.sleep(max(0.05, 1.0 / self._speed))
+
+    def _contract(self, asset: str) -> dict[str, Any]:
+        return {"e": "contractInfo", "E": self.now_us() // 1000, "s": asset, "ps": asset, "ct": "PERPETUAL",
+                "dt": 4133404800000, "ot": 1569398400000, "cs": self.statuses[asset]}  # fmt: skip
 
     def marks(self) -> list[dict[str, Any]]:
         """Return a message of the stream."""

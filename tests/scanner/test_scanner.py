@@ -1,5 +1,6 @@
 """A stack without NG6: public marks of a loopback venue are scanned, traded, and go on after every fault."""
 
+import asyncio
 import itertools
 import json
 import subprocess
@@ -9,11 +10,17 @@ import time
 import ccxt
 import numpy as np
 import pytest
+from binance_common.configuration import ConfigurationWebSocketStreams
+from binance_sdk_derivatives_trading_usds_futures.derivatives_trading_usds_futures import (
+    DerivativesTradingUsdsFutures,
+)
 
 from dolphin_realtime.bench.stack import Stack
 from dolphin_realtime.model.market.return_window import eigenvalues
 from dolphin_realtime.scans.files import parse_scan
 from dolphin_realtime.scans.judge import judge_files
+from dolphin_realtime.services.scanner.marks import marks
+from tests.exchange.test_streams import until
 from tests.integration.conftest import LOWERED, eventually
 from tests.journals import rows
 from tests.scanner.venue import Served
@@ -113,25 +120,29 @@ def test_after_a_hang_up_scans_come_again_and_none_is_made_of_old_prices(cell):
     assert judge_files(cell.scans).wrong == []
 
 
-def test_a_halted_asset_has_no_price_and_a_delisted_one_is_gone_after_a_restart(cell):
+def test_a_delisted_asset_leaves_the_scans_and_a_listed_one_joins_them_at_once(cell):
+    venue, pid = cell.served.venue, cell.stack.service("scanner").pid
+    venue.statuses["LTCUSDT"] = "SETTLING"
+    eventually(lambda: "LTCUSDT" not in cell.newest().assets, 60, "the delisted asset gone")
+    venue.statuses["LTCUSDT"] = "TRADING"
+    eventually(lambda: "LTCUSDT" in cell.newest().assets, 60, "the listed asset there")
+    assert cell.stack.service("scanner").pid == pid
+    assert judge_files(cell.scans).wrong == []
+
+
+def test_a_halted_asset_has_no_price_and_a_restart_goes_on_after_the_last_scan(cell):
     venue = cell.served.venue
     venue.halted = {"XRPUSDT"}
-    venue.statuses["BCHUSDT"] = "SETTLING"
 
     def has_no_price():
         scan = cell.newest()
         return scan.prices[scan.assets.index("XRPUSDT")] is None
 
     eventually(has_no_price, 60, "the halted asset without a price")
+    venue.halted = set()
     number = cell.newest().scan_number
     cell.kill("scanner")
-    eventually(lambda: "BCHUSDT" not in cell.newest().assets, 60, "the delisted asset gone")
-    assert cell.newest().scan_number > number, "a restart goes on after the last scan"
-    venue.halted, venue.statuses["BCHUSDT"] = set(), "TRADING"
-    cell.kill("scanner")
-    eventually(
-        lambda: "BCHUSDT" in cell.newest().assets, 60, "the listed asset is there, with its past"
-    )
+    eventually(lambda: cell.newest().scan_number > number + 3, 60, "scans after the restart")
     assert judge_files(cell.scans).wrong == []
     epochs = cell.query("SELECT DISTINCT epoch FROM equity")
     assert epochs == [(1,)]
@@ -150,6 +161,47 @@ def test_candles_and_marks_are_read_by_a_client_that_others_wrote(cell):
     )
     mark = cell.served.venue.marks()[0]
     assert set(mark) == {"e", "E", "s", "p", "i", "P", "r", "T"}
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # the SDK's own, of aiohttp
+async def test_marks_and_listings_are_read_by_the_exchanges_own_sdk(cell):
+    """It asks for both below /market, and its models read what the venue on loopback sends."""
+    venue = cell.served.venue
+    streams = DerivativesTradingUsdsFutures(
+        config_ws_streams=ConfigurationWebSocketStreams(
+            stream_url=f"ws://127.0.0.1:{cell.served.port}"
+        )
+    ).websocket_streams
+    connection = await streams.create_connection()
+    heard, contracts = [], []
+    try:
+        every_second = "1s"
+        (await connection.mark_price_stream_for_all_market(update_speed=every_second)).on(
+            "message", heard.append
+        )
+        (await connection.contract_info_stream()).on("message", contracts.append)
+        await until(lambda: heard)
+        venue.statuses["LTCUSDT"] = "SETTLING"
+        await until(lambda: contracts)
+    finally:
+        venue.statuses["LTCUSDT"] = "TRADING"
+        await connection.close_connection(close_session=True)
+    assert (contracts[0].s, contracts[0].cs) == ("LTCUSDT", "SETTLING")
+
+
+async def test_off_its_route_the_venue_says_nothing_and_that_is_told():
+    served, faults = Served(), []
+    asked = marks(served.settings["scanner_ws"].removesuffix("/market"), faults.append)
+    try:
+        assert await anext(asked) is None
+        following = asyncio.create_task(anext(asked))
+        await until(lambda: faults, 20.0)
+        following.cancel()
+        await asyncio.gather(following, return_exceptions=True)
+        await asked.aclose()
+    finally:
+        served.close()
+    assert faults == ["stream_lost: TimeoutError: nothing came for 10 s"]
 
 
 def test_the_command_judges_a_folder(cell):

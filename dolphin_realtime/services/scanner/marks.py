@@ -1,25 +1,18 @@
-"""A venue's stream of mark prices, Binance USD-M's wire format: `!markPrice@arr@1s`.
+"""A venue's streams of mark prices and of changes of its listing, Binance USD-M's wire format.
 
-Connecting again after a loss or a silence belongs here; what a scan is made of does not (service.py).
+What a scan is made of does not belong here (service.py).
 """
 
-import asyncio
-import random
 from collections.abc import AsyncIterator, Callable
 from typing import Final
 
 import msgspec
-from websockets.asyncio.client import connect
-from websockets.exceptions import WebSocketException
 
-from dolphin_realtime.infra.backoff import backoff_s
+from dolphin_realtime.venues.public_stream import messages, stream_url
 
-PATH: Final = "/ws/!markPrice@arr@1s"
-OPEN_TIMEOUT_S: Final = 5.0
+MARKS: Final = "!markPrice@arr@1s"
+LISTING: Final = "!contractInfo"
 SILENCE_S: Final = 10.0
-BACKOFF_S: Final = (0.2, 20.0)
-MAX_MESSAGE: Final = 4 << 20
-FAULTS: Final = (OSError, WebSocketException, TimeoutError)
 
 
 class Mark(msgspec.Struct, frozen=True):
@@ -30,30 +23,37 @@ class Mark(msgspec.Struct, frozen=True):
     price: str = msgspec.field(name="p")
 
 
-_marks = msgspec.json.Decoder(list[Mark])
+class Listing(msgspec.Struct, frozen=True):
+    """A contract that was listed, delisted or changed."""
+
+    symbol: str = msgspec.field(name="s")
+    status: str = msgspec.field(name="cs")
 
 
-async def marks(base: str, on_fault: Callable[[str], None]) -> AsyncIterator[list[Mark]]:
-    """Yield messages for ever; an empty one after each new connection: some may have been missed.
+class _Envelope(msgspec.Struct):
+    """A message of the combined stream: an array of marks, or one contract."""
+
+    data: list[Mark] | Listing
+
+
+_decoder = msgspec.json.Decoder(_Envelope)
+
+
+async def marks(
+    base: str, on_fault: Callable[[str], None]
+) -> AsyncIterator[list[Mark] | Listing | None]:
+    """Yield messages for ever; None after each new connection: some may have been missed.
 
     A message that is none is reported to ``on_fault`` and skipped; so is a connection that breaks or falls
     silent, before a new one is made.
     """
-    attempt = 0
-    while True:
+    async for message in messages(stream_url(base, (MARKS, LISTING)), SILENCE_S, on_fault):
+        if message is None:
+            yield None
+            continue
         try:
-            url = f"{base.rstrip('/')}{PATH}"
-            async with connect(url, open_timeout=OPEN_TIMEOUT_S, max_size=MAX_MESSAGE) as socket:
-                yield []
-                while True:
-                    async with asyncio.timeout(SILENCE_S):
-                        message = await socket.recv()
-                    attempt = 0
-                    try:
-                        yield _marks.decode(message)
-                    except (msgspec.DecodeError, UnicodeDecodeError) as e:
-                        on_fault(f"bad_marks: {e}")
-        except FAULTS as e:
-            on_fault(f"stream_lost: {type(e).__name__}: {e}")
-        await asyncio.sleep(backoff_s(attempt, random.random(), *BACKOFF_S))
-        attempt += 1
+            found = _decoder.decode(message).data
+        except (msgspec.DecodeError, UnicodeDecodeError) as e:
+            on_fault(f"bad_marks: {e}")
+            continue
+        yield found

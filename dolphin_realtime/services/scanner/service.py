@@ -9,9 +9,11 @@ old price is not a scan.
 import asyncio
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Final
 
+from dolphin_realtime.config.settings import listed
 from dolphin_realtime.factors.polite_client import PoliteClient, http_client
 from dolphin_realtime.factors.source_memory import memory_of
 from dolphin_realtime.model.errors import BookSourceError, SettingsError
@@ -22,7 +24,7 @@ from dolphin_realtime.runtime.service_context import ServiceContext, pause
 from dolphin_realtime.scans.files import write_scan
 from dolphin_realtime.services.scanner.last_scan import LastScan, last_scan
 from dolphin_realtime.services.scanner.listing import CANDLES, fill, universe
-from dolphin_realtime.services.scanner.marks import Mark, marks
+from dolphin_realtime.services.scanner.marks import Listing, Mark, marks
 
 LEAST_RETURNS: Final = 32
 LEAST_ASSETS: Final = 3
@@ -44,11 +46,13 @@ class Scanner:
         self._window = ReturnWindow(self._settings.scanner_window, LEAST_RETURNS)
         self._marks: dict[str, tuple[float, int]] = {}
         self._assets: list[str] = []
+        self._scanned = set(map(str.upper, listed(self._settings.scanner_assets)))
         self._spectrum: tuple[int, list[str], list[float]] = (0, [], [])
         self._last: LastScan = last_scan(self._settings.scans)
         self._heard_at = 0.0
         self._minute = 0
         self._must_fill = True
+        self._listing_changed = asyncio.Event()
 
     async def run(self) -> None:
         """Follow the stream and write scans until the service stops."""
@@ -69,10 +73,19 @@ class Scanner:
 
     async def _follow(self) -> None:
         async for message in marks(self._settings.scanner_ws, self._on_fault):
-            if not message:
+            if message is None:
                 self._must_fill = True
-            for mark in message:
-                self._note(mark)
+            elif isinstance(message, Listing):
+                self._note_listing(message)
+            else:
+                for mark in message:
+                    self._note(mark)
+
+    def _note_listing(self, contract: Listing) -> None:
+        """Ask what the venue lists, if one of the scanned is gone, or one that is missed is there."""
+        is_open = contract.status == "TRADING"
+        if contract.symbol in self._scanned and is_open != (contract.symbol in self._assets):
+            self._listing_changed.set()
 
     def _note(self, mark: Mark) -> None:
         try:
@@ -88,7 +101,7 @@ class Scanner:
         self._heard_at = time.monotonic()
 
     async def _refresh(self) -> None:
-        """Ask what the venue lists, at the start and every REFRESH_S."""
+        """Ask what the venue lists: at the start, every REFRESH_S, and when it says that this changed."""
         s = self._settings
         while True:
             try:
@@ -98,8 +111,13 @@ class Scanner:
                 await asyncio.sleep(RETRY_S)
                 continue
             self._must_fill = self._must_fill or bool(set(found) - set(self._assets))
-            self._assets = found
-            await asyncio.sleep(REFRESH_S)
+            self._scanned.update(found)
+            if found != self._assets:
+                self._assets, self._spectrum = found, (0, [], [])
+            await asyncio.sleep(RETRY_S)  # changes come in bursts
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._listing_changed.wait(), REFRESH_S - RETRY_S)
+            self._listing_changed.clear()
 
     def _on_fault(self, why: str) -> None:
         self._context.count_rejection(why.split(":", maxsplit=1)[0], why=why)

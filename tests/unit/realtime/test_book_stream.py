@@ -21,12 +21,8 @@ from dolphin_realtime.replay.books import RecordedBooks, ReplayClock, SeededBook
 from dolphin_realtime.replay.venue import ReplayVenue
 from dolphin_realtime.services.orderbook.keeper import BookKeeper
 from dolphin_realtime.services.orderbook.snapshots import Snapshots
-from dolphin_realtime.services.orderbook.stream import (
-    BACKOFF_MAX_S,
-    BACKOFF_MIN_S,
-    stream_url,
-    updates,
-)
+from dolphin_realtime.services.orderbook.stream import stream_url, updates
+from dolphin_realtime.venues.public_stream import BACKOFF_S
 from tests.shared_data import SHARED, require
 
 NOW_US = 1_723_161_256_000_000
@@ -161,7 +157,7 @@ async def test_an_unknown_symbol_has_no_book_and_the_others_have():
 
 
 def test_back_off_doubles_up_to_its_cap():
-    bounds = BACKOFF_MIN_S, BACKOFF_MAX_S
+    bounds = BACKOFF_S
     assert [backoff_s(n, 1.0, *bounds) for n in (0, 1, 2)] == [0.2, 0.4, 0.8]
     assert backoff_s(30, 1.0, *bounds) == 20.0
     assert backoff_s(0, 0.0, *bounds) == 0.1
