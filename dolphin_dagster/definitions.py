@@ -21,7 +21,8 @@ from dolphin_dagster.resources import resources_of
 from dolphin_dagster.watch import runs as watch_runs
 from dolphin_dagster.watch import sensor as watching
 from dolphin_dagster.watch import stack_health
-from dolphin_realtime.config.settings import Settings, load
+from dolphin_realtime.config.loading import load
+from dolphin_realtime.config.settings import Settings
 from dolphin_realtime.config.settings_file import apply_settings
 
 

@@ -15,7 +15,8 @@ import dagster as dg
 from hazelcast.client import HazelcastClient
 from hazelcast.errors import HazelcastError
 
-from dolphin_realtime.config.settings import Settings, load
+from dolphin_realtime.config.loading import load
+from dolphin_realtime.config.settings import Settings
 from dolphin_realtime.grid import connection, wire
 from dolphin_realtime.grid.cluster import Cluster, cluster_of
 from dolphin_realtime.model.errors import GridError

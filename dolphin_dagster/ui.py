@@ -12,7 +12,7 @@ from dagster_webserver.webserver import DagsterWebserver
 from starlette.routing import Mount
 
 from dolphin_dagster.report_pages import routes
-from dolphin_realtime.config.settings import load
+from dolphin_realtime.config.loading import load
 from dolphin_realtime.infra import log
 
 

@@ -1,7 +1,6 @@
 """What each check of a realtime service looks at: pure rules over one snapshot.
 
-Conditions, limits and wording belong here; reading and reporting do not (snapshot.py, sensor.py).
-Ages are in seconds. Every red verdict says why.
+Conditions, limits in seconds and wording belong here; reading and reporting do not. Every red says why.
 """
 
 from collections.abc import Callable
@@ -16,7 +15,7 @@ from dolphin_dagster.realtime.snapshot import Document, Snapshot
 from dolphin_realtime.config.services import BRIDGE
 from dolphin_realtime.grid import maps, wire
 from dolphin_realtime.model import instant
-from dolphin_realtime.model.documents import EntryBlock, finite, refusals
+from dolphin_realtime.model.documents import EntryBlock, StateDocument, finite, refusals
 from dolphin_realtime.model.freshness import (
     SHOWN_BLOCK_S,
     SHOWN_BOOKS_S,
@@ -179,17 +178,16 @@ def may_trade(snapshot: Snapshot) -> Verdict:
     own = _dict(snapshot.safety.get("instances")).items()
     postures = {name: str(_dict(one).get("posture")) for name, one in own}
     posture = str(snapshot.safety.get("posture"))
-    said = snapshot.safety.get("reasons")
-    reasons = "; ".join(map(str, said)) if isinstance(said, list) and said else "none"
+    listed = snapshot.safety.get("reasons")
+    said = [str(reason) for reason in listed] if isinstance(listed, list) else []
     facts: Facts = {"size_multiplier": _number(snapshot.safety.get("size_multiplier"))}
-    facts |= {"posture": posture, "reasons": reasons}
+    facts |= {"posture": posture, "reasons": "; ".join(said) or "none"}
     if len(set(postures.values())) > 1:
         facts["traders"] = ", ".join(f"{name} {what}" for name, what in postures.items())
     passed = posture in (Posture.NORMAL, Posture.REDUCED)
-    words = [str(r).split(":")[0] for r in said] if isinstance(said, list) else []
     if not passed:
-        facts["why"] = f"{posture}: {reasons if reasons != 'none' else 'cooling down'}"
-    return Verdict(passed, facts, summary=" ".join([posture, *words]))
+        facts["why"] = f"{posture}: {'; '.join(said) or 'cooling down'}"
+    return Verdict(passed, facts, summary=" ".join([posture, *(r.split(":")[0] for r in said)]))
 
 
 def is_green(snapshot: Snapshot) -> Verdict:
@@ -225,52 +223,50 @@ def _is_bad(subsystem: dict[str, Any]) -> bool:
     return is_down or subsystem.get("holds") is False or _number(subsystem.get("score", 1.0)) < 1.0
 
 
-def state_holds(instance: str) -> Rule:
-    """Return a rule: a trader's state is young, agrees with its engine, and follows the scans."""
+def _of_trader(instance: str, judge: Callable[[StateDocument, Snapshot], Verdict]) -> Rule:
+    """Return a rule: a trader's state is young, and what ``judge`` says of it."""
 
     def rule(snapshot: Snapshot) -> Verdict:
         state = snapshot.states.get(instance)
         young = _young(state.updated_at if state else None, SHOWN_DOCUMENT_S, snapshot)
         if not young.passed or state is None:
             return young
+        return judge(state, snapshot)
+
+    return rule
+
+
+def state_holds(instance: str) -> Rule:
+    """Return a rule: a trader's state is young, agrees with its engine, and follows the scans."""
+
+    def judge(state: StateDocument, snapshot: Snapshot) -> Verdict:
         is_stalled = state.is_stalled(wire.bridged_at(snapshot.scan))
         stalled = "it takes none of the scans that come" if is_stalled else None
         wrong = state.mismatch or state.journal.fault or state.journal.trouble or stalled
         wrong = wrong or _blocked(state.entry_block, snapshot)
-        facts: Facts = {
-            "equity": state.equity,
-            "positions": float(len(state.positions)),
-            "fills": float(state.fills),
-        }
+        facts: Facts = {"equity": state.equity, "fills": float(state.fills)}
+        facts["positions"] = float(len(state.positions))
         return _red(wrong, facts) if wrong else Verdict(True, facts)
 
-    return rule
+    return _of_trader(instance, judge)
 
 
 def positions_are_priced(instance: str) -> Rule:
     """Return a rule: each held asset had a sound price in one of the last scans."""
 
-    def rule(snapshot: Snapshot) -> Verdict:
-        state = snapshot.states.get(instance)
-        young = _young(state.updated_at if state else None, SHOWN_DOCUMENT_S, snapshot)
-        if not young.passed or state is None:
-            return young
+    def judge(state: StateDocument, _: Snapshot) -> Verdict:
         found = [one for one in state.unpriced if one.scans >= UNPRICED_SCANS]
         facts: Facts = {"held_without_price": float(len(found))}
         names = [f"{one.asset} {one.reason} since {one.since:%Y-%m-%dT%H:%M:%S}" for one in found]
         return _red("; ".join(names)[:FACT_LENGTH], facts) if found else Verdict(True, facts)
 
-    return rule
+    return _of_trader(instance, judge)
 
 
 def venue_is_well(instance: str) -> Rule:
     """Return a rule: what a live trader knows of its venue calls for no posture; on paper it holds."""
 
-    def rule(snapshot: Snapshot) -> Verdict:
-        state = snapshot.states.get(instance)
-        young = _young(state.updated_at if state else None, SHOWN_DOCUMENT_S, snapshot)
-        if not young.passed or state is None:
-            return young
+    def judge(state: StateDocument, _: Snapshot) -> Verdict:
         live = state.live
         if live is None:
             return Verdict(True, {"live": 0.0})
@@ -281,7 +277,7 @@ def venue_is_well(instance: str) -> Rule:
         found = [f"{one.code}: {one.why}" for one in live.findings if one.posture is not None]
         return _red("; ".join(found)[:FACT_LENGTH], facts) if found else Verdict(True, facts)
 
-    return rule
+    return _of_trader(instance, judge)
 
 
 def _blocked(block: EntryBlock | None, snapshot: Snapshot) -> str | None:

@@ -21,7 +21,7 @@ from hazelcast.errors import HazelcastError
 from dolphin_realtime.bench.cpu import cpu_s
 from dolphin_realtime.bench.stack import Stack, wait_for
 from dolphin_realtime.config import services as service_table
-from dolphin_realtime.config.settings import load
+from dolphin_realtime.config.loading import load
 from dolphin_realtime.grid import connection, maps, wire
 from dolphin_realtime.grid.cluster import cluster_here
 from dolphin_realtime.infra.ports import answers

@@ -12,7 +12,8 @@ import msgspec
 from dolphin_realtime.config.factor_sources import HOSTS, PREFIX
 from dolphin_realtime.config.live import LIVE_FILE, UNDERSTOOD, LiveSettings
 from dolphin_realtime.config.live import PREFIX as LIVE
-from dolphin_realtime.config.settings import Settings, load, load_group
+from dolphin_realtime.config.loading import load, load_group
+from dolphin_realtime.config.settings import Settings
 from dolphin_realtime.infra.extras import need
 from dolphin_realtime.infra.ports import next_free
 from dolphin_realtime.model.errors import ServiceError, SettingsError

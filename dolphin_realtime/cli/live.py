@@ -26,7 +26,8 @@ from dolphin_realtime.config.live import (
     read_key,
     refuse_foreign,
 )
-from dolphin_realtime.config.settings import Settings, load_group
+from dolphin_realtime.config.loading import load_group
+from dolphin_realtime.config.settings import Settings
 from dolphin_realtime.infra.local_socket import ask, trader_socket
 from dolphin_realtime.model.errors import ServiceError, SettingsError
 from dolphin_realtime.model.risk.posture import OperatorCommand, Posture

@@ -14,7 +14,8 @@ import click
 import msgspec
 from hazelcast.client import HazelcastClient
 
-from dolphin_realtime.config.settings import PREFIX, Settings, load
+from dolphin_realtime.config.loading import load
+from dolphin_realtime.config.settings import PREFIX, Settings
 from dolphin_realtime.config.settings_file import apply_settings
 from dolphin_realtime.grid import connection
 from dolphin_realtime.grid.cluster import cluster_of

@@ -13,8 +13,9 @@ import uvloop
 
 from dolphin_realtime.cli.app import say
 from dolphin_realtime.config.live import check_caps, live_settings
+from dolphin_realtime.config.loading import load
 from dolphin_realtime.config.services import SERVICES, TRADER, row_of, trader_of
-from dolphin_realtime.config.settings import Settings, load
+from dolphin_realtime.config.settings import Settings
 from dolphin_realtime.config.trader_parameters import check_shares
 from dolphin_realtime.infra import log
 from dolphin_realtime.model.errors import JournalError, SettingsError

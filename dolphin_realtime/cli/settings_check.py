@@ -11,7 +11,8 @@ from msgspec import inspect as kinds
 from dolphin_realtime.cli.settings_table import GROUPS, OF_INSTANCE
 from dolphin_realtime.config.live import PREFIX as LIVE
 from dolphin_realtime.config.live import LiveSettings, addresses_of, live_settings
-from dolphin_realtime.config.settings import PREFIX, Settings, load, load_group
+from dolphin_realtime.config.loading import load, load_group
+from dolphin_realtime.config.settings import PREFIX, Settings
 from dolphin_realtime.config.settings_file import TABLES, read_settings
 from dolphin_realtime.config.trader_parameters import check_shares
 from dolphin_realtime.grid.cluster import cluster_of

@@ -13,7 +13,7 @@ from dolphin_realtime.cli.overview import read_overview
 from dolphin_realtime.cli.running import load_here, with_its_ports
 from dolphin_realtime.cli.status_view import as_json as status_json
 from dolphin_realtime.cli.status_view import render
-from dolphin_realtime.config.settings import load
+from dolphin_realtime.config.loading import load
 from dolphin_realtime.infra.process import has_ended
 from dolphin_realtime.model.errors import ServiceError, SettingsError
 from dolphin_realtime.ops.managers.find import manager_of

@@ -8,7 +8,7 @@ import msgspec
 
 from dolphin_realtime.cli.app import say
 from dolphin_realtime.cli.reports import progress
-from dolphin_realtime.config.settings import load
+from dolphin_realtime.config.loading import load
 from dolphin_realtime.model.errors import SettingsError
 
 SHOWN = 15

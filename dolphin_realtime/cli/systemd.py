@@ -7,7 +7,8 @@ import click
 import msgspec
 
 from dolphin_realtime.cli.app import say
-from dolphin_realtime.config.settings import Settings, load
+from dolphin_realtime.config.loading import load
+from dolphin_realtime.config.settings import Settings
 from dolphin_realtime.config.settings_file import apply_settings
 from dolphin_realtime.model.errors import ServiceError, SettingsError
 from dolphin_realtime.ops.managers.systemd import ENVIRONMENT, TARGET, environment

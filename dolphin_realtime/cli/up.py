@@ -29,7 +29,8 @@ from dolphin_realtime.cli.running import ANSWER_S
 from dolphin_realtime.cli.status_view import lines_of, view
 from dolphin_realtime.config.live import PREFIX as LIVE
 from dolphin_realtime.config.live import LiveSettings
-from dolphin_realtime.config.settings import Settings, load_group
+from dolphin_realtime.config.loading import load_group
+from dolphin_realtime.config.settings import Settings
 from dolphin_realtime.config.trader_parameters import check_shares, load_parameters
 from dolphin_realtime.grid import connection
 from dolphin_realtime.grid.cluster import cluster_of

@@ -7,7 +7,7 @@ from typing import Annotated, Final
 
 import msgspec
 
-from dolphin_realtime.config.settings import load_group
+from dolphin_realtime.config.loading import load_group
 
 PREFIX: Final = "DOLPHIN_SOURCE_"
 Seconds = Annotated[float, msgspec.Meta(gt=0)]

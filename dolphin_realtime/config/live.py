@@ -13,7 +13,8 @@ from typing import Annotated, Final
 
 import msgspec
 
-from dolphin_realtime.config.settings import Settings, load_group
+from dolphin_realtime.config.loading import load_group
+from dolphin_realtime.config.settings import Settings
 from dolphin_realtime.model.errors import SettingsError
 
 PREFIX: Final = "DOLPHIN_LIVE_"

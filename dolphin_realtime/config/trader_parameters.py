@@ -11,7 +11,8 @@ from typing import Final
 
 import msgspec
 
-from dolphin_realtime.config.settings import listed, load_group
+from dolphin_realtime.config.loading import load_group
+from dolphin_realtime.config.settings import listed
 from dolphin_realtime.model.errors import SettingsError
 from dolphin_realtime.model.market.paper_faults import PaperFaults
 from dolphin_realtime.model.portfolio.costs import CostParams

@@ -45,19 +45,10 @@ NOT_LISTED: Final = (None, None)
 
 def order_of(row: dict[str, Any]) -> InFlight:
     """Return the order that a row of `orders` holds."""
-    return InFlight(
-        client_order_id=row["client_order_id"],
-        order=OrderIntent(
-            asset=row["asset"],
-            side=row["side"],
-            quantity=row["quantity"],
-            leg=row["leg"],
-            is_reduce_only=bool(row["reduce_only"]),
-        ),
-        epoch=row["epoch"],
-        scan_number=row["scan_number"],
-        decided_us=row["timestamp_us"],
-    )
+    intent = OrderIntent(asset=row["asset"], side=row["side"], quantity=row["quantity"], leg=row["leg"],
+                         is_reduce_only=bool(row["reduce_only"]))  # fmt: skip
+    return InFlight(client_order_id=row["client_order_id"], order=intent, epoch=row["epoch"],
+                    scan_number=row["scan_number"], decided_us=row["timestamp_us"])  # fmt: skip
 
 
 def day_row(account: Account, day: DayPnl, unrealised: float) -> DayRow:
@@ -296,12 +287,9 @@ def _order_row(o: InFlight) -> OrderRow:
         epoch=o.epoch,
         scan_number=o.scan_number,
         timestamp_us=o.decided_us,
-        asset=o.order.asset,
-        side=o.order.side,
-        quantity=o.order.quantity,
-        leg=o.order.leg,
+        asset=o.order.asset, side=o.order.side, quantity=o.order.quantity, leg=o.order.leg,
         reduce_only=o.order.is_reduce_only,
-    )
+    )  # fmt: skip
 
 
 def _told(event: Ended | Unknown) -> tuple[str, str]:

@@ -13,8 +13,9 @@ from typing import Annotated, Any, Final
 import msgspec
 
 from dolphin_realtime.config.live import read_key
+from dolphin_realtime.config.loading import load_group
 from dolphin_realtime.config.services import REPLAY
-from dolphin_realtime.config.settings import Settings, load_group
+from dolphin_realtime.config.settings import Settings
 from dolphin_realtime.infra import log
 from dolphin_realtime.infra.process import notify
 from dolphin_realtime.model.errors import SettingsError

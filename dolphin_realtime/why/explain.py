@@ -97,27 +97,20 @@ def explain(instance: str, moment: Moment, asset: str, known: DayRows) -> Explan
     journalled = journalled_of(known, scan.timestamp_us, asset)
     rest = moment.rest
     return Explanation(
-        instance=instance,
-        asset=asset,
-        timestamp_us=scan.timestamp_us,
-        epoch=plan.key[0],
+        instance=instance, asset=asset, timestamp_us=scan.timestamp_us, epoch=plan.key[0],
         scan_number=scan.scan_number,
         equity=rest.market.equity if rest else moment.portfolio.equity(),
         posture=plan.limits.posture.value,
         entry_block=plan.limits.entry_block,
-        price=_price(moment, asset),
-        score=_score(moment, asset),
-        gates=_gates(moment, asset),
+        price=_price(moment, asset), score=_score(moment, asset), gates=_gates(moment, asset),
         signal=decided.signal,
         stages=stages(rest, asset) if rest else [],
         held_usd=decided.held * (plan.prices.get(asset) or moment.prices_before.get(asset, 0.0)),
         band_usd=least_usd(rest.market, rest.p) if rest else 0.0,
-        limits=_limits(moment, asset),
-        decided=decided,
-        journalled=journalled,
+        limits=_limits(moment, asset), decided=decided, journalled=journalled,
         differences=[] if journalled is None else _differences(decided, journalled),
         fate=_fate(known, scan.timestamp_us, asset),
-    )
+    )  # fmt: skip
 
 
 def decided_of(moment: Moment, asset: str) -> Decided:
@@ -292,12 +285,11 @@ def _fate(known: DayRows, at_us: int, asset: str) -> list[dict[str, Any]]:
                 "quantity": order["quantity"],
                 "fills": [
                     {
-                        "price": f["price"],
-                        "mid": f["mid"],
-                        "quantity": f["quantity"],
-                        "fee": f["fee"],
+                        **{
+                            name: f[name]
+                            for name in ("price", "mid", "quantity", "fee", "realised")
+                        },
                         "slippage": f["quantity"] * abs(f["price"] - f["mid"]),
-                        "realised": f["realised"],
                         "after_s": (f["booked_us"] - at_us) / 1e6,
                     }
                     for f in done

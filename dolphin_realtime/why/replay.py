@@ -32,9 +32,9 @@ from dolphin_realtime.model.portfolio.portfolio import Portfolio
 from dolphin_realtime.model.portfolio.position_change import Act
 from dolphin_realtime.model.portfolio.position_orders import PositionOrder, carry_out
 from dolphin_realtime.model.portfolio.sizing import Decisions
+from dolphin_realtime.model.risk.exposure import Exposure
 from dolphin_realtime.model.risk.permission import TradingPermission
 from dolphin_realtime.model.risk.posture import Posture
-from dolphin_realtime.model.risk.pre_trade import Exposure
 from dolphin_realtime.model.signal.gates import Book, Factors
 from dolphin_realtime.trading.book_cache import BookCache
 

@@ -15,15 +15,10 @@ import numpy as np
 from dolphin_realtime.model.orders import OrderIntent
 from dolphin_realtime.model.portfolio.decision import Market
 from dolphin_realtime.model.portfolio.sizing import Decisions, TargetWeights
+from dolphin_realtime.model.risk.exposure import Exposure
 from dolphin_realtime.model.risk.permission import TradingPermission
 from dolphin_realtime.model.risk.posture import Posture
-from dolphin_realtime.model.risk.pre_trade import (
-    LIMITS,
-    Exposure,
-    PreTradeParams,
-    check,
-    record_sent,
-)
+from dolphin_realtime.model.risk.pre_trade import LIMITS, PreTradeParams, check, record_sent
 from dolphin_realtime.model.signal.asset_states import directions_of
 from dolphin_realtime.why.replay import Moment
 

@@ -18,7 +18,7 @@ from dolphin_realtime.backtest import differences
 from dolphin_realtime.backtest.versus_paper import versus_paper
 from dolphin_realtime.books.archive import BookLine, archive_books
 from dolphin_realtime.books.documents import BooksDocument
-from dolphin_realtime.config.settings import load
+from dolphin_realtime.config.loading import load
 from dolphin_realtime.factors.files import SCHEMA
 from dolphin_realtime.model.instant import day_of, from_us
 from dolphin_realtime.model.market.order_book import features

@@ -9,7 +9,7 @@ import pytest
 from dolphin_dagster.definitions import build_definitions
 from dolphin_dagster.resources import resources_of
 from dolphin_realtime.config.factor_sources import HOSTS
-from dolphin_realtime.config.settings import load
+from dolphin_realtime.config.loading import load
 from dolphin_realtime.grid import maps
 from dolphin_realtime.model import instant
 from tests.factors.sources import Replayed

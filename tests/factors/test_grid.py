@@ -14,7 +14,7 @@ from dolphin_dagster.factors.publish import Moment, publish
 from dolphin_dagster.factors.registry import external
 from dolphin_dagster.factors.stack import FactorStack
 from dolphin_dagster.resources import Grid, resources_of
-from dolphin_realtime.config.settings import load
+from dolphin_realtime.config.loading import load
 from dolphin_realtime.factors.source_memory import CircuitBreaker
 from dolphin_realtime.grid import maps
 from dolphin_realtime.model.factors.document import (

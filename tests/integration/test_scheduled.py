@@ -16,7 +16,7 @@ from dolphin_dagster.definitions import build_definitions
 from dolphin_dagster.instance import pools
 from dolphin_dagster.resources import resources_of
 from dolphin_realtime.bench.backtest import first_day
-from dolphin_realtime.config.settings import load
+from dolphin_realtime.config.loading import load
 from dolphin_realtime.model.instant import DAY_US
 from dolphin_realtime.replay.market import Market, ReplayParams, load_prices
 from dolphin_realtime.replay.pace import archive_days

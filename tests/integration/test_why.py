@@ -15,7 +15,7 @@ from statistics import median
 import msgspec
 import pytest
 
-from dolphin_realtime.config.settings import load
+from dolphin_realtime.config.loading import load
 from dolphin_realtime.scans.days import ScanDays
 from dolphin_realtime.why.explain import explain
 from dolphin_realtime.why.replay import read_day, replay

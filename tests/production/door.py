@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx2
 
 from dolphin_realtime.bench.stack import free_port, wait_for
-from dolphin_realtime.config.settings import load
+from dolphin_realtime.config.loading import load
 from dolphin_realtime.infra.ports import answers
 from dolphin_realtime.ops.nginx import Front, render
 

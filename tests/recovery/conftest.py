@@ -6,7 +6,8 @@ import threading
 
 import pytest
 
-from dolphin_realtime.config.settings import Settings, load
+from dolphin_realtime.config.loading import load
+from dolphin_realtime.config.settings import Settings
 from dolphin_realtime.grid import maps
 from dolphin_realtime.ops.managers.local import LocalManager
 from dolphin_realtime.services.meta_health.files import LedgerLine, ledger_path, read_ledger

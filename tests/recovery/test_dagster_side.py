@@ -6,7 +6,7 @@ import signal
 import pytest
 
 from dolphin_realtime.bench.stack import Stack
-from dolphin_realtime.config.settings import load
+from dolphin_realtime.config.loading import load
 from dolphin_realtime.ops import dagster_api
 from dolphin_realtime.services.meta_health.files import ledger_path, read_ledger
 from tests.integration.conftest import eventually

@@ -12,7 +12,8 @@ from dolphin_dagster.watch import overdue, runs, sensor
 from dolphin_realtime.cli.app import COMMANDS, dolphin
 from dolphin_realtime.config.factor_sources import SourceSettings
 from dolphin_realtime.config.live import LiveSettings
-from dolphin_realtime.config.settings import Settings, load
+from dolphin_realtime.config.loading import load
+from dolphin_realtime.config.settings import Settings
 from dolphin_realtime.model import errors
 from dolphin_realtime.model.market.paper_faults import PaperFaults
 from dolphin_realtime.model.portfolio.costs import CostParams

@@ -10,7 +10,7 @@ import pytest
 
 from dolphin_realtime.cli.settings_check import allowed, check_file
 from dolphin_realtime.cli.settings_table import GROUPS, example, meanings, settings_of
-from dolphin_realtime.config.settings import load
+from dolphin_realtime.config.loading import load
 from dolphin_realtime.config.settings_file import (
     FILE,
     NAMED_BY,

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from dolphin_realtime.bench.stack import wait_for
+from dolphin_realtime.config.loading import load
 from dolphin_realtime.config.services import metrics_port
-from dolphin_realtime.config.settings import load
 
 DEPLOY = Path("deploy")
 SERVICES = ("hazelcast", "bridge", "safety", "orderbook", "meta-health", "alerter", "trader@BLUE")

@@ -38,9 +38,10 @@ from dolphin_realtime.model.portfolio.position_change import PositionChange
 from dolphin_realtime.model.portfolio.screening import screen
 from dolphin_realtime.model.portfolio.sizing import Decisions, TargetWeights
 from dolphin_realtime.model.portfolio.unpriced import Unpriced, unpriced
+from dolphin_realtime.model.risk.exposure import Exposure, Pace
 from dolphin_realtime.model.risk.market_posture import MarketPosture
 from dolphin_realtime.model.risk.permission import TradingPermission
-from dolphin_realtime.model.risk.pre_trade import Exposure, Pace, PreTradeParams
+from dolphin_realtime.model.risk.pre_trade import PreTradeParams
 from dolphin_realtime.model.signal.gates import Book, Factors
 from dolphin_realtime.model.signal.params import SignalParams
 from dolphin_realtime.model.signal.state import SignalState
@@ -89,12 +90,9 @@ class Portfolio:
         self.flattened_id, self.n_flattened = "", 0
 
     def decide(
-        self,
-        scan: Scan,
-        limits: TradingPermission,
-        book: Mapping[str, Book] | None = None,
+        self, scan: Scan, limits: TradingPermission, book: Mapping[str, Book] | None = None,
         factors: Factors | None = None,
-    ) -> Plan:
+    ) -> Plan:  # fmt: skip
         """Step the signal, charge funding and decide; afterwards the orders are in flight.
 
         Raises:
@@ -121,13 +119,9 @@ class Portfolio:
         )
 
     def catch_up(
-        self,
-        scan: Scan,
-        orders: list[InFlight],
-        limits: TradingPermission,
-        book: Mapping[str, Book] | None = None,
-        factors: Factors | None = None,
-    ) -> Plan:
+        self, scan: Scan, orders: list[InFlight], limits: TradingPermission,
+        book: Mapping[str, Book] | None = None, factors: Factors | None = None,
+    ) -> Plan:  # fmt: skip
         """Process a scan that is too old to act on: all steps but the decisions.
 
         ``orders`` had been sent at it by a process that died: they are in flight again. The other
@@ -140,12 +134,9 @@ class Portfolio:
         return plan
 
     def _advance(
-        self,
-        scan: Scan,
-        limits: TradingPermission,
-        book: Mapping[str, Book] | None,
+        self, scan: Scan, limits: TradingPermission, book: Mapping[str, Book] | None,
         factors: Factors | None,
-    ) -> Plan:
+    ) -> Plan:  # fmt: skip
         """Step the signal and charge funding."""
         draft = self.signals.begin(scan, book, factors)
         plan = Plan(scan=scan, draft=draft, decisions=[], orders=[], funding=[], limits=limits)
@@ -299,14 +290,8 @@ class Portfolio:
         return Exposure.of(market, now_us, day_loss, pace, unknown_assets(in_flight))
 
     def _fly(self, intent: OrderIntent, epoch: int, scan_number: int, now_us: int) -> InFlight:
-        order = InFlight(
-            client_order_id=order_id(
-                owner_of(self.instance, self.life), epoch, scan_number, intent
-            ),
-            order=intent,
-            epoch=epoch,
-            scan_number=scan_number,
-            decided_us=now_us,
-        )
-        self.in_flight[order.client_order_id] = order
+        name = order_id(owner_of(self.instance, self.life), epoch, scan_number, intent)
+        order = InFlight(client_order_id=name, order=intent, epoch=epoch, scan_number=scan_number,
+                         decided_us=now_us)  # fmt: skip
+        self.in_flight[name] = order
         return order

@@ -15,8 +15,8 @@ from dolphin_realtime.model.portfolio.funding import FundingClock
 from dolphin_realtime.model.portfolio.portfolio import Portfolio
 from dolphin_realtime.model.portfolio.position_change import PositionChange
 from dolphin_realtime.model.portfolio.unpriced import Unpriced
+from dolphin_realtime.model.risk.exposure import Pace
 from dolphin_realtime.model.risk.market_posture import MarketPosture
-from dolphin_realtime.model.risk.pre_trade import Pace
 from dolphin_realtime.model.signal.state import SignalState
 
 _encoder = msgspec.msgpack.Encoder()

@@ -11,8 +11,8 @@ import msgspec
 from dolphin_realtime.model.errors import NoOrderId
 from dolphin_realtime.model.orders import SCANS, InFlight, OrderIntent
 from dolphin_realtime.model.portfolio.plan import Plan
+from dolphin_realtime.model.risk.exposure import Exposure
 from dolphin_realtime.model.risk.pre_trade import (
-    Exposure,
     PreTradeParams,
     Refusal,
     check,

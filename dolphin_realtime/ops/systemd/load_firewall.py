@@ -5,7 +5,7 @@ It is the firewall's unit; `systemctl reload dolphin-firewall` runs it again aft
 
 import sys
 
-from dolphin_realtime.config.settings import load
+from dolphin_realtime.config.loading import load
 from dolphin_realtime.config.settings_file import apply_settings
 from dolphin_realtime.model.errors import DolphinError
 from dolphin_realtime.ops import firewall

@@ -10,7 +10,7 @@ from typing import Final
 
 import msgspec
 
-from dolphin_realtime.config.settings import load_group
+from dolphin_realtime.config.loading import load_group
 from dolphin_realtime.grid import maps, wire
 from dolphin_realtime.grid.connection import GRID_FAULTS
 from dolphin_realtime.model.documents import StateDocument

@@ -21,7 +21,7 @@ from dolphin_dagster.watch import sensor as alerting
 from dolphin_dagster.watch.red_checks import Bad
 from dolphin_dagster.watch.runs import runs_failed, runs_recovered, works_of
 from dolphin_dagster.watch.sensor import decide
-from dolphin_realtime.config.settings import load
+from dolphin_realtime.config.loading import load
 from dolphin_realtime.runtime.alert_log import Alert, read_alerts, standing, write_alert
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)

@@ -15,7 +15,7 @@ from dolphin_dagster.realtime.assets import make_assets
 from dolphin_dagster.realtime.sensor import Memory, events, report
 from dolphin_dagster.realtime.snapshot import Snapshot
 from dolphin_dagster.realtime.table import make_rules, verdicts
-from dolphin_realtime.config.settings import load
+from dolphin_realtime.config.loading import load
 
 SETTINGS = load({})
 ASSETS = [spec.key.to_user_string() for spec in make_assets(SETTINGS)]

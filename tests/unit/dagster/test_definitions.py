@@ -9,7 +9,8 @@ import pytest
 from dolphin_dagster.definitions import build_definitions
 from dolphin_dagster.instance import pools, setup
 from dolphin_dagster.realtime.table import make_rules
-from dolphin_realtime.config.settings import Settings, load
+from dolphin_realtime.config.loading import load
+from dolphin_realtime.config.settings import Settings
 from dolphin_realtime.model.errors import SettingsError
 
 

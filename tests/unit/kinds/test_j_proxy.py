@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from dolphin_realtime.config.settings import load
+from dolphin_realtime.config.loading import load
 from dolphin_realtime.infra.process import LOOPBACK, NO_PROXY, direct_loopback
 from dolphin_realtime.ops import dagster_api
 from dolphin_realtime.ops.runner.services import environment

@@ -3,7 +3,7 @@
 import dagster as dg
 
 from dolphin_dagster.definitions import build_definitions
-from dolphin_realtime.config.settings import load
+from dolphin_realtime.config.loading import load
 from dolphin_realtime.runtime.alert_log import Alert, read_alerts, standing, write_alert
 from tests.unit.dagster.test_alerting import NOW, look
 from tests.unit.dagster.test_alerting import stack as stack

@@ -8,14 +8,8 @@ import pytest
 from dolphin_realtime.model.instant import MINUTE_US
 from dolphin_realtime.model.market.instrument import OTHER
 from dolphin_realtime.model.orders import OrderIntent
-from dolphin_realtime.model.risk.pre_trade import (
-    LIMITS,
-    Exposure,
-    Pace,
-    PreTradeParams,
-    check,
-    record_sent,
-)
+from dolphin_realtime.model.risk.exposure import Exposure, Pace
+from dolphin_realtime.model.risk.pre_trade import LIMITS, PreTradeParams, check, record_sent
 
 NOW_US = 1_700_000_000_000_000
 

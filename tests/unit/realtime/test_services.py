@@ -3,7 +3,8 @@
 import pytest
 import yaml
 
-from dolphin_realtime.config.settings import Settings, load
+from dolphin_realtime.config.loading import load
+from dolphin_realtime.config.settings import Settings
 from dolphin_realtime.model.errors import SettingsError
 from dolphin_realtime.ops.runner import services
 

@@ -6,7 +6,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from dolphin_realtime.config.settings import load
+from dolphin_realtime.config.loading import load
 from dolphin_realtime.config.trader_parameters import load_parameters
 from dolphin_realtime.model.errors import SettingsError
 from dolphin_realtime.scans.archive import write_archive
