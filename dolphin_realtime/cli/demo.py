@@ -170,7 +170,8 @@ def refuse_mixed_home(settings: Settings, *, is_demo: bool) -> None:
         )
     if not is_demo and marker.exists():
         raise SettingsError(
-            f"{settings.home} holds the demo's state; make clean, or set another DOLPHIN_HOME"
+            f"{settings.home} holds the demo's state; give this stack another home, e.g. "
+            "DOLPHIN_HOME=$HOME/dolphin"
         )
     settings.home.mkdir(parents=True, exist_ok=True)
     if is_demo:

@@ -29,7 +29,8 @@ from dolphin_realtime.config.live import (
 from dolphin_realtime.config.loading import load_group
 from dolphin_realtime.config.settings import Settings
 from dolphin_realtime.infra.local_socket import ask, trader_socket
-from dolphin_realtime.model.errors import ServiceError, SettingsError
+from dolphin_realtime.journal.database import MODE, meta, reading
+from dolphin_realtime.model.errors import JournalError, ServiceError, SettingsError
 from dolphin_realtime.model.risk.posture import OperatorCommand, Posture
 from dolphin_realtime.ops.managers import systemd
 from dolphin_realtime.ops.systemd.unit import CREDENTIALS, VENUE_KEYS
@@ -187,6 +188,11 @@ def replay(day: str, instance: str) -> None:
     Exit status: 0 the same, 1 not, with the first difference.
     """
     settings = load_here()
+    with reading(settings.journal_dir(instance)) as db:
+        if meta(db, MODE) != "live":
+            raise JournalError(
+                f"{instance} trades on paper: dolphin versus {day} backtests its day"
+            )
     scans = scans_of(settings, day).scans(day)
     found = replay_live(settings.journal_dir(instance), instance, day, scans)
     if found.first_difference is None:

@@ -2,16 +2,20 @@
 
 from collections.abc import Mapping
 from datetime import time
+from typing import Final
 
 from dolphin_realtime.backtest.versus_paper import scans_of
 from dolphin_realtime.config.settings import Settings
 from dolphin_realtime.journal.database import MODE, meta, reading
 from dolphin_realtime.model.errors import JournalError
-from dolphin_realtime.model.instant import day_us, from_us
+from dolphin_realtime.model.instant import MINUTE_US, day_us, from_us
 from dolphin_realtime.reports.daily import days_of
 from dolphin_realtime.why.explain import Explanation, explain
 from dolphin_realtime.why.replay import read_day, replay
 from dolphin_realtime.why.turning import turns
+
+LONG_US: Final = 10 * MINUTE_US
+"""A scan that is older than this was current at no time that an operator means."""
 
 
 def last_day(settings: Settings, instance: str) -> str:
@@ -42,6 +46,10 @@ def explained(settings: Settings, instance: str, day: str, at: time, asset: str)
     at_us = max((us for us in known.scans if us <= wanted_us), default=None)
     if at_us is None:
         raise JournalError(f"{instance} handled no scan on {day} until {at}; {_span(known.scans)}")
+    if wanted_us - at_us > LONG_US:
+        raise JournalError(
+            f"the newest scan of {day} until {at} is of {from_us(at_us):%H:%M:%S}: ask for that"
+        )
     scans = scans_of(settings, day).scans(day)
     todo = (scan for scan in scans if scan.timestamp_us <= at_us)
     for moment in replay(settings, instance, day, todo, known, lambda us: us == at_us):

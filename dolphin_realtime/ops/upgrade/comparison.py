@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 AFTER: Final = "**After this upgrade**"
 """Begins the part of a changelog's entry that says what is to be done."""
 _ENTRY: Final = re.compile(r"^- .*(?:\n  .*)*", re.MULTILINE)
-_SETTING: Final = re.compile(r"^\| `(DOLPHIN_[A-Z0-9_]+)` \| (.*?) \| ", re.MULTILINE)
+_SETTING: Final = re.compile(r"^\| `(DOLPHIN_[A-Z0-9_]+)` \|(.*?)\| ", re.MULTILINE)
 _PACKAGE: Final = re.compile(r"^([\w.-]+)==([^ ;\\]+)", re.MULTILINE)
 
 
@@ -58,20 +58,24 @@ def compare(here: Version, there: Version, used: Collection[str]) -> Upgrade:
     """
     known = set(_entries(here.changes))
     news = [entry for entry in _entries(there.changes) if entry not in known]
-    old, new = dict(_SETTING.findall(here.settings)), dict(_SETTING.findall(there.settings))
+    old, new = _defaults(here.settings), _defaults(there.settings)
     return Upgrade(
         here=here.name,
         there=there.name,
         news=news,
         to_do=[e[e.index(AFTER) + len(AFTER) :].lstrip(" ,:") for e in news if AFTER in e],
         gone=sorted(name for name in used if name in old and name not in new),
-        defaults=[c for c in _changes(old, new) if c.here and c.there and c.name not in used],
+        defaults=[c for c in _changes(old, new) if {*old} & {*new} & {c.name} - {*used}],
         packages=list(_changes(_packages(here.lock), _packages(there.lock))),
     )
 
 
 def _entries(changelog: str) -> list[str]:
     return [re.sub(r"\n\s+", " ", entry)[2:] for entry in _ENTRY.findall(changelog)]
+
+
+def _defaults(settings: str) -> dict[str, str]:
+    return {name: default.strip() for name, default in _SETTING.findall(settings)}
 
 
 def _packages(lock: str) -> dict[str, str]:

@@ -1,7 +1,9 @@
 """Where versions are read from: what is installed, a commit of the checkout, a wheel."""
 
+import re
 import subprocess
 import zipfile
+import zlib
 from email.parser import HeaderParser
 from importlib.metadata import version
 from importlib.resources import files
@@ -14,6 +16,7 @@ from dolphin_realtime.ops.upgrade.comparison import Version
 
 FILES: Final = {"changes": "CHANGELOG.md", "settings": "settings.md", "lock": "requirements.lock"}
 IN_CHECKOUT: Final = {**FILES, "settings": "docs/settings.md"}
+MOST_BYTES: Final = 8 << 20
 _FOLDER: Final = "dolphin_realtime/ops/upgrade"
 
 
@@ -32,13 +35,21 @@ def of_wheel(path: Path) -> Version:
     """
     try:
         with zipfile.ZipFile(path) as wheel:
-            names = wheel.namelist()
-            (metadata,) = (name for name in names if name.endswith(".dist-info/METADATA"))
-            name = HeaderParser().parsestr(wheel.read(metadata).decode())["Version"]
-            texts = {w: wheel.read(f"{_FOLDER}/{file}").decode() for w, file in FILES.items()}
-    except (OSError, zipfile.BadZipFile, KeyError, ValueError) as e:
+            names = [n for n in wheel.namelist() if re.fullmatch(r"[^/]+\.dist-info/METADATA", n)]
+            said = HeaderParser().parsestr(_text(wheel, names[0] if names else "METADATA"))
+            name, is_ours = said["Version"], said["Name"] == PACKAGE
+            texts = {w: _text(wheel, f"{_FOLDER}/{file}") for w, file in FILES.items()}
+    except (OSError, zipfile.BadZipFile, zlib.error, RuntimeError, KeyError, ValueError) as e:
         raise ServiceError(f"{path} is no wheel of Dolphin that can be compared: {e}") from e
+    if not (name and is_ours):
+        raise ServiceError(f"{path} is no wheel of Dolphin: it is {said['Name']} {name}")
     return Version(name=str(name), **texts)
+
+
+def _text(wheel: zipfile.ZipFile, name: str) -> str:
+    if wheel.getinfo(name).file_size > MOST_BYTES:
+        raise ValueError(f"{name} has more than {MOST_BYTES} bytes")
+    return wheel.read(name).decode()
 
 
 def of_commit(checkout: Path, commit: str) -> Version:
@@ -57,20 +68,29 @@ def of_commit(checkout: Path, commit: str) -> Version:
             commit = _git(checkout, "rev-parse", "--abbrev-ref", "@{upstream}")
         except ServiceError as e:
             raise ServiceError(f"name a commit, a tag or a branch: {e}") from e
-    texts = {what: _git(checkout, "show", f"{commit}:{name}") for what, name in IN_CHECKOUT.items()}
-    described = _git(checkout, "describe", "--always", "--tags", commit)
-    later = _git(checkout, "rev-list", "--count", f"HEAD..{commit}")
-    return Version(name=f"{commit} ({described}, {later} commits that are not here)", **texts)
+    if commit.startswith("-"):
+        raise ServiceError(f"{commit!r} is no commit, tag or branch")
+    found = _git(
+        checkout, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{commit}^{{commit}}"
+    )
+    texts = {what: _git(checkout, "show", f"{found}:{name}") for what, name in IN_CHECKOUT.items()}
+    described = _git(checkout, "describe", "--always", "--tags", found)
+    behind, ahead = _git(checkout, "rev-list", "--left-right", "--count", f"HEAD...{found}").split()
+    lacks = f", {behind} of here are not there: a step back" if behind != "0" else ""
+    return Version(
+        name=f"{commit} ({described}, {ahead} commits that are not here{lacks})", **texts
+    )
 
 
 def _git(checkout: Path, *words: str) -> str:
     try:
         done = subprocess.run(
             ["git", "-C", str(checkout), *words],
-            capture_output=True, text=True, timeout=60, check=False,
+            capture_output=True, text=True, timeout=60, check=False, errors="replace",
         )  # fmt: skip
-    except (OSError, subprocess.TimeoutExpired) as e:
+    except (OSError, ValueError, subprocess.TimeoutExpired) as e:
         raise ServiceError(f"git {' '.join(words)}: {e}") from e
     if done.returncode != 0:
-        raise ServiceError(f"git {' '.join(words)}: {done.stderr.strip()[-300:]}")
+        said = done.stderr.strip()[-300:] or "there is no such commit, tag or branch"
+        raise ServiceError(f"git {' '.join(words)}: {said}")
     return done.stdout.strip()

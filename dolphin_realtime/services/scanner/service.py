@@ -73,8 +73,11 @@ class Scanner:
 
     async def _follow(self) -> None:
         async for message in marks(self._settings.scanner_ws, self._on_fault):
-            if message is None:
+            if (
+                message is None
+            ):  # a new connection: minutes and changes of the listing may be missing
                 self._must_fill = True
+                self._listing_changed.set()
             elif isinstance(message, Listing):
                 self._note_listing(message)
             else:

@@ -1,3 +1,4 @@
+import re
 import subprocess
 import zipfile
 
@@ -61,18 +62,25 @@ def a_wheel(path, texts):
     return path
 
 
+METADATA = "dolphin_trader-0.2.0.dist-info/METADATA"
+CHANGES = "dolphin_realtime/ops/upgrade/CHANGELOG.md"
+WHEEL = {
+    METADATA: "Name: dolphin-trader\nVersion: 0.2.0\n\nDolphin\n",
+    CHANGES: THERE.changes,
+    "dolphin_realtime/ops/upgrade/settings.md": THERE.settings,
+    "dolphin_realtime/ops/upgrade/requirements.lock": THERE.lock,
+}
+
+
 def test_a_wheel_is_read(tmp_path):
-    folder = "dolphin_realtime/ops/upgrade"
-    texts = {
-        "dolphin_trader-0.2.0.dist-info/METADATA": "Name: dolphin-trader\nVersion: 0.2.0\n\nDolphin\n",
-        f"{folder}/CHANGELOG.md": THERE.changes,
-        f"{folder}/settings.md": THERE.settings,
-        f"{folder}/requirements.lock": THERE.lock,
-    }
-    assert of_wheel(a_wheel(tmp_path / "dolphin.whl", texts)) == THERE
+    assert of_wheel(a_wheel(tmp_path / "dolphin.whl", WHEEL)) == THERE
 
 
-@pytest.mark.parametrize("texts", [{}, {"other-1.dist-info/METADATA": "Version: 1\n"}])
+@pytest.mark.parametrize(
+    "texts",
+    [{}, {"other-1.dist-info/METADATA": "Version: 1\n"}, {**WHEEL, METADATA: "Name: other\nVersion: 1\n"},
+     {**WHEEL, CHANGES: "x" * (9 << 20)}],
+)  # fmt: skip
 def test_a_wheel_of_something_else_is_refused_by_name(tmp_path, texts):
     path = a_wheel(tmp_path / "other.whl", texts)
     with pytest.raises(ServiceError, match=r"other\.whl is no wheel of Dolphin"):
@@ -106,8 +114,11 @@ def test_the_newest_of_the_branch_is_fetched_and_read(tmp_path):
     assert found.name.endswith(", 1 commits that are not here)")
     assert found.settings == THERE.settings.strip()
     assert compare(HERE, found, {"DOLPHIN_B"}).gone == ["DOLPHIN_B"]
-    with pytest.raises(ServiceError, match=r"v9\.9"):
-        of_commit(checkout, "v9.9")
+    for name in ("v9.9", "--output=stolen", "-n", "two words"):
+        with pytest.raises(ServiceError, match=re.escape(name)):
+            of_commit(checkout, name)
+    assert not list(checkout.glob("stolen*"))
+    assert "a step back" in of_commit(origin, "HEAD~1").name
 
 
 def test_the_command_shows_what_changes_and_exits_by_what_is_in_the_way(monkeypatch, tmp_path):
