@@ -158,7 +158,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     scanner_ws: str = ""
     scanner_rest: str = ""
     scanner_assets: str = ""
-    scanner_top: Annotated[int, msgspec.Meta(ge=3, le=2000)] = 50
+    scanner_top: Annotated[int, msgspec.Meta(ge=3, le=600)] = 50
     scanner_cadence_s: Annotated[float, msgspec.Meta(ge=0.2)] = 5.0
     scanner_window: Annotated[int, msgspec.Meta(ge=32, le=1440)] = 240
     scanner_simulated: str = ""

@@ -13,6 +13,8 @@ from typing import Final
 from dolphin_realtime.factors.source_memory import HostMemory
 
 DEFAULT_BAN_S: Final = 120.0
+LONGEST_BAN_S: Final = 7 * 86_400.0
+"""Binance bans for three days at the most; more is no time to wait."""
 TOO_MANY: Final = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.IM_A_TEAPOT)
 MAY_WAIT: Final = (*TOO_MANY, HTTPStatus.SERVICE_UNAVAILABLE)
 USED_WEIGHT: Final = "x-mbx-used-weight-1m"
@@ -23,9 +25,9 @@ def retry_after_s(value: str | None, now: datetime) -> float | None:
     if value is None:
         return None
     if value.strip().isdecimal():
-        return float(value.strip())
+        return min(float(value.strip()), LONGEST_BAN_S)
     try:
-        return max(0.0, (parsedate_to_datetime(value) - now).total_seconds())
+        return min(LONGEST_BAN_S, max(0.0, (parsedate_to_datetime(value) - now).total_seconds()))
     except (TypeError, ValueError, OverflowError):
         return None
 

@@ -25,7 +25,7 @@ from tests.integration.conftest import LOWERED, eventually
 from tests.journals import rows
 from tests.scanner.venue import Served
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = pytest.mark.timeout(300)
 SETTINGS = {
     "safety_cool_down_s": 1, "mhs_sources": "scan,safety,state", "restart_pause_s": 0.2,
     "start_limit_burst": 50, "scanner_cadence_s": 1.0, "firewall": "off", **LOWERED,
@@ -82,7 +82,8 @@ def test_the_first_decision_on_live_prices_comes_within_ten_minutes(cell, capsys
         "SELECT count(*) FROM equity WHERE NOT is_acted_on OR entry_block = 'CLOCK_SKEW'"
     )
     assert late[0][0] > 300, "the past minutes warm the signal and are not acted on"
-    eventually(lambda: cell.query("SELECT 1 FROM orders LIMIT 1"), 60, lambda: str(reasons))
+    # Near a settlement (08:00 UTC) the calendar's gate is closed for two minutes.
+    eventually(lambda: cell.query("SELECT 1 FROM orders LIMIT 1"), 180, lambda: str(reasons))
 
 
 def test_its_files_are_what_the_format_says_and_equal_those_of_the_replay_in_form(cell):
@@ -163,6 +164,38 @@ def test_candles_and_marks_are_read_by_a_client_that_others_wrote(cell):
     assert set(mark) == {"e", "E", "s", "p", "i", "P", "r", "T"}
 
 
+def test_what_no_venue_should_send_decides_about_nothing_else(cell):
+    venue, number = cell.served.venue, cell.newest().scan_number
+    venue.besides = [
+        ("BTCUSD_PERP", 10**9, "1"), ("BTCUSDT", 61, "7"), ("ETHUSDT", 0, 1.5), ("ADAUSDT", 0, "NaN"),
+        ("<b>", 0, "1"), ("XRPUSDT", -3600, "9"), ("SOLUSDT", 0, None),
+    ]  # fmt: skip
+    try:
+        eventually(lambda: cell.newest().scan_number > number + 5, 30, "scans")
+        scan = cell.newest()
+    finally:
+        venue.besides = []
+    assert scan.assets == sorted(venue.statuses)
+    for asset, price in zip(scan.assets, scan.prices, strict=True):
+        assert price == pytest.approx(venue.price(asset, scan.timestamp_us), rel=1e-6), asset
+    told = (cell.stack.home / "logs" / "scanner.log").read_text()
+    assert "bad_mark" in told
+
+
+def test_an_empty_listing_is_not_believed(cell):
+    venue, number = cell.served.venue, cell.newest().scan_number
+    venue.lists_nothing = True
+    venue.statuses["LTCUSDT"] = "SETTLING"
+    log = cell.stack.home / "logs" / "scanner.log"
+    eventually(lambda: "listing_unread" in log.read_text(), 40, "the empty listing")
+    assert len(cell.newest().assets) == 16
+    assert cell.newest().scan_number > number, "scans go on"
+    venue.lists_nothing = False
+    eventually(lambda: "LTCUSDT" not in cell.newest().assets, 60, "the delisted asset gone")
+    venue.statuses["LTCUSDT"] = "TRADING"
+    eventually(lambda: "LTCUSDT" in cell.newest().assets, 60, "the listed asset there")
+
+
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # the SDK's own, of aiohttp
 async def test_marks_and_listings_are_read_by_the_exchanges_own_sdk(cell):
     """It asks for both below /market, and its models read what the venue on loopback sends."""
@@ -201,7 +234,7 @@ async def test_off_its_route_the_venue_says_nothing_and_that_is_told():
         await asked.aclose()
     finally:
         served.close()
-    assert faults == ["stream_lost: TimeoutError: nothing came for 10 s"]
+    assert faults == ["stream_lost: TimeoutError: nothing came that can be read for 10 s"]
 
 
 def test_the_command_judges_a_folder(cell):

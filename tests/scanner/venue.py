@@ -3,6 +3,8 @@
 import asyncio
 import threading
 
+from aiohttp import web
+
 from dolphin_realtime.bench.stack import free_port
 from dolphin_realtime.model.instant import DAY_US
 from dolphin_realtime.replay.market import load_prices
@@ -10,15 +12,32 @@ from dolphin_realtime.replay.marks import MarkVenue
 
 
 class RecordedVenue(MarkVenue):
-    """Remembers when it sent marks, on its own clock."""
+    """Remembers when it sent marks, on its own clock; can send what no venue should.
+
+    Attributes:
+        besides: Marks that go with each message: of a symbol, with a clock that is so many seconds off, a price.
+        lists_nothing: Whether its listing is empty.
+    """
 
     def __init__(self, *args):
         super().__init__(*args)
         self.sent_us: list[int] = []
+        self.besides: list[tuple[str, float, object]] = []
+        self.lists_nothing = False
 
     def marks(self):
         self.sent_us.append(self.now_us())
-        return super().marks()
+        now_ms = self.now_us() // 1000
+        odd = [
+            {"s": symbol, "E": int(now_ms + off_s * 1000), "p": price}
+            for symbol, off_s, price in self.besides
+        ]
+        return [*odd, *super().marks()]
+
+    async def _info(self, request):
+        if self.lists_nothing:
+            return web.json_response({"timezone": "UTC", "serverTime": 0, "symbols": []})
+        return await super()._info(request)
 
 
 class Served:

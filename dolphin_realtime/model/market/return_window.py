@@ -4,10 +4,14 @@ A scan has the spectrum of the correlation matrix of its assets' last returns (s
 lacks part of the window is not in the scan: its correlations would be made up.
 """
 
+from typing import Final
+
 import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
+NEARLY: Final = 0.9
+"""Share of the longest run of closes that an asset needs."""
 
 
 def eigenvalues(returns: Floats) -> list[float]:
@@ -36,11 +40,14 @@ class ReturnWindow:
     def __init__(self, n_returns: int, least: int) -> None:
         self._n, self._least = n_returns, least
         self._closes: dict[str, dict[int, float]] = {}
+        self.revision = 0
+        """Grows with every close that is noted: what was computed before may be of other closes."""
 
     def add(self, asset: str, minute: int, close: float) -> None:
         """Note an asset's close of a minute (since the epoch); a price that is none is left out."""
         if 0.0 < close < float("inf"):
             self._closes.setdefault(asset, {})[minute] = close
+            self.revision += 1
 
     def carry(self, assets: list[str], minute: int) -> None:
         """Give assets without a close of a minute that of the one before: they did not move."""
@@ -48,6 +55,7 @@ class ReturnWindow:
             closes = self._closes.get(asset, {})
             if minute not in closes and minute - 1 in closes:
                 closes[minute] = closes[minute - 1]
+                self.revision += 1
 
     def forget(self, before: int, assets: set[str]) -> None:
         """Forget minutes that no window reaches, and every asset but these."""
@@ -61,20 +69,37 @@ class ReturnWindow:
         """Return whether an asset's close of a minute is known."""
         return minute in self._closes.get(asset, {})
 
+    def lacks(self, asset: str, minute: int) -> bool:
+        """Return whether an asset has too few closes up to a minute, or a hole in them."""
+        closes = self._closes.get(asset, {})
+        first = max(min(closes, default=minute), minute - self._n)
+        return self._run(asset, minute) <= max(minute - first, self._least)
+
     def close(self, asset: str, minute: int) -> float:
         """Return an asset's close of a minute that is known."""
         return self._closes[asset][minute]
 
     def ready(self, minute: int, wanted: list[str]) -> list[str]:
-        """Return the assets with enough closes in a row up to a minute, in the order that is wanted."""
-        least = range(minute - self._least, minute + 1)
-        return [a for a in wanted if all(m in self._closes.get(a, {}) for m in least)]
+        """Return the assets with enough closes in a row up to a minute, in the order that is wanted.
+
+        Enough is nearly as many as the asset with the most has, within the window: one that has fewer, being
+        new or with a hole, is left out, or the window of all would be as short as its own.
+        """
+        runs = {asset: self._run(asset, minute) for asset in wanted}
+        most = max(runs.values(), default=0)
+        return [a for a in wanted if runs[a] > self._least and runs[a] >= NEARLY * most]
+
+    def _run(self, asset: str, minute: int) -> int:
+        """Return how many closes in a row an asset has up to a minute, a window at the most."""
+        closes = self._closes.get(asset, {})
+        first = minute
+        while first > minute - self._n and first - 1 in closes:
+            first -= 1
+        return minute - first + 1 if minute in closes else 0
 
     def spectrum(self, minute: int, assets: list[str]) -> list[float]:
         """Return the eigenvalues of assets that are ready, over the longest window that all have."""
-        first = minute
-        while first > minute - self._n and all(first - 1 in self._closes[a] for a in assets):
-            first -= 1
+        first = minute - min(self._run(a, minute) for a in assets) + 1
         rows = range(first, minute + 1)
         closes = np.array([[self._closes[a][m] for a in assets] for m in rows])
         return eigenvalues(np.diff(np.log(closes), axis=0))

@@ -9,7 +9,7 @@ from dolphin_realtime.model.market.order_book import DepthUpdate
 from dolphin_realtime.venues import public_stream
 
 SILENCE_S: Final = 20.0
-"""A stream without a message for this long is connected anew."""
+"""A stream without an update for this long is connected anew."""
 
 
 class _Envelope(msgspec.Struct):
@@ -32,13 +32,7 @@ async def updates(url: str, on_fault: Callable[[str], None]) -> AsyncIterator[De
     A message that is not an update is reported to ``on_fault`` and skipped. A connection that
     breaks or falls silent is also reported, then a new one is made.
     """
-    async for message in public_stream.messages(url, SILENCE_S, on_fault):
-        if message is None:
-            yield None
-            continue
-        try:
-            update = _updates.decode(message).data
-        except (msgspec.DecodeError, UnicodeDecodeError) as e:
-            on_fault(f"bad_update: {e}")
-            continue
-        yield update
+    async for one in public_stream.messages(
+        url, lambda message: _updates.decode(message).data, on_fault, SILENCE_S
+    ):
+        yield one

@@ -14,8 +14,11 @@ class LastScan(NamedTuple):
     timestamp_us: int = 0
 
 
-def last_scan(folder: Path) -> LastScan:
-    """Return the last readable scan of the newest day that has one; of none, number and instant 0."""
+def last_scan(folder: Path, until_us: int) -> LastScan:
+    """Return the last readable scan of the newest day that has one; of none, number and instant 0.
+
+    One that is later than ``until_us`` is passed over: it would end all scans until its time has come.
+    """
     days = sorted((path for path in folder.glob("????-??-??") if path.is_dir()), reverse=True)
     for day in days:
         for path in sorted(
@@ -25,5 +28,6 @@ def last_scan(folder: Path) -> LastScan:
                 scan = parse_scan(path.read_bytes(), path.name)
             except (OSError, ScanError):
                 continue
-            return LastScan(scan.scan_number, scan.timestamp_us)
+            if scan.timestamp_us <= until_us:
+                return LastScan(scan.scan_number, scan.timestamp_us)
     return LastScan()

@@ -9,9 +9,12 @@ from dolphin_realtime.config.settings import listed
 from dolphin_realtime.factors.polite_client import PoliteClient
 from dolphin_realtime.model.errors import BookSourceError
 from dolphin_realtime.model.instant import MINUTE_US
+from dolphin_realtime.model.market.asset_names import is_allowed
+from dolphin_realtime.model.market.mark_feed import price_of
 from dolphin_realtime.model.market.return_window import ReturnWindow
 
 AT_ONCE: Final = 4
+FILL_S: Final = 20.0
 CANDLES: Final = 499
 """Minutes asked for at once: the most that weighs 2; enough for a trader to be warm (3 tau_x)."""
 
@@ -37,20 +40,27 @@ class _Day(msgspec.Struct):
 async def universe(venue: PoliteClient, wanted: str, most: int) -> list[str]:
     """Return the assets to scan: those that are wanted, else the perpetuals with the most turnover.
 
-    An asset that the venue does not trade now is left out.
+    An asset that the venue does not trade now, or whose name is none, is left out.
 
     Raises:
-        BookSourceError: If the venue does not answer, or its answer is not of the known form.
+        BookSourceError: If the venue does not answer, its answer is not of the known form, or lists none.
     """
     info = _read(await venue.get("/fapi/v1/exchangeInfo", "exchangeInfo"), _Info, "exchangeInfo")
     open_now = {s.symbol for s in info.symbols
-                if s.status == "TRADING" and s.contract_type == "PERPETUAL" and s.quote == "USDT"}  # fmt: skip
+                if s.status == "TRADING" and s.contract_type == "PERPETUAL" and s.quote == "USDT"
+                and is_allowed(s.symbol)}  # fmt: skip
     if wanted:
-        return [asset for asset in map(str.upper, listed(wanted)) if asset in open_now]
-    body = await venue.get("/fapi/v1/ticker/24hr", "ticker/24hr")
-    days = _read(body, list[_Day], "ticker/24hr")
-    turnover = {day.symbol: float(day.turnover) for day in days if day.symbol in open_now}
-    return sorted(sorted(turnover, key=lambda asset: -turnover[asset])[:most])
+        found = [
+            asset for asset in dict.fromkeys(map(str.upper, listed(wanted))) if asset in open_now
+        ]
+    else:
+        body = await venue.get("/fapi/v1/ticker/24hr", "ticker/24hr")
+        days = _read(body, list[_Day], "ticker/24hr")
+        turnover = {d.symbol: price_of(d.turnover) or 0.0 for d in days if d.symbol in open_now}
+        found = sorted(sorted(turnover, key=lambda asset: (-turnover[asset], asset))[:most])
+    if not found:
+        raise BookSourceError("the venue lists none of the wanted assets")
+    return found
 
 
 async def fill(
@@ -58,17 +68,20 @@ async def fill(
 ) -> list[str]:
     """Add the closes of past minutes to a window; return the assets for which there are none.
 
+    What has not come within FILL_S is given up.
+
     Args:
         venue: Where to ask.
         window: What to fill.
         assets: Whose closes.
         minute: The last whole minute: a later candle is not over yet.
     """
-    gate, failed = asyncio.Semaphore(AT_ONCE), list[str]()
+    gate, failed = asyncio.Semaphore(AT_ONCE), set(assets)
+    deadline = asyncio.get_running_loop().time() + FILL_S
 
     async def of(asset: str) -> None:
         try:
-            async with gate:
+            async with gate, asyncio.timeout_at(deadline):
                 body = await venue.get(
                     "/fapi/v1/markPriceKlines", f"candles of {asset}", symbol=asset, interval="1m",
                     limit=CANDLES,
@@ -77,8 +90,9 @@ async def fill(
                 opened = int(candle[0]) * 1000 // MINUTE_US
                 if opened <= minute:
                     window.add(asset, opened, float(candle[4]))
-        except (BookSourceError, IndexError, TypeError, ValueError):
-            failed.append(asset)
+        except (BookSourceError, TimeoutError, IndexError, TypeError, ValueError, OverflowError):
+            return
+        failed.discard(asset)
 
     await asyncio.gather(*map(of, assets))
     return sorted(failed)
@@ -87,5 +101,5 @@ async def fill(
 def _read[T](body: bytes, kind: type[T], what: str) -> T:
     try:
         return msgspec.json.decode(body, type=kind)
-    except (msgspec.DecodeError, UnicodeDecodeError) as e:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as e:
         raise BookSourceError(f"{what}: {e}") from e

@@ -8,6 +8,7 @@ from typing import Final
 
 import msgspec
 
+from dolphin_realtime.model.market.mark_feed import Mark
 from dolphin_realtime.venues.public_stream import messages, stream_url
 
 MARKS: Final = "!markPrice@arr@1s"
@@ -15,45 +16,46 @@ LISTING: Final = "!contractInfo"
 SILENCE_S: Final = 10.0
 
 
-class Mark(msgspec.Struct, frozen=True):
-    """One asset's mark price; ``event_ms`` is the venue's clock."""
-
-    symbol: str = msgspec.field(name="s")
-    event_ms: int = msgspec.field(name="E")
-    price: str = msgspec.field(name="p")
-
-
-class Listing(msgspec.Struct, frozen=True):
+class Contract(msgspec.Struct, frozen=True):
     """A contract that was listed, delisted or changed."""
 
     symbol: str = msgspec.field(name="s")
     status: str = msgspec.field(name="cs")
 
 
-class _Envelope(msgspec.Struct):
-    """A message of the combined stream: an array of marks, or one contract."""
-
-    data: list[Mark] | Listing
+class _Marks(msgspec.Struct):
+    data: list[msgspec.Raw]
 
 
-_decoder = msgspec.json.Decoder(_Envelope)
+class _Contract(msgspec.Struct):
+    data: Contract
 
 
-async def marks(
-    base: str, on_fault: Callable[[str], None]
-) -> AsyncIterator[list[Mark] | Listing | None]:
-    """Yield messages for ever; None after each new connection: some may have been missed.
+_message, _mark = msgspec.json.Decoder(_Marks), msgspec.json.Decoder(Mark)
+_contract = msgspec.json.Decoder(_Contract)
 
-    A message that is none is reported to ``on_fault`` and skipped; so is a connection that breaks or falls
-    silent, before a new one is made.
+
+async def marks(base: str, on_fault: Callable[[str], None]) -> AsyncIterator[list[Mark] | None]:
+    """Yield the marks of each message for ever; None after each new connection.
+
+    A mark that cannot be read is told to ``on_fault`` and left out; the others of its message are not.
     """
-    async for message in messages(stream_url(base, (MARKS, LISTING)), SILENCE_S, on_fault):
-        if message is None:
-            yield None
-            continue
-        try:
-            found = _decoder.decode(message).data
-        except (msgspec.DecodeError, UnicodeDecodeError) as e:
-            on_fault(f"bad_marks: {e}")
-            continue
-        yield found
+
+    def decode(message: str | bytes) -> list[Mark]:
+        found = []
+        for raw in _message.decode(message).data:
+            try:
+                found.append(_mark.decode(raw))
+            except (msgspec.DecodeError, UnicodeDecodeError) as e:
+                on_fault(f"bad_mark: {e}")
+        return found
+
+    async for one in messages(stream_url(base, [MARKS]), decode, on_fault, SILENCE_S):
+        yield one
+
+
+async def contracts(base: str, on_fault: Callable[[str], None]) -> AsyncIterator[Contract | None]:
+    """Yield every contract that changes, for ever; None after each new connection."""
+    url = stream_url(base, [LISTING])
+    async for one in messages(url, lambda m: _contract.decode(m).data, on_fault):
+        yield one

@@ -9,32 +9,41 @@ old price is not a scan.
 import asyncio
 import time
 from collections.abc import Iterator
-from contextlib import suppress
-from datetime import UTC, datetime
 from typing import Final
 
 from dolphin_realtime.config.settings import listed
 from dolphin_realtime.factors.polite_client import PoliteClient, http_client
 from dolphin_realtime.factors.source_memory import memory_of
+from dolphin_realtime.infra.backoff import backoff_s
 from dolphin_realtime.model.errors import BookSourceError, SettingsError
-from dolphin_realtime.model.instant import MINUTE_US, to_us
+from dolphin_realtime.model.instant import MINUTE_US
+from dolphin_realtime.model.market.mark_feed import AHEAD_US, CLOSING_US, MarkFeed
 from dolphin_realtime.model.market.return_window import ReturnWindow
 from dolphin_realtime.model.market.scan import Scan
 from dolphin_realtime.runtime.service_context import ServiceContext, pause
 from dolphin_realtime.scans.files import write_scan
 from dolphin_realtime.services.scanner.last_scan import LastScan, last_scan
 from dolphin_realtime.services.scanner.listing import CANDLES, fill, universe
-from dolphin_realtime.services.scanner.marks import Listing, Mark, marks
+from dolphin_realtime.services.scanner.marks import contracts, marks
 
 LEAST_RETURNS: Final = 32
 LEAST_ASSETS: Final = 3
 REFRESH_S: Final = 900.0
 """How often the venue is asked what it lists."""
-RETRY_S: Final = 10.0
-HALTED_S: Final = 30.0
-"""An asset without a mark price for this long has no price in a scan."""
+RETRY_S: Final = (10.0, 300.0)
+"""Pauses between two questions for what was not had, the shortest and the longest."""
+LISTING_S: Final = 20.0
+BELIEVED: Final = 0.5
+"""A listing with a smaller share of the assets of the one before is taken for half an answer."""
+EDGE_US: Final = 5_000_000
+"""A minute is over this long after its end: then every asset's mark of the next one has come."""
 WRITE_PAST: Final = 20
 """Past scans written in a row before the loop turns."""
+
+
+def wall_us() -> int:
+    """Return the host's clock."""
+    return time.time_ns() // 1000
 
 
 class Scanner:
@@ -44,145 +53,164 @@ class Scanner:
         self._context, self._venue = context, venue
         self._settings = context.settings
         self._window = ReturnWindow(self._settings.scanner_window, LEAST_RETURNS)
-        self._marks: dict[str, tuple[float, int]] = {}
+        self._feed = MarkFeed(self._window)
         self._assets: list[str] = []
         self._scanned = set(map(str.upper, listed(self._settings.scanner_assets)))
-        self._spectrum: tuple[int, list[str], list[float]] = (0, [], [])
-        self._last: LastScan = last_scan(self._settings.scans)
+        self._spectrum: tuple[tuple[int, int], list[str], list[float]] = ((0, 0), [], [])
+        self._last: LastScan = last_scan(self._settings.scans, wall_us() + AHEAD_US)
         self._heard_at = 0.0
-        self._minute = 0
-        self._must_fill = True
-        self._listing_changed = asyncio.Event()
+        self._must_fill, self._listing_changed = asyncio.Event(), asyncio.Event()
+        self._is_filled = False
 
     async def run(self) -> None:
-        """Follow the stream and write scans until the service stops."""
-        following = asyncio.create_task(self._follow())
-        listing = asyncio.create_task(self._refresh())
+        """Follow the streams and write scans until the service stops; a task that ends ends it."""
         self._context.ready()
-        try:
+        async with asyncio.TaskGroup() as tasks:
+            beside = [tasks.create_task(work()) for work in
+                      (self._follow_marks, self._follow_listing, self._refresh, self._fill)]  # fmt: skip
             while not self._context.stopping.is_set():
                 began = time.monotonic()
                 await self._turn()
                 self._context.turn()
                 left = self._settings.scanner_cadence_s - (time.monotonic() - began)
                 await pause(self._context.stopping, max(0.05, left))
-        finally:
-            for task in (following, listing):
+            for task in beside:
                 task.cancel()
-            await asyncio.gather(following, listing, return_exceptions=True)
 
-    async def _follow(self) -> None:
+    async def _follow_marks(self) -> None:
         async for message in marks(self._settings.scanner_ws, self._on_fault):
-            if (
-                message is None
-            ):  # a new connection: minutes and changes of the listing may be missing
-                self._must_fill = True
+            if message is None:  # a new connection: minutes may be missing
+                self._feed.begin()
+                self._ask_for_past()
+                continue
+            before_us = self._feed.now_us
+            for why in self._feed.note(message, self._scanned, wall_us()):
+                self._on_fault(why)
+            if self._feed.now_us > before_us:
+                self._heard_at = time.monotonic()
+
+    async def _follow_listing(self) -> None:
+        async for contract in contracts(self._settings.scanner_ws, self._on_fault):
+            # On a new connection a change may have been missed; else one of the scanned is gone or back.
+            if contract is None or (contract.symbol in self._scanned
+                    and (contract.status == "TRADING") != (contract.symbol in self._assets)):  # fmt: skip
                 self._listing_changed.set()
-            elif isinstance(message, Listing):
-                self._note_listing(message)
-            else:
-                for mark in message:
-                    self._note(mark)
-
-    def _note_listing(self, contract: Listing) -> None:
-        """Ask what the venue lists, if one of the scanned is gone, or one that is missed is there."""
-        is_open = contract.status == "TRADING"
-        if contract.symbol in self._scanned and is_open != (contract.symbol in self._assets):
-            self._listing_changed.set()
-
-    def _note(self, mark: Mark) -> None:
-        try:
-            price = float(mark.price)
-        except ValueError:
-            self._context.count_rejection("bad_mark", why=f"{mark.symbol}: {mark.price!r}")
-            return
-        minute = mark.event_ms * 1000 // MINUTE_US
-        before = self._marks.get(mark.symbol)
-        if before is not None and before[1] * 1000 // MINUTE_US == minute - 1:
-            self._window.add(mark.symbol, minute - 1, before[0])  # the last mark of that minute
-        self._marks[mark.symbol] = price, mark.event_ms
-        self._heard_at = time.monotonic()
 
     async def _refresh(self) -> None:
         """Ask what the venue lists: at the start, every REFRESH_S, and when it says that this changed."""
-        s = self._settings
+        s, tries = self._settings, 0
         while True:
-            try:
-                found = await universe(self._venue, s.scanner_assets, s.scanner_top)
-            except BookSourceError as e:
-                self._context.count_rejection("listing_unread", why=str(e))
-                await asyncio.sleep(RETRY_S)
-                continue
-            self._must_fill = self._must_fill or bool(set(found) - set(self._assets))
-            self._scanned.update(found)
-            if found != self._assets:
-                self._assets, self._spectrum = found, (0, [], [])
-            await asyncio.sleep(RETRY_S)  # changes come in bursts
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._listing_changed.wait(), REFRESH_S - RETRY_S)
             self._listing_changed.clear()
+            why, found = "", self._assets
+            try:
+                async with asyncio.timeout(LISTING_S):
+                    found = await universe(self._venue, s.scanner_assets, s.scanner_top)
+            except (BookSourceError, TimeoutError) as e:
+                why = str(e) or f"no answer within {LISTING_S:.0f} s"
+            if len(found) < BELIEVED * len(self._assets):
+                why = f"{len(found)} assets, {len(self._assets)} before"
+            if why:
+                self._context.count_rejection("listing_unread", why=why)
+                await asyncio.sleep(backoff_s(tries, 0.5, *RETRY_S))
+                tries += 1
+                continue
+            tries = 0
+            self._believe(found)
+            await asyncio.sleep(RETRY_S[0])  # changes come in bursts
+            await pause(self._listing_changed, REFRESH_S - RETRY_S[0])
+
+    def _believe(self, found: list[str]) -> None:
+        if set(found) - set(self._assets):
+            self._ask_for_past()
+        self._scanned.update(found)
+        if found != self._assets:
+            self._assets, self._spectrum = found, ((0, 0), [], [])
+
+    def _ask_for_past(self) -> None:
+        self._is_filled = False
+        self._must_fill.set()
 
     def _on_fault(self, why: str) -> None:
         self._context.count_rejection(why.split(":", maxsplit=1)[0], why=why)
 
+    def _minute(self) -> int:
+        """Return the last minute that is over."""
+        return (self._feed.now_us - EDGE_US) // MINUTE_US - 1
+
+    async def _fill(self) -> None:
+        """Ask for the past minutes of whoever lacks some; scans go on while what failed is asked again."""
+        tries = 0
+        while True:
+            await self._must_fill.wait()
+            self._must_fill.clear()
+            while not (self._assets and self._feed.is_past_edge(EDGE_US)):  # noqa: ASYNC110 - the venue's clock
+                await asyncio.sleep(0.05)
+            minute = self._minute()
+            lacking = [a for a in self._assets if self._window.lacks(a, minute)]
+            failed = await fill(self._venue, self._window, lacking, minute)
+            self._is_filled = True
+            tries = tries + 1 if failed else 0
+            if failed:
+                self._context.count_rejection("candles_unread", why=", ".join(failed[:5]))
+                await pause(self._must_fill, backoff_s(tries - 1, 0.5, *RETRY_S))
+                self._must_fill.set()
+
     async def _turn(self) -> None:
-        """Fill what is missing, then write a scan if there is one."""
-        newest_ms = max((at for _, at in self._marks.values()), default=0)
+        """Write the past that is new, then a scan if there is one."""
         is_silent = time.monotonic() - self._heard_at > 3 * self._settings.scanner_cadence_s
-        if not self._assets or not newest_ms or is_silent:
+        if not self._assets or not self._feed.now_us or is_silent:
             self._context.set_phase("no_marks" if self._assets else "no_listing")
             return
-        minute = newest_ms * 1000 // MINUTE_US - 1
-        if self._must_fill:
-            await self._fill(minute)
-        scan = self._scan(minute, newest_ms * 1000)
+        if not self._is_filled:
+            self._context.set_phase("asking_for_past_minutes")
+            return
+        for n, past in enumerate(self._past(self._minute())):
+            await self._write(past)
+            if n % WRITE_PAST == 0:
+                await asyncio.sleep(0)
+                self._context.turn()
+        scan = self._scan(self._minute(), self._feed.now_us)
         if scan is None:
-            self._context.set_phase("too_few_assets")
             return
         await self._write(scan)
         self._context.went_well()
         self._context.set_phase("ready")
 
-    async def _fill(self, minute: int) -> None:
-        self._must_fill = False
-        lacking = [a for a in self._assets if not self._window.has(a, minute - LEAST_RETURNS)
-                   or not self._window.has(a, minute)]  # fmt: skip
-        failed = await fill(self._venue, self._window, lacking, minute)
-        if failed:
-            self._must_fill = True
-            self._context.count_rejection("candles_unread", why=", ".join(failed[:5]))
-        for n, scan in enumerate(self._past(minute)):
-            await self._write(scan)
-            if n % WRITE_PAST == 0:
-                await asyncio.sleep(0)
-                self._context.turn()
-
     def _past(self, minute: int) -> Iterator[Scan]:
-        """Yield a scan for each past minute after the last scan that is on disk."""
+        """Yield a scan for each minute of which there is none, from the last scan on."""
         first = max(minute - CANDLES + LEAST_RETURNS, self._last.timestamp_us // MINUTE_US)
-        for past in range(first, minute + 1):
+        for past in range(first, minute):
             closed_us = (past + 1) * MINUTE_US
+            if closed_us <= self._last.timestamp_us:
+                continue
             ready = self._window.ready(past, self._assets)
-            if closed_us > self._last.timestamp_us and len(ready) >= LEAST_ASSETS:
+            if len(ready) >= LEAST_ASSETS:
                 prices: list[float | None] = [self._window.close(a, past) for a in ready]
                 yield self._numbered(closed_us, ready, prices, self._window.spectrum(past, ready))
 
     def _scan(self, minute: int, now_us: int) -> Scan | None:
         """Return a scan of this moment, None if it would be of too few assets, or not later."""
-        if self._spectrum[0] != minute:
-            self._window.carry(self._assets, minute)  # halted, and still listed
+        if self._spectrum[0] != (minute, self._window.revision):
+            quiet = self._feed.quiet(
+                self._assets, EDGE_US + CLOSING_US
+            )  # no mark is a close: halted
+            self._window.carry(quiet, minute)
+            if minute != self._spectrum[0][0] and any(
+                self._window.lacks(a, minute) for a in self._assets
+            ):
+                self._must_fill.set()
             ready = self._window.ready(minute, self._assets)
             if len(ready) < LEAST_ASSETS:
+                self._context.set_phase("too_few_assets")
                 return None
-            self._spectrum = minute, ready, self._window.spectrum(minute, ready)
+            key = minute, self._window.revision
+            self._spectrum = key, ready, self._window.spectrum(minute, ready)
             self._window.forget(minute - CANDLES, set(self._assets))
         _, ready, values = self._spectrum
         if now_us <= self._last.timestamp_us:
+            self._context.set_phase("venue_clock_stands")
             return None
-        least_ms = now_us // 1000 - HALTED_S * 1000
-        known = [self._marks.get(a, (0.0, 0)) for a in ready]
-        prices = [price if at >= least_ms else None for price, at in known]
-        return self._numbered(now_us, ready, prices, values)
+        return self._numbered(now_us, ready, self._feed.prices(ready), values)
 
     def _numbered(
         self, at_us: int, assets: list[str], prices: list[float | None], values: list[float]
@@ -200,8 +228,10 @@ class Scanner:
             return
         self._last = LastScan(scan.scan_number, scan.timestamp_us)
         self._context.figures.set("scans", scan.scan_number)
-        late_s = to_us(datetime.now(UTC)) / 1e6 - scan.timestamp_us / 1e6
-        self._context.detail = f"scan {scan.scan_number}, {len(scan.assets)} assets, {max(0.0, late_s):.0f} s behind the venue"
+        late_s = (wall_us() - scan.timestamp_us) / 1e6
+        self._context.detail = (
+            f"scan {scan.scan_number}, {len(scan.assets)} assets, {late_s:.0f} s behind the venue"
+        )
 
 
 async def run(context: ServiceContext) -> None:

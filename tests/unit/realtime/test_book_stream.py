@@ -143,7 +143,7 @@ async def test_a_hung_up_connection_is_made_again_and_nonsense_is_counted():
         await venue.hang_up()
         await tick_until(venue, lambda: counts["stream_lost"] and venue._subscribers)
         await tick_until(venue, lambda: books(keeper))
-        assert counts["bad_update"] == 2
+        assert counts["bad_message"] == 2
 
 
 async def test_an_unknown_symbol_has_no_book_and_the_others_have():

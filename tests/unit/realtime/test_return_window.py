@@ -65,12 +65,12 @@ def test_what_no_window_reaches_and_who_is_gone_are_forgotten():
 
 
 def test_a_scanner_goes_on_after_the_last_readable_scan(tmp_path):
-    assert last_scan(tmp_path) == LastScan()
+    assert last_scan(tmp_path, 2**62) == LastScan()
     for scan in SCANS[:3]:
         path = write_scan(tmp_path, scan)
-    assert last_scan(tmp_path) == LastScan(3, SCANS[2].timestamp_us)
+    assert last_scan(tmp_path, 2**62) == LastScan(3, SCANS[2].timestamp_us)
     path.write_bytes(b"ARROW1 and no more")
-    assert last_scan(tmp_path) == LastScan(2, SCANS[1].timestamp_us)
+    assert last_scan(tmp_path, 2**62) == LastScan(2, SCANS[1].timestamp_us)
 
 
 def test_good_files_are_good_and_each_fault_is_named(tmp_path):
@@ -121,3 +121,28 @@ def test_the_writer_of_the_document_writes_what_the_document_says(tmp_path):
         scope["write_scan"](tmp_path, number, ["A", "B", "C", "D"], [1.0, 2.0, 3.0, 4.0], returns)
     found = judge_files(tmp_path)
     assert (found.scans, found.wrong, found.warnings) == (3, [], [])
+
+
+def test_one_that_has_less_than_nearly_all_does_not_shorten_the_window_of_all():
+    whole = [float(n) for n in range(1, 51)]
+    made = window(
+        {
+            "A": whole,
+            "B": whole,
+            "NEW": [0] * 40 + whole[40:],
+            "HOLE": [*whole[:45], 0, *whole[46:]],
+        }
+    )
+    assert made.ready(49, ["A", "B", "HOLE", "NEW"]) == ["A", "B"]
+    assert [a for a in ("A", "HOLE", "NEW") if made.lacks(a, 49)] == ["HOLE"]
+    made.add("HOLE", 45, 46.0)
+    assert made.ready(49, ["A", "B", "HOLE", "NEW"]) == ["A", "B", "HOLE"]
+    assert not made.lacks("HOLE", 49)
+
+
+def test_a_scan_from_the_future_is_not_gone_on_after(tmp_path):
+    for scan in SCANS[:3]:
+        write_scan(tmp_path, scan)
+    assert last_scan(tmp_path, SCANS[1].timestamp_us) == LastScan(
+        SCANS[1].scan_number, SCANS[1].timestamp_us
+    )
