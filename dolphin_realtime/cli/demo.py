@@ -57,6 +57,7 @@ STATE_FOLDERS: Final = (
     "reports",
     "journal",
     "safety",
+    "health",
     "dagster",
     "run_logs",
     "logs",
