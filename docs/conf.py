@@ -22,7 +22,9 @@ exclude_patterns = [".*", "var", "tests", "ci-output", "logs", "dolphin_*", "scr
 myst_heading_anchors = 3
 html_theme = "furo"
 html_title = "Dolphin"
-html_extra_path = ["index.html"]
+html_extra_path = ["site/index.html"]
+html_static_path = ["site"]
+html_css_files = ["site.css"]
 html_show_sphinx = html_show_copyright = html_copy_source = False
 nitpicky = True
 

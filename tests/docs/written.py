@@ -24,7 +24,7 @@ def lines_of(text):
 def parts(line):
     """Yield the commands of one line, without comment, sudo and folder."""
     for part in re.split(r"\s*&&\s*", re.sub(r"(^|\s)#.*$", "", line).strip()):
-        bare = re.sub(r"^(sudo (env \S+ )?)?(\.venv/bin/)?", "", part)
+        bare = re.sub(r"^(sudo (env \S+ )?|(\w+=\S+ )+)?(\.venv/bin/)?", "", part)
         yield bare.split(" > ")[0].strip()
 
 
