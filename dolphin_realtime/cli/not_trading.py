@@ -7,7 +7,7 @@ from typing import Any, Final
 import msgspec
 
 from dolphin_realtime.cli.overview import Overview
-from dolphin_realtime.config.services import BRIDGE, is_needed_to_trade, trader_of
+from dolphin_realtime.config.services import BRIDGE, SCANNER, is_needed_to_trade, trader_of
 from dolphin_realtime.grid import wire
 from dolphin_realtime.model.documents import StateDocument, refusals
 from dolphin_realtime.model.freshness import POSTURE_S
@@ -48,15 +48,15 @@ def not_trading(overview: Overview) -> Reason | None:
         one["posture"] not in TRADING_POSTURES for one in own
     ):
         why = "; ".join(safety["reasons"]) or "cooling down"
-        refused = _refused(overview, BRIDGE) if "SCAN" in why else ""
+        refused = _refused(overview, SCANNER, BRIDGE) if "SCAN" in why else ""
         return Reason(f"POSTURE_{safety['posture']}: {why}{refused}", safety["since"])
     return _first_of(list(_of_instances(overview)))
 
 
-def _refused(overview: Overview, service: str) -> str:
-    """Return what a service refused since its last good scan, as the likely cause."""
-    words = refusals(overview.beats.get(service))
-    return f"; {service} refused since the last good scan: {words}" if words else ""
+def _refused(overview: Overview, *services: str) -> str:
+    """Return what services refused since their last good scan, as the likely cause."""
+    words = {service: refusals(overview.beats.get(service)) for service in services}
+    return "".join(f"; {s} refused since the last good scan: {w}" for s, w in words.items() if w)
 
 
 def _services(what: str, services: list[Any]) -> Reason:
@@ -98,7 +98,7 @@ def _of_instance(instance: str, state: StateDocument | None, overview: Overview)
     block = state.entry_block
     if block:
         name = block.reason
-        refused += _refused(overview, BRIDGE) if name == "STALE_SCAN" else ""
+        refused += _refused(overview, SCANNER, BRIDGE) if name == "STALE_SCAN" else ""
         venue = {f.code: f.why for f in state.live.findings} if state.live else {}
         why = BLOCKS.get(name) or venue.get(name, "see dolphin logs")
         text = f"{name}: {instance}: {why}{refused}"

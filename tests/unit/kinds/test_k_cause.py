@@ -32,6 +32,8 @@ CAUSE = "bridge refused since the last good scan: 12 out_of_order (scan 7 is not
         ({"safety": STALE, "beats": {"bridge": beat(REFUSED)}}, CAUSE),
         ({"states": {"BLUE": state(entry_block=BLOCK)},
           "beats": {"bridge": beat(REFUSED)}}, CAUSE),
+        ({"safety": STALE, "beats": {"scanner": beat({"listing_unread": {"n": 3, "why": "no such host"}})}},
+         "scanner refused since the last good scan: 3 listing_unread (no such host)"),
         ({"states": {"BLUE": state(entry_block=BLOCK)},
           "beats": {"trader@BLUE": beat({"implausible_time": {"n": 3, "why": ""}})}},
          "trader@BLUE refused since the last good scan: 3 implausible_time"),
