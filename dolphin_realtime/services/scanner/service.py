@@ -131,7 +131,8 @@ class Scanner:
         self._must_fill.set()
 
     def _on_fault(self, why: str) -> None:
-        self._context.count_rejection(why.split(":", maxsplit=1)[0], why=why)
+        reason, _, rest = why.partition(": ")
+        self._context.count_rejection(reason, why=rest)
 
     def _minute(self) -> int:
         """Return the last minute that is over."""
