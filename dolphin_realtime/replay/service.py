@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import AbstractAsyncContextManager, contextmanager, nullcontext
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import msgspec
 
@@ -17,6 +17,7 @@ from dolphin_realtime.config.loading import load_group
 from dolphin_realtime.config.services import REPLAY
 from dolphin_realtime.config.settings import Settings
 from dolphin_realtime.infra import log
+from dolphin_realtime.infra.extras import need
 from dolphin_realtime.infra.process import notify
 from dolphin_realtime.model.errors import SettingsError
 from dolphin_realtime.model.instant import DAY_US, from_us
@@ -28,7 +29,6 @@ from dolphin_realtime.replay.books import (
     SeededBooks,
 )
 from dolphin_realtime.replay.exchange.keys import ApiKey
-from dolphin_realtime.replay.exchange.server import LoopbackVenue
 from dolphin_realtime.replay.exchange.symbols import Symbol, symbols_of
 from dolphin_realtime.replay.factor_server import FactorServer, serve_factors
 from dolphin_realtime.replay.factor_sources import FactorSources
@@ -37,6 +37,9 @@ from dolphin_realtime.replay.market import SAMPLE, Market, ReplayParams, load_pr
 from dolphin_realtime.replay.pace import Pacer, archive_days, write_scans
 from dolphin_realtime.replay.venue import ReplayVenue, run_venue
 from dolphin_realtime.replay.worlds.library import world
+
+if TYPE_CHECKING:
+    from dolphin_realtime.replay.exchange.server import LoopbackVenue
 
 PREFIX: Final = "DOLPHIN_REPLAY_"
 CHUNK_S: Final = 1.0
@@ -172,8 +175,15 @@ def _venue(replay: ReplaySettings, clock: ReplayClock, assets: list[str]) -> Ite
 
 def _exchange(
     replay: ReplaySettings, symbols: dict[str, Symbol], venue: ReplayVenue
-) -> LoopbackVenue:
-    """Return the venue that takes orders on the shown books, with one account and its keys."""
+) -> "LoopbackVenue":
+    """Return the venue that takes orders on the shown books, with one account and its keys.
+
+    Raises:
+        SettingsError: If its packages are not installed.
+    """
+    need("aiohttp", "replay", "DOLPHIN_REPLAY_EXCHANGE_PORT")
+    from dolphin_realtime.replay.exchange.server import LoopbackVenue
+
     exchange = LoopbackVenue(symbols, venue.shown)
     exchange.exchange.open_account("demo", Decimal(100_000))
     for file, may_trade in ((replay.exchange_trade_key, True), (replay.exchange_read_key, False)):

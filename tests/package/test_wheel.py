@@ -4,10 +4,15 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 import zipfile
 from pathlib import Path
 
 import pytest
+
+from dolphin_realtime.bench.stack import free_port
+from tests.journals import rows
+from tests.scanner.venue import Served
 
 ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.timeout(900)
@@ -37,7 +42,7 @@ def wheel(tmp_path_factory):
 @pytest.fixture(scope="module")
 def installed(wheel, tmp_path_factory):
     """Return a function that runs the installed program in an empty folder with an empty home."""
-    folder = tmp_path_factory.mktemp("bare")
+    folder, began = tmp_path_factory.mktemp("bare"), time.monotonic()
     uv("venv", "-q", "--python", os.path.realpath(sys.executable), str(folder / "venv"))
     uv("pip", "install", "-q", "--python", str(folder / "venv/bin/python"), str(wheel))
     for name in ("empty", "home"):
@@ -47,11 +52,12 @@ def installed(wheel, tmp_path_factory):
     }
     env = {**kept, "HOME": str(folder / "home")}
 
-    def run(*words):
+    def run(*words, **more):
         program = [str(folder / "venv/bin/dolphin"), *words]
-        return subprocess.run(program, cwd=folder / "empty", env=env, capture_output=True, text=True,
-                              timeout=600, check=False)  # fmt: skip
+        return subprocess.run(program, cwd=folder / "empty", env={**env, **more}, capture_output=True,
+                              text=True, timeout=600, check=False)  # fmt: skip
 
+    run.began, run.home = began, folder / "home"
     return run
 
 
@@ -74,6 +80,26 @@ def test_it_compares_itself_with_a_wheel(installed, wheel):
     done = installed("upgrade", "check", str(wheel))
     assert done.returncode == 0, done.stderr
     assert "nothing that an operator notices" in done.stdout
+
+
+def test_from_an_empty_folder_to_a_decision_on_live_prices(installed, capsys):
+    """The venue is on loopback; the time is from the making of the environment on."""
+    served, home = Served(), installed.home / "live"
+    told = {f"DOLPHIN_{name.upper()}": str(value) for name, value in served.settings.items()}
+    try:
+        done = installed("up", "--scanner", "--no-dagster", "--for", "30", DOLPHIN_HOME=str(home),
+                         DOLPHIN_SOURCE_OFF="all", DOLPHIN_HAZELCAST_PORT=str(free_port()), **told)  # fmt: skip
+    finally:
+        served.close()
+    took_s = time.monotonic() - installed.began
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    ((acted,),) = rows(home / "journal" / "BLUE", "SELECT count(*) FROM equity WHERE is_acted_on")
+    assert acted > 0
+    with capsys.disabled():
+        print(
+            f"\nfrom an empty folder to the end of 30 s of trading: {took_s:.0f} s, {acted} scans acted on"
+        )
+    assert took_s < 600
 
 
 def test_the_demo_trades_and_ends_well(installed):
