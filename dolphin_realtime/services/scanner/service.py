@@ -206,7 +206,8 @@ class Scanner:
                 return None
             key = minute, self._window.revision
             self._spectrum = key, ready, self._window.spectrum(minute, ready)
-            self._window.forget(minute - CANDLES, set(self._assets))
+            kept = max(CANDLES, self._settings.scanner_window)
+            self._window.forget(minute - kept, set(self._assets))
         _, ready, values = self._spectrum
         if now_us <= self._last.timestamp_us:
             self._context.set_phase("venue_clock_stands")
