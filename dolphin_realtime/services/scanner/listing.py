@@ -11,10 +11,11 @@ from dolphin_realtime.model.errors import BookSourceError
 from dolphin_realtime.model.instant import MINUTE_US
 from dolphin_realtime.model.market.asset_names import is_allowed
 from dolphin_realtime.model.market.mark_feed import price_of
-from dolphin_realtime.model.market.return_window import ReturnWindow
 
 AT_ONCE: Final = 4
 FILL_S: Final = 20.0
+Closes = list[tuple[int, float]]
+"""A minute since the epoch and its close, each."""
 CANDLES: Final = 499
 """Minutes asked for at once: the most that weighs 2; enough for a trader to be warm (3 tau_x)."""
 
@@ -63,20 +64,17 @@ async def universe(venue: PoliteClient, wanted: str, most: int) -> list[str]:
     return found
 
 
-async def fill(
-    venue: PoliteClient, window: ReturnWindow, assets: list[str], minute: int
-) -> list[str]:
-    """Add the closes of past minutes to a window; return the assets for which there are none.
+async def past_closes(venue: PoliteClient, assets: list[str], minute: int) -> dict[str, Closes]:
+    """Return the closes of the past minutes of each asset for which the venue has given them.
 
     What has not come within FILL_S is given up.
 
     Args:
         venue: Where to ask.
-        window: What to fill.
         assets: Whose closes.
         minute: The last whole minute: a later candle is not over yet.
     """
-    gate, failed = asyncio.Semaphore(AT_ONCE), set(assets)
+    gate, found = asyncio.Semaphore(AT_ONCE), dict[str, Closes]()
     deadline = asyncio.get_running_loop().time() + FILL_S
 
     async def of(asset: str) -> None:
@@ -86,16 +84,14 @@ async def fill(
                     "/fapi/v1/markPriceKlines", f"candles of {asset}", symbol=asset, interval="1m",
                     limit=CANDLES,
                 )  # fmt: skip
-            for candle in _read(body, list[list[Any]], f"candles of {asset}"):
-                opened = int(candle[0]) * 1000 // MINUTE_US
-                if opened <= minute:
-                    window.add(asset, opened, float(candle[4]))
+            candles = _read(body, list[list[Any]], f"candles of {asset}")
+            closes = [(int(c[0]) * 1000 // MINUTE_US, float(c[4])) for c in candles]
         except (BookSourceError, TimeoutError, IndexError, TypeError, ValueError, OverflowError):
             return
-        failed.discard(asset)
+        found[asset] = [(opened, close) for opened, close in closes if opened <= minute]
 
     await asyncio.gather(*map(of, assets))
-    return sorted(failed)
+    return found
 
 
 def _read[T](body: bytes, kind: type[T], what: str) -> T:

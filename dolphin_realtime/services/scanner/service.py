@@ -23,7 +23,7 @@ from dolphin_realtime.model.market.scan import Scan
 from dolphin_realtime.runtime.service_context import ServiceContext, pause
 from dolphin_realtime.scans.files import write_scan
 from dolphin_realtime.services.scanner.last_scan import LastScan, last_scan
-from dolphin_realtime.services.scanner.listing import CANDLES, fill, universe
+from dolphin_realtime.services.scanner.listing import CANDLES, past_closes, universe
 from dolphin_realtime.services.scanner.marks import contracts, marks
 
 LEAST_RETURNS: Final = 32
@@ -35,6 +35,9 @@ RETRY_S: Final = (10.0, 300.0)
 LISTING_S: Final = 20.0
 BELIEVED: Final = 0.5
 """A listing with a smaller share of the assets of the one before is taken for half an answer."""
+FEW: Final = 0.1
+"""Scans go on while the past of this share of the assets is missing; of more, after PATIENCE more questions."""
+PATIENCE: Final = 2
 EDGE_US: Final = 5_000_000
 """A minute is over this long after its end: then every asset's mark of the next one has come."""
 WRITE_PAST: Final = 20
@@ -148,9 +151,17 @@ class Scanner:
                 await asyncio.sleep(0.05)
             minute = self._minute()
             lacking = [a for a in self._assets if self._window.lacks(a, minute)]
-            failed = await fill(self._venue, self._window, lacking, minute)
-            self._is_filled = True
+            found = await past_closes(self._venue, lacking, minute)
+            for (
+                asset,
+                closes,
+            ) in found.items():  # at once: a scan of those that came first would be of few
+                for opened, close in closes:
+                    self._window.add(asset, opened, close)
+            failed = sorted(set(lacking) - set(found))
             tries = tries + 1 if failed else 0
+            if len(failed) <= FEW * len(self._assets) or tries > PATIENCE:
+                self._is_filled = True
             if failed:
                 self._context.count_rejection("candles_unread", why=", ".join(failed[:5]))
                 await pause(self._must_fill, backoff_s(tries - 1, 0.5, *RETRY_S))

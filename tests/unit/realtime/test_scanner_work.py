@@ -9,7 +9,7 @@ from dolphin_realtime.config.settings import Settings
 from dolphin_realtime.model.errors import BookSourceError
 from dolphin_realtime.runtime.service_context import ServiceContext
 from dolphin_realtime.services.scanner import service
-from dolphin_realtime.services.scanner.listing import fill, universe
+from dolphin_realtime.services.scanner.listing import past_closes, universe
 from dolphin_realtime.services.scanner.service import Scanner
 
 PERPETUAL = {"status": "TRADING", "contractType": "PERPETUAL", "quoteAsset": "USDT"}
@@ -97,7 +97,12 @@ async def test_a_listing_of_nothing_is_no_listing(answer):
 
 
 @pytest.mark.parametrize("answer", [[[None] * 6], [["x"]], [[1, 2]], {"code": -1}, None])
-async def test_candles_that_are_none_are_given_up_for_that_asset(answer, monkeypatch, tmp_path):
+async def test_candles_that_are_none_are_given_up_for_that_asset(answer, monkeypatch):
     monkeypatch.setattr("dolphin_realtime.services.scanner.listing.FILL_S", 0.2)
-    made, _ = scanner(tmp_path, Venue())
-    assert await fill(Venue(markPriceKlines=answer), made._window, ["A", "B"], 10) == ["A", "B"]
+    assert await past_closes(Venue(markPriceKlines=answer), ["A", "B"], 10) == {}
+
+
+async def test_a_candle_that_is_not_over_is_left_out():
+    candles = [[n * 60_000, "1", "1", "1", str(n + 0.5)] for n in range(8, 13)]
+    found = await past_closes(Venue(markPriceKlines=candles), ["A"], 10)
+    assert found == {"A": [(8, 8.5), (9, 9.5), (10, 10.5)]}
