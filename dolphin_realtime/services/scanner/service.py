@@ -23,7 +23,7 @@ from dolphin_realtime.model.market.scan import Scan
 from dolphin_realtime.runtime.service_context import ServiceContext, pause
 from dolphin_realtime.scans.files import write_scan
 from dolphin_realtime.services.scanner.last_scan import LastScan, last_scan
-from dolphin_realtime.services.scanner.listing import CANDLES, past_closes, universe
+from dolphin_realtime.services.scanner.listing import CANDLES, Closes, past_closes, universe
 from dolphin_realtime.services.scanner.marks import contracts, marks
 
 LEAST_RETURNS: Final = 32
@@ -152,12 +152,7 @@ class Scanner:
             minute = self._minute()
             lacking = [a for a in self._assets if self._window.lacks(a, minute)]
             found = await past_closes(self._venue, lacking, minute)
-            for (
-                asset,
-                closes,
-            ) in found.items():  # at once: a scan of those that came first would be of few
-                for opened, close in closes:
-                    self._window.add(asset, opened, close)
+            self._take(found)
             failed = sorted(set(lacking) - set(found))
             tries = tries + 1 if failed else 0
             if len(failed) <= FEW * len(self._assets) or tries > PATIENCE:
@@ -166,6 +161,12 @@ class Scanner:
                 self._context.count_rejection("candles_unread", why=", ".join(failed[:5]))
                 await pause(self._must_fill, backoff_s(tries - 1, 0.5, *RETRY_S))
                 self._must_fill.set()
+
+    def _take(self, found: dict[str, Closes]) -> None:
+        """Note past closes, all at once: a scan between two would be of those that came first."""
+        for asset, closes in found.items():
+            for opened, close in closes:
+                self._window.add(asset, opened, close)
 
     async def _turn(self) -> None:
         """Write the past that is new, then a scan if there is one."""
