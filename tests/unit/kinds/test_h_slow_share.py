@@ -16,7 +16,7 @@ DAY = "2025-05-12"
 
 
 @pytest.fixture
-def slow(monkeypatch):
+def slow(monkeypatch, tmp_path):
     """A clock that moves by what each question costs; nobody waits."""
     clock, asked = [1000.0], []
 
