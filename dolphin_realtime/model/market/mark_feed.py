@@ -5,7 +5,6 @@ price that is none decides about nothing but itself; a message from the future i
 clock that was wrong once would end all scans until its time has come.
 """
 
-import math
 import re
 from collections.abc import Collection, Iterable, Iterator
 from statistics import median_low
@@ -110,5 +109,4 @@ class MarkFeed:
 
 def price_of(text: str) -> float | None:
     """Return the price that a venue's text is, None if it is none: not decimal digits, or 0."""
-    found = float(text) if _PRICE.fullmatch(text) else 0.0
-    return found if 0.0 < found < math.inf else None
+    return float(text) or None if _PRICE.fullmatch(text) else None
